@@ -1,0 +1,246 @@
+//! TOML that people write, read with positions.
+//!
+//! Promises: every mistake of a file is found in one reading, where one does not hide the other; each has a position, the key, and where
+//! there is one the nearest right key. The keys that are known are those that the reading code asked for, so there is no second list
+//! of them. A value that may be a secret is masked in what is shown of the source. Nothing here knows what the keys mean.
+
+mod fault;
+mod mask;
+mod nearest;
+mod value;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+pub use fault::{Fault, Faults, SourceFile};
+pub use nearest::nearest;
+pub use value::Value;
+
+/// Reads a document. `build` asks its tables for what it needs; what it did not ask for is an unknown key.
+pub fn read<T>(file: &str, text: &str, build: impl FnOnce(&Table<'_>) -> Option<T>) -> Result<T, Faults> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let source = SourceFile::new(file, &mask::secrets(text, &[]));
+        return Err(errors.into_iter().map(|e| Fault::syntax(&source, &e)).collect());
+    }
+    let sink = Sink::default();
+    let root = Table { sink: &sink, path: String::new(), span: 0..0, entries: Some(document.get_ref()) };
+    let built = build(&root);
+    sink.unknown_keys(document.get_ref(), "");
+    let found = match sink.alone.into_inner() {
+        Some(alone) => vec![alone],
+        None => [sink.found.into_inner(), sink.missing.into_inner()].concat(),
+    };
+    match built {
+        Some(built) if found.is_empty() => Ok(built),
+        _ => {
+            let hidden: Vec<_> = found.iter().filter(|f| f.hide).map(|f| f.span.clone()).collect();
+            let source = SourceFile::new(file, &mask::secrets(text, &hidden));
+            Err(found.into_iter().map(|f| Fault::new(&source, f)).collect())
+        }
+    }
+}
+
+/// The text of a file's bytes; a fault at the first that is not UTF-8.
+pub fn decode<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, Faults> {
+    std::str::from_utf8(bytes).map_err(|e| {
+        let at = e.valid_up_to();
+        let source = SourceFile::new(file, &mask::secrets(&String::from_utf8_lossy(bytes), &[]));
+        let help = Some("save the file as UTF-8".to_owned());
+        let found = Found { message: "the file is not UTF-8 text".into(), help, span: at..at, key: String::new(), hide: false };
+        Faults::from_iter([Fault::new(&source, found)])
+    })
+}
+
+/// A mistake as it is found, before it knows its source.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    message: String,
+    help: Option<String>,
+    span: Range<usize>,
+    key: String,
+    hide: bool,
+}
+
+/// Where mistakes and the keys that were asked for are gathered.
+#[derive(Default)]
+struct Sink {
+    found: RefCell<Vec<Found>>,
+    missing: RefCell<Vec<Found>>,
+    alone: RefCell<Option<Found>>,
+    known: RefCell<BTreeMap<String, BTreeSet<&'static str>>>,
+}
+
+impl Sink {
+    fn add(&self, found: Found) {
+        self.found.borrow_mut().push(found);
+    }
+
+    /// Walks the document beside what was asked for. A table that nobody opened was complained of already.
+    fn unknown_keys(&self, table: &DeTable<'_>, path: &str) {
+        let known = self.known.borrow();
+        let Some(here) = known.get(path) else { return };
+        for (key, value) in table {
+            let name: &str = key.get_ref();
+            let below = join(path, name);
+            if !here.contains(name) {
+                let right = nearest(name, here.iter().copied());
+                if let Some(right) = right {
+                    // Misspelt, not missing.
+                    self.missing.borrow_mut().retain(|m| m.key != join(path, right));
+                }
+                let help = right.map_or_else(|| elsewhere(&known, path, here, name), |right| format!("did you mean `{right}`?"));
+                let message = format!("unknown key `{name}`{}", within(path));
+                self.add(Found { message, help: Some(help), span: key.span(), key: below, hide: false });
+                continue;
+            }
+            match value.get_ref() {
+                DeValue::Table(inner) => self.unknown_keys(inner, &below),
+                DeValue::Array(items) => {
+                    let tables = items.iter().filter_map(|i| i.get_ref().as_table());
+                    tables.for_each(|t| self.unknown_keys(t, &format!("{below}[]")));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What to do with a key that is like none here: where it belongs, or which ones there are.
+fn elsewhere(known: &BTreeMap<String, BTreeSet<&'static str>>, path: &str, here: &BTreeSet<&'static str>, name: &str) -> String {
+    let places: Vec<_> = known.iter().filter(|(p, keys)| p.as_str() != path && keys.contains(name)).collect();
+    if let [(only, _)] = places.as_slice() {
+        let place = if only.is_empty() { "the top level".into() } else { section(only) };
+        return format!("`{name}` belongs to {place}");
+    }
+    let keys: Vec<_> = here.iter().map(|k| format!("`{k}`")).collect();
+    format!("the keys here are {}", keys.join(", "))
+}
+
+/// A table of the document, or one that is not there.
+pub struct Table<'a> {
+    sink: &'a Sink,
+    path: String,
+    span: Range<usize>,
+    entries: Option<&'a DeTable<'a>>,
+}
+
+impl<'a> Table<'a> {
+    /// A value that may be left out. Nothing also if it is wrong, which is then complained of.
+    pub fn optional<T>(&self, key: &'static str, parse: impl FnOnce(&Value<'a>) -> Option<T>) -> Option<T> {
+        parse(&self.value(key)?)
+    }
+
+    /// A value, or what stands for it where it is left out.
+    pub fn or<T>(&self, key: &'static str, default: T, parse: impl FnOnce(&Value<'a>) -> Option<T>) -> T {
+        self.optional(key, parse).unwrap_or(default)
+    }
+
+    /// A value that must be there; `example` shows the line to write.
+    pub fn required<T>(&self, key: &'static str, example: &str, parse: impl FnOnce(&Value<'a>) -> Option<T>) -> Option<T> {
+        match self.value(key) {
+            Some(value) => parse(&value),
+            None => {
+                self.lacks(key, example);
+                None
+            }
+        }
+    }
+
+    /// Whether the table is there.
+    pub fn is_given(&self) -> bool {
+        self.entries.is_some()
+    }
+
+    /// Whether a key is there. This counts as asking for it.
+    pub fn has(&self, key: &'static str) -> bool {
+        self.value(key).is_some()
+    }
+
+    /// A table that may be left out: then all its keys are absent.
+    pub fn table(&self, key: &'static str) -> Table<'a> {
+        let path = join(&self.path, key);
+        let found = self.value(key);
+        let entries = found.as_ref().and_then(Value::table);
+        let span = found.map_or(self.span.clone(), |v| v.span());
+        self.sink.known.borrow_mut().entry(path.clone()).or_default();
+        Table { sink: self.sink, path, span, entries }
+    }
+
+    /// A table that must be there; `example` shows what to write.
+    pub fn required_table(&self, key: &'static str, example: &str) -> Option<Table<'a>> {
+        if self.has(key) {
+            Some(self.table(key))
+        } else {
+            self.lacks(key, example);
+            None
+        }
+    }
+
+    /// The tables of an array of tables, `[[key]]`; none where it is left out.
+    pub fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
+        let path = format!("{}[]", join(&self.path, key));
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let open = |item: Value<'a>| {
+            let entries = Some(item.table()?);
+            self.sink.known.borrow_mut().entry(path.clone()).or_default();
+            Some(Table { sink: self.sink, path: path.clone(), span: item.span(), entries })
+        };
+        value.items().into_iter().flatten().filter_map(open).collect()
+    }
+
+    /// Complains of the table as a whole.
+    pub fn wrong(&self, message: impl Into<String>, help: impl Into<String>) {
+        let found = Found {
+            message: message.into(),
+            help: Some(help.into()),
+            span: self.span.clone(),
+            key: self.path.clone(),
+            hide: false,
+        };
+        self.sink.add(found);
+    }
+
+    /// Complains that a key is missing; `example` shows the line to write.
+    pub fn lacks(&self, key: &str, example: &str) {
+        let message = match example.lines().next() {
+            Some(header) if header.starts_with('[') => format!("the section {header} is missing"),
+            _ if self.path.is_empty() => format!("`{key}` is missing"),
+            _ => format!("{} lacks `{key}`", section(&self.path)),
+        };
+        let found = Found {
+            message,
+            help: Some(if example.contains('\n') { format!("add it:\n{example}") } else { format!("add it: {example}") }),
+            span: self.span.clone(),
+            key: join(&self.path, key),
+            hide: false,
+        };
+        self.sink.missing.borrow_mut().push(found);
+    }
+
+    /// A value with its position, without reading it. This counts as asking for the key.
+    pub fn value(&self, key: &'static str) -> Option<Value<'a>> {
+        self.sink.known.borrow_mut().entry(self.path.clone()).or_default().insert(key);
+        let value = self.entries?.get(key)?;
+        Some(Value::new(self.sink, join(&self.path, key), value))
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// A table's path as people write it: `[daemon]`, `[[project]]`.
+fn section(path: &str) -> String {
+    match path.strip_suffix("[]") {
+        Some(list) => format!("[[{}]]", list.replace("[]", "")),
+        None => format!("[{}]", path.replace("[]", "")),
+    }
+}
+
+fn within(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!(" in {}", section(path)) }
+}

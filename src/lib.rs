@@ -1,0 +1,10 @@
+//! forgehand hires coding agents for a self-hosted Forgejo.
+//!
+//! The modules stand on floors: a module imports only from floors below its own, and siblings never import each other. A test
+//! in `tests/all/floors.rs` reads the `use` lines and keeps it so.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+// Floor 0
+pub mod document;
+pub mod model;

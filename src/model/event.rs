@@ -1,0 +1,707 @@
+//! The events of the journal: what was seen, what was decided, what was intended, and what came of it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Branch, Change, Checks, CommentId, Decision, Dependency, EffectKey, Evidence, Formula, HandOutcome, JournalId, Login,
+    ModelCall, PullNumber, PullState, Refusal, RepoFacts, RepoLabel, RepoName, RunId, RunOutcome, Sha, StepId, StepOutput,
+    Subject, TextMark, Timestamp, Trouble,
+};
+
+/// An event as it was journalled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its place in the journal, from 1.
+    pub seq: u64,
+    /// When, by our clock.
+    pub at: Timestamp,
+    /// What.
+    pub event: Event,
+}
+
+/// What was seen, decided, intended, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// A process began to work on this journal. What it finds intended and not ended was cut.
+    Started {
+        /// Its version.
+        version: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// It ended in order.
+    Stopped,
+    /// A command of a person was taken from the inbox.
+    Commanded {
+        /// Its row in the inbox.
+        row: u64,
+        /// The command.
+        command: Command,
+    },
+    /// Start-up learned this of a project.
+    Surveyed {
+        /// The project.
+        repo: RepoName,
+        /// What was learned.
+        facts: ProjectFacts,
+    },
+    /// A look at the project is complete, and what it brought is journalled before this.
+    Looked {
+        /// The project.
+        repo: RepoName,
+        /// The forge's clock when the look began.
+        until: Timestamp,
+    },
+    /// The project cannot be worked on for now.
+    Troubled {
+        /// The project.
+        repo: RepoName,
+        /// What is wrong.
+        trouble: Trouble,
+    },
+    /// It can be again.
+    Recovered {
+        /// The project.
+        repo: RepoName,
+    },
+    /// An issue of ours was seen, new or moved.
+    Seen {
+        /// Which.
+        subject: Subject,
+        /// As it was.
+        issue: SeenIssue,
+    },
+    /// A person answered on an issue that waits for it.
+    Answered {
+        /// Which.
+        subject: Subject,
+        /// Who.
+        by: Login,
+        /// When, by the forge's clock.
+        at: Timestamp,
+    },
+    /// The issue's dependencies, as the forge and its body give them.
+    Depends {
+        /// Which.
+        subject: Subject,
+        /// On what.
+        on: Vec<Dependency>,
+    },
+    /// An issue that another depends on was seen open or closed.
+    DependencySeen {
+        /// It.
+        dependency: Dependency,
+    },
+    /// A pull request of ours was seen in another state.
+    PullSeen {
+        /// The issue it belongs to.
+        subject: Subject,
+        /// Its state.
+        state: PullState,
+    },
+    /// A pull request of ours moved: a review, a comment, a push.
+    PullMoved {
+        /// The issue it belongs to.
+        subject: Subject,
+        /// When, by the forge's clock.
+        at: Timestamp,
+    },
+    /// Its checks, or what reviewers ask for, were seen to have changed.
+    ChecksSeen {
+        /// The issue it belongs to.
+        subject: Subject,
+        /// Its checks.
+        checks: Checks,
+        /// A reviewer asks for changes.
+        changes_requested: bool,
+    },
+    /// The decision labels on the forge differ from what we left there: what that means was decided.
+    LabelsRead {
+        /// Which issue.
+        subject: Subject,
+        /// The decision labels it carries.
+        found: BTreeSet<Decision>,
+        /// What it means.
+        meaning: LabelsMean,
+    },
+    /// The issue goes from one place of the lifecycle to another, by a row of the plan's table.
+    Moved {
+        /// Which issue.
+        subject: Subject,
+        /// The row's trigger.
+        trigger: Trigger,
+        /// Where it goes; none where no decision label stays.
+        to: Option<Decision>,
+    },
+    /// An effect is about to be made.
+    Intended {
+        /// Its key.
+        key: EffectKey,
+        /// On what.
+        subject: Subject,
+        /// What.
+        intent: Intent,
+    },
+    /// An open intent was looked up after a restart or a doubtful answer, and nothing was found.
+    NotFound {
+        /// Its key.
+        key: EffectKey,
+    },
+    /// An effect ended.
+    Ended {
+        /// Its key.
+        key: EffectKey,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A run began.
+    RunStarted {
+        /// Which.
+        run: RunId,
+        /// On what.
+        subject: Subject,
+        /// The workflow, as it is now.
+        formula: Formula,
+        /// Its attempt, from 1.
+        attempt: u32,
+        /// The branch it works on.
+        branch: Branch,
+    },
+    /// The agent's session can be resumed from now on.
+    SessionStarted {
+        /// The run.
+        run: RunId,
+        /// The session.
+        session: String,
+    },
+    /// What an agent did, as a line for people; cleaned.
+    Did {
+        /// The run.
+        run: RunId,
+        /// The line.
+        line: String,
+    },
+    /// A model call ended.
+    Called {
+        /// The run.
+        run: RunId,
+        /// The call.
+        call: ModelCall,
+    },
+    /// What an agent's step brought was judged, and the run goes on.
+    Advanced {
+        /// The run.
+        run: RunId,
+        /// The step that this is about.
+        step: StepId,
+        /// How it goes on.
+        how: Advance,
+    },
+    /// A run is to be stopped.
+    Stopping {
+        /// Which.
+        run: RunId,
+        /// Why.
+        why: StopWhy,
+    },
+    /// A run ended.
+    RunEnded {
+        /// Which.
+        run: RunId,
+        /// How.
+        outcome: RunOutcome,
+        /// It costs an attempt.
+        costs_attempt: bool,
+        /// Not tried again before this time.
+        backoff_until: Option<Timestamp>,
+    },
+    /// The account of the model cannot be used until a time.
+    AccountPaused {
+        /// Until when, by our clock.
+        until: Timestamp,
+        /// Why.
+        why: String,
+    },
+}
+
+/// What start-up learns of a project, kept so that an idle start asks nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectFacts {
+    /// The address of the forge that this was learned from.
+    pub forge: String,
+    /// Its version.
+    pub version: String,
+    /// Our own login.
+    pub login: Login,
+    /// The repository.
+    pub repository: RepoFacts,
+    /// Its labels.
+    pub labels: Vec<RepoLabel>,
+}
+
+/// An issue as it was seen; of its texts only the marks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenIssue {
+    /// Its title, cleaned and cut, for the board.
+    pub title: String,
+    /// What title and body were.
+    pub text: TextMark,
+    /// Who filed it.
+    pub author: Login,
+    /// Open or closed.
+    pub open: bool,
+    /// Names of its labels.
+    pub labels: BTreeSet<String>,
+    /// When it was filed, by the forge's clock.
+    pub created: Timestamp,
+    /// When it last moved, by the forge's clock.
+    pub updated: Timestamp,
+    /// How many comments it has.
+    pub comments: u64,
+    /// The dependencies that its body names.
+    pub depends: Vec<Subject>,
+}
+
+/// What decision labels that we did not leave there mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "means")]
+pub enum LabelsMean {
+    /// The first sight of this issue: what stands there is kept.
+    Standing {
+        /// The label that counts; none where it carries none.
+        label: Option<Decision>,
+    },
+    /// A person put this one on; it is an order.
+    Ordered {
+        /// The label.
+        label: Decision,
+    },
+    /// A person put on one that only we may: it is set back.
+    SetByHand {
+        /// The label.
+        label: Decision,
+    },
+    /// Another forgehand with our login put this one on.
+    Foreign {
+        /// The label.
+        label: Decision,
+    },
+    /// A person took ours off and put none on.
+    TakenOff,
+    /// What differs is only what we are about to remove ourselves.
+    Leftover,
+}
+
+/// What moves an issue from one place of the lifecycle to another: the rows of the plan's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// Triage says an agent can do it.
+    TriagedQueue,
+    /// Triage says a person must, or gave no valid answer twice.
+    TriagedPerson,
+    /// Triage has a question.
+    TriagedQuestion,
+    /// A person answered, or edited the body.
+    Answered,
+    /// Nobody answered in time, or nobody can.
+    Unanswered,
+    /// Slot free, dependencies closed, budget left, claim won.
+    Dispatched,
+    /// Verified, and the pull request is open.
+    PullOpened,
+    /// Failed for good.
+    FailedForGood,
+    /// The run ended in a way that may pass: it waits in the queue for its next try.
+    Requeued,
+    /// The change touches what a person must decide on.
+    NeedsPerson,
+    /// `claude-working` without a run of ours for `adopt_after`.
+    Orphaned,
+    /// Changes were requested, a check is red, or the branch conflicts.
+    ReviseAsked,
+    /// The pull request was merged.
+    Merged,
+    /// It was closed without a merge.
+    ClosedUnmerged,
+    /// A person asked for work: the label, or `retry`.
+    PersonQueued,
+    /// A person takes it: the label, or `cancel`.
+    PersonInteractive,
+    /// A person says that something is missing.
+    PersonNeedsInfo,
+    /// A person took the last decision label off.
+    LabelTakenOff,
+    /// A person closed the issue.
+    PersonClosed,
+}
+
+/// An effect on the outside, or long work. Each is journalled before it is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "intent")]
+pub enum Intent {
+    /// Take or renew the claim.
+    Claim {
+        /// The claim of ours that is renewed.
+        renews: Option<Sha>,
+    },
+    /// Give the claim back.
+    Release {
+        /// It.
+        held: Sha,
+    },
+    /// Make the decision labels be this one, or none.
+    Labels {
+        /// The one to be there.
+        to: Option<Decision>,
+        /// Those that were there when this was decided.
+        known: BTreeSet<Decision>,
+    },
+    /// Write or edit a comment of ours.
+    Say {
+        /// What it says.
+        what: Saying,
+        /// The comment to edit; none to write a new one.
+        edit: Option<CommentId>,
+        /// The older comment that the new one stands for.
+        replaces: Option<CommentId>,
+    },
+    /// Close the issue.
+    Close,
+    /// Bring the mirror up to date, read what the run is given, make its workspace.
+    Prepare {
+        /// The run.
+        run: RunId,
+        /// It goes on from where its branch is, because a pull request of ours is open there.
+        on_branch: bool,
+    },
+    /// Let the agent of a step work.
+    Agent {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// Its session.
+        session: String,
+        /// The session is taken up again.
+        resume: bool,
+        /// What it is told besides, or instead, of the step's prompt.
+        told: Told,
+    },
+    /// Take the agent's commits over and judge them.
+    Take {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+    },
+    /// Verify a commit.
+    Verify {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The commit.
+        sha: Sha,
+    },
+    /// Push the judged commits.
+    Push {
+        /// The run.
+        run: RunId,
+        /// The commit.
+        sha: Sha,
+        /// The branch.
+        branch: Branch,
+        /// What the branch must be at: none if it must not exist.
+        lease: Option<Sha>,
+    },
+    /// Look the pull request up, then open it.
+    OpenPull {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The branch with the work.
+        head: Branch,
+        /// The branch it goes to.
+        base: Branch,
+        /// The commit it is at.
+        sha: Sha,
+    },
+    /// Remove what an ended run needed.
+    Discard {
+        /// The run.
+        run: RunId,
+        /// The workspace is kept, so that a person finds the work.
+        keep_workspace: bool,
+    },
+}
+
+/// What a comment of ours says. Of each kind an issue has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "saying")]
+pub enum Saying {
+    /// What a step of a run proposes: the triage breakdown.
+    Proposed {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+    },
+    /// Where the issue's story stands.
+    Status {
+        /// Where.
+        status: super::Status,
+    },
+}
+
+/// What an agent is told at the start of a turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "told")]
+pub enum Told {
+    /// The step's prompt.
+    Prompt,
+    /// That it was cut, and should go on.
+    GoOn,
+    /// That its answer was missing or invalid.
+    AnswerAgain {
+        /// What was wrong.
+        why: String,
+    },
+    /// That the verification failed.
+    Failing {
+        /// How.
+        evidence: Evidence,
+    },
+}
+
+/// What came of an effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Outcome {
+    /// The claim is ours.
+    Claimed {
+        /// The commit that says so.
+        sha: Sha,
+        /// When it ends, by the forge's clock.
+        until: Timestamp,
+    },
+    /// Another journal has the claim.
+    ClaimHeld {
+        /// Whose it is.
+        by: JournalId,
+        /// When it ends, by our clock.
+        until: Timestamp,
+    },
+    /// Somebody was faster.
+    ClaimLost,
+    /// The claim is given back.
+    Released,
+    /// The labels were written.
+    Labelled {
+        /// Names of all labels that the issue carries now.
+        labels: BTreeSet<String>,
+        /// A decision label that the plan did not know of, and that won.
+        person: Option<Decision>,
+        /// Labels of the repository that were learned of by this.
+        learned: Vec<RepoLabel>,
+    },
+    /// The comment stands.
+    Said {
+        /// It.
+        comment: CommentId,
+    },
+    /// The issue is closed.
+    Closed,
+    /// The run can begin.
+    Prepared {
+        /// The commit to start from.
+        base: Sha,
+        /// The branch that the pull request goes to.
+        base_branch: Branch,
+        /// Where the run's branch is on the forge, if it is there.
+        tip: Option<Sha>,
+        /// The issue as it was read.
+        issue: SeenIssue,
+        /// The newest comment that was read.
+        read_up_to: Option<CommentId>,
+    },
+    /// There is nothing to work on: the repository has no commit.
+    NothingThere,
+    /// The agent's turn ended.
+    AgentEnded {
+        /// How.
+        how: HandOutcome,
+        /// Its structured output, or what is wrong with it.
+        output: Result<StepOutput, String>,
+        /// The session can be resumed.
+        resumable: bool,
+    },
+    /// The commits were judged.
+    Taken {
+        /// The change, or why it was refused.
+        judged: Result<Change, Refusal>,
+    },
+    /// The verification ended.
+    Verified {
+        /// What it showed.
+        evidence: Evidence,
+    },
+    /// The branch is at our commit.
+    Pushed,
+    /// The branch is not where we left it.
+    PushStale {
+        /// Where it is.
+        tip: Option<Sha>,
+    },
+    /// The pull request is open.
+    PullOpened {
+        /// It.
+        pull: PullNumber,
+    },
+    /// It is gone.
+    Discarded,
+    /// It did not work.
+    Failed {
+        /// What was in the way.
+        failure: Failure,
+    },
+    /// The process that did it is gone; local work has left no more than its files.
+    Cut,
+}
+
+/// What was in the way of an effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What decides whether it is tried again.
+    pub kind: FailureKind,
+    /// In words.
+    pub why: String,
+}
+
+/// Whether it is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// It passes by itself: tried again, with growing pauses.
+    Passing,
+    /// Nobody knows whether it was done: looked up first.
+    Doubtful,
+    /// There are no credentials for the model.
+    NoCredentials,
+    /// The machine: disk, sandbox, a program that is missing.
+    Environment,
+    /// The forge says no: a right, a scope, a rule. A person has to see to it.
+    Refused,
+    /// What it was about is gone.
+    Gone,
+    /// It was stopped.
+    Cancelled,
+}
+
+/// How a run goes on after a step's work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "advance")]
+pub enum Advance {
+    /// To the next step.
+    Next,
+    /// The agent answers again, because its answer was missing or invalid.
+    AnswerAgain {
+        /// What was wrong with it.
+        why: String,
+    },
+    /// The turn was cut: the session is resumed, or the step starts afresh on the kept commits.
+    Again {
+        /// The session is resumed.
+        resume: bool,
+    },
+    /// Back to an agent step, with the failing output.
+    Back {
+        /// The step.
+        to: StepId,
+        /// What failed.
+        evidence: Evidence,
+    },
+}
+
+/// Why a run is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopWhy {
+    /// A person's label, or `cancel`.
+    Person,
+    /// The issue was closed.
+    Closed,
+    /// The issue no longer carries what the run was started for.
+    Moot,
+    /// The claim was lost.
+    ClaimLost,
+}
+
+/// What a person asks for at the command line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "command")]
+pub enum Command {
+    /// Start again, attempts counted anew.
+    Retry {
+        /// Which.
+        subject: Subject,
+    },
+    /// Stop what runs; the work is kept.
+    Cancel {
+        /// Which.
+        subject: Subject,
+    },
+}
+
+impl Command {
+    /// What it is about.
+    pub fn subject(&self) -> &Subject {
+        match self {
+            Self::Retry { subject } | Self::Cancel { subject } => subject,
+        }
+    }
+}
+
+impl Intent {
+    /// The intent's one word, for keys and logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Claim { renews: None } => "claim",
+            Self::Claim { renews: Some(_) } => "renew",
+            Self::Release { .. } => "release",
+            Self::Labels { .. } => "labels",
+            Self::Say { what: Saying::Proposed { .. }, .. } => "comment",
+            Self::Say { what: Saying::Status { .. }, .. } => "status",
+            Self::Close => "close",
+            Self::Prepare { .. } => "prepare",
+            Self::Agent { .. } => "agent",
+            Self::Take { .. } => "take",
+            Self::Verify { .. } => "verify",
+            Self::Push { .. } => "push",
+            Self::OpenPull { .. } => "pull",
+            Self::Discard { .. } => "discard",
+        }
+    }
+
+    /// The lane it goes in: one effect at a time in each lane of an issue.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Claim { renews: Some(_) } => Lane::Claim,
+            _ => Lane::Main,
+        }
+    }
+}
+
+/// Effects on one issue that do not wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lane {
+    /// Everything but:
+    Main,
+    /// renewing the claim while the run's own work goes on.
+    Claim,
+}

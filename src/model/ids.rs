@@ -1,0 +1,231 @@
+//! Identifiers. Each is a type of its own, so that one cannot be passed for another.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A repository on the forge, `owner/name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RepoName {
+    owner: String,
+    name: String,
+}
+
+impl RepoName {
+    /// The owner's login: a user or an organization.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The repository's own name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One path component that is unique to this repository, for folders of ours.
+    pub fn folder(&self) -> String {
+        format!("{}--{}", self.owner, self.name)
+    }
+}
+
+impl fmt::Display for RepoName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+/// A text that is not `owner/name`.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a repository: write it as owner/name")]
+pub struct BadRepoName(String);
+
+impl FromStr for RepoName {
+    type Err = BadRepoName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let part = |s: &str| {
+            !s.is_empty() && s != "." && s != ".." && s.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        };
+        match text.split_once('/') {
+            Some((owner, name)) if part(owner) && part(name) => Ok(Self { owner: owner.into(), name: name.into() }),
+            _ => Err(BadRepoName(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for RepoName {
+    type Error = BadRepoName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<RepoName> for String {
+    fn from(repo: RepoName) -> Self {
+        repo.to_string()
+    }
+}
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+    };
+}
+
+number!(
+    /// The number of an issue within its repository.
+    ///
+    /// Issues and pull requests share one sequence on the forge, and are different things to us:
+    /// ```compile_fail
+    /// use forgehand::model::{IssueNumber, PullNumber};
+    /// let issue: IssueNumber = PullNumber(7);
+    /// ```
+    IssueNumber, "#"
+);
+number!(
+    /// The number of a pull request within its repository.
+    PullNumber, "#"
+);
+number!(
+    /// The forge's identifier of a comment.
+    CommentId, ""
+);
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl $name {
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+    };
+}
+
+text!(
+    /// A user's login name on the forge.
+    Login
+);
+text!(
+    /// A branch, without `refs/heads/`.
+    Branch
+);
+text!(
+    /// The identifier of a run, unique over all journals.
+    RunId
+);
+text!(
+    /// The identifier of a journal: it tells our claims from another daemon's.
+    JournalId
+);
+text!(
+    /// The name of a formula.
+    FormulaName
+);
+text!(
+    /// The identifier of a step within its formula.
+    StepId
+);
+text!(
+    /// The key of an effect, `repo#N/run/step/n`: it stands in the marker of what the effect leaves behind.
+    EffectKey
+);
+text!(
+    /// A SHA-256 in lower-case hex: what a text from outside was when we read it.
+    TextHash
+);
+
+/// The name of a git object, 40 (SHA-1) or 64 (SHA-256) lower-case hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sha(String);
+
+impl Sha {
+    /// The hex digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first ten digits, for people.
+    pub fn short(&self) -> &str {
+        &self.0[..10]
+    }
+}
+
+impl fmt::Display for Sha {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is not a git object name.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not the name of a git object")]
+pub struct BadSha(String);
+
+impl FromStr for Sha {
+    type Err = BadSha;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if hex && matches!(text.len(), 40 | 64) { Ok(Self(text.to_owned())) } else { Err(BadSha(text.to_owned())) }
+    }
+}
+
+impl TryFrom<String> for Sha {
+    type Error = BadSha;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Sha> for String {
+    fn from(sha: Sha) -> Self {
+        sha.0
+    }
+}
+
+/// An issue of a repository under care: what nearly every run is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Subject {
+    /// The repository.
+    pub repo: RepoName,
+    /// The issue in it.
+    pub issue: IssueNumber,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.repo, self.issue)
+    }
+}

@@ -1,0 +1,22 @@
+//! The words of the domain: identifiers, states, outcomes, and the events of the journal.
+//!
+//! Everything here is data. Nothing does I/O, reads a clock or knows how it is stored on a forge.
+
+mod event;
+mod forge;
+mod ids;
+mod outcome;
+mod reason;
+mod template;
+mod time;
+mod work;
+
+pub use event::*;
+pub use forge::*;
+pub use ids::*;
+pub use outcome::*;
+pub use reason::*;
+pub use template::*;
+
+pub use time::*;
+pub use work::*;

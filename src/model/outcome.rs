@@ -1,0 +1,294 @@
+//! How things end: an agent's turn, a bundle, a verification, a run; and what each ending costs.
+
+use serde::{Deserialize, Serialize};
+
+use super::{PullNumber, Sha, Timestamp, Usd};
+
+/// How an agent's turn (one step, one process) ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ended")]
+pub enum HandOutcome {
+    /// The process ended well. The structured output, if there was any, is beside it.
+    Succeeded,
+    /// No sign of life for longer than `silence` allows.
+    Stalled,
+    /// The wall clock ran out.
+    TimedOut,
+    /// The run's money is spent, or `max_turns` is reached.
+    Budget {
+        /// Which limit, in words.
+        limit: String,
+    },
+    /// The account is used up until a time.
+    UsageLimit {
+        /// When it resets, by our clock; unknown if the provider did not say.
+        until: Option<Timestamp>,
+    },
+    /// The process broke off: exit code, signal, or an answer that is none.
+    Crashed {
+        /// What was seen, cleaned of secrets.
+        why: String,
+    },
+    /// The model could not be reached, was overloaded, or refused the credentials.
+    Unreachable {
+        /// What was seen, cleaned of secrets.
+        why: String,
+        /// The credentials were refused: a person has to look.
+        credentials: bool,
+    },
+    /// A person, or the plan, stopped it.
+    Cancelled,
+    /// The daemon's own end cut it.
+    Interrupted,
+}
+
+/// Why a bundle was refused. Each has a name of its own, so that it can be told and tested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "refusal")]
+pub enum Refusal {
+    /// The agent says it is done, and nothing is committed.
+    NothingCommitted,
+    /// The file is not a bundle we accept: a link, a device, too large, another format.
+    NotABundle {
+        /// What it was.
+        why: String,
+    },
+    /// The bundle carries refs other than the run's branch, or builds on commits that the mirror lacks.
+    OutsideTheBranch {
+        /// What it carried.
+        why: String,
+    },
+    /// git's own check of the objects failed.
+    BrokenObjects {
+        /// What git said.
+        why: String,
+    },
+    /// A symbolic link that leads out of the repository.
+    SymlinkOut {
+        /// The link's path.
+        path: String,
+    },
+    /// More changed lines than `diff_lines` allows.
+    DiffTooLarge {
+        /// Changed lines.
+        lines: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A secret stands in the diff.
+    Secret {
+        /// The file.
+        path: String,
+        /// The rule that found it; never the secret.
+        rule: String,
+    },
+}
+
+/// A change as judged: what git says of it, never what the agent says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The commit that would be pushed, re-authored.
+    pub head: Sha,
+    /// The commit it builds on.
+    pub base: Sha,
+    /// How many commits.
+    pub commits: u64,
+    /// Changed files.
+    pub files: Vec<ChangedFile>,
+    /// Lines added.
+    pub added: u64,
+    /// Lines removed.
+    pub removed: u64,
+    /// The touched paths that a person must decide on (`person_paths`).
+    pub person_paths: Vec<String>,
+    /// The touched paths that a verify command names.
+    pub verify_paths: Vec<String>,
+}
+
+/// A file of a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedFile {
+    /// Its path after the change.
+    pub path: String,
+    /// Its path before, where it was renamed.
+    pub from: Option<String>,
+    /// Lines added; nothing for a binary.
+    pub added: u64,
+    /// Lines removed; nothing for a binary.
+    pub removed: u64,
+}
+
+/// What came of one command of a verification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandRun {
+    /// The command as the configuration has it.
+    pub command: String,
+    /// Its exit code; none if a signal or a limit ended it.
+    pub exit: Option<i32>,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// The tail of its output, cleaned of secrets.
+    pub tail: String,
+}
+
+/// What came of a verification: evidence, tied to a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The commit.
+    pub sha: Sha,
+    /// Each command that ran, in order; the first that fails is the last.
+    pub commands: Vec<CommandRun>,
+    /// All of them passed.
+    pub passed: bool,
+    /// The limit of time ended it.
+    pub timed_out: bool,
+}
+
+/// How a run ended. Only the plan's table turns this into labels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum RunOutcome {
+    /// All steps are done.
+    Succeeded {
+        /// The pull request that it opened, if it did.
+        pull: Option<PullNumber>,
+    },
+    /// The agent found nothing to change.
+    NoChange {
+        /// The agent's summary.
+        summary: String,
+    },
+    /// The agent declined.
+    Refused {
+        /// The agent's summary.
+        summary: String,
+    },
+    /// The answer was missing or invalid, also when asked again.
+    InvalidOutput {
+        /// What was wrong with it.
+        why: String,
+    },
+    /// The verification failed as often as it may.
+    VerificationFailed {
+        /// The command and the tail of its output.
+        evidence: Evidence,
+    },
+    /// The bundle was refused.
+    BundleRefused {
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The change touches what a person must decide on; the branch is kept.
+    NeedsPerson {
+        /// The paths.
+        paths: Vec<String>,
+    },
+    /// The branch on the forge has commits that are not ours.
+    BranchTaken {
+        /// The branch.
+        branch: super::Branch,
+    },
+    /// An agent's turn ended other than well.
+    Hand {
+        /// How.
+        how: HandOutcome,
+    },
+    /// Something of ours or the machine's failed: no workspace, no sandbox, no disk.
+    Environment {
+        /// What.
+        why: String,
+    },
+}
+
+/// What an ending costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// Nothing: the same attempt goes on, at once or when the reason has passed.
+    Nothing,
+    /// One attempt, and the backoff is waited for.
+    Attempt,
+    /// Everything: it is not tried again until a person asks for it.
+    Final,
+}
+
+impl RunOutcome {
+    /// The rule of each ending: crashed, stalled, timed out, a failed verification and a refused bundle cost an attempt; no change,
+    /// refused and budget are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
+    pub fn cost(&self) -> Cost {
+        match self {
+            Self::Succeeded { .. }
+            | Self::NoChange { .. }
+            | Self::Refused { .. }
+            | Self::InvalidOutput { .. }
+            | Self::NeedsPerson { .. }
+            | Self::BranchTaken { .. } => Cost::Final,
+            Self::VerificationFailed { .. } | Self::BundleRefused { .. } | Self::Environment { .. } => Cost::Attempt,
+            Self::Hand { how } => match how {
+                HandOutcome::Crashed { .. } | HandOutcome::Stalled | HandOutcome::TimedOut => Cost::Attempt,
+                HandOutcome::Budget { .. } | HandOutcome::Succeeded => Cost::Final,
+                HandOutcome::UsageLimit { .. }
+                | HandOutcome::Unreachable { .. }
+                | HandOutcome::Cancelled
+                | HandOutcome::Interrupted => Cost::Nothing,
+            },
+        }
+    }
+
+    /// The outcome's one word, for `status --json` and logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Succeeded { .. } => "succeeded",
+            Self::NoChange { .. } => "no-change",
+            Self::Refused { .. } => "refused",
+            Self::InvalidOutput { .. } => "invalid-output",
+            Self::VerificationFailed { .. } => "verification-failed",
+            Self::BundleRefused { .. } => "bundle-refused",
+            Self::NeedsPerson { .. } => "needs-person",
+            Self::BranchTaken { .. } => "branch-taken",
+            Self::Environment { .. } => "environment",
+            Self::Hand { how } => how.word(),
+        }
+    }
+}
+
+impl HandOutcome {
+    /// The outcome's one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Stalled => "stalled",
+            Self::TimedOut => "timed-out",
+            Self::Budget { .. } => "budget",
+            Self::UsageLimit { .. } => "usage-limit",
+            Self::Crashed { .. } => "crashed",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A model call, as the gateway saw it end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelCall {
+    /// The model that was asked for.
+    pub model: String,
+    /// Input tokens that were not cached.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Tokens read from the cache.
+    pub cache_read: u64,
+    /// Tokens written to the cache.
+    pub cache_write: u64,
+    /// What it cost by our price table.
+    pub cost: Usd,
+    /// The HTTP status of the answer; none if there was no answer.
+    pub status: Option<u16>,
+    /// It was cut before its end: tokens and cost are what was seen.
+    pub cut: bool,
+    /// The answer gave no usage, so tokens and cost count 0.
+    pub unmetered: bool,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+}

@@ -1,0 +1,290 @@
+//! Why something waits, what is wrong with a project, and what is said to people.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Dependency, FormulaName, JournalId, PullNumber, RunOutcome, Timestamp, Usd};
+
+/// Why an issue does not move now. `explain`, the board and the comments all print this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "wait")]
+pub enum Wait {
+    /// An effect is under way.
+    Acting {
+        /// Which, in a word.
+        what: String,
+    },
+    /// An intent without an outcome is looked up before it is made again.
+    LookingUp {
+        /// Which, in a word.
+        what: String,
+        /// When it counts as absent.
+        until: Timestamp,
+    },
+    /// All slots are taken.
+    NoSlot {
+        /// How many there are.
+        slots: u32,
+    },
+    /// Others are before it in the queue.
+    Behind {
+        /// How many.
+        others: u32,
+    },
+    /// It depends on issues that are open.
+    Dependencies {
+        /// Which.
+        open: Vec<Dependency>,
+    },
+    /// A failed attempt is tried again later.
+    Backoff {
+        /// When.
+        until: Timestamp,
+        /// The attempt that failed, from 1.
+        attempt: u32,
+        /// How it failed.
+        outcome: String,
+    },
+    /// An effect failed in a way that passes, and is tried again later.
+    Retry {
+        /// When.
+        until: Timestamp,
+        /// What was in the way.
+        why: String,
+    },
+    /// The model's account cannot be used.
+    AccountPaused {
+        /// Until when.
+        until: Timestamp,
+        /// Why.
+        why: String,
+    },
+    /// A budget is spent.
+    Budget {
+        /// Which, in a word: `run`, `project`, `day`.
+        which: String,
+        /// Spent.
+        spent: Usd,
+        /// The limit.
+        limit: Usd,
+        /// When it is refilled, if by time.
+        until: Option<Timestamp>,
+    },
+    /// Another daemon has the claim.
+    Claimed {
+        /// Whose it is.
+        by: JournalId,
+        /// When it expires, by our clock.
+        until: Timestamp,
+    },
+    /// The project cannot be worked on.
+    Project {
+        /// Why.
+        trouble: Trouble,
+        /// When it is looked at again.
+        until: Timestamp,
+    },
+    /// A person has a question to answer.
+    Question {
+        /// When it goes to a person.
+        until: Timestamp,
+    },
+    /// A person does this one.
+    Person,
+    /// It failed for good; a person decides.
+    Failed,
+    /// A pull request is open and waits for a person to merge it.
+    Merge {
+        /// It.
+        pull: PullNumber,
+    },
+    /// A formula is needed that is not there.
+    NeedsFormula {
+        /// Its name.
+        formula: FormulaName,
+        /// What asks for it.
+        because: String,
+    },
+    /// It carries `claude-working` and no run of ours is known.
+    Orphan {
+        /// When it goes back to the queue.
+        until: Timestamp,
+    },
+    /// Nothing new is started: the daemon is about to end.
+    Draining,
+    /// No credentials for the model.
+    NoCredentials,
+    /// Closed.
+    Closed,
+    /// It carries neither `portal` nor a decision label.
+    NotOurs,
+}
+
+impl Wait {
+    /// The time at which it ends by itself, if it does.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::LookingUp { until, .. }
+            | Self::Backoff { until, .. }
+            | Self::Retry { until, .. }
+            | Self::AccountPaused { until, .. }
+            | Self::Claimed { until, .. }
+            | Self::Project { until, .. }
+            | Self::Question { until }
+            | Self::Orphan { until } => Some(*until),
+            Self::Budget { until, .. } => *until,
+            Self::Acting { .. }
+            | Self::NoSlot { .. }
+            | Self::Behind { .. }
+            | Self::Dependencies { .. }
+            | Self::Person
+            | Self::Failed
+            | Self::Merge { .. }
+            | Self::NeedsFormula { .. }
+            | Self::Draining
+            | Self::NoCredentials
+            | Self::Closed
+            | Self::NotOurs => None,
+        }
+    }
+}
+
+/// What is wrong with a project as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "trouble")]
+pub enum Trouble {
+    /// The forge does not answer.
+    Unreachable {
+        /// What was seen.
+        why: String,
+    },
+    /// The token is wrong or gone.
+    Unauthorized,
+    /// A right or a scope is missing.
+    Denied {
+        /// Which, as far as the forge said.
+        why: String,
+    },
+    /// There is no such repository, or the token may not see it.
+    Missing,
+    /// It was renamed or moved.
+    Moved {
+        /// Its new name.
+        to: Option<String>,
+    },
+    /// It is archived.
+    Archived,
+    /// It has no commit yet.
+    Empty,
+    /// What answers is not a Forgejo.
+    NotAForge {
+        /// What was seen.
+        why: String,
+    },
+}
+
+/// What the status comment says. It is written again only when this changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Where the story stands.
+    pub story: Story,
+    /// A label that a person set by hand and that was set back.
+    pub set_back: Option<super::Decision>,
+}
+
+/// Where an issue's story stands, for the people who read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "story")]
+pub enum Story {
+    /// Stands as its label says; there is nothing to add but the note.
+    Standing,
+    /// An agent works on it.
+    Working {
+        /// The attempt, from 1.
+        attempt: u32,
+        /// How many there are.
+        of: u32,
+    },
+    /// An attempt failed, and is tried again.
+    TryingAgain {
+        /// The attempt that failed.
+        attempt: u32,
+        /// How many there are.
+        of: u32,
+        /// How it failed.
+        outcome: RunOutcome,
+    },
+    /// A pull request is open.
+    Opened {
+        /// It.
+        pull: PullNumber,
+    },
+    /// Failed for good.
+    Failed {
+        /// How.
+        outcome: RunOutcome,
+        /// Attempts made.
+        attempts: u32,
+    },
+    /// A question has to be answered.
+    Question {
+        /// What is asked.
+        questions: Vec<String>,
+    },
+    /// Triage says a person must.
+    Person {
+        /// Why.
+        why: PersonWhy,
+    },
+    /// The pull request was merged.
+    Merged {
+        /// It.
+        pull: PullNumber,
+    },
+}
+
+/// Why a person must.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "cause")]
+pub enum PersonWhy {
+    /// Triage decided so.
+    Triage {
+        /// Its summary.
+        summary: String,
+    },
+    /// Triage gave no valid answer, twice.
+    NoAnswer {
+        /// What was wrong with it.
+        why: String,
+    },
+    /// The change touches paths that a person must decide on.
+    Paths {
+        /// Which.
+        paths: BTreeSet<String>,
+        /// The branch that keeps the work.
+        branch: String,
+    },
+    /// Nobody answered the question in time, or nobody can.
+    Unanswered,
+    /// The pull request was closed without a merge.
+    ClosedUnmerged {
+        /// It.
+        pull: PullNumber,
+    },
+    /// The branch has commits that are not ours.
+    BranchTaken {
+        /// The branch.
+        branch: String,
+    },
+}
+
+impl Story {
+    /// It comes to wait for a person, or ends: it is posted anew with a mention, because edits notify nobody.
+    pub fn calls_a_person(&self) -> bool {
+        match self {
+            Self::Failed { .. } | Self::Question { .. } | Self::Person { .. } => true,
+            Self::Standing | Self::Working { .. } | Self::TryingAgain { .. } | Self::Opened { .. } | Self::Merged { .. } => false,
+        }
+    }
+}

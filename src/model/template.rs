@@ -1,0 +1,134 @@
+//! What templates may say: the variables there are, and which of them hold text from outside.
+//!
+//! One vocabulary serves those who check templates and those who fill them in, so that the two cannot drift apart.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::{OutputShape, StepId};
+
+/// What stands behind a name in a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// A text or number of ours: it may stand as it is.
+    Plain,
+    /// Text that others wrote, agents included: it may only stand through a helper that cleans it.
+    Outside,
+    /// A list.
+    List(Box<Variable>),
+    /// Names below this one.
+    Record(BTreeMap<String, Variable>),
+}
+
+/// What a template is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TemplateKind {
+    /// What an agent reads.
+    Prompt,
+    /// What people read on the forge.
+    Proposal,
+}
+
+impl TemplateKind {
+    /// The helpers that take text from outside.
+    pub fn helpers(self) -> &'static [&'static str] {
+        match self {
+            // Cleaned, and fenced so that it cannot end its fence.
+            Self::Prompt => &["outside"],
+            // A block of Markdown; a single line; a piece of code.
+            Self::Proposal => &["prose", "line", "code"],
+        }
+    }
+
+    /// The variables of a template; `steps` are the agent steps before it.
+    pub fn vocabulary<'s>(self, steps: impl IntoIterator<Item = (&'s StepId, OutputShape)>) -> Variable {
+        use Variable::{Outside, Plain};
+        let output = |(id, shape): (&StepId, OutputShape)| (id.0.clone(), record([("output", of_schema(&shape.schema()))]));
+        let steps = Variable::Record(steps.into_iter().map(output).collect());
+        let common = [("repo", Plain), ("base", Plain), ("branch", Plain), ("attempt", Plain), ("steps", steps)];
+        let own = match self {
+            Self::Prompt => vec![
+                ("issue", record([("number", Plain), ("author", Plain), ("title", Outside), ("body", Outside)])),
+                ("breakdown", Outside),
+                ("comments", list(record([("author", Plain), ("at", Plain), ("body", Outside)]))),
+                ("guide", Outside),
+                ("failure", Outside),
+                ("verify", list(Plain)),
+                ("schema", Plain),
+            ],
+            Self::Proposal => vec![
+                ("issue", record([("number", Plain), ("author", Plain), ("title", Outside)])),
+                ("commit", Plain),
+                ("cost", Plain),
+                ("change", record([("commits", Plain), ("files", Plain), ("added", Plain), ("removed", Plain)])),
+                ("evidence", list(record([("command", Plain), ("passed", Plain), ("seconds", Plain)]))),
+                ("tier", Plain),
+                ("reasons", list(record([("path", Outside), ("why", Plain)]))),
+            ],
+        };
+        record(common.into_iter().chain(own))
+    }
+}
+
+impl Variable {
+    /// The variable below this one, by its path.
+    pub fn at<'p>(&self, mut path: impl Iterator<Item = &'p str>) -> Option<&Self> {
+        path.try_fold(self, |here, name| match here {
+            Self::Record(names) => names.get(name),
+            Self::Plain | Self::Outside | Self::List(_) => None,
+        })
+    }
+}
+
+fn record(names: impl IntoIterator<Item = (&'static str, Variable)>) -> Variable {
+    Variable::Record(names.into_iter().map(|(name, variable)| (name.to_owned(), variable)).collect())
+}
+
+fn list(item: Variable) -> Variable {
+    Variable::List(Box::new(item))
+}
+
+/// What a JSON schema of ours describes. Of its strings only those with a closed set of values are plain.
+fn of_schema(root: &Json) -> Variable {
+    fn of(schema: &Json, root: &Json) -> Variable {
+        if let Some(name) = schema["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/")) {
+            return of(&root["$defs"][name], root);
+        }
+        if schema.get("enum").is_some() || schema.get("oneOf").is_some_and(all_constant) {
+            return Variable::Plain;
+        }
+        match &schema["type"] {
+            Json::String(kind) if kind == "object" => {
+                let fields = schema["properties"].as_object().into_iter().flatten();
+                Variable::Record(fields.map(|(name, field)| (name.clone(), of(field, root))).collect())
+            }
+            Json::String(kind) if kind == "array" => list(of(&schema["items"], root)),
+            Json::String(kind) if matches!(kind.as_str(), "integer" | "number" | "boolean") => Variable::Plain,
+            _ => Variable::Outside,
+        }
+    }
+    fn all_constant(choices: &Json) -> bool {
+        choices.as_array().is_some_and(|all| all.iter().all(|c| c.get("const").is_some() || c.get("enum").is_some()))
+    }
+    of(root, root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agents_words_are_outside_and_its_choices_are_plain() {
+        let step = StepId::from("read");
+        let all = TemplateKind::Proposal.vocabulary([(&step, OutputShape::Triage)]);
+        let at = |path: &str| all.at(path.split('.')).cloned();
+        assert_eq!(at("steps.read.output.route"), Some(Variable::Plain));
+        assert_eq!(at("steps.read.output.risk"), Some(Variable::Plain));
+        assert_eq!(at("steps.read.output.summary"), Some(Variable::Outside));
+        assert_eq!(at("steps.read.output.files"), Some(list(Variable::Outside)));
+        let all = TemplateKind::Prompt.vocabulary([(&step, OutputShape::Fix)]);
+        assert_eq!(all.at("steps.read.output.title".split('.')), Some(&Variable::Outside));
+        assert_eq!(all.at("steps.read.output.nothing".split('.')), None);
+    }
+}
