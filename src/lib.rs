@@ -8,3 +8,10 @@
 // Floor 0
 pub mod document;
 pub mod model;
+// Floor 1
+pub mod config;
+pub mod formula;
+pub mod ledger;
+pub mod scan;
+pub mod text;
+pub mod tier;

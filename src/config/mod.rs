@@ -1,0 +1,155 @@
+//! The configuration: TOML text in, validated types out.
+//!
+//! Promises: all mistakes of a file at once, each with line, column, key and what to do; whatever a [`Config`] holds is valid on its own
+//! (whether a program, folder or variable exists is for the caller to find out). No file is opened and no clock is read here. A
+//! `Config` holds no secret, only where one is kept, so its `Debug` shows none.
+
+mod agent;
+mod daemon;
+mod project;
+mod values;
+
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+pub use agent::{Agent, Author, Backend, Claude};
+pub use daemon::{Daemon, Limits, LogFormat, Poll, Sandbox, SandboxMode};
+pub use project::{DEFAULT_PERSON_PATHS, Project};
+pub use values::parse_duration;
+
+use crate::document::{self, Table};
+use crate::model::{LabelNames, Login, RepoName};
+
+/// All mistakes of a configuration file.
+pub type ConfigErrors = document::Faults;
+
+/// What a configuration file says, defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[forge]`.
+    pub forge: Forge,
+    /// `[[project]]`, at least one, no repository twice.
+    pub projects: Vec<Project>,
+    /// `[agent]`.
+    pub agent: Agent,
+    /// `[daemon]`.
+    pub daemon: Daemon,
+    /// `[limits]`; `usd_run` is the agent's `budget_usd` where that is given.
+    pub limits: Limits,
+    /// `[sandbox]`.
+    pub sandbox: Sandbox,
+}
+
+/// The forge, and who we are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forge {
+    /// Where it is. A subpath is kept; it always ends with a slash, so that `join("api/v1/")` goes below it. Without credentials.
+    pub url: Url,
+    /// Where our token is kept.
+    pub token: SecretSource,
+    /// Our login, where the token may not ask who it is.
+    pub login: Option<Login>,
+    /// Where a token with repository administration is kept: only such a one may ask about others' rights.
+    pub rights_token: Option<SecretSource>,
+}
+
+/// Where a secret is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In this variable of the environment.
+    Env(String),
+    /// In this file, read again when it changes.
+    File(PathBuf),
+}
+
+impl Config {
+    /// Reads a configuration. `file_name` is what the errors call it.
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, ConfigErrors> {
+        document::read(file_name, text, Self::read)
+    }
+
+    /// As [`Config::parse`], of a file's bytes: what is not UTF-8 is an error with its place.
+    pub fn parse_bytes(file_name: &str, bytes: &[u8]) -> Result<Self, ConfigErrors> {
+        Self::parse(file_name, document::decode(file_name, bytes)?)
+    }
+
+    /// The project of a repository; names are compared as the forge does, without regard to case.
+    pub fn project(&self, repo: &RepoName) -> Option<&Project> {
+        self.projects.iter().find(|p| same_repo(&p.repo, repo))
+    }
+
+    /// The same with its paths resolved: `~/` is `home`, and what is relative starts at `folder`, the configuration file's own. A program
+    /// without a slash is left for `PATH`.
+    #[must_use]
+    pub fn rooted(mut self, folder: &Path, home: Option<&Path>) -> Self {
+        let root = |path: &mut PathBuf| {
+            *path = match (path.strip_prefix("~"), home) {
+                (Ok(rest), Some(home)) => home.join(rest),
+                _ => folder.join(&*path),
+            };
+        };
+        let root_secret = |source: &mut SecretSource| match source {
+            SecretSource::File(path) => root(path),
+            SecretSource::Env(_) => {}
+        };
+        root_secret(&mut self.forge.token);
+        self.forge.rights_token.iter_mut().for_each(root_secret);
+        self.daemon.state_dir.iter_mut().for_each(root);
+        self.sandbox.read.iter_mut().for_each(root);
+        self.sandbox.path.iter_mut().for_each(root);
+        if let Backend::Claude(claude) = &mut self.agent.backend {
+            claude.key.iter_mut().for_each(root_secret);
+            if claude.program.components().count() > 1 {
+                root(&mut claude.program);
+            }
+        }
+        self
+    }
+
+    fn read(root: &Table<'_>) -> Option<Self> {
+        let forge = Forge::read(root);
+        let labels = project::read_labels(&root.table("labels"), &LabelNames::default());
+        let projects = Self::read_projects(root, &labels);
+        let mut limits = Limits::read(&root.table("limits"));
+        let agent = Agent::read(root, &mut limits);
+        let daemon = Daemon::read(&root.table("daemon"));
+        let sandbox = Sandbox::read(&root.table("sandbox"));
+        Some(Self { forge: forge?, projects, agent: agent?, daemon, limits, sandbox })
+    }
+
+    fn read_projects(root: &Table<'_>, labels: &LabelNames) -> Vec<Project> {
+        if !root.has("project") {
+            root.lacks("project", "[[project]]\nrepo = \"owner/name\"\nverify = [\"sh ./test.sh\"]");
+        }
+        let mut projects: Vec<Project> = Vec::new();
+        for table in root.tables("project") {
+            let Some(project) = Project::read(&table, labels) else { continue };
+            if projects.iter().any(|p| same_repo(&p.repo, &project.repo)) {
+                let help = "keep one of the two sections; names differ in more than case";
+                table.wrong(format!("the project `{}` is named twice", project.repo), help);
+            }
+            projects.push(project);
+        }
+        projects
+    }
+}
+
+impl Forge {
+    fn read(root: &Table<'_>) -> Option<Self> {
+        let example = "[forge]\nurl = \"https://forge.example\"\ntoken_env = \"FORGEHAND_TOKEN\"";
+        let table = root.required_table("forge", example)?;
+        let url = table.required("url", "url = \"https://forge.example\"", values::url);
+        let token = values::secret_source(&table, "token_env", "token_file");
+        if token.is_none() && !table.has("token_env") && !table.has("token_file") {
+            table.lacks("token_env", "token_env = \"FORGEHAND_TOKEN\", or token_file = \"/path\"");
+        }
+        let login = table.optional("login", values::login);
+        let rights_token = table.optional("rights_token_env", values::env_name).map(SecretSource::Env);
+        Some(Self { url: url?, token: token?, login, rights_token })
+    }
+}
+
+fn same_repo(one: &RepoName, other: &RepoName) -> bool {
+    one.owner().eq_ignore_ascii_case(other.owner()) && one.name().eq_ignore_ascii_case(other.name())
+}

@@ -1,0 +1,39 @@
+//! The formulas and templates in the binary.
+
+use std::collections::BTreeMap;
+
+use super::load;
+use crate::model::{Formula, FormulaName};
+
+const FORMULAS: [(&str, &str); 2] =
+    [("triage", include_str!("../../formulas/triage.toml")), ("fix", include_str!("../../formulas/fix.toml"))];
+
+const PROMPTS: [(&str, &str); 6] = [
+    ("triage.md", include_str!("../../prompts/triage.md")),
+    ("fix.md", include_str!("../../prompts/fix.md")),
+    ("breakdown.md", include_str!("../../prompts/breakdown.md")),
+    ("pull-request.md", include_str!("../../prompts/pull-request.md")),
+    ("partials/outside.md", include_str!("../../prompts/partials/outside.md")),
+    ("partials/verification-failed.md", include_str!("../../prompts/partials/verification-failed.md")),
+];
+
+/// The shipped formulas.
+pub fn shipped() -> BTreeMap<FormulaName, Formula> {
+    let load = |(name, text): (&str, &str)| {
+        let formula = load(&format!("formulas/{name}.toml"), text, &|prompt| shipped_prompt(prompt).map(str::to_owned));
+        // A constant of this program, loaded by its tests.
+        let formula = formula.unwrap_or_else(|faults| unreachable!("a shipped formula: {:?}", faults.lines()));
+        (formula.name.clone(), formula)
+    };
+    FORMULAS.into_iter().map(load).collect()
+}
+
+/// The text of a shipped formula, for those who start from it.
+pub fn shipped_text(name: &str) -> Option<&'static str> {
+    FORMULAS.into_iter().find_map(|(known, text)| (known == name).then_some(text))
+}
+
+/// A shipped template: what stands where a folder has none of its own of that name.
+pub fn shipped_prompt(name: &str) -> Option<&'static str> {
+    PROMPTS.into_iter().find_map(|(known, text)| (known == name).then_some(text))
+}

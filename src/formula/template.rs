@@ -1,0 +1,304 @@
+//! Checking templates: their syntax, each name in them, and that text from outside stands only where a helper cleans it.
+
+use std::cell::RefCell;
+use std::sync::LazyLock;
+
+use handlebars::template::{HelperTemplate, Parameter, Template, TemplateElement};
+use handlebars::{Path, TemplateErrorReason};
+use regex::{Captures, Regex};
+
+use super::Prompts;
+use crate::document::{Fault, SourceFile, Value, nearest};
+use crate::model::{TemplateKind, Variable};
+
+const UNBALANCED: &str = "is each `{{` closed, and each `{{#if}}` and `{{#each}}` ended by its `{{/if}}` or `{{/each}}`?";
+/// How deep partials may lie in each other: one that names itself ends here.
+const DEPTH: usize = 8;
+/// What a list offers beside its items.
+const IN_A_LIST: [&str; 4] = ["@index", "@first", "@last", "@key"];
+
+static PARTIAL: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\{\{~?>\s*([A-Za-z0-9_/-]+)\s*~?\}\}").expect("a constant pattern, used in the tests"));
+
+/// Where templates are found, and what is wrong with them.
+pub(super) struct Templates<'p> {
+    pub(super) file: SourceFile,
+    pub(super) prompts: &'p Prompts<'p>,
+    pub(super) faults: RefCell<Vec<Fault>>,
+}
+
+/// A template under check.
+struct Under<'t> {
+    source: SourceFile,
+    text: &'t str,
+    /// Where it begins in its source, in bytes, if that holds more than it; then all mistakes are said to be there.
+    whole: Option<std::ops::Range<usize>>,
+    kind: TemplateKind,
+    depth: usize,
+}
+
+impl Templates<'_> {
+    /// A template in a file of its own, which a value names.
+    pub(super) fn file(&self, value: &Value<'_>, kind: TemplateKind, vocabulary: &Variable) -> Option<String> {
+        let name = value.filled()?;
+        self.named(&name, kind, vocabulary, |message| {
+            value.wrong::<()>(message, format!("put the text into prompts/{name}, or name another file"));
+        })
+    }
+
+    /// A template by its file's name.
+    pub(super) fn named(
+        &self,
+        name: &str,
+        kind: TemplateKind,
+        vocabulary: &Variable,
+        missing: impl FnOnce(String),
+    ) -> Option<String> {
+        let Some(text) = (self.prompts)(name) else {
+            missing(format!("there is no template `{name}`"));
+            return None;
+        };
+        let source = SourceFile::new(&format!("prompts/{name}"), &text);
+        self.checked(&Under { source, text: &text, whole: None, kind, depth: 0 }, vocabulary)
+    }
+
+    /// A template that stands in the formula itself.
+    pub(super) fn inline(&self, value: &Value<'_>, kind: TemplateKind, vocabulary: &Variable) -> Option<String> {
+        let text = value.filled()?;
+        let under = Under { source: self.file.clone(), text: &text, whole: Some(value.span()), kind, depth: 0 };
+        self.checked(&under, vocabulary)
+    }
+
+    fn checked(&self, under: &Under<'_>, vocabulary: &Variable) -> Option<String> {
+        let before = self.faults.borrow().len();
+        self.template(under, vocabulary);
+        (self.faults.borrow().len() == before).then(|| self.expanded(under.text, 0))
+    }
+
+    /// The text with its partials in place.
+    fn expanded(&self, text: &str, depth: usize) -> String {
+        let partial = |found: &Captures<'_>| match (self.prompts)(&partial_file(&found[1])) {
+            Some(inner) if depth < DEPTH => self.expanded(inner.trim_end_matches('\n'), depth + 1),
+            _ => String::new(),
+        };
+        PARTIAL.replace_all(text, partial).into_owned()
+    }
+
+    fn template(&self, under: &Under<'_>, scope: &Variable) {
+        match Template::compile(under.text) {
+            Ok(template) => self.elements(under, &template, scope, false),
+            Err(error) => {
+                let at = error.pos().unwrap_or((1, 1));
+                let (message, help) = match error.reason() {
+                    TemplateErrorReason::InvalidSyntax(_) => ("this is not a template".to_owned(), UNBALANCED),
+                    reason => (format!("this is not a template: {reason}"), UNBALANCED),
+                };
+                self.wrong(under, at, message, Some(help.to_owned()));
+            }
+        }
+    }
+
+    fn elements(&self, under: &Under<'_>, template: &Template, scope: &Variable, in_list: bool) {
+        for (element, place) in template.elements.iter().zip(&template.mapping) {
+            let at = (place.0, place.1);
+            match element {
+                TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
+                TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
+                    self.expression(under, at, call, scope, in_list);
+                }
+                TemplateElement::HelperBlock(block) => self.block(under, at, block, scope, in_list),
+                TemplateElement::PartialExpression(partial) => {
+                    let name = partial.name.as_name().unwrap_or_default();
+                    let plain = partial.params.is_empty() && partial.hash.is_empty();
+                    self.partial(under, at, name, plain, scope);
+                }
+                // Decorators, blocks of partials, and what the engine may bring later: what is not known is not let through.
+                _ => {
+                    let help = "templates have `{{name}}`, helpers, `{{#if}}`, `{{#unless}}`, `{{#each}}` and `{{> partial}}`";
+                    self.wrong(under, at, "templates have no decorators or blocks of partials".into(), Some(help.into()));
+                }
+            }
+        }
+    }
+
+    fn partial(&self, under: &Under<'_>, at: (usize, usize), name: &str, plain: bool, scope: &Variable) {
+        let tag = format!("{{{{> {name}}}}}");
+        if !plain || !PARTIAL.is_match(&tag) {
+            self.wrong(
+                under,
+                at,
+                format!("`{name}` cannot be put in"),
+                Some("write it as {{> name}}, without parameters".into()),
+            );
+            return;
+        }
+        let file = partial_file(name);
+        match (self.prompts)(&file) {
+            None => {
+                let help = format!("put the text into prompts/{file}");
+                self.wrong(under, at, format!("there is no partial `{name}`"), Some(help));
+            }
+            Some(_) if under.depth >= DEPTH => {
+                let help = "a partial must not put itself in".to_owned();
+                self.wrong(under, at, format!("partials lie more than {DEPTH} deep in each other"), Some(help));
+            }
+            Some(text) => {
+                let source = SourceFile::new(&format!("prompts/{file}"), &text);
+                let inner = Under { source, text: &text, whole: None, kind: under.kind, depth: under.depth + 1 };
+                self.template(&inner, scope);
+            }
+        }
+    }
+
+    fn expression(&self, under: &Under<'_>, at: (usize, usize), call: &HelperTemplate, scope: &Variable, in_list: bool) {
+        let name = call.name.as_name().unwrap_or_default();
+        let helpers = under.kind.helpers();
+        if call.params.is_empty() && call.hash.is_empty() {
+            match self.resolve(under, at, &call.name, scope, in_list) {
+                Some(Variable::Outside) => {
+                    let message = format!("`{name}` is text from outside and cannot stand as it is");
+                    let ways: Vec<_> = helpers.iter().map(|h| format!("{{{{{h} {name}}}}}")).collect();
+                    self.wrong(under, at, message, Some(format!("write {}", ways.join(" or "))));
+                }
+                Some(Variable::List(_)) => {
+                    let help = format!("write {{{{#each {name}}}}} .. {{{{/each}}}}");
+                    self.wrong(under, at, format!("`{name}` is a list"), Some(help));
+                }
+                Some(Variable::Record(names)) => {
+                    let help = format!("below it are {}", listed(names.keys()));
+                    self.wrong(under, at, format!("`{name}` is not a text"), Some(help));
+                }
+                Some(Variable::Plain) | None => {}
+            }
+            return;
+        }
+        if !helpers.contains(&name) {
+            let help = match nearest(name, helpers.iter().copied()) {
+                Some(right) => format!("did you mean `{right}`?"),
+                None => format!("here are {}", listed(helpers)),
+            };
+            self.wrong(under, at, format!("there is no helper `{name}` here"), Some(help));
+            return;
+        }
+        let ([text], true) = (call.params.as_slice(), call.hash.is_empty()) else {
+            self.wrong(under, at, format!("`{name}` takes one text"), Some(format!("write {{{{{name} issue.title}}}}")));
+            return;
+        };
+        if let Some(Variable::List(_) | Variable::Record(_)) = self.resolve(under, at, text, scope, in_list) {
+            let what = text.as_name().unwrap_or_default();
+            self.wrong(under, at, format!("`{what}` is not a text"), Some("name a text, or go through a list with #each".into()));
+        }
+    }
+
+    fn block(&self, under: &Under<'_>, at: (usize, usize), block: &HelperTemplate, scope: &Variable, in_list: bool) {
+        let name = block.name.as_name().unwrap_or_default();
+        let bodies = [block.template.as_ref(), block.inverse.as_ref()];
+        let ([subject], true, None) = (block.params.as_slice(), block.hash.is_empty(), &block.block_param) else {
+            let help = "write {{#if name}}, {{#unless name}} or {{#each list}}";
+            self.wrong(under, at, format!("`{name}` takes one name"), Some(help.into()));
+            return;
+        };
+        if !matches!(name, "if" | "unless" | "each") {
+            let help = "here are `#if`, `#unless` and `#each`";
+            self.wrong(under, at, format!("there is no block `{name}`"), Some(help.into()));
+            return;
+        }
+        let Some(found) = self.resolve(under, at, subject, scope, in_list) else { return };
+        if name != "each" {
+            bodies.into_iter().flatten().for_each(|body| self.elements(under, body, scope, in_list));
+            return;
+        }
+        let Variable::List(item) = found else {
+            let what = subject.as_name().unwrap_or_default();
+            self.wrong(under, at, format!("`{what}` is not a list"), Some(format!("write {{{{#if {what}}}}}")));
+            return;
+        };
+        if let Some(body) = bodies[0] {
+            self.elements(under, body, &item, true);
+        }
+        if let Some(otherwise) = bodies[1] {
+            self.elements(under, otherwise, scope, in_list);
+        }
+    }
+
+    /// What a name stands for; nothing, and a mistake, if it is unknown.
+    fn resolve(
+        &self,
+        under: &Under<'_>,
+        at: (usize, usize),
+        name: &Parameter,
+        scope: &Variable,
+        in_list: bool,
+    ) -> Option<Variable> {
+        let (Parameter::Name(raw) | Parameter::Path(Path::Relative((_, raw)) | Path::Local((_, _, raw)))) = name else {
+            let help = "write the name of a variable".to_owned();
+            self.wrong(under, at, "only names can stand here".into(), Some(help));
+            return None;
+        };
+        if in_list && IN_A_LIST.contains(&raw.as_str()) {
+            return Some(Variable::Plain);
+        }
+        let path = raw.strip_prefix("this").map_or(raw.as_str(), |rest| rest.trim_start_matches('.'));
+        if raw == "this" || raw == "." {
+            return Some(scope.clone());
+        }
+        if let Some(found) = scope.at(path.split('.')) {
+            return Some(found.clone());
+        }
+        self.wrong(under, at, format!("unknown variable `{raw}`"), Some(advice(path, scope, in_list)));
+        None
+    }
+
+    fn wrong(&self, under: &Under<'_>, (line, column): (usize, usize), message: String, help: Option<String>) {
+        let span = under.whole.clone().unwrap_or_else(|| {
+            let start = offset(under.text, line, column);
+            let end = under.text.get(start..).and_then(|rest| rest.find('\n')).map_or(under.text.len(), |end| start + end);
+            let tag = under.text.get(start..end).and_then(|rest| rest.find("}}")).map_or(end, |close| start + close + 2);
+            start..tag
+        });
+        self.faults.borrow_mut().push(Fault::at(&under.source, span, message, help));
+    }
+}
+
+/// The nearest name at the first part of a path that is unknown, or all there are.
+fn advice(path: &str, scope: &Variable, in_list: bool) -> String {
+    let mut here = scope;
+    let mut known = String::new();
+    for part in path.split('.') {
+        match here.at(std::iter::once(part)) {
+            Some(below) => {
+                here = below;
+                known.push_str(part);
+                known.push('.');
+            }
+            None => break,
+        }
+    }
+    let Variable::Record(names) = here else {
+        return format!("nothing is below `{}`", known.trim_end_matches('.'));
+    };
+    let wanted = path.get(known.len()..).and_then(|rest| rest.split('.').next()).unwrap_or_default();
+    match nearest(wanted, names.keys().map(String::as_str)) {
+        Some(right) => format!("did you mean `{known}{right}`?"),
+        None if names.is_empty() => format!("there is nothing below `{}` here", known.trim_end_matches('.')),
+        None => {
+            let place = if in_list { "inside the list are" } else { "here are" };
+            format!("{place} {}", listed(names.keys()))
+        }
+    }
+}
+
+fn listed(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    names.into_iter().map(|n| format!("`{}`", n.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+fn partial_file(name: &str) -> String {
+    format!("partials/{name}.md")
+}
+
+/// The byte at a line and column, both from 1, the column in characters.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let rest = text.get(start..).unwrap_or_default();
+    start + rest.char_indices().nth(column.saturating_sub(1)).map_or(0, |(at, _)| at)
+}

@@ -1,0 +1,509 @@
+//! One event at a time into the ledger.
+
+use std::collections::BTreeSet;
+
+use crate::model::{
+    Checks, Decision, Dependency, EffectKey, Event, Failure, FailureKind, Intent, LabelsMean, Lane, ModelCall, Outcome,
+    PullState, Record, RunId, RunOutcome, Saying, SeenIssue, Status, StepOutput, Story, Subject, Timestamp, Trigger,
+};
+
+use super::{
+    BranchTip, ClaimState, Held, IssueState, Ledger, Open, Orphan, PullRef, Retry, RunState, RunSummary, Said, StepState, Triaged,
+};
+
+impl Ledger {
+    /// The fold of a whole journal.
+    pub fn fold(records: &[Record]) -> Self {
+        let mut ledger = Self::default();
+        for record in records {
+            ledger.apply(record);
+        }
+        ledger
+    }
+
+    /// Folds one more record in.
+    pub fn apply(&mut self, record: &Record) {
+        self.seq = record.seq;
+        let at = record.at;
+        match &record.event {
+            Event::Started { .. } => self.started(),
+            Event::Stopped | Event::Did { .. } => {}
+            Event::Commanded { row, .. } => self.inbox_row = *row,
+            Event::Surveyed { repo, facts } => {
+                let project = self.projects.entry(repo.clone()).or_default();
+                project.facts = Some(facts.clone());
+                project.trouble = None;
+            }
+            Event::Looked { repo, until } => self.projects.entry(repo.clone()).or_default().looked = Some(*until),
+            Event::Troubled { repo, trouble } => {
+                self.projects.entry(repo.clone()).or_default().trouble = Some((trouble.clone(), at));
+            }
+            Event::Recovered { repo } => self.projects.entry(repo.clone()).or_default().trouble = None,
+            Event::Seen { subject, issue } => self.seen(subject, issue, at),
+            Event::DependencySeen { dependency } => self.dependency_seen(dependency),
+            Event::Intended { key, subject, intent } => self.intended(key, subject, intent, at),
+            Event::NotFound { key } => {
+                if let Some(open) = self.open_mut(key) {
+                    open.not_found += 1;
+                }
+            }
+            Event::Ended { key, outcome } => self.ended(key, outcome, at),
+            Event::RunStarted { run, subject, formula, attempt, branch } => {
+                self.runs.insert(run.clone(), subject.clone());
+                if let Some(issue) = self.issue_mut(subject) {
+                    issue.runs_started += 1;
+                    issue.run = Some(RunState::new(run.clone(), formula.clone(), *attempt, branch.clone(), at));
+                }
+            }
+            Event::Called { run, call } => self.called(run, call, at),
+            Event::AccountPaused { until, why } => {
+                self.account_paused = Some((*until, why.clone()));
+                self.account_failures += 1;
+            }
+            Event::SessionStarted { run, .. }
+            | Event::Advanced { run, .. }
+            | Event::Stopping { run, .. }
+            | Event::RunEnded { run, .. } => {
+                let Some(subject) = self.runs.get(run).cloned() else { return };
+                if let Some(issue) = self.issue_mut(&subject) {
+                    issue.apply_run(&record.event, at);
+                }
+            }
+            Event::Answered { subject, .. }
+            | Event::Depends { subject, .. }
+            | Event::PullSeen { subject, .. }
+            | Event::ChecksSeen { subject, .. }
+            | Event::PullMoved { subject, .. }
+            | Event::LabelsRead { subject, .. }
+            | Event::Moved { subject, .. } => {
+                if let Some(issue) = self.issue_mut(subject) {
+                    issue.apply(&record.event, at);
+                }
+            }
+        }
+    }
+
+    fn issue_mut(&mut self, subject: &Subject) -> Option<&mut IssueState> {
+        self.projects.get_mut(&subject.repo)?.issues.get_mut(&subject.issue)
+    }
+
+    fn open_mut(&mut self, key: &EffectKey) -> Option<&mut Open> {
+        let (subject, lane) = self.open.get(key)?.clone();
+        self.issue_mut(&subject)?.open.get_mut(&lane)
+    }
+
+    /// Whoever intended what is still open is gone.
+    fn started(&mut self) {
+        for issue in self.projects.values_mut().flat_map(|p| p.issues.values_mut()) {
+            for open in issue.open.values_mut() {
+                open.doubtful = true;
+            }
+        }
+    }
+
+    fn seen(&mut self, subject: &Subject, seen: &SeenIssue, at: Timestamp) {
+        let project = self.projects.entry(subject.repo.clone()).or_default();
+        let issue = project.issues.entry(subject.issue).or_insert_with(|| IssueState::new(seen.clone(), at));
+        issue.see(seen);
+    }
+
+    fn dependency_seen(&mut self, seen: &Dependency) {
+        for issue in self.projects.values_mut().flat_map(|p| p.issues.values_mut()) {
+            for known in issue.depends.iter_mut().flatten() {
+                if known.repo == seen.repo && known.issue == seen.issue {
+                    known.open = seen.open;
+                }
+            }
+        }
+    }
+
+    fn intended(&mut self, key: &EffectKey, subject: &Subject, intent: &Intent, at: Timestamp) {
+        let Some(issue) = self.issue_mut(subject) else { return };
+        let lane = intent.lane();
+        issue.effects += 1;
+        if let (Intent::Agent { session, .. }, Some(run)) = (intent, issue.run.as_mut()) {
+            run.turns += 1;
+            if run.session.as_ref() != Some(session) {
+                run.session = None;
+            }
+        }
+        if let Intent::Push { sha, .. } = intent {
+            issue.pushing = Some(sha.clone());
+        }
+        issue.open.insert(lane, Open { key: key.clone(), intent: intent.clone(), since: at, not_found: 0, doubtful: false });
+        self.open.insert(key.clone(), (subject.clone(), lane));
+    }
+
+    fn ended(&mut self, key: &EffectKey, outcome: &Outcome, at: Timestamp) {
+        let Some((subject, lane)) = self.open.get(key).cloned() else { return };
+        let Some(issue) = self.issue_mut(&subject) else { return };
+        if let Outcome::Failed { failure: Failure { kind: FailureKind::Doubtful, .. } } = outcome {
+            if let Some(open) = issue.open.get_mut(&lane) {
+                open.doubtful = true;
+            }
+            issue.count_failure(outcome, lane, at);
+            return;
+        }
+        let Some(open) = issue.open.remove(&lane) else { return };
+        issue.outcome(&open.intent, outcome, lane, at);
+        let gone = issue.run.as_ref().filter(|_| matches!(outcome, Outcome::Discarded)).map(|run| run.id.clone());
+        if let Some(run) = gone {
+            issue.run = None;
+            self.runs.remove(&run);
+        }
+        self.open.remove(key);
+        if let (Outcome::Labelled { learned, .. }, Some(project)) = (outcome, self.projects.get_mut(&subject.repo))
+            && let Some(facts) = project.facts.as_mut()
+        {
+            facts.labels.extend(learned.iter().filter(|l| !facts.labels.contains(l)).cloned().collect::<Vec<_>>());
+        }
+    }
+
+    fn called(&mut self, run: &RunId, call: &ModelCall, at: Timestamp) {
+        super::spend(&mut self.spent, at.day(), call.cost);
+        if call.status == Some(200) {
+            self.account_failures = 0;
+        }
+        let Some(subject) = self.runs.get(run).cloned() else { return };
+        if let Some(project) = self.projects.get_mut(&subject.repo) {
+            super::spend(&mut project.spent, at.day(), call.cost);
+        }
+        let Some(issue) = self.issue_mut(&subject) else { return };
+        issue.cost += call.cost;
+        if let Some(run) = issue.run.as_mut() {
+            run.cost += call.cost;
+            run.unmetered |= call.unmetered;
+        }
+    }
+}
+
+impl IssueState {
+    fn see(&mut self, seen: &SeenIssue) {
+        if self.seen.text != seen.text || self.seen.depends != seen.depends {
+            self.depends = None;
+        }
+        if seen.open && !self.seen.open {
+            self.done = false;
+            self.attempts = 0;
+            self.backoff = None;
+        }
+        self.seen = seen.clone();
+    }
+
+    fn apply(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::Answered { .. } => self.answered = true,
+            Event::Depends { on, .. } => self.depends = Some(on.clone()),
+            Event::PullSeen { state, .. } => {
+                if let Some(pull) = self.pull.as_mut() {
+                    pull.state = *state;
+                }
+            }
+            Event::ChecksSeen { checks, changes_requested, .. } => {
+                if let Some(pull) = self.pull.as_mut() {
+                    pull.checks = *checks;
+                    pull.changes_requested = *changes_requested;
+                    pull.unread = false;
+                }
+            }
+            Event::PullMoved { at, .. } => {
+                if let Some(pull) = self.pull.as_mut() {
+                    // Its opening is our own doing; what comes after may be a review.
+                    pull.unread = pull.moved.is_some();
+                    pull.moved = Some(*at);
+                }
+            }
+            Event::LabelsRead { found, meaning, .. } => self.labels_read(found, *meaning, at),
+            Event::Moved { trigger, to, .. } => self.moved(*trigger, *to, at),
+            _ => {}
+        }
+    }
+
+    fn labels_read(&mut self, found: &BTreeSet<Decision>, meaning: LabelsMean, at: Timestamp) {
+        self.written = Some(found.clone());
+        match meaning {
+            LabelsMean::Standing { label } => self.stand(label, at),
+            LabelsMean::Foreign { label } => self.stand(Some(label), at),
+            LabelsMean::SetByHand { label } => self.set_back = Some(label),
+            LabelsMean::Ordered { .. } | LabelsMean::TakenOff => self.set_back = None,
+            LabelsMean::Leftover => {}
+        }
+    }
+
+    fn stand(&mut self, label: Option<Decision>, at: Timestamp) {
+        self.fresh_start();
+        self.at = label;
+        self.at_since = at;
+        self.moved_by = None;
+        self.orphan = None;
+        match label {
+            Some(Decision::Queue) => {
+                self.queued = Some(at);
+                self.skip_triage = true;
+            }
+            Some(Decision::Working) => self.orphan = Some(Orphan { since: at }),
+            Some(Decision::NeedsInfo) => self.ask(),
+            Some(Decision::Pr | Decision::Failed | Decision::Interactive) | None => {}
+        }
+    }
+
+    fn moved(&mut self, trigger: Trigger, to: Option<Decision>, at: Timestamp) {
+        self.at = to;
+        self.at_since = at;
+        self.moved_by = Some(trigger);
+        self.orphan = None;
+        self.set_back = None;
+        // What called a person was about where it stood: when it comes to call again, edits would notify nobody.
+        if let Some(said) = self.said.as_mut().filter(|said| said.status.story.calls_a_person()) {
+            said.status = Status { story: Story::Standing, set_back: None };
+        }
+        match trigger {
+            Trigger::PersonQueued => {
+                self.fresh_start();
+                self.skip_triage = true;
+                self.queued = Some(at);
+            }
+            Trigger::LabelTakenOff => {
+                self.fresh_start();
+                self.forget_triage();
+            }
+            Trigger::Answered => {
+                self.attempts = 0;
+                self.backoff = None;
+                self.forget_triage();
+            }
+            Trigger::TriagedQueue => {
+                self.skip_triage = false;
+                self.queued = Some(at);
+                self.attempts = 0;
+                self.backoff = None;
+            }
+            Trigger::TriagedQuestion => {
+                self.answered = false;
+                self.asked = self.triaged.as_ref().map(|t| t.text.clone());
+            }
+            Trigger::PersonNeedsInfo => self.ask(),
+            Trigger::Orphaned => {
+                self.queued = Some(at);
+                self.skip_triage = true;
+            }
+            Trigger::Merged | Trigger::PersonClosed => self.done = true,
+            Trigger::TriagedPerson
+            | Trigger::Unanswered
+            | Trigger::Dispatched
+            | Trigger::PullOpened
+            | Trigger::FailedForGood
+            | Trigger::Requeued
+            | Trigger::NeedsPerson
+            | Trigger::ReviseAsked
+            | Trigger::ClosedUnmerged
+            | Trigger::PersonInteractive => {}
+        }
+    }
+
+    /// A person says that something is missing: a comment or an edit from now on is the answer.
+    fn ask(&mut self) {
+        self.answered = false;
+        self.asked = Some(self.seen.text.clone());
+    }
+
+    fn fresh_start(&mut self) {
+        self.attempts = 0;
+        self.backoff = None;
+        self.retry = None;
+        self.set_back = None;
+        self.done = false;
+        self.skip_triage = false;
+    }
+
+    /// Triage will look again; its comment is edited then, not doubled.
+    fn forget_triage(&mut self) {
+        self.answered = false;
+        if let Some(triaged) = self.triaged.as_mut() {
+            triaged.output = None;
+            triaged.text.body = "".into();
+        }
+        if self.triaged.as_ref().is_some_and(|t| t.breakdown.is_none()) {
+            self.triaged = None;
+        }
+    }
+
+    /// Failures in a row make the pauses before the next try longer; what was cut keeps its count, because nothing is known of it.
+    fn count_failure(&mut self, outcome: &Outcome, lane: Lane, at: Timestamp) {
+        let failed = matches!(outcome, Outcome::Failed { failure } if failure.kind != FailureKind::Cancelled);
+        match (lane, outcome) {
+            (Lane::Claim, _) => {
+                if let ClaimState::Ours(held) = &mut self.claim
+                    && failed
+                {
+                    held.failed = Some(at);
+                }
+            }
+            (Lane::Main, Outcome::Cut) => {}
+            (Lane::Main, _) if failed || *outcome == Outcome::ClaimLost => {
+                let failures = self.retry.as_ref().map_or(0, |r| r.failures) + 1;
+                self.retry = Some(Retry { failures, last: at, outcome: outcome.clone() });
+            }
+            (Lane::Main, _) => self.retry = None,
+        }
+    }
+
+    fn outcome(&mut self, intent: &Intent, outcome: &Outcome, lane: Lane, at: Timestamp) {
+        self.count_failure(outcome, lane, at);
+        match outcome {
+            Outcome::Claimed { sha, .. } => self.claim = ClaimState::Ours(Held { sha: sha.clone(), since: at, failed: None }),
+            Outcome::ClaimHeld { by, until } => {
+                self.claim = ClaimState::Theirs { by: by.clone(), until: *until };
+                self.stop_for_claim();
+            }
+            Outcome::ClaimLost => {
+                self.claim = ClaimState::None;
+                self.stop_for_claim();
+            }
+            Outcome::Released => self.claim = ClaimState::None,
+            Outcome::Labelled { labels, person, .. } => {
+                self.unsure.clear();
+                self.seen.labels = labels.clone();
+                self.written = Some(match (intent, person) {
+                    (Intent::Labels { to: Some(to), .. }, None) => BTreeSet::from([*to]),
+                    _ => BTreeSet::new(),
+                });
+            }
+            Outcome::Said { comment } => self.said_now(intent, *comment),
+            Outcome::Closed => self.seen.open = false,
+            Outcome::Discarded => {}
+            Outcome::Failed { failure } => self.failed(intent, failure),
+            Outcome::Prepared { .. }
+            | Outcome::NothingThere
+            | Outcome::AgentEnded { .. }
+            | Outcome::Taken { .. }
+            | Outcome::Verified { .. }
+            | Outcome::Pushed
+            | Outcome::PushStale { .. }
+            | Outcome::PullOpened { .. }
+            | Outcome::Cut => {
+                if let (Intent::Labels { to: Some(to), .. }, Outcome::Cut) = (intent, outcome) {
+                    self.unsure.insert(*to);
+                }
+                self.run_outcome(intent, outcome);
+            }
+        }
+    }
+
+    fn stop_for_claim(&mut self) {
+        if let Some(run) = self.run.as_mut().filter(|run| run.ended.is_none()) {
+            run.stopping.get_or_insert(crate::model::StopWhy::ClaimLost);
+        }
+    }
+
+    fn said_now(&mut self, intent: &Intent, comment: crate::model::CommentId) {
+        let Intent::Say { what, .. } = intent else { return };
+        match what {
+            Saying::Status { status } => self.said = Some(Said { comment: Some(comment), status: status.clone() }),
+            Saying::Proposed { .. } => {
+                if let Some(triaged) = self.triaged.as_mut() {
+                    triaged.breakdown = Some(comment);
+                }
+                if let Some(run) = self.run.as_mut() {
+                    run.state = StepState::Proposed;
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, intent: &Intent, failure: &Failure) {
+        match (intent, failure.kind) {
+            (Intent::Say { what: Saying::Status { .. }, .. }, FailureKind::Gone) => self.said = None,
+            (Intent::Say { what: Saying::Proposed { .. }, edit: Some(_), .. }, FailureKind::Gone) => {
+                if let Some(triaged) = self.triaged.as_mut() {
+                    triaged.breakdown = None;
+                }
+            }
+            (Intent::Agent { .. } | Intent::Take { .. } | Intent::Verify { .. } | Intent::Prepare { .. }, kind) => {
+                let Some(run) = self.run.as_mut() else { return };
+                match kind {
+                    FailureKind::Environment | FailureKind::Refused | FailureKind::Gone => self.broken(failure),
+                    FailureKind::Cancelled => run.state = StepState::cancelled(),
+                    FailureKind::Passing | FailureKind::Doubtful | FailureKind::NoCredentials => {}
+                }
+            }
+            // Trying again would hold the slot for ever.
+            (
+                Intent::Push { .. } | Intent::OpenPull { .. } | Intent::Say { what: Saying::Proposed { .. }, .. },
+                FailureKind::Environment | FailureKind::Refused | FailureKind::Gone,
+            ) => self.broken(failure),
+            _ => {}
+        }
+    }
+
+    fn broken(&mut self, failure: &Failure) {
+        self.retry = None;
+        if let Some(run) = self.run.as_mut() {
+            run.state = StepState::Broken { why: failure.why.clone() };
+        }
+    }
+
+    fn run_outcome(&mut self, intent: &Intent, outcome: &Outcome) {
+        if let (Intent::Push { sha, .. }, Outcome::Pushed) = (intent, outcome) {
+            self.tip = Some(BranchTip { sha: sha.clone() });
+        }
+        if let (Intent::OpenPull { sha, .. }, Outcome::PullOpened { pull }) = (intent, outcome) {
+            self.pull = Some(PullRef {
+                number: *pull,
+                head: sha.clone(),
+                state: PullState::Open,
+                checks: Checks::None,
+                changes_requested: false,
+                moved: None,
+                unread: false,
+            });
+        }
+        if let Outcome::Prepared { issue, .. } = outcome {
+            self.see(issue);
+        }
+        let Some(run) = self.run.as_mut() else { return };
+        run.outcome(intent, outcome);
+        if let (Some(StepOutput::Triage(output)), Some(prepared), Outcome::AgentEnded { .. }) =
+            (run.answer(), &run.prepared, outcome)
+        {
+            let breakdown = self.triaged.as_ref().and_then(|t| t.breakdown);
+            self.triaged = Some(Triaged {
+                text: prepared.text.clone(),
+                output: Some(output.clone()),
+                read_up_to: prepared.read_up_to,
+                breakdown,
+            });
+        }
+    }
+
+    fn apply_run(&mut self, event: &Event, at: Timestamp) {
+        let Some(run) = self.run.as_mut() else { return };
+        match event {
+            Event::SessionStarted { session, .. } => run.session = Some(session.clone()),
+            Event::Advanced { step, how, .. } => run.advance(step, how),
+            Event::Stopping { why, .. } => run.stopping = Some(*why),
+            Event::RunEnded { outcome, costs_attempt, backoff_until, .. } => {
+                run.ended = Some(outcome.clone());
+                self.last = Some(RunSummary {
+                    run: run.id.clone(),
+                    formula: run.formula.name.to_string(),
+                    attempt: run.attempt,
+                    outcome: outcome.clone(),
+                    started: run.started,
+                    ended: at,
+                    cost: run.cost,
+                    unmetered: run.unmetered,
+                    branch: run.branch.clone(),
+                });
+                self.attempts += u32::from(*costs_attempt);
+                self.backoff = *backoff_until;
+                if let (RunOutcome::InvalidOutput { .. }, Some(prepared)) = (outcome, &run.prepared) {
+                    let breakdown = self.triaged.as_ref().and_then(|t| t.breakdown);
+                    self.triaged =
+                        Some(Triaged { text: prepared.text.clone(), output: None, read_up_to: prepared.read_up_to, breakdown });
+                }
+            }
+            _ => {}
+        }
+    }
+}

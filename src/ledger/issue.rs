@@ -1,0 +1,247 @@
+//! What is known of one issue.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{
+    Branch, Checks, CommentId, Decision, Dependency, EffectKey, Intent, JournalId, Lane, Outcome, PullNumber, PullState, RunId,
+    RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, TriageOutput, Trigger, Usd,
+};
+
+use super::RunState;
+
+/// What is known of one issue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IssueState {
+    /// As it was last seen.
+    pub seen: SeenIssue,
+    /// Where it stands in the lifecycle: the decision label that it should carry.
+    pub at: Option<Decision>,
+    /// Since when, by our clock.
+    pub at_since: Timestamp,
+    /// What brought it there; none where it was found standing.
+    pub moved_by: Option<Trigger>,
+    /// The decision labels on the forge as of our last writing, or of the last reading whose meaning was decided. None before that.
+    pub written: Option<BTreeSet<Decision>>,
+    /// Labels that a writing of ours may have left there whose end nobody heard of: they are no person's.
+    pub unsure: BTreeSet<Decision>,
+    /// It belongs to the history: closed, and nothing of ours is left to do.
+    pub done: bool,
+    /// A person put it into the queue: triage is skipped.
+    pub skip_triage: bool,
+    /// When it came into the queue, by our clock.
+    pub queued: Option<Timestamp>,
+    /// What triage said.
+    pub triaged: Option<Triaged>,
+    /// A person answered since the question was asked.
+    pub answered: bool,
+    /// Title and body that the open question is about: an edit is an answer.
+    pub asked: Option<TextMark>,
+    /// Attempts that were spent since the last fresh start.
+    pub attempts: u32,
+    /// How often runs were started at all; makes their names unique.
+    pub runs_started: u32,
+    /// Not tried before this time.
+    pub backoff: Option<Timestamp>,
+    /// How the last run ended.
+    pub last: Option<RunSummary>,
+    /// The run that lives, or that ended and is not cleaned up.
+    pub run: Option<RunState>,
+    /// The pull request of ours.
+    pub pull: Option<PullRef>,
+    /// Where we left our branch.
+    pub tip: Option<BranchTip>,
+    /// What we last set out to push there: it is ours also where its answer never came.
+    pub pushing: Option<Sha>,
+    /// The claim.
+    pub claim: ClaimState,
+    /// The status comment.
+    pub said: Option<Said>,
+    /// A label that a person set by hand, and that was set back.
+    pub set_back: Option<Decision>,
+    /// Dependencies, as resolved for the text they were read from.
+    pub depends: Option<Vec<Dependency>>,
+    /// It was found `claude-working` without a run of ours.
+    pub orphan: Option<Orphan>,
+    /// Effects that are intended and have not ended, by lane.
+    pub open: BTreeMap<Lane, Open>,
+    /// Failures in a row of the effects of the main lane.
+    pub retry: Option<Retry>,
+    /// What it cost so far.
+    pub cost: Usd,
+    /// Counts the effects, for their keys.
+    pub effects: u64,
+}
+
+impl IssueState {
+    /// A new one, as first seen.
+    pub fn new(seen: SeenIssue, now: Timestamp) -> Self {
+        Self {
+            seen,
+            at: None,
+            at_since: now,
+            moved_by: None,
+            written: None,
+            unsure: BTreeSet::new(),
+            done: false,
+            skip_triage: false,
+            queued: None,
+            triaged: None,
+            answered: false,
+            asked: None,
+            attempts: 0,
+            runs_started: 0,
+            backoff: None,
+            last: None,
+            run: None,
+            pull: None,
+            tip: None,
+            pushing: None,
+            claim: ClaimState::None,
+            said: None,
+            set_back: None,
+            depends: None,
+            orphan: None,
+            open: BTreeMap::new(),
+            retry: None,
+            cost: Usd::default(),
+            effects: 0,
+        }
+    }
+
+    /// The run that lives.
+    pub fn live_run(&self) -> Option<&RunState> {
+        self.run.as_ref().filter(|run| run.ended.is_none())
+    }
+}
+
+/// What triage said, and of which text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Triaged {
+    /// Title and body as triage saw them.
+    pub text: TextMark,
+    /// Its answer; none where it gave no valid one.
+    pub output: Option<TriageOutput>,
+    /// The newest comment that triage read.
+    pub read_up_to: Option<CommentId>,
+    /// The breakdown comment.
+    pub breakdown: Option<CommentId>,
+}
+
+/// A run that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSummary {
+    /// Which.
+    pub run: RunId,
+    /// Its formula's name.
+    pub formula: String,
+    /// Its attempt.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// When it began, by our clock.
+    pub started: Timestamp,
+    /// When it ended, by our clock.
+    pub ended: Timestamp,
+    /// What it cost.
+    pub cost: Usd,
+    /// Calls of its whose answer gave no usage.
+    pub unmetered: bool,
+    /// The branch that it worked on.
+    pub branch: Branch,
+}
+
+/// A pull request of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PullRef {
+    /// Its number.
+    pub number: PullNumber,
+    /// The commit that we opened it with.
+    pub head: Sha,
+    /// Where it stands.
+    pub state: PullState,
+    /// Its checks, as last seen.
+    pub checks: Checks,
+    /// A reviewer asks for changes, as last seen.
+    pub changes_requested: bool,
+    /// When it last moved, by the forge's clock.
+    pub moved: Option<Timestamp>,
+    /// It moved since its reviews were read.
+    pub unread: bool,
+}
+
+/// Where we left our branch on the forge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BranchTip {
+    /// The commit we pushed last.
+    pub sha: Sha,
+}
+
+/// The claim on an issue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum ClaimState {
+    /// Not ours, and nobody else's as far as we know.
+    #[default]
+    None,
+    /// Ours.
+    Ours(Held),
+    /// Another journal's.
+    Theirs {
+        /// Whose.
+        by: JournalId,
+        /// When it expires, by our clock.
+        until: Timestamp,
+    },
+}
+
+/// A claim of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// The commit that says so.
+    pub sha: Sha,
+    /// When it was taken or renewed, by our clock.
+    pub since: Timestamp,
+    /// When renewing it last failed, by our clock.
+    pub failed: Option<Timestamp>,
+}
+
+/// The status comment, and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// The comment; none where it was deleted by a person or never written.
+    pub comment: Option<CommentId>,
+    /// What it says.
+    pub status: Status,
+}
+
+/// `claude-working`, and nobody known to be at work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Orphan {
+    /// Since when we know, by our clock.
+    pub since: Timestamp,
+}
+
+/// An effect that is intended and has not ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// Its key.
+    pub key: EffectKey,
+    /// What.
+    pub intent: Intent,
+    /// When it was intended, by our clock.
+    pub since: Timestamp,
+    /// How often it was looked up and not found.
+    pub not_found: u32,
+    /// The process that intended it is gone, or its answer was doubtful: it must be looked up, or counts as cut.
+    pub doubtful: bool,
+}
+
+/// Failures in a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// How many.
+    pub failures: u32,
+    /// The last one, by our clock.
+    pub last: Timestamp,
+    /// What it was.
+    pub outcome: Outcome,
+}

@@ -1,0 +1,240 @@
+//! What is known of one run: a state machine over the steps of its formula.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    Advance, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, Outcome, PullNumber, Refusal, RunId, RunOutcome,
+    Sha, Step, StepId, StepOutput, StopWhy, TextMark, Timestamp, Told, Usd,
+};
+
+/// What is known of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunState {
+    /// Its identifier.
+    pub id: RunId,
+    /// Its workflow, as it was when the run began.
+    pub formula: Formula,
+    /// Its attempt, from 1.
+    pub attempt: u32,
+    /// When it began, by our clock.
+    pub started: Timestamp,
+    /// The branch it works on.
+    pub branch: Branch,
+    /// What it stands on; none before it is prepared.
+    pub prepared: Option<Prepared>,
+    /// The step it is at.
+    pub cursor: usize,
+    /// How far that step is.
+    pub state: StepState,
+    /// What the agent of this step was told last, apart from going on.
+    pub told: Told,
+    /// Turns of agents that were begun; names their sessions.
+    pub turns: u32,
+    /// The session that could be resumed.
+    pub session: Option<String>,
+    /// How often a turn of this step was cut and taken up again.
+    pub cuts: u32,
+    /// The agent was asked once for a valid answer.
+    pub asked_again: bool,
+    /// How often each step's failing output went back.
+    pub rounds: BTreeMap<StepId, u32>,
+    /// What steps answered.
+    pub outputs: BTreeMap<StepId, StepOutput>,
+    /// The commits as judged last.
+    pub change: Option<Change>,
+    /// The verification of those commits.
+    pub evidence: Option<Evidence>,
+    /// The pull request that it opened.
+    pub pull: Option<PullNumber>,
+    /// It is to be stopped.
+    pub stopping: Option<StopWhy>,
+    /// How it ended; none while it lives.
+    pub ended: Option<RunOutcome>,
+    /// What it cost.
+    pub cost: Usd,
+    /// A call's answer gave no usage.
+    pub unmetered: bool,
+}
+
+/// What a run stands on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// The commit it starts from.
+    pub base: Sha,
+    /// The branch that its pull request goes to.
+    pub base_branch: Branch,
+    /// Where its branch was on the forge, if it was there.
+    pub tip: Option<Sha>,
+    /// The texts it reads.
+    pub text: TextMark,
+    /// The newest comment that it reads.
+    pub read_up_to: Option<CommentId>,
+}
+
+/// How far the step under the cursor is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepState {
+    /// To be done, with what an agent is told.
+    Ready {
+        /// What.
+        told: Told,
+        /// In the session that is there.
+        resume: bool,
+    },
+    /// The agent's turn ended; it is to be judged.
+    AgentEnded {
+        /// How.
+        how: HandOutcome,
+        /// Its answer.
+        output: Result<StepOutput, String>,
+        /// The session can be resumed.
+        resumable: bool,
+    },
+    /// The agent's commits were judged.
+    Taken {
+        /// How.
+        judged: Result<Change, Refusal>,
+    },
+    /// The verification ended.
+    Verified {
+        /// What it showed.
+        evidence: Evidence,
+    },
+    /// The branch is pushed.
+    Pushed,
+    /// The branch on the forge is not where we left it.
+    PushStale {
+        /// Where it is.
+        tip: Option<Sha>,
+    },
+    /// What the step asked of the forge is there.
+    Proposed,
+    /// Something of ours or the machine's failed.
+    Broken {
+        /// What.
+        why: String,
+    },
+}
+
+impl RunState {
+    /// The step under the cursor; none after the last.
+    pub fn step(&self) -> Option<&Step> {
+        self.formula.steps.get(self.cursor)
+    }
+
+    /// The answer of the last agent step that gave one.
+    pub fn answer(&self) -> Option<&StepOutput> {
+        self.formula.steps.iter().rev().find_map(|step| self.outputs.get(&step.id))
+    }
+}
+
+impl StepState {
+    pub(super) fn cancelled() -> Self {
+        Self::AgentEnded { how: HandOutcome::Cancelled, output: Err("cancelled".into()), resumable: false }
+    }
+}
+
+impl RunState {
+    pub(super) fn new(id: RunId, formula: Formula, attempt: u32, branch: Branch, at: Timestamp) -> Self {
+        Self {
+            id,
+            formula,
+            attempt,
+            started: at,
+            branch,
+            prepared: None,
+            cursor: 0,
+            state: StepState::Ready { told: Told::Prompt, resume: false },
+            told: Told::Prompt,
+            turns: 0,
+            session: None,
+            cuts: 0,
+            asked_again: false,
+            rounds: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            change: None,
+            evidence: None,
+            pull: None,
+            stopping: None,
+            ended: None,
+            cost: Usd::default(),
+            unmetered: false,
+        }
+    }
+
+    pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome) {
+        match outcome {
+            Outcome::Prepared { base, base_branch, tip, issue, read_up_to } => {
+                self.prepared = Some(Prepared {
+                    base: base.clone(),
+                    base_branch: base_branch.clone(),
+                    tip: tip.clone(),
+                    text: issue.text.clone(),
+                    read_up_to: *read_up_to,
+                });
+            }
+            Outcome::NothingThere => self.state = StepState::Broken { why: "the repository has no commit yet".into() },
+            Outcome::AgentEnded { how, output, resumable } => {
+                if let (Some(step), Ok(output)) = (self.step().map(|s| s.id.clone()), output) {
+                    self.outputs.insert(step, output.clone());
+                }
+                self.state = StepState::AgentEnded { how: how.clone(), output: output.clone(), resumable: *resumable };
+            }
+            Outcome::Taken { judged } => {
+                self.change = judged.as_ref().ok().cloned();
+                self.evidence = None;
+                self.state = StepState::Taken { judged: judged.clone() };
+            }
+            Outcome::Verified { evidence } => {
+                self.evidence = Some(evidence.clone());
+                self.state = StepState::Verified { evidence: evidence.clone() };
+            }
+            Outcome::Pushed => self.state = StepState::Pushed,
+            Outcome::PushStale { tip } => self.state = StepState::PushStale { tip: tip.clone() },
+            Outcome::PullOpened { pull } => {
+                self.pull = Some(*pull);
+                self.state = StepState::Proposed;
+            }
+            Outcome::Cut => {
+                if let Intent::Agent { .. } = intent {
+                    let resumable = self.session.is_some();
+                    self.state = StepState::AgentEnded { how: HandOutcome::Interrupted, output: Err("cut".into()), resumable };
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn advance(&mut self, step: &StepId, how: &Advance) {
+        match how {
+            Advance::Next => {
+                self.cursor += 1;
+                self.told = Told::Prompt;
+                self.state = StepState::Ready { told: Told::Prompt, resume: false };
+                self.cuts = 0;
+                self.asked_again = false;
+            }
+            Advance::AnswerAgain { why } => {
+                self.asked_again = true;
+                self.told = Told::AnswerAgain { why: why.clone() };
+                self.state = StepState::Ready { told: self.told.clone(), resume: self.session.is_some() };
+            }
+            Advance::Again { resume } => {
+                self.cuts += 1;
+                let told = if *resume { Told::GoOn } else { self.told.clone() };
+                self.state = StepState::Ready { told, resume: *resume };
+            }
+            Advance::Back { to, evidence } => {
+                *self.rounds.entry(step.clone()).or_default() += 1;
+                if let Some(cursor) = self.formula.steps.iter().position(|s| s.id == *to) {
+                    self.cursor = cursor;
+                }
+                self.outputs.remove(to);
+                self.cuts = 0;
+                self.asked_again = false;
+                self.told = Told::Failing { evidence: evidence.clone() };
+                self.state = StepState::Ready { told: self.told.clone(), resume: self.session.is_some() };
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What templates are filled with.
+//!
+//! Each value is first made as it is, and then taken over by the vocabulary of [`crate::model::TemplateKind`]: what that calls outside is
+//! cleaned, cut and wrapped, so that a template cannot print it without a helper, also if nobody had checked the template.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::characters::{cut, printable};
+use super::clean::clean;
+use super::{BODY_LIMIT, COMMENT_LIMIT};
+use crate::model::{
+    Branch, Change, Evidence, IssueNumber, OutputShape, Remark, RepoName, Risk, RunTexts, StepId, StepOutput, TemplateKind,
+    TierReason, Usd, Variable,
+};
+
+/// The key that wrapped text lies under; a helper unwraps it.
+pub(super) const WRAPPED: &str = "outside";
+
+const TITLE_LIMIT: usize = 1 << 10;
+const GUIDE_LIMIT: usize = 32 << 10;
+/// All comments together; the newest are kept.
+const COMMENTS_LIMIT: usize = 96 << 10;
+
+/// What a prompt is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct PromptContext<'a> {
+    /// The repository.
+    pub repo: &'a RepoName,
+    /// The issue.
+    pub issue: IssueNumber,
+    /// What the run is given to read, raw as it was journalled.
+    pub texts: &'a RunTexts,
+    /// The branch that work starts from.
+    pub base: &'a Branch,
+    /// The branch of the run.
+    pub branch: &'a Branch,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// What went wrong last: the words for it and a verification's output.
+    pub failure: Option<&'a str>,
+    /// The project's verify commands.
+    pub verify: &'a [String],
+    /// What the step must answer.
+    pub output: OutputShape,
+    /// What earlier steps answered.
+    pub steps: &'a [(StepId, StepOutput)],
+}
+
+/// What a comment or a pull request is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct ProposalContext<'a> {
+    /// The repository.
+    pub repo: &'a RepoName,
+    /// The issue.
+    pub issue: IssueNumber,
+    /// What the run was given to read, raw.
+    pub texts: &'a RunTexts,
+    /// The branch that the work would go to.
+    pub base: &'a Branch,
+    /// The branch of the run.
+    pub branch: &'a Branch,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// What the steps answered.
+    pub steps: &'a [(StepId, StepOutput)],
+    /// The change, where there is one.
+    pub change: Option<&'a Change>,
+    /// The verification of that change.
+    pub evidence: Option<&'a Evidence>,
+    /// How much the change could break, and why.
+    pub tier: Option<(Risk, &'a [TierReason])>,
+    /// What the run cost so far.
+    pub cost: Usd,
+}
+
+impl PromptContext<'_> {
+    pub(super) fn values(&self) -> Json {
+        let texts = self.texts;
+        let values = json!({
+            "repo": self.repo.to_string(),
+            "issue": {
+                "number": self.issue.0,
+                "author": name(&texts.author),
+                "title": taken(&texts.title, TITLE_LIMIT),
+                "body": taken(&texts.body, BODY_LIMIT),
+            },
+            "base": name(self.base.as_str()),
+            "branch": name(self.branch.as_str()),
+            "attempt": self.attempt,
+            "breakdown": texts.breakdown.as_deref().map(|t| taken(&super::strip_marker(t), COMMENT_LIMIT)),
+            "comments": comments(&texts.comments),
+            // A file of the repository and a program's output are no Markdown that people saw as a page.
+            "guide": texts.guide.as_deref().map(|t| cut(&printable(t), GUIDE_LIMIT)),
+            "failure": self.failure.map(|t| cut(&printable(t), COMMENT_LIMIT)),
+            "verify": self.verify,
+            "schema": format!("{:#}", self.output.schema()),
+            "steps": outputs(self.steps),
+        });
+        wrapped(values, &vocabulary(TemplateKind::Prompt, self.steps))
+    }
+}
+
+impl ProposalContext<'_> {
+    pub(super) fn values(&self) -> Json {
+        let command = |run: &crate::model::CommandRun| json!({ "command": run.command, "passed": run.exit == Some(0), "seconds": format!("{:.1}", run.millis as f64 / 1e3) });
+        let reason = |reason: &TierReason| json!({ "path": reason.path, "why": reason.why });
+        let risk = |risk| match risk {
+            Risk::Low => "low",
+            Risk::Medium => "medium",
+            Risk::High => "high",
+        };
+        let values = json!({
+            "repo": self.repo.to_string(),
+            "issue": { "number": self.issue.0, "author": name(&self.texts.author), "title": cut(&self.texts.title, TITLE_LIMIT) },
+            "base": name(self.base.as_str()),
+            "branch": name(self.branch.as_str()),
+            "attempt": self.attempt,
+            "cost": self.cost.to_string(),
+            "commit": self.change.map(|c| c.head.short()),
+            "change": self.change.map(|c| json!({
+                "commits": c.commits, "files": c.files.len(), "added": c.added, "removed": c.removed,
+            })),
+            "evidence": self.evidence.map_or(Vec::new(), |e| e.commands.iter().map(command).collect()),
+            "tier": self.tier.map(|(tier, _)| risk(tier)),
+            "reasons": self.tier.map_or(Vec::new(), |(_, reasons)| reasons.iter().map(reason).collect()),
+            "steps": outputs(self.steps),
+        });
+        wrapped(values, &vocabulary(TemplateKind::Proposal, self.steps))
+    }
+}
+
+fn vocabulary(kind: TemplateKind, steps: &[(StepId, StepOutput)]) -> Variable {
+    let shape = |output: &StepOutput| match output {
+        StepOutput::Triage(_) => OutputShape::Triage,
+        StepOutput::Fix(_) => OutputShape::Fix,
+    };
+    kind.vocabulary(steps.iter().map(|(id, output)| (id, shape(output))))
+}
+
+fn outputs(steps: &[(StepId, StepOutput)]) -> Json {
+    let answer = |output: &StepOutput| match output {
+        StepOutput::Triage(output) => json!(output),
+        StepOutput::Fix(output) => json!(output),
+    };
+    steps.iter().map(|(id, output)| (id.0.clone(), json!({ "output": answer(output) }))).collect::<Map<_, _>>().into()
+}
+
+/// The newest comments that fit, oldest first; that older ones are left out is said in the place of the first.
+fn comments(all: &[Remark]) -> Json {
+    let mut room = COMMENTS_LIMIT;
+    let mut kept = Vec::new();
+    for (nth, remark) in all.iter().enumerate().rev() {
+        let body = taken(&remark.body, COMMENT_LIMIT);
+        let Some(left) = room.checked_sub(body.len()) else {
+            let said = format!("[{} older comments are left out]", nth + 1);
+            kept.push(json!({ "author": "forgehand", "at": remark.at.rfc3339(), "body": said }));
+            break;
+        };
+        room = left;
+        kept.push(json!({ "author": name(remark.author.as_str()), "at": remark.at.rfc3339(), "body": body }));
+    }
+    kept.reverse();
+    kept.into()
+}
+
+/// What is taken of a text. Much of what is cleaned away may be long, so a multiple of the limit is looked at, but not more.
+fn taken(text: &str, limit: usize) -> String {
+    cut(&clean(&cut(text, limit.saturating_mul(4))), limit)
+}
+
+/// A login or the name of a branch: one word, without what Markdown or a fence is made of.
+fn name(text: &str) -> String {
+    let plain = |c: &char| !c.is_whitespace() && !matches!(c, '<' | '>' | '`' | '{' | '}');
+    printable(text).chars().filter(plain).take(250).collect()
+}
+
+/// The values that the vocabulary names, outside text wrapped; what is absent or empty is null.
+fn wrapped(value: Json, variable: &Variable) -> Json {
+    match (variable, value) {
+        (Variable::Outside, Json::String(text)) if !text.trim().is_empty() => {
+            json!({ WRAPPED: cut(&printable(&text), BODY_LIMIT) })
+        }
+        (Variable::Outside, _) => Json::Null,
+        (Variable::Plain, value) => value,
+        (Variable::List(item), Json::Array(items)) => items.into_iter().map(|i| wrapped(i, item)).collect(),
+        (Variable::List(_), _) => Json::Array(Vec::new()),
+        (Variable::Record(names), Json::Object(mut object)) => {
+            let pair =
+                |(name, below): (&String, &Variable)| (name.clone(), wrapped(object.remove(name).unwrap_or_default(), below));
+            names.iter().map(pair).collect::<Map<_, _>>().into()
+        }
+        // A record that is not there is false in a condition.
+        (Variable::Record(_), _) => Json::Null,
+    }
+}

@@ -1,0 +1,85 @@
+//! What an agent wrote, made fit to stand in a comment or a pull request of ours.
+//!
+//! Promises: nobody is called, no issue is closed or reopened, no HTML is left, and nothing that follows can be swallowed by a fence or a
+//! block that was left open. The zero-width space that does it is taken out again by [`super::clean`] when the text is read back.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use super::characters::{cut, printable};
+use super::clean::clean;
+use super::segments::{Segment, segments};
+
+const ZERO_WIDTH_SPACE: char = '\u{200b}';
+const LINE_LIMIT: usize = 400;
+
+/// A login after an `@` that would be called. An address of mail is none.
+static MENTION: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(^|[^A-Za-z0-9])@([A-Za-z0-9_])"));
+/// A word that closes or reopens what it stands before.
+static KEYWORD: LazyLock<Regex> = LazyLock::new(|| {
+    super::pattern(
+        r"(?i)\b(c|f|r|i)(loses?|losed|ix|ixes|ixed|esolves?|esolved|eopens?|eopened|mplements?|mplemented)([\s:]+(?:\S*[#!]\d|\S*://\S*/\d))",
+    )
+});
+/// A fence at any place where a line may begin one.
+static FENCE: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^((?:[ \t>*+-]|\d{1,9}[.)])*)(`{3,}|~{3,})"));
+static TAG: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"<([A-Za-z/!?])"));
+
+/// Markdown of an agent as a block of its own.
+pub fn prose(text: &str) -> String {
+    let text = cut(&clean(text), super::COMMENT_LIMIT);
+    let mut whole = String::with_capacity(text.len());
+    for segment in segments(&text) {
+        match segment {
+            Segment::Code { range, open } => {
+                let block = text.get(range).unwrap_or_default();
+                // A marker of ours in a block of code must not pass for one.
+                whole.push_str(&block.replace("<!--", "<!\u{200b}--"));
+                if let Some(fence) = open {
+                    whole.push_str(if block.ends_with('\n') { "" } else { "\n" });
+                    whole.push_str(&fence);
+                }
+            }
+            Segment::Text(range) | Segment::Comment { range, .. } => {
+                let plain = neutral(text.get(range).unwrap_or_default());
+                let plain = TAG.replace_all(&plain, "&lt;$1");
+                // Other fences than those at column 0 may or may not be seen by the forge.
+                whole.push_str(&FENCE.replace_all(&plain, "$1\\$2"));
+            }
+        }
+    }
+    whole.trim_end().to_owned()
+}
+
+/// An agent's words on a line of their own, such as a title or an item of a list.
+pub fn line(text: &str) -> String {
+    let words = clean(text);
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    neutral(&shortened(&words))
+}
+
+/// A path, a command or another name as a piece of code within a line.
+pub fn code(text: &str) -> String {
+    let text = shortened(&printable(text).split_whitespace().collect::<Vec<_>>().join(" "));
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if text.is_empty() || text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+fn shortened(text: &str) -> String {
+    if text.len() <= LINE_LIMIT {
+        return text.to_owned();
+    }
+    let kept = text.get(..text.floor_char_boundary(LINE_LIMIT)).unwrap_or_default();
+    format!("{} \u{2026}", kept.trim_end())
+}
+
+/// The text with calls and closing words broken by a space that is not seen.
+fn neutral(text: &str) -> String {
+    let text = MENTION.replace_all(text, |found: &Captures<'_>| format!("{}@{ZERO_WIDTH_SPACE}{}", &found[1], &found[2]));
+    KEYWORD
+        .replace_all(&text, |found: &Captures<'_>| format!("{}{ZERO_WIDTH_SPACE}{}{}", &found[1], &found[2], &found[3]))
+        .into_owned()
+}

@@ -1,0 +1,47 @@
+//! The marker of an effect in what it leaves behind on the forge: an HTML comment on the last line, not shown on the page.
+//!
+//! By it a comment or a pull request is found again without the journal. Who wrote it must be checked as well: anybody can copy a marker.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::model::EffectKey;
+
+static MARKER: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^[ \t]*<!-- forgehand:(\S+) -->[ \t]*\r?$\n?"));
+
+/// The marker of an effect, to be put on a line of its own at the end.
+pub fn marker(key: &EffectKey) -> String {
+    let mut shown = String::new();
+    for c in key.as_str().chars() {
+        // `%` as well, so that it can be undone; nothing that could end the comment is left.
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '#') {
+            shown.push(c);
+        } else {
+            let mut bytes = [0; 4];
+            c.encode_utf8(&mut bytes).bytes().for_each(|b| shown.push_str(&format!("%{b:02x}")));
+        }
+    }
+    format!("<!-- forgehand:{shown} -->")
+}
+
+/// The key of the last marker that stands on a line of its own.
+pub fn find_marker(body: &str) -> Option<EffectKey> {
+    let shown = MARKER.captures_iter(body).last()?.get(1)?.as_str();
+    let mut bytes = Vec::with_capacity(shown.len());
+    let mut rest = shown.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let pair = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&pair).ok()?, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok().map(EffectKey)
+}
+
+/// The text without markers, as people see it.
+pub fn strip_marker(body: &str) -> String {
+    MARKER.replace_all(body, "").trim_end().to_owned()
+}
