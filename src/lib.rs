@@ -15,3 +15,7 @@ pub mod ledger;
 pub mod scan;
 pub mod text;
 pub mod tier;
+// Floor 2
+pub mod plan;
+pub mod ports;
+pub mod words;

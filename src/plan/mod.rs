@@ -1,0 +1,423 @@
+//! What to do now, and for everything else the reason why it waits.
+//!
+//! Promises: pure and synchronous; the same ledger, view, policy and time give the same plan; an action that is under way or done is
+//! not planned again; each open issue of ours either has an action or a reason. Risk of its own: it decides on what was *seen*, which may
+//! be older than what is; so what it decides is checked again where it is done (the label writer, the claim, the push lease).
+
+mod admit;
+mod invariants;
+mod labels;
+mod look;
+mod policy;
+mod recover;
+mod run;
+mod status;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use invariants::{Violation, check};
+pub use policy::{Policy, ProjectPolicy};
+pub use table::{From, Row, TABLE, To, mermaid, target};
+
+use self::labels::read_history;
+use crate::ledger::{ClaimState, Held, IssueState, Ledger};
+use crate::model::{
+    Command, Decision, EffectKey, Event, Intent, LabelEvent, Lane, Login, PullState, RepoName, RunId, StopWhy, Subject,
+    Timestamp, Trigger, Wait,
+};
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A decision: journal these events together. Nothing happens outside.
+    Record(Vec<Event>),
+    /// An effect: journal the intent, then act.
+    Do {
+        /// On what.
+        subject: Subject,
+        /// What.
+        intent: Intent,
+    },
+    /// Look an open intent up.
+    Find {
+        /// It.
+        key: EffectKey,
+    },
+    /// Stop the local work of an open intent.
+    Stop {
+        /// It.
+        key: EffectKey,
+        /// The run it belongs to.
+        run: RunId,
+    },
+    /// Learn what a project is.
+    Survey(RepoName),
+    /// See what people did.
+    Look(RepoName),
+    /// Read who put which label on.
+    History(Subject),
+    /// Read what an issue depends on.
+    Dependencies(Subject),
+    /// Read the checks of its pull request.
+    Checks(Subject),
+}
+
+/// What to do now, and why the rest waits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// In this order.
+    pub actions: Vec<Action>,
+    /// Why each issue that has no action waits.
+    pub waits: BTreeMap<Subject, Wait>,
+    /// When to plan again at the latest, by our clock.
+    pub wake: Option<Timestamp>,
+}
+
+/// What only this process knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// Effects that are being made.
+    pub acting: BTreeSet<EffectKey>,
+    /// Intents that are being looked up.
+    pub finding: BTreeSet<EffectKey>,
+    /// No intent is looked up before this time, because the forge did not answer.
+    pub find_pause: Option<Timestamp>,
+    /// Work that was told to stop.
+    pub stopped: BTreeSet<EffectKey>,
+    /// Projects that are to be looked at.
+    pub look_wanted: BTreeSet<RepoName>,
+    /// Of those, the ones that are looked at even if they were in trouble a moment ago, because the process has just started.
+    pub look_forced: BTreeSet<RepoName>,
+    /// Projects that are being looked at or surveyed.
+    pub looking: BTreeSet<RepoName>,
+    /// Projects that this process has looked at: before that nothing is done on what an earlier one saw.
+    pub fresh: BTreeSet<RepoName>,
+    /// The forge's clock at the begin of each project's last look. The journal has it only where a look brought news.
+    pub looked: BTreeMap<RepoName, Timestamp>,
+    /// Issues of which something is being read.
+    pub reading: BTreeSet<Subject>,
+    /// When the checks of an issue's pull request were read last.
+    pub checked: BTreeMap<Subject, Timestamp>,
+    /// When the dependencies of an issue were read last.
+    pub depends_read: BTreeMap<Subject, Timestamp>,
+    /// Nothing new is started.
+    pub draining: bool,
+    /// No local work is started either: the process is about to end.
+    pub halting: bool,
+    /// There are credentials for the model.
+    pub credentials: bool,
+    /// How many runs may still be started, where that is limited (`once --max`).
+    pub starts_left: Option<u32>,
+}
+
+/// What becomes of one issue now.
+enum Next {
+    Act(Action),
+    Wait(Wait),
+    /// It could start; the admission decides.
+    Candidate(admit::Candidate),
+}
+
+/// Everything that a decision reads.
+pub(crate) struct Context<'a> {
+    ledger: &'a Ledger,
+    view: &'a View,
+    policy: &'a Policy,
+    now: Timestamp,
+}
+
+/// Makes the plan.
+pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Plan {
+    let context = Context { ledger, view, policy, now };
+    let mut plan = Plan::default();
+    for repo in policy.projects.keys() {
+        look::plan(&context, repo, &mut plan);
+    }
+    let mut candidates = Vec::new();
+    for (subject, state) in ledger.issues() {
+        let Some(project) = policy.projects.get(&subject.repo) else { continue };
+        if !view.fresh.contains(&subject.repo) {
+            let looking = Wait::Acting { what: "looking at the project".into() };
+            plan.waits.insert(subject.clone(), context.project_wait(&subject.repo).unwrap_or(looking));
+            continue;
+        }
+        context.renew_claim(&subject, state, &mut plan);
+        match context.issue(&subject, state, project) {
+            Next::Act(action) => plan.actions.push(action),
+            Next::Wait(wait) => {
+                plan.waits.insert(subject, wait);
+            }
+            Next::Candidate(candidate) => candidates.push(candidate),
+        }
+    }
+    admit::plan(&context, candidates, &mut plan);
+    let times = plan.waits.values().filter_map(Wait::until).chain(context.timers());
+    plan.wake = times.filter(|t| *t > now).min();
+    plan
+}
+
+impl Context<'_> {
+    /// The decisions about one issue, in the order of their urgency: what is under way, what people did, what the run needs, what the
+    /// forge should show, what could start.
+    fn issue(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Next {
+        if let Some(next) = self.under_way(state, project) {
+            return next;
+        }
+        if let Some(next) = self.labels_read(subject, state, project) {
+            return next;
+        }
+        if let Some(next) = self.closed(subject, state) {
+            return next;
+        }
+        if let Some(wait) = self.retry_wait(state) {
+            return Next::Wait(wait);
+        }
+        if let Some(next) = self.pull(subject, state) {
+            return next;
+        }
+        if let Some(next) = self.run(subject, state, project) {
+            return next;
+        }
+        if let Some(next) = self.labels_write(subject, state) {
+            return next;
+        }
+        if let Some(next) = self.status(subject, state, project) {
+            return next;
+        }
+        if let Some(next) = self.discard(subject, state) {
+            return next;
+        }
+        match self.standing(subject, state, project) {
+            waits @ (Next::Wait(_) | Next::Act(Action::Checks(_))) => self.release(subject, state).map_or(waits, Next::Act),
+            acts => acts,
+        }
+    }
+
+    /// Closing an issue stops what runs; then the story ends.
+    fn closed(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
+        if state.seen.open {
+            return None;
+        }
+        if let Some(run) = state.live_run() {
+            let stop = Event::Stopping { run: run.id.clone(), why: StopWhy::Closed };
+            return run.stopping.is_none().then(|| Next::Act(Action::Record(vec![stop])));
+        }
+        if state.done {
+            if let Some(wait) = self.retry_wait(state) {
+                return Some(Next::Wait(wait));
+            }
+            let leftovers = self.status_of_closed(subject, state).or_else(|| self.discard(subject, state));
+            return Some(leftovers.or_else(|| self.release(subject, state).map(Next::Act)).unwrap_or(Next::Wait(Wait::Closed)));
+        }
+        let merged = state.pull.as_ref().is_some_and(|p| p.state == PullState::Merged);
+        let moved =
+            if merged { self.moved(subject, state, Trigger::Merged) } else { self.moved(subject, state, Trigger::PersonClosed) };
+        Some(Next::Act(Action::Record(moved)))
+    }
+
+    /// What became of our pull request.
+    fn pull(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
+        let pull = state.pull.as_ref()?;
+        if state.at != Some(Decision::Pr) || state.live_run().is_some() {
+            return None;
+        }
+        match pull.state {
+            PullState::Open => None,
+            PullState::Merged => Some(Next::Act(Action::Do { subject: subject.clone(), intent: Intent::Close })),
+            PullState::Closed => Some(Next::Act(Action::Record(self.moved(subject, state, Trigger::ClosedUnmerged)))),
+        }
+    }
+
+    /// What an issue does where its label leaves it.
+    fn standing(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Next {
+        match state.at {
+            None if !state.seen.labels.contains(&project.labels.portal) => Next::Wait(Wait::NotOurs),
+            None => Next::Candidate(admit::Candidate::triage(subject, state)),
+            Some(Decision::Queue) if self.changed_since_triage(state) => {
+                Next::Candidate(admit::Candidate::triage(subject, state))
+            }
+            Some(Decision::Queue) => Next::Candidate(admit::Candidate::fix(subject, state)),
+            Some(Decision::Working) => self.working(subject, state),
+            Some(Decision::Pr) => self.waiting_for_merge(subject, state),
+            Some(Decision::Failed) => Next::Wait(Wait::Failed),
+            Some(Decision::Interactive) => Next::Wait(Wait::Person),
+            Some(Decision::NeedsInfo) => self.question(subject, state, project),
+        }
+    }
+
+    fn changed_since_triage(&self, state: &IssueState) -> bool {
+        !state.skip_triage && state.triaged.as_ref().is_some_and(|t| t.text != state.seen.text)
+    }
+
+    /// `claude-working` with no run of ours: found standing, or another daemon's. Where the run was ours (the issue was closed and opened
+    /// again) nothing is waited for; else the claim tells, after a while, whether somebody is at work.
+    fn working(&self, subject: &Subject, state: &IssueState) -> Next {
+        if let ClaimState::Theirs { by, until } = &state.claim
+            && *until > self.now
+        {
+            return Next::Wait(Wait::Claimed { by: by.clone(), until: *until });
+        }
+        if let Some(orphan) = &state.orphan {
+            let until = orphan.since + self.policy.adopt_after;
+            if self.now < until {
+                return Next::Wait(Wait::Orphan { until });
+            }
+            if !matches!(state.claim, ClaimState::Ours(_)) {
+                let claim = Action::Do { subject: subject.clone(), intent: Intent::Claim { renews: None } };
+                return if self.view.draining { Next::Wait(Wait::Draining) } else { Next::Act(claim) };
+            }
+        }
+        Next::Act(Action::Record(self.moved(subject, state, Trigger::Orphaned)))
+    }
+
+    fn waiting_for_merge(&self, subject: &Subject, state: &IssueState) -> Next {
+        let Some(pull) = &state.pull else { return Next::Wait(Wait::Person) };
+        // What was opened a moment ago has no checks worth a request yet.
+        let last = self.view.checked.get(subject).copied().unwrap_or(state.at_since);
+        // After a reading that failed the next look tells when it can be read again.
+        let unread = pull.unread && self.project_wait(&subject.repo).is_none();
+        let due = self.now >= last + self.policy.checks_every || unread;
+        if due && !self.view.reading.contains(subject) && !self.view.draining {
+            return Next::Act(Action::Checks(subject.clone()));
+        }
+        if pull.changes_requested {
+            let because = format!("changes were requested on {}", pull.number);
+            return Next::Wait(Wait::NeedsFormula { formula: "revise".into(), because });
+        }
+        if pull.checks == crate::model::Checks::Failure {
+            let because = format!("the checks of {} are red", pull.number);
+            return Next::Wait(Wait::NeedsFormula { formula: "revise".into(), because });
+        }
+        Next::Wait(Wait::Merge { pull: pull.number })
+    }
+
+    fn question(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Next {
+        let edited = state.asked.as_ref().is_some_and(|asked| *asked != state.seen.text);
+        if state.answered || edited {
+            return Next::Act(Action::Record(self.moved(subject, state, Trigger::Answered)));
+        }
+        let until = state.at_since + self.policy.question;
+        if self.now >= until || project.is_intake(&state.seen.author) {
+            return Next::Act(Action::Record(self.moved(subject, state, Trigger::Unanswered)));
+        }
+        Next::Wait(Wait::Question { until })
+    }
+
+    /// The event of a row of the table.
+    fn moved(&self, subject: &Subject, state: &IssueState, trigger: Trigger) -> Vec<Event> {
+        match target(state.at, trigger) {
+            Some(to) => vec![Event::Moved { subject: subject.clone(), trigger, to: to.resolve(state.at) }],
+            None => Vec::new(),
+        }
+    }
+
+    /// The ended run's leftovers go when the forge shows how it ended.
+    fn discard(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
+        let run = state.run.as_ref().filter(|run| run.ended.is_some())?;
+        let keep_workspace = run.formula.steps.iter().any(run::writes) && !run.ended.as_ref().is_some_and(run::is_published);
+        let intent = Intent::Discard { run: run.id.clone(), keep_workspace };
+        Some(Next::Act(Action::Do { subject: subject.clone(), intent }))
+    }
+
+    fn release(&self, subject: &Subject, state: &IssueState) -> Option<Action> {
+        match &state.claim {
+            // A renewal under way would leave another commit there.
+            ClaimState::Ours(held) if state.run.is_none() && !state.open.contains_key(&Lane::Claim) => {
+                Some(Action::Do { subject: subject.clone(), intent: Intent::Release { held: held.sha.clone() } })
+            }
+            _ => None,
+        }
+    }
+
+    /// A lease is renewed while its run lives, beside whatever the run does.
+    fn renew_claim(&self, subject: &Subject, state: &IssueState, plan: &mut Plan) {
+        let ClaimState::Ours(held) = &state.claim else { return };
+        let due = self.now >= self.renew_at(held);
+        if state.live_run().is_some_and(|run| run.stopping.is_none()) && due && !state.open.contains_key(&Lane::Claim) {
+            let intent = Intent::Claim { renews: Some(held.sha.clone()) };
+            plan.actions.push(Action::Do { subject: subject.clone(), intent });
+        }
+    }
+
+    fn renew_at(&self, held: &Held) -> Timestamp {
+        let again = held.failed.map(|failed| failed + self.policy.retry_after(1));
+        (held.since + self.policy.renew).max(again.unwrap_or_default())
+    }
+
+    /// Times that no wait names.
+    fn timers(&self) -> impl Iterator<Item = Timestamp> {
+        self.ledger.issues().flat_map(|(subject, state)| {
+            let renew = match (&state.claim, state.live_run()) {
+                (ClaimState::Ours(held), Some(_)) => Some(self.renew_at(held)),
+                _ => None,
+            };
+            let checks = Some(self.view.checked.get(&subject).copied().unwrap_or(state.at_since) + self.policy.checks_every);
+            renew.into_iter().chain(checks.filter(|_| state.at == Some(Decision::Pr)))
+        })
+    }
+}
+
+/// The issue that an event is about, where it is about one.
+pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
+    match event {
+        Event::Seen { subject, .. }
+        | Event::Answered { subject, .. }
+        | Event::Depends { subject, .. }
+        | Event::PullSeen { subject, .. }
+        | Event::ChecksSeen { subject, .. }
+        | Event::PullMoved { subject, .. }
+        | Event::LabelsRead { subject, .. }
+        | Event::Moved { subject, .. }
+        | Event::Intended { subject, .. }
+        | Event::RunStarted { subject, .. } => Some(subject.clone()),
+        Event::NotFound { key } | Event::Ended { key, .. } => ledger.open(key).map(|(s, _)| s.clone()),
+        Event::SessionStarted { run, .. }
+        | Event::Did { run, .. }
+        | Event::Called { run, .. }
+        | Event::Advanced { run, .. }
+        | Event::Stopping { run, .. }
+        | Event::RunEnded { run, .. } => ledger.subject_of(run).cloned(),
+        Event::Commanded { command, .. } => Some(command.subject().clone()),
+        Event::Started { .. }
+        | Event::Stopped
+        | Event::Surveyed { .. }
+        | Event::Looked { .. }
+        | Event::Troubled { .. }
+        | Event::Recovered { .. }
+        | Event::DependencySeen { .. }
+        | Event::AccountPaused { .. } => None,
+    }
+}
+
+/// What a person's command means for an issue: the events to journal with it.
+pub fn command(ledger: &Ledger, policy: &Policy, now: Timestamp, command: &Command) -> Vec<Event> {
+    let view = View::default();
+    let context = Context { ledger, view: &view, policy, now };
+    let (subject, trigger) = match command {
+        Command::Retry { subject } => (subject, Trigger::PersonQueued),
+        Command::Cancel { subject } => (subject, Trigger::PersonInteractive),
+    };
+    ledger.issue(subject).map(|state| labels::command(&context, subject, state, trigger)).unwrap_or_default()
+}
+
+/// What the timeline says of decision labels that we did not leave there: the events to journal.
+pub fn history(
+    ledger: &Ledger,
+    policy: &Policy,
+    now: Timestamp,
+    subject: &Subject,
+    events: &[LabelEvent],
+    login: &Login,
+) -> Vec<Event> {
+    let view = View::default();
+    let context = Context { ledger, view: &view, policy, now };
+    let (Some(state), Some(project)) = (ledger.issue(subject), policy.projects.get(&subject.repo)) else { return Vec::new() };
+    let found = project.labels.decisions(&state.seen.labels);
+    if state.written.as_ref() == Some(&found) {
+        // What was asked about is gone again.
+        return Vec::new();
+    }
+    let meaning = context.meaning(state, &found).unwrap_or_else(|| read_history(state, &found, events, &project.labels, login));
+    context.obey(subject, state, found, meaning)
+}

@@ -1,0 +1,98 @@
+//! What the configuration lets the plan do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::{Formula, FormulaName, JournalId, LabelNames, Login, RepoName, Trouble, Usd};
+
+/// What the configuration lets the plan do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Our journal: its claims are ours.
+    pub journal: JournalId,
+    /// The forge's address: what start-up learned from another is learned again.
+    pub forge: String,
+    /// Runs at a time.
+    pub slots: u32,
+    /// Attempts at an issue.
+    pub attempts: u32,
+    /// Pauses after each failed attempt; the last one repeats.
+    pub backoff: Vec<Duration>,
+    /// How long `claude-working` without a run of ours is left alone.
+    pub adopt_after: Duration,
+    /// How long a question waits for its answer.
+    pub question: Duration,
+    /// A run's money.
+    pub usd_run: Usd,
+    /// A project's money for a day.
+    pub usd_project: Usd,
+    /// The day's money.
+    pub usd_day: Usd,
+    /// An intent counts as absent only this long after its request was sent.
+    pub lookup_gap: Duration,
+    /// How often a claim is renewed.
+    pub renew: Duration,
+    /// How often the checks of a pull request are read.
+    pub checks_every: Duration,
+    /// How long a project in trouble that a person must mend is left alone.
+    pub trouble_pause: Duration,
+    /// How long a forge that does not answer is left alone.
+    pub unreachable_pause: Duration,
+    /// Pauses after each failure in a row of an effect; the last one repeats.
+    pub retry: Vec<Duration>,
+    /// The projects under care.
+    pub projects: BTreeMap<RepoName, ProjectPolicy>,
+}
+
+/// A project's own part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProjectPolicy {
+    /// Names of the labels.
+    pub labels: LabelNames,
+    /// What a branch of ours begins with.
+    pub branch_prefix: String,
+    /// Accounts that file issues and cannot answer, in lower case: the forge compares logins without regard to case.
+    pub intake: BTreeSet<Login>,
+    /// The formulas that are on.
+    pub formulas: BTreeMap<FormulaName, Formula>,
+}
+
+impl ProjectPolicy {
+    /// Whether an account files issues and cannot answer.
+    pub fn is_intake(&self, login: &Login) -> bool {
+        self.intake.contains(&Login(login.as_str().to_ascii_lowercase()))
+    }
+}
+
+impl Policy {
+    /// The pause after the `failed`th failed attempt, from 1.
+    pub fn backoff_after(&self, failed: u32) -> Duration {
+        nth(&self.backoff, failed)
+    }
+
+    /// The pause after the `failures`th failure in a row of an effect, from 1.
+    pub fn retry_after(&self, failures: u32) -> Duration {
+        nth(&self.retry, failures)
+    }
+}
+
+impl Policy {
+    /// How long a project is left alone.
+    pub fn pause_of(&self, trouble: &Trouble) -> Duration {
+        match trouble {
+            Trouble::Unreachable { .. } => self.unreachable_pause,
+            Trouble::Unauthorized
+            | Trouble::Denied { .. }
+            | Trouble::Missing
+            | Trouble::Moved { .. }
+            | Trouble::Archived
+            | Trouble::Empty
+            | Trouble::NotAForge { .. } => self.trouble_pause,
+        }
+    }
+}
+
+fn nth(pauses: &[Duration], n: u32) -> Duration {
+    let index = usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX).min(pauses.len().saturating_sub(1));
+    pauses.get(index).copied().unwrap_or(Duration::from_secs(60))
+}

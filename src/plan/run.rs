@@ -1,0 +1,332 @@
+//! The next thing that a live run needs: a state machine over the steps of its formula.
+
+use crate::ledger::{IssueState, RunState, StepState};
+use crate::model::{
+    Access, Advance, BackTo, Change, Cost, Decision, Event, Evidence, FixVerdict, HandOutcome, Intent, Proposal, RunOutcome,
+    Saying, Step, StepKind, StepOutput, StopWhy, Subject, Told, Trigger, Wait,
+};
+
+use super::{Action, Context, Next, ProjectPolicy};
+
+/// How often a cut session is resumed; after that the step starts afresh on the kept commits.
+const RESUMES: u32 = 2;
+
+/// Whether a step may change its workspace.
+pub(super) fn writes(step: &Step) -> bool {
+    matches!(step.kind, StepKind::Agent { access: Access::Write, .. })
+}
+
+/// Whether what a run made is where people find it, so that its workspace may go.
+pub(super) fn is_published(outcome: &RunOutcome) -> bool {
+    match outcome {
+        RunOutcome::Succeeded { .. } | RunOutcome::NoChange { .. } | RunOutcome::NeedsPerson { .. } => true,
+        RunOutcome::Refused { .. }
+        | RunOutcome::InvalidOutput { .. }
+        | RunOutcome::VerificationFailed { .. }
+        | RunOutcome::BundleRefused { .. }
+        | RunOutcome::BranchTaken { .. }
+        | RunOutcome::Hand { .. }
+        | RunOutcome::Environment { .. } => false,
+    }
+}
+
+/// A run that lives, and the issue that it is about.
+#[derive(Clone, Copy)]
+struct Live<'a> {
+    subject: &'a Subject,
+    state: &'a IssueState,
+    run: &'a RunState,
+}
+
+impl Context<'_> {
+    /// What the live run needs now.
+    pub(super) fn run(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
+        let run = state.live_run()?;
+        let live = Live { subject, state, run };
+        if let Some(why) = run.stopping {
+            return Some(self.stopped(live, why));
+        }
+        let Some(prepared) = &run.prepared else {
+            if let StepState::Broken { why } = &run.state {
+                return Some(self.end(live, RunOutcome::Environment { why: why.clone() }));
+            }
+            let on_branch = state.pull.as_ref().is_some_and(|p| p.state == crate::model::PullState::Open);
+            return Some(self.local(subject, Intent::Prepare { run: run.id.clone(), on_branch }));
+        };
+        let working = run.formula.steps.iter().any(writes);
+        if working && state.at == Some(Decision::Queue) {
+            return Some(self.dispatch(live, prepared.tip.as_ref()));
+        }
+        let shown = self.labels_write(subject, state).or_else(|| self.status(subject, state, project));
+        Some(shown.unwrap_or_else(|| self.step(live)))
+    }
+
+    /// What was read when the run was prepared may say that it is not wanted any more.
+    fn dispatch(&self, live: Live<'_>, tip: Option<&crate::model::Sha>) -> Next {
+        let Live { subject, state, run } = live;
+        let ours = tip.is_none_or(|tip| {
+            let open_pull = state.pull.as_ref().is_some_and(|p| p.state == crate::model::PullState::Open);
+            open_pull || state.tip.as_ref().is_some_and(|t| t.sha == *tip) || state.pushing.as_ref() == Some(tip)
+        });
+        if !ours {
+            return self.end(live, RunOutcome::BranchTaken { branch: run.branch.clone() });
+        }
+        if self.changed_since_triage(state) {
+            let stop = Event::Stopping { run: run.id.clone(), why: StopWhy::Moot };
+            return Next::Act(Action::Record(vec![stop]));
+        }
+        Next::Act(Action::Record(self.moved(subject, state, Trigger::Dispatched)))
+    }
+
+    fn stopped(&self, live: Live<'_>, why: StopWhy) -> Next {
+        let Live { subject, state, run } = live;
+        let mut events = vec![ended(run, RunOutcome::Hand { how: HandOutcome::Cancelled }, false, None)];
+        if why == StopWhy::ClaimLost && state.at == Some(Decision::Working) {
+            events.extend(self.moved(subject, state, Trigger::Requeued));
+        }
+        Next::Act(Action::Record(events))
+    }
+
+    /// Local work starts only while the daemon is not about to end.
+    fn local(&self, subject: &Subject, intent: Intent) -> Next {
+        if self.view.halting { Next::Wait(Wait::Draining) } else { Next::Act(Action::Do { subject: subject.clone(), intent }) }
+    }
+
+    fn step(&self, live: Live<'_>) -> Next {
+        let Live { run, .. } = live;
+        let Some(step) = run.step() else {
+            return self.end(live, RunOutcome::Succeeded { pull: run.pull });
+        };
+        if let StepState::Broken { why } = &run.state {
+            return self.end(live, RunOutcome::Environment { why: why.clone() });
+        }
+        match &step.kind {
+            StepKind::Agent { access, .. } => self.agent(live, step, *access),
+            StepKind::Verify { on_failure } => self.verify(live, step, on_failure.as_ref()),
+            StepKind::Propose(proposal) => self.propose(live, step, proposal),
+        }
+    }
+
+    fn agent(&self, live: Live<'_>, step: &Step, access: Access) -> Next {
+        let Live { subject, run, .. } = live;
+        match &run.state {
+            StepState::Ready { told, resume } => self.turn(live, step, told, *resume),
+            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Ok(output), .. } => match (access, output) {
+                (Access::Write, StepOutput::Fix(fix)) => match fix.outcome {
+                    FixVerdict::Done => self.local(subject, Intent::Take { run: run.id.clone(), step: step.id.clone() }),
+                    FixVerdict::NoChange => self.end(live, RunOutcome::NoChange { summary: fix.summary.clone() }),
+                    FixVerdict::Refused => self.end(live, RunOutcome::Refused { summary: fix.summary.clone() }),
+                },
+                (Access::Write, StepOutput::Triage(_)) => {
+                    self.local(subject, Intent::Take { run: run.id.clone(), step: step.id.clone() })
+                }
+                (Access::Read, _) => advance(run, step, Advance::Next),
+            },
+            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } if !run.asked_again => {
+                advance(run, step, Advance::AnswerAgain { why: why.clone() })
+            }
+            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } => self.no_answer(live, access, why),
+            StepState::AgentEnded { how: HandOutcome::Interrupted, resumable, .. } => {
+                advance(run, step, Advance::Again { resume: *resumable && run.cuts < RESUMES })
+            }
+            StepState::AgentEnded { how, .. } => self.end(live, RunOutcome::Hand { how: how.clone() }),
+            StepState::Taken { judged: Ok(_) } => advance(run, step, Advance::Next),
+            StepState::Taken { judged: Err(refusal) } => self.end(live, RunOutcome::BundleRefused { refusal: refusal.clone() }),
+            other => self.unexpected(live, other),
+        }
+    }
+
+    fn turn(&self, live: Live<'_>, step: &Step, told: &Told, resume: bool) -> Next {
+        let Live { subject, run, .. } = live;
+        if self.policy.usd_run.minus(run.cost).0 == 0 {
+            let limit = format!("usd_run ({})", self.policy.usd_run);
+            return self.end(live, RunOutcome::Hand { how: HandOutcome::Budget { limit } });
+        }
+        let (session, resume) = match &run.session {
+            Some(session) if resume => (session.clone(), true),
+            _ => (session_id(run), false),
+        };
+        let intent = Intent::Agent { run: run.id.clone(), step: step.id.clone(), session, resume, told: told.clone() };
+        self.local(subject, intent)
+    }
+
+    /// No valid answer, also when asked again. A reading role is routed to a person; a writing one has failed.
+    fn no_answer(&self, live: Live<'_>, access: Access, why: &str) -> Next {
+        let outcome = match access {
+            Access::Read => RunOutcome::InvalidOutput { why: why.to_owned() },
+            Access::Write => {
+                RunOutcome::Hand { how: HandOutcome::Crashed { why: format!("no valid answer, also when asked again: {why}") } }
+            }
+        };
+        self.end(live, outcome)
+    }
+
+    fn verify(&self, live: Live<'_>, step: &Step, back: Option<&BackTo>) -> Next {
+        let Live { subject, run, .. } = live;
+        let Some(change) = &run.change else { return self.unexpected(live, &run.state) };
+        match &run.state {
+            StepState::Ready { .. } if !change.person_paths.is_empty() => advance(run, step, Advance::Next),
+            StepState::Ready { .. } => {
+                let intent = Intent::Verify { run: run.id.clone(), step: step.id.clone(), sha: change.head.clone() };
+                self.local(subject, intent)
+            }
+            StepState::Verified { evidence } if evidence.passed => advance(run, step, Advance::Next),
+            StepState::Verified { evidence } => self.failing(live, step, back, evidence),
+            other => self.unexpected(live, other),
+        }
+    }
+
+    fn failing(&self, live: Live<'_>, step: &Step, back: Option<&BackTo>, evidence: &Evidence) -> Next {
+        let Live { run, .. } = live;
+        let rounds = run.rounds.get(&step.id).copied().unwrap_or(0);
+        match back {
+            Some(back) if rounds < back.at_most => {
+                advance(run, step, Advance::Back { to: back.to.clone(), evidence: evidence.clone() })
+            }
+            _ => self.end(live, RunOutcome::VerificationFailed { evidence: evidence.clone() }),
+        }
+    }
+
+    fn propose(&self, live: Live<'_>, step: &Step, proposal: &Proposal) -> Next {
+        let Live { subject, state, run } = live;
+        match (proposal, &run.state) {
+            (_, StepState::Proposed) => advance(run, step, Advance::Next),
+            (Proposal::Comment { .. }, StepState::Ready { .. }) => {
+                let what = Saying::Proposed { run: run.id.clone(), step: step.id.clone() };
+                let edit = state.triaged.as_ref().and_then(|t| t.breakdown);
+                Next::Act(Action::Do { subject: subject.clone(), intent: Intent::Say { what, edit, replaces: None } })
+            }
+            (Proposal::PullRequest { .. }, StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. }) => {
+                self.pull_request(live, step)
+            }
+            (_, other) => self.unexpected(live, other),
+        }
+    }
+
+    fn pull_request(&self, live: Live<'_>, step: &Step) -> Next {
+        let Live { subject, run, .. } = live;
+        let (Some(change), Some(prepared)) = (&run.change, &run.prepared) else {
+            return self.unexpected(live, &run.state);
+        };
+        match &run.state {
+            StepState::Pushed if !change.person_paths.is_empty() => {
+                self.end(live, RunOutcome::NeedsPerson { paths: change.person_paths.clone() })
+            }
+            StepState::Pushed => {
+                let intent = Intent::OpenPull {
+                    run: run.id.clone(),
+                    step: step.id.clone(),
+                    head: run.branch.clone(),
+                    base: prepared.base_branch.clone(),
+                    sha: change.head.clone(),
+                };
+                Next::Act(Action::Do { subject: subject.clone(), intent })
+            }
+            StepState::PushStale { .. } => self.end(live, RunOutcome::BranchTaken { branch: run.branch.clone() }),
+            _ => self.push(live, change),
+        }
+    }
+
+    /// The lease is where the branch was when the run began: absent, where we left it, or at a pull request's head with people's commits.
+    fn push(&self, live: Live<'_>, change: &Change) -> Next {
+        let Live { subject, run, .. } = live;
+        if change.person_paths.is_empty() && !self.verified(run, change) {
+            return self.unexpected(live, &run.state);
+        }
+        let lease = run.prepared.as_ref().and_then(|p| p.tip.clone());
+        let intent = Intent::Push { run: run.id.clone(), sha: change.head.clone(), branch: run.branch.clone(), lease };
+        Next::Act(Action::Do { subject: subject.clone(), intent })
+    }
+
+    /// Evidence moves labels, prose never does: only the exact commit that was verified is proposed.
+    fn verified(&self, run: &RunState, change: &Change) -> bool {
+        let verifies = run.formula.steps.iter().any(|s| matches!(s.kind, StepKind::Verify { .. }));
+        !verifies || run.evidence.as_ref().is_some_and(|e| e.passed && e.sha == change.head)
+    }
+
+    /// A formula whose steps do not fit together: its loader should have refused it.
+    fn unexpected(&self, live: Live<'_>, at: &StepState) -> Next {
+        let Live { run, .. } = live;
+        let step = run.step().map_or_else(|| "the end".to_owned(), |s| s.id.to_string());
+        let why = format!("step {step} of formula {} cannot go on from {at:?}", run.formula.name);
+        self.end(live, RunOutcome::Environment { why: why.chars().take(400).collect() })
+    }
+
+    /// The end of a run, and where its issue goes by it.
+    fn end(&self, live: Live<'_>, outcome: RunOutcome) -> Next {
+        let Live { subject, state, run } = live;
+        let cost = outcome.cost();
+        let spent = state.attempts + u32::from(cost == Cost::Attempt);
+        let again = match cost {
+            Cost::Nothing => true,
+            Cost::Attempt => spent < self.policy.attempts,
+            Cost::Final => false,
+        };
+        let backoff = (cost == Cost::Attempt && again).then(|| self.now + self.policy.backoff_after(spent));
+        let trigger = if again { Trigger::Requeued } else { verdict(run, &outcome) };
+        let mut events: Vec<Event> = self.pause(&outcome).into_iter().collect();
+        events.push(ended(run, outcome, cost == Cost::Attempt, backoff));
+        events.extend(self.moved(subject, state, trigger));
+        Next::Act(Action::Record(events))
+    }
+
+    /// A usage limit or an unreachable model pauses the account, so that nothing else starts in vain.
+    fn pause(&self, outcome: &RunOutcome) -> Option<Event> {
+        let RunOutcome::Hand { how } = outcome else { return None };
+        let growing = self.now + self.policy.retry_after(self.ledger.account_failures + 1);
+        match how {
+            HandOutcome::UsageLimit { until } => {
+                let until = until.filter(|until| *until > self.now).unwrap_or(self.now + self.policy.trouble_pause);
+                Some(Event::AccountPaused { until, why: "the usage limit is reached".into() })
+            }
+            HandOutcome::Unreachable { why, credentials } => {
+                let until = if *credentials { self.now + self.policy.trouble_pause } else { growing };
+                Some(Event::AccountPaused { until, why: why.clone() })
+            }
+            HandOutcome::Succeeded
+            | HandOutcome::Stalled
+            | HandOutcome::TimedOut
+            | HandOutcome::Budget { .. }
+            | HandOutcome::Crashed { .. }
+            | HandOutcome::Cancelled
+            | HandOutcome::Interrupted => None,
+        }
+    }
+}
+
+/// The row's trigger for a run that is not tried again.
+fn verdict(run: &RunState, outcome: &RunOutcome) -> Trigger {
+    match outcome {
+        RunOutcome::Succeeded { pull: Some(_) } => Trigger::PullOpened,
+        RunOutcome::Succeeded { pull: None } => match run.answer() {
+            Some(StepOutput::Triage(triage)) => match triage.route {
+                crate::model::Route::Queue => Trigger::TriagedQueue,
+                crate::model::Route::Interactive => Trigger::TriagedPerson,
+                crate::model::Route::NeedsInfo => Trigger::TriagedQuestion,
+            },
+            Some(StepOutput::Fix(_)) | None => Trigger::FailedForGood,
+        },
+        RunOutcome::InvalidOutput { .. } => Trigger::TriagedPerson,
+        RunOutcome::NeedsPerson { .. } | RunOutcome::BranchTaken { .. } => Trigger::NeedsPerson,
+        RunOutcome::NoChange { .. }
+        | RunOutcome::Refused { .. }
+        | RunOutcome::VerificationFailed { .. }
+        | RunOutcome::BundleRefused { .. }
+        | RunOutcome::Environment { .. }
+        | RunOutcome::Hand { .. } => Trigger::FailedForGood,
+    }
+}
+
+fn ended(run: &RunState, outcome: RunOutcome, costs_attempt: bool, backoff_until: Option<crate::model::Timestamp>) -> Event {
+    Event::RunEnded { run: run.id.clone(), outcome, costs_attempt, backoff_until }
+}
+
+fn advance(run: &RunState, step: &Step, how: Advance) -> Next {
+    Next::Act(Action::Record(vec![Event::Advanced { run: run.id.clone(), step: step.id.clone(), how }]))
+}
+
+/// A session's UUID follows from the run and the turn, so that the plan needs no chance.
+fn session_id(run: &RunState) -> String {
+    let name = format!("{}/{}", run.id, run.turns + 1);
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
+}

@@ -1,0 +1,147 @@
+//! The forge, as far as forgehand needs it.
+
+use async_trait::async_trait;
+
+use crate::model::{
+    Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
+    RepoFacts, RepoLabel, RepoName, Sha, Timestamp,
+};
+
+/// A list, and the forge's own time when it answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// The `Date` of the (first) answer; all `since` are counted by this clock. None if the forge sent none.
+    pub date: Option<Timestamp>,
+}
+
+/// Which issues to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IssueFilter {
+    /// Only what moved at or after this time, oldest movement first (`sort=leastupdate`).
+    pub since: Option<Timestamp>,
+    /// Only those that carry this label. The adapter filters again after the forge, which drops names it does not know.
+    pub label: Option<String>,
+    /// Open ones only; otherwise open and closed.
+    pub open_only: bool,
+}
+
+/// The pull request to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPull {
+    /// The branch with the work.
+    pub head: Branch,
+    /// The branch it would go to.
+    pub base: Branch,
+    /// Its title.
+    pub title: String,
+    /// Its body, Markdown.
+    pub body: String,
+}
+
+/// Calls to a forge. GETs are retried within an adapter; what writes is sent once, and the caller looks up after a doubtful answer.
+#[async_trait]
+pub trait Forge: Send + Sync {
+    /// The forge's version, such as `15.0.3+gitea-1.22.0`.
+    async fn version(&self) -> Result<String, ForgeError>;
+    /// The login that the token belongs to. A repository-scoped token may not ask: [`ForgeErrorKind::Denied`].
+    async fn whoami(&self) -> Result<Login, ForgeError>;
+    /// The repository.
+    async fn repository(&self, repo: &RepoName) -> Result<RepoFacts, ForgeError>;
+    /// All labels of the repository.
+    async fn labels(&self, repo: &RepoName) -> Result<Vec<RepoLabel>, ForgeError>;
+    /// Creates a label; `color` is `#rrggbb`. Names are not unique on a forge: look first.
+    async fn create_label(&self, repo: &RepoName, name: &str, color: &str, description: &str) -> Result<RepoLabel, ForgeError>;
+    /// Issues and pull requests, all pages. Nothing that moved while pages were read is missed.
+    async fn issues(&self, repo: &RepoName, filter: &IssueFilter) -> Result<Listed<Issue>, ForgeError>;
+    /// Comments of the whole repository, created or edited at or after `since`, all pages.
+    async fn comments_since(&self, repo: &RepoName, since: Timestamp) -> Result<Listed<Comment>, ForgeError>;
+    /// One issue.
+    async fn issue(&self, repo: &RepoName, issue: IssueNumber) -> Result<Issue, ForgeError>;
+    /// Its comments, oldest first.
+    async fn issue_comments(&self, repo: &RepoName, issue: IssueNumber) -> Result<Vec<Comment>, ForgeError>;
+    /// Its label events, oldest first, all pages.
+    async fn label_events(&self, repo: &RepoName, issue: IssueNumber) -> Result<Vec<LabelEvent>, ForgeError>;
+    /// What it depends on by the forge's own dependencies.
+    async fn dependencies(&self, repo: &RepoName, issue: IssueNumber) -> Result<Vec<Dependency>, ForgeError>;
+    /// Puts one label on; answers with the names of all labels that the issue then carries. The label must exist: the forge ignores
+    /// unknown names in silence, and the adapter makes an error of that.
+    async fn add_label(&self, repo: &RepoName, issue: IssueNumber, name: &str) -> Result<Vec<String>, ForgeError>;
+    /// Takes one label off; one that is not on is no error, nor is one that the repository does not have.
+    async fn remove_label(&self, repo: &RepoName, issue: IssueNumber, name: &str) -> Result<(), ForgeError>;
+    /// Writes a comment.
+    async fn create_comment(&self, repo: &RepoName, issue: IssueNumber, body: &str) -> Result<Comment, ForgeError>;
+    /// Edits a comment. [`ForgeErrorKind::NotFound`] if somebody deleted it.
+    async fn edit_comment(&self, repo: &RepoName, id: CommentId, body: &str) -> Result<Comment, ForgeError>;
+    /// Deletes a comment; one that is gone is no error.
+    async fn delete_comment(&self, repo: &RepoName, id: CommentId) -> Result<(), ForgeError>;
+    /// Closes an issue.
+    async fn close_issue(&self, repo: &RepoName, issue: IssueNumber) -> Result<(), ForgeError>;
+    /// The pull requests with this head and base: all open ones, then closed ones that moved at or after `since`. The adapter
+    /// compares head and base itself. (One request where the open ones fit a page and `since` is none.)
+    async fn pulls(
+        &self,
+        repo: &RepoName,
+        head: &Branch,
+        base: &Branch,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<Pull>, ForgeError>;
+    /// One pull request.
+    async fn pull(&self, repo: &RepoName, pull: PullNumber) -> Result<Pull, ForgeError>;
+    /// Opens a pull request.
+    async fn create_pull(&self, repo: &RepoName, new: &NewPull) -> Result<Pull, ForgeError>;
+    /// Closes a pull request without a merge.
+    async fn close_pull(&self, repo: &RepoName, pull: PullNumber) -> Result<(), ForgeError>;
+    /// The combined status of a commit.
+    async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, ForgeError>;
+    /// Whether a reviewer's last word on a pull request asks for changes.
+    async fn changes_requested(&self, repo: &RepoName, pull: PullNumber) -> Result<bool, ForgeError>;
+    /// What a user may do. Asking about others needs repository administration: [`ForgeErrorKind::Denied`].
+    async fn permission(&self, repo: &RepoName, login: &Login) -> Result<Permission, ForgeError>;
+}
+
+/// A call to the forge that failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct ForgeError {
+    /// What decides the retry and the exit code.
+    pub kind: ForgeErrorKind,
+    /// The call, such as `POST repos/o/r/pulls`.
+    pub what: String,
+    /// What the forge said, cleaned: never a token, never a raw 401 body.
+    pub why: String,
+}
+
+/// What kind of failure it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForgeErrorKind {
+    /// No connection, a time-out, a 5xx with a proxy's page, 429: passes by itself. `retry_after` in seconds, where it was said.
+    Unreachable {
+        /// How long to wait, in seconds.
+        retry_after: Option<u64>,
+    },
+    /// The request was sent and no answer came: it may have been done. Look before it is sent again.
+    Doubtful,
+    /// 401: the token is wrong or gone.
+    Unauthorized,
+    /// 403: a right or a scope is missing; `why` names the scope where the forge did.
+    Denied,
+    /// 404: not there, or not visible to this token.
+    NotFound,
+    /// 301: renamed or moved; the new full name, where it could be read.
+    Moved {
+        /// The new name.
+        to: Option<String>,
+    },
+    /// 423: archived.
+    Archived,
+    /// 409 or 412: what was assumed is not so.
+    Conflict,
+    /// 400, 405 or 422: the forge does not take it.
+    Invalid,
+    /// 500 without a page: for some requests (facts) the forge's way of saying no. Look, then say.
+    Server,
+    /// The answer is not a Forgejo's.
+    NotAForge,
+}

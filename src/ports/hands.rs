@@ -1,0 +1,141 @@
+//! Whoever does a step: a workspace, an agent in it, a verification.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{
+    Access, Branch, Evidence, FormulaName, HandOutcome, ModelCall, OutputShape, RepoName, RunId, Sha, StepId, StepOutput, Usd,
+};
+
+/// Places to work, and those who work there.
+#[async_trait]
+pub trait Hands: Send + Sync {
+    /// Makes the workspace of an attempt: a clone of the mirror at `base`, on `branch`. An existing one of the same attempt is kept as it
+    /// is (stale `.git/*.lock` files removed), so that a cut step goes on with its commits.
+    async fn prepare(&self, order: &WorkspaceOrder) -> Result<(), HandError>;
+    /// Lets an agent work. Ends when the agent and all that it started are gone. Cancelling asks it to end, then makes it.
+    async fn agent(
+        &self,
+        order: &AgentOrder,
+        events: mpsc::Sender<HandEvent>,
+        cancel: CancellationToken,
+    ) -> Result<AgentReport, HandError>;
+    /// Makes a bundle of the branch, in a sandbox without network; answers with its path. No commits, no bundle.
+    async fn bundle(&self, order: &WorkspaceOrder, cancel: CancellationToken) -> Result<Option<PathBuf>, HandError>;
+    /// Runs the project's verification on a commit of the run's throw-away repository, in a fresh clone.
+    async fn verify(&self, order: &VerifyOrder, cancel: CancellationToken) -> Result<Evidence, HandError>;
+    /// Removes the workspace. One that is gone is no error.
+    async fn discard(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError>;
+}
+
+/// A workspace to make or to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspaceOrder {
+    /// The repository.
+    pub repo: RepoName,
+    /// The run, which names the folder.
+    pub run: RunId,
+    /// The commit to start from; it is in the mirror.
+    pub base: Sha,
+    /// The branch to be on.
+    pub branch: Branch,
+    /// Author and committer of the agent's commits, `Name <mail>`.
+    pub author: String,
+}
+
+/// An agent's turn.
+#[derive(Clone, Debug)]
+pub struct AgentOrder {
+    /// The workspace.
+    pub workspace: WorkspaceOrder,
+    /// The formula's name.
+    pub formula: FormulaName,
+    /// The step's identifier.
+    pub step: StepId,
+    /// What it may do to the workspace.
+    pub access: Access,
+    /// The whole prompt.
+    pub prompt: String,
+    /// What it must answer.
+    pub output: OutputShape,
+    /// The session to work in.
+    pub session: Session,
+    /// What is left of the run's money.
+    pub budget: Usd,
+    /// What a single model call may cost.
+    pub budget_call: Usd,
+    /// A name for logs, `issue-7-attempt-1`.
+    pub label: String,
+}
+
+/// A conversation with an agent. A UUID each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// A new one, with this identifier.
+    New(String),
+    /// The one that was cut, or that gets a verification's output as its next message.
+    Resume(String),
+}
+
+/// What is heard of an agent while it works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandEvent {
+    /// The agent's process is up and its session can be resumed from now on.
+    SessionStarted,
+    /// A model call ended.
+    Called(ModelCall),
+    /// A line for people: what it does now, cleaned.
+    Doing(String),
+}
+
+/// What came of an agent's turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentReport {
+    /// How it ended.
+    pub outcome: HandOutcome,
+    /// Its structured output, validated; the error's words if it is missing or invalid.
+    pub output: Result<StepOutput, String>,
+    /// The session can be resumed.
+    pub resumable: bool,
+}
+
+/// A verification to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyOrder {
+    /// The repository.
+    pub repo: RepoName,
+    /// The run whose throw-away repository holds the commit.
+    pub run: RunId,
+    /// The commit.
+    pub sha: Sha,
+    /// The commands, in order.
+    pub commands: Vec<String>,
+    /// Hosts that may be reached, `name` or `name:port`.
+    pub network: Vec<String>,
+}
+
+/// The machine's or our own failure to let somebody work.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct HandError {
+    /// What decides the retry and the exit code.
+    pub kind: HandErrorKind,
+    /// What was tried.
+    pub what: String,
+    /// What stood in the way, and what to do.
+    pub why: String,
+}
+
+/// What kind of failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandErrorKind {
+    /// No credentials: nothing is wrong, nothing can start.
+    NoCredentials,
+    /// The machine: no sandbox, no program, no disk.
+    Environment,
+    /// Cancelled before it began or while it ran.
+    Cancelled,
+}

@@ -1,0 +1,147 @@
+//! git: a bare mirror for each repository that the daemon owns, claims, and what is taken over from an agent.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use crate::model::{Branch, Change, IssueNumber, JournalId, Refusal, RepoName, RunId, Sha, Timestamp};
+
+/// git on the daemon's side. No call of it ever runs git on a tree that an agent could write.
+#[async_trait]
+pub trait Repos: Send + Sync {
+    /// Fetches heads and tags into the mirror (made on first use, never pruned) and answers with the tip of a branch, if it is there.
+    /// `refs/forgehand/runs/<run>` keeps that tip reachable while the run lives.
+    async fn sync(&self, repo: &RepoName, branches: &[Branch], keep: &RunId) -> Result<Tips, RepoError>;
+    /// A file of a commit in the mirror, as text; none if it is not there, not a regular file, or longer than `limit` bytes.
+    async fn read(&self, repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Result<Option<String>, RepoError>;
+    /// Tries to take, renew or take over the claim of an issue by pushing a unique commit with a lease (`facts/forgejo.md`).
+    async fn claim(&self, repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> Result<ClaimAnswer, RepoError>;
+    /// Gives a claim back: deletes the ref if it still is `held`. One that is gone or is another's is no error.
+    async fn release(&self, repo: &RepoName, issue: IssueNumber, held: &Sha) -> Result<(), RepoError>;
+    /// Takes a bundle file over into a throw-away bare repository of the run and judges it there (`facts/security.md`); re-authors
+    /// its commits. Repeating it gives the same answer.
+    async fn take(&self, order: &TakeOrder) -> Result<Result<Change, Refusal>, RepoError>;
+    /// What the commits from `base` to the judged `head` of a run would publish: path and added text, each commit looked at on its own,
+    /// messages included. For the scan for secrets; an error where there is too much to hold, never a part of it.
+    async fn added(&self, run: &RunId, base: &Sha, head: &Sha) -> Result<Vec<(String, String)>, RepoError>;
+    /// Makes a fresh clone of a judged commit of a run at `dest` (not there, or empty), `HEAD` detached at it. It borrows no objects and
+    /// has no remote, so that it works wherever it is mounted.
+    async fn checkout(&self, repo: &RepoName, run: &RunId, sha: &Sha, dest: &Path) -> Result<(), RepoError>;
+    /// Pushes the judged head of a run to its branch, with a lease.
+    async fn push(
+        &self,
+        repo: &RepoName,
+        run: &RunId,
+        head: &Sha,
+        branch: &Branch,
+        lease: &Lease,
+    ) -> Result<PushAnswer, RepoError>;
+    /// The tip of a branch on the forge itself (`ls-remote`).
+    async fn remote_tip(&self, repo: &RepoName, branch: &Branch) -> Result<Option<Sha>, RepoError>;
+    /// Drops what was kept for a run: its ref in the mirror and its throw-away repository.
+    async fn forget(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError>;
+}
+
+/// The tips that were asked for, in the same order; none where the branch is not on the forge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tips(pub Vec<Option<Sha>>);
+
+/// A claim to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewClaim {
+    /// Whose it is.
+    pub journal: JournalId,
+    /// Makes its commit unlike any other.
+    pub nonce: String,
+    /// When it ends, by the forge's clock.
+    pub until: Timestamp,
+    /// Now, by the forge's clock: an older claim of another journal is expired.
+    pub now: Timestamp,
+    /// The claim of ours that this renews.
+    pub renews: Option<Sha>,
+}
+
+/// What came of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimAnswer {
+    /// It is ours; the commit that says so.
+    Won(Sha),
+    /// Another journal holds it.
+    Held {
+        /// Whose it is.
+        by: JournalId,
+        /// When it ends, by the forge's clock.
+        until: Timestamp,
+    },
+    /// Somebody was faster; look again.
+    Lost,
+}
+
+/// A bundle to take over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakeOrder {
+    /// The repository.
+    pub repo: RepoName,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The file, in a folder that an agent could write.
+    pub bundle: PathBuf,
+    /// The one branch that it may carry.
+    pub branch: Branch,
+    /// The commit that the work builds on.
+    pub base: Sha,
+    /// Author and committer of what is pushed, `Name <mail>`.
+    pub author: String,
+    /// Changed lines at most.
+    pub diff_lines: u64,
+    /// Globs of paths that a person must decide on.
+    pub person_paths: Vec<String>,
+    /// The project's verify commands: files of the change that they name are told.
+    pub verify: Vec<String>,
+}
+
+/// What must be at the remote branch for a push to be let through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// The branch must not exist.
+    Absent,
+    /// The branch must be at this commit.
+    At(Sha),
+}
+
+/// What came of a push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushAnswer {
+    /// The branch is at our head (also if it already was).
+    Pushed,
+    /// The lease did not hold: the branch is elsewhere.
+    Stale {
+        /// Where it is; none if it is gone.
+        tip: Option<Sha>,
+    },
+}
+
+/// A git operation that failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct RepoError {
+    /// What decides the retry and the exit code.
+    pub kind: RepoErrorKind,
+    /// The operation, in words.
+    pub what: String,
+    /// What git said, cleaned of tokens.
+    pub why: String,
+}
+
+/// What kind of failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RepoErrorKind {
+    /// The forge could not be reached: passes by itself.
+    Unreachable,
+    /// The forge refused: rights, or a hook.
+    Denied,
+    /// The machine: no git, no disk.
+    Environment,
+    /// git said something that was not expected.
+    Failed,
+}

@@ -1,0 +1,57 @@
+//! Every sentence said to people, in one place: why something waits, how a run ended, what the status comment says.
+//!
+//! Promises: no sentence carries raw text from outside; what an agent said is quoted and defused before it gets here.
+
+mod comment;
+mod outcome;
+mod story;
+mod wait;
+
+pub use comment::status_comment;
+pub use outcome::{outcome, refusal, remedy};
+pub use story::{event, intent};
+pub use wait::{mover, trouble, wait};
+
+use crate::model::Decision;
+
+/// A decision label in `code`, by its configured name.
+fn label(names: &crate::model::LabelNames, decision: Decision) -> String {
+    format!("`{}`", names.of(decision))
+}
+
+/// `1 attempt`, `3 attempts`.
+fn counted(n: u64, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
+/// Colour and description of a label that forgehand creates.
+pub fn label_look(decision: Option<Decision>) -> (&'static str, &'static str) {
+    match decision {
+        Some(Decision::Queue) => ("#1f6feb", "waits for an agent"),
+        Some(Decision::Working) => ("#d4a72c", "an agent is at work; set by forgehand alone"),
+        Some(Decision::Pr) => ("#8250df", "a pull request is open; set by forgehand alone"),
+        Some(Decision::Failed) => ("#cf222e", "an agent gave up and said why; set by forgehand alone"),
+        Some(Decision::Interactive) => ("#bf8700", "a person does this one"),
+        Some(Decision::NeedsInfo) => ("#57606a", "a question has to be answered first"),
+        None => ("#57606a", ""),
+    }
+}
+
+/// Money for people; calls without usage are said, because they count as nothing.
+pub fn cost(cost: crate::model::Usd, unmetered: bool) -> String {
+    if unmetered { format!("{cost} (some model calls gave no usage and count as $0.00)") } else { cost.to_string() }
+}
+
+/// A resumed session is told to go on.
+pub fn go_on() -> String {
+    "Your session was interrupted from outside and is taken up again. The workspace is as you left it; a command that was running was \
+     ended. Look at where you were (`git status`, `git log`) and go on with the task you were given, to its end."
+        .to_owned()
+}
+
+/// An agent whose answer was missing or invalid is asked again; `why` is fenced.
+pub fn answer_again(why: &str) -> String {
+    format!(
+        "Your structured answer was missing or not valid:\n\n{why}\n\nGive it now, in the form that you were asked for, and nothing else."
+    )
+}

@@ -1,0 +1,207 @@
+//! The journal's story, a line for each event that a person wants to read.
+
+use crate::model::{Advance, Event, Intent, LabelsMean, Outcome, PullState, Saying, StopWhy, Told, Trigger};
+
+use super::{outcome, refusal};
+
+/// An effect that is about to be made, as in "would …".
+pub fn intent(intent: &Intent) -> String {
+    match intent {
+        Intent::Claim { renews: None } => "take the claim".to_owned(),
+        Intent::Claim { renews: Some(_) } => "renew the claim".to_owned(),
+        Intent::Release { .. } => "give the claim back".to_owned(),
+        Intent::Labels { to: Some(to), .. } => format!("set the label of {to:?}").to_lowercase(),
+        Intent::Labels { to: None, .. } => "take the decision label off".to_owned(),
+        Intent::Say { what: Saying::Proposed { .. }, .. } => "write the breakdown".to_owned(),
+        Intent::Say { what: Saying::Status { .. }, edit: Some(_), .. } => "edit the status comment".to_owned(),
+        Intent::Say { what: Saying::Status { .. }, edit: None, .. } => "write a status comment".to_owned(),
+        Intent::Close => "close the issue".to_owned(),
+        Intent::Prepare { .. } => "prepare a workspace".to_owned(),
+        Intent::Agent { step, resume, told, .. } => {
+            let how = match (resume, told) {
+                (true, Told::GoOn) => " (resumed)",
+                (_, Told::AnswerAgain { .. }) => " (asked for its answer again)",
+                (_, Told::Failing { .. }) => " (with the failing output)",
+                _ => "",
+            };
+            format!("let the agent work on step {step}{how}")
+        }
+        Intent::Take { .. } => "take the commits over".to_owned(),
+        Intent::Verify { sha, .. } => format!("verify {}", sha.short()),
+        Intent::Push { branch, sha, .. } => format!("push {} to {branch}", sha.short()),
+        Intent::OpenPull { head, base, .. } => format!("open the pull request from {head} to {base}"),
+        Intent::Discard { keep_workspace: true, .. } => "tidy up; the workspace is kept".to_owned(),
+        Intent::Discard { keep_workspace: false, .. } => "remove the workspace".to_owned(),
+    }
+}
+
+/// An event's line; none for what tells people nothing.
+pub fn event(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Started { version, pid } => format!("forgehand {version} started (pid {pid})"),
+        Event::Stopped => "forgehand stopped".to_owned(),
+        Event::Commanded { command, .. } => format!("a person asked: {command:?}"),
+        Event::Surveyed { facts, .. } => {
+            format!(
+                "learned the project: Forgejo {}, as {}, into {}",
+                facts.version, facts.login, facts.repository.default_branch
+            )
+        }
+        Event::Troubled { trouble, .. } => format!("trouble: {}", super::trouble(trouble)),
+        Event::Recovered { .. } => "the trouble is over".to_owned(),
+        Event::Seen { issue, .. } => {
+            let labels: Vec<&str> = issue.labels.iter().map(String::as_str).collect();
+            format!("seen {}: {} [{}]", if issue.open { "open" } else { "closed" }, issue.title, labels.join(", "))
+        }
+        Event::Answered { by, .. } => format!("{by} answered"),
+        Event::Depends { on, .. } if on.is_empty() => return None,
+        Event::Depends { on, .. } => {
+            let list: Vec<String> =
+                on.iter().map(|d| format!("{}{}{}", d.repo, d.issue, if d.open { " (open)" } else { "" })).collect();
+            format!("depends on {}", list.join(", "))
+        }
+        Event::DependencySeen { dependency: d } => format!("{}{} is {}", d.repo, d.issue, if d.open { "open" } else { "closed" }),
+        Event::PullSeen { state: PullState::Open, .. } => "the pull request is open again".to_owned(),
+        Event::PullSeen { state: PullState::Closed, .. } => "the pull request was closed without a merge".to_owned(),
+        Event::PullSeen { state: PullState::Merged, .. } => "the pull request was merged".to_owned(),
+        Event::ChecksSeen { checks, changes_requested, .. } => {
+            let changes = if *changes_requested { "; a reviewer asks for changes" } else { "" };
+            format!("the checks are now: {checks:?}{changes}").to_lowercase()
+        }
+        Event::LabelsRead { meaning, .. } => return labels_read(*meaning),
+        Event::Moved { trigger, to, .. } => {
+            let to = to.map_or_else(|| "no decision label".to_owned(), |to| format!("{to:?}").to_lowercase());
+            format!("goes to {to}: {}", moved(*trigger))
+        }
+        Event::Intended { intent: i, .. } => format!("… {}", intent(i)),
+        Event::NotFound { key } => format!("looked up, not found: {key}"),
+        Event::Ended { outcome, .. } => return ended(outcome),
+        Event::RunStarted { run, formula, attempt, .. } => format!("run {run} of {} begins, attempt {attempt}", formula.name),
+        Event::SessionStarted { session, .. } => format!("  session {session}"),
+        Event::Did { line, .. } => format!("  · {line}"),
+        Event::Called { call, .. } => format!(
+            "  model call: {} ({} in, {} out, {}{})",
+            call.model,
+            call.input + call.cache_read + call.cache_write,
+            call.output,
+            call.cost,
+            if call.cut { ", cut" } else { "" }
+        ),
+        Event::Advanced { how, .. } => return advanced(how),
+        Event::Stopping { why, .. } => format!("is stopped: {}", stopped(*why)),
+        Event::RunEnded { run, outcome: how, backoff_until, .. } => {
+            let again = backoff_until.map_or_else(String::new, |until| format!("; tried again at {until}"));
+            format!("run {run} ended: {}{again}", outcome(how))
+        }
+        Event::AccountPaused { until, why } => format!("the model's account is paused until {until}: {why}"),
+        Event::Looked { .. } | Event::PullMoved { .. } => return None,
+    })
+}
+
+fn labels_read(meaning: LabelsMean) -> Option<String> {
+    Some(match meaning {
+        LabelsMean::Standing { label: Some(label) } => format!("found standing: {label:?}").to_lowercase(),
+        LabelsMean::Ordered { label } => format!("a person set the label of {label:?}").to_lowercase(),
+        LabelsMean::SetByHand { label } => {
+            format!("a person set the label of {label:?}, which only forgehand may: set back").to_lowercase()
+        }
+        LabelsMean::Foreign { label } => format!("another forgehand set the label of {label:?}").to_lowercase(),
+        LabelsMean::TakenOff => "a person took the decision label off".to_owned(),
+        LabelsMean::Standing { label: None } | LabelsMean::Leftover => return None,
+    })
+}
+
+fn moved(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::TriagedQueue => "triage says an agent can do it",
+        Trigger::TriagedPerson => "triage leaves it to a person",
+        Trigger::TriagedQuestion => "triage has a question",
+        Trigger::Answered => "the question was answered, or the text edited",
+        Trigger::Unanswered => "nobody answered, or nobody can",
+        Trigger::Dispatched => "an agent begins",
+        Trigger::PullOpened => "verified, and the pull request is open",
+        Trigger::FailedForGood => "failed for good",
+        Trigger::Requeued => "it may pass the next time",
+        Trigger::NeedsPerson => "a person must decide on it",
+        Trigger::Orphaned => "nobody known was at work on it",
+        Trigger::ReviseAsked => "the pull request has to be revised",
+        Trigger::Merged => "merged",
+        Trigger::ClosedUnmerged => "the pull request was closed without a merge",
+        Trigger::PersonQueued => "a person asked for work",
+        Trigger::PersonInteractive => "a person takes it",
+        Trigger::PersonNeedsInfo => "a person says that something is missing",
+        Trigger::LabelTakenOff => "a person took the label off",
+        Trigger::PersonClosed => "a person closed it",
+    }
+}
+
+fn stopped(why: StopWhy) -> &'static str {
+    match why {
+        StopWhy::Person => "a person asked for it",
+        StopWhy::Closed => "the issue was closed",
+        StopWhy::Moot => "what it was started for is no longer so",
+        StopWhy::ClaimLost => "the claim was lost",
+    }
+}
+
+fn advanced(how: &Advance) -> Option<String> {
+    match how {
+        Advance::Next => None,
+        Advance::AnswerAgain { why } => Some(format!("  the answer was not valid ({why}); asked again")),
+        Advance::Again { resume: true } => Some("  the turn was cut; the session is resumed".to_owned()),
+        Advance::Again { resume: false } => Some("  the turn was cut; the step starts afresh on the kept commits".to_owned()),
+        Advance::Back { to, .. } => Some(format!("  the verification failed; its output goes back to step {to}")),
+    }
+}
+
+fn ended(ended: &Outcome) -> Option<String> {
+    Some(match ended {
+        Outcome::Claimed { until, .. } => format!("  claimed until {until}"),
+        Outcome::ClaimHeld { by, until } => format!("  journal {by} holds the claim until {until}"),
+        Outcome::ClaimLost => "  somebody was faster with the claim".to_owned(),
+        Outcome::Labelled { person: Some(person), .. } => {
+            format!("  a person set the label of {person:?} meanwhile; it stays").to_lowercase()
+        }
+        Outcome::Prepared { base, tip, .. } => {
+            let tip = tip.as_ref().map_or_else(String::new, |tip| format!(", the branch is at {}", tip.short()));
+            format!("  starts from {}{tip}", base.short())
+        }
+        Outcome::NothingThere => "  the repository has no commit yet".to_owned(),
+        Outcome::AgentEnded { how, output, .. } => match output {
+            Ok(_) => format!("  the agent's turn: {}", how.word()),
+            Err(why) => format!("  the agent's turn: {} ({why})", how.word()),
+        },
+        Outcome::Taken { judged: Ok(change) } => {
+            let (commits, files) = (super::counted(change.commits, "commit"), super::counted(change.files.len() as u64, "file"));
+            format!("  {commits}, {files}, +{} -{}", change.added, change.removed)
+        }
+        Outcome::Taken { judged: Err(why) } => format!("  refused: {}", refusal(why)),
+        Outcome::Verified { evidence } => {
+            let list: Vec<String> = evidence
+                .commands
+                .iter()
+                .map(|c| {
+                    format!(
+                        "`{}` {} in {:.1} s",
+                        c.command,
+                        if c.exit == Some(0) { "passed" } else { "failed" },
+                        c.millis as f64 / 1e3
+                    )
+                })
+                .collect();
+            format!("  {}", list.join(", "))
+        }
+        Outcome::PushStale { .. } => "  the branch is not where it was left: nothing was pushed".to_owned(),
+        Outcome::PullOpened { pull } => format!("  pull request {pull}"),
+        Outcome::Failed { failure } => format!("  failed: {}", failure.why),
+        Outcome::Cut => "  cut".to_owned(),
+        Outcome::Released
+        | Outcome::Labelled { .. }
+        | Outcome::Said { .. }
+        | Outcome::Closed
+        | Outcome::Pushed
+        | Outcome::Discarded => {
+            return None;
+        }
+    })
+}

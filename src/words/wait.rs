@@ -1,0 +1,101 @@
+//! Why something waits, and what would move it.
+
+use crate::model::{Decision, LabelNames, Trouble, Wait};
+
+use super::{counted, label};
+
+/// Why it waits, as one sentence without a full stop.
+pub fn wait(wait: &Wait, names: &LabelNames) -> String {
+    match wait {
+        Wait::Acting { what } => format!("under way: {what}"),
+        Wait::LookingUp { what, until } => {
+            format!("whether `{what}` was done before the last stop is looked up; it counts as not done at {until}")
+        }
+        Wait::NoSlot { slots } => format!("all slots are taken ({})", counted(u64::from(*slots), "slot")),
+        Wait::Behind { others } => format!("{} before it in the queue", counted(u64::from(*others), "issue")),
+        Wait::Dependencies { open } => {
+            let list: Vec<String> = open.iter().map(|d| format!("{}{}", d.repo, d.issue)).collect();
+            format!("it depends on {}, still open", list.join(", "))
+        }
+        Wait::Backoff { until, attempt, outcome } => {
+            format!("attempt {attempt} failed ({outcome}); the next one is due at {until}")
+        }
+        Wait::Retry { until, why } => format!("{why}; tried again at {until}"),
+        Wait::AccountPaused { until, why } => format!("the model's account is paused until {until}: {why}"),
+        Wait::Budget { which, spent, limit, .. } => {
+            format!("the budget of the {which} does not pay for another run: {spent} of {limit} spent")
+        }
+        Wait::Claimed { by, until } => {
+            let by: String = by.as_str().chars().take(8).collect();
+            format!("another forgehand (journal {by}) has claimed it until {until}")
+        }
+        Wait::Project { trouble: t, until } => format!("{}; looked at again at {until}", trouble(t)),
+        Wait::Question { until } => format!("a question is open; without an answer it goes to a person at {until}"),
+        Wait::Person => "a person does this one".to_owned(),
+        Wait::Failed => "it failed for good".to_owned(),
+        Wait::Merge { pull } => format!("pull request {pull} is open and waits for a person to merge it"),
+        Wait::NeedsFormula { formula, because } => format!("needs formula {formula}: {because}"),
+        Wait::Orphan { until } => {
+            format!("it carries {} and no run of ours is known; left alone until {until}", label(names, Decision::Working))
+        }
+        Wait::Draining => "the daemon is about to end and starts nothing".to_owned(),
+        Wait::NoCredentials => "there are no credentials for the model".to_owned(),
+        Wait::Closed => "it is closed".to_owned(),
+        Wait::NotOurs => {
+            format!("it carries neither `{}` nor a decision label, so it is none of forgehand's business", names.portal)
+        }
+    }
+}
+
+/// What would move it.
+pub fn mover(wait: &Wait, names: &LabelNames) -> String {
+    let queue = label(names, Decision::Queue);
+    match wait {
+        Wait::Acting { .. } | Wait::LookingUp { .. } | Wait::Retry { .. } => "nothing to do: it goes on by itself".to_owned(),
+        Wait::NoSlot { .. } | Wait::Behind { .. } => {
+            format!("a free slot (`slots` in [daemon]); label `{}` puts it before others", names.priority)
+        }
+        Wait::Dependencies { .. } => "closing what it depends on, or removing the dependency".to_owned(),
+        Wait::Backoff { .. } => "time, or `forgehand retry`".to_owned(),
+        Wait::AccountPaused { .. } => "time, or other credentials".to_owned(),
+        Wait::Budget { .. } => "a new day, or a higher limit in [limits]".to_owned(),
+        Wait::Claimed { .. } => "the other one's end, or the end of its lease".to_owned(),
+        Wait::Project { .. } => "mending what is wrong with the project; forgehand notices".to_owned(),
+        Wait::Question { .. } => "a comment with the answer, or an edit of the body".to_owned(),
+        Wait::Person | Wait::Failed => format!("label {queue} or `forgehand retry` hands it to an agent again"),
+        Wait::Merge { .. } => format!("merging or closing the pull request; label {queue} asks for more work on it"),
+        Wait::NeedsFormula { .. } => format!("a person, or label {queue} for another run on the same branch"),
+        Wait::Orphan { .. } => format!("`forgehand retry` or label {queue} takes it up at once"),
+        Wait::Draining => "starting the daemon again".to_owned(),
+        Wait::NoCredentials => "an API key or CLAUDE_CODE_OAUTH_TOKEN in the environment, or a sign-in with `claude`".to_owned(),
+        Wait::Closed => "opening it again".to_owned(),
+        Wait::NotOurs => format!("label `{}` has it triaged, label {queue} has it worked on at once", names.portal),
+    }
+}
+
+/// What is wrong with a project, and what to do.
+pub fn trouble(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Unreachable { why } => format!("the forge does not answer ({why})"),
+        Trouble::Unauthorized => {
+            "the forge does not accept the token; make a new one and put it where `token_env` or `token_file` points".to_owned()
+        }
+        Trouble::Denied { why } => {
+            format!(
+                "the token lacks a right ({why}); it needs write:issue, write:repository and read:user, and write access to the repository"
+            )
+        }
+        Trouble::Missing => {
+            "there is no such repository, or the token may not see it; check `repo` and the bot's access".to_owned()
+        }
+        Trouble::Moved { to: Some(to) } => format!("the repository was renamed; write `repo = \"{to}\"` in the configuration"),
+        Trouble::Moved { to: None } => {
+            "the repository was renamed or moved; write its new name into the configuration".to_owned()
+        }
+        Trouble::Archived => "the repository is archived; unarchive it, or remove the project".to_owned(),
+        Trouble::Empty => "the repository has no commit yet; push a first one".to_owned(),
+        Trouble::NotAForge { why } => {
+            format!("what answers at [forge] url is not a Forgejo ({why}); check the address, subpath included")
+        }
+    }
+}
