@@ -19,3 +19,5 @@ pub mod tier;
 pub mod plan;
 pub mod ports;
 pub mod words;
+// Floor 3
+pub mod forge;

@@ -1,0 +1,395 @@
+//! Answers of the API as they come: what may be null is an `Option`, what may be new is tolerated.
+//!
+//! Only what is read stands here. `tests/all/forge_recordings.rs` holds these types against answers of real servers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::model::{self, Branch, CommentId, IssueNumber, Login, PullMark, PullNumber, PullState, RepoName, Timestamp};
+
+/// An entry whose parts do not fit together; the text says which.
+pub(super) type Misfit = String;
+
+#[derive(Deserialize)]
+pub(super) struct Version {
+    pub version: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct User {
+    #[serde(default)]
+    login: String,
+}
+
+impl User {
+    pub(super) fn login(self) -> Login {
+        login(Some(self))
+    }
+}
+
+/// A deleted account is null or nameless; pages of a Forgejo call it Ghost.
+fn login(user: Option<User>) -> Login {
+    match user {
+        Some(User { login }) if !login.is_empty() => Login(login),
+        Some(_) | None => Login::from("Ghost"),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Label {
+    pub id: u64,
+    pub name: String,
+}
+
+impl From<Label> for model::RepoLabel {
+    fn from(label: Label) -> Self {
+        Self { id: label.id, name: label.name }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    Open,
+    Closed,
+    /// A word that a later version brings: not closed, as far as we know.
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Default, Deserialize)]
+struct Permissions {
+    #[serde(default)]
+    admin: bool,
+    #[serde(default)]
+    push: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Repository {
+    full_name: String,
+    default_branch: Option<String>,
+    #[serde(default)]
+    archived: bool,
+    #[serde(default)]
+    empty: bool,
+    permissions: Option<Permissions>,
+}
+
+impl Repository {
+    pub(super) fn facts(self) -> Result<model::RepoFacts, Misfit> {
+        let Permissions { admin, push } = self.permissions.unwrap_or_default();
+        Ok(model::RepoFacts {
+            name: self.full_name.parse().map_err(|e: model::BadRepoName| e.to_string())?,
+            default_branch: Branch(self.default_branch.unwrap_or_default()),
+            archived: self.archived,
+            can_push: push || admin,
+            can_admin: admin,
+            empty: self.empty,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct PullMeta {
+    #[serde(default)]
+    merged: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Issue {
+    number: u64,
+    title: String,
+    body: Option<String>,
+    user: Option<User>,
+    labels: Option<Vec<Label>>,
+    pub state: State,
+    #[serde(default)]
+    comments: i64,
+    #[serde(deserialize_with = "time")]
+    created_at: Timestamp,
+    #[serde(deserialize_with = "time")]
+    updated_at: Timestamp,
+    pull_request: Option<PullMeta>,
+}
+
+impl From<Issue> for model::Issue {
+    fn from(issue: Issue) -> Self {
+        Self {
+            number: IssueNumber(issue.number),
+            title: issue.title,
+            body: issue.body.unwrap_or_default(),
+            author: login(issue.user),
+            open: issue.state != State::Closed,
+            labels: issue.labels.unwrap_or_default().into_iter().map(|l| l.name).collect(),
+            created: issue.created_at,
+            updated: issue.updated_at,
+            comments: u64::try_from(issue.comments).unwrap_or(0),
+            pull: issue.pull_request.map(|p| PullMark { merged: p.merged }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RepositoryMeta {
+    #[serde(default)]
+    full_name: String,
+}
+
+/// An issue that another depends on. One that the token may not see comes without number and repository, and open.
+#[derive(Deserialize)]
+pub(super) struct Dependency {
+    #[serde(default)]
+    number: u64,
+    state: State,
+    repository: Option<RepositoryMeta>,
+}
+
+impl Dependency {
+    /// What cannot be seen becomes number 0 of the repository itself, still open: it must not be taken for done.
+    pub(super) fn within(self, repo: &RepoName) -> model::Dependency {
+        let named = self.repository.and_then(|r| r.full_name.parse().ok());
+        model::Dependency {
+            repo: named.unwrap_or_else(|| repo.clone()),
+            issue: IssueNumber(self.number),
+            open: self.state != State::Closed,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Comment {
+    id: u64,
+    issue_url: Option<String>,
+    pull_request_url: Option<String>,
+    html_url: Option<String>,
+    user: Option<User>,
+    body: Option<String>,
+    #[serde(deserialize_with = "time")]
+    created_at: Timestamp,
+    #[serde(deserialize_with = "time")]
+    updated_at: Timestamp,
+}
+
+impl Comment {
+    /// The number of what it stands on is only in addresses: `issue_url`, on a pull request `pull_request_url`.
+    pub(super) fn place(self) -> Result<model::Comment, Misfit> {
+        let addresses = [&self.issue_url, &self.pull_request_url, &self.html_url];
+        let issue = addresses.into_iter().flatten().find_map(|a| tail(a));
+        Ok(model::Comment {
+            id: CommentId(self.id),
+            issue: issue.ok_or_else(|| format!("comment {} says not which issue it stands on", self.id))?,
+            author: login(self.user),
+            body: self.body.unwrap_or_default(),
+            created: self.created_at,
+            updated: self.updated_at,
+        })
+    }
+}
+
+/// The number at the end of an address, before any `#`.
+fn tail(address: &str) -> Option<IssueNumber> {
+    let path = address.split('#').next()?;
+    path.rsplit('/').next()?.parse().ok().map(IssueNumber)
+}
+
+#[derive(Deserialize)]
+pub(super) struct TimelineEvent {
+    #[serde(rename = "type", default)]
+    kind: String,
+    body: Option<String>,
+    label: Option<Label>,
+    user: Option<User>,
+    #[serde(deserialize_with = "time")]
+    created_at: Timestamp,
+}
+
+impl TimelineEvent {
+    /// None for what is not about a label, and for a label that is gone from the repository and with it its name.
+    pub(super) fn label_event(self) -> Option<model::LabelEvent> {
+        if self.kind != "label" {
+            return None;
+        }
+        let added = self.body.as_deref() == Some("1");
+        Some(model::LabelEvent { label: self.label?.name, added, by: login(self.user), at: self.created_at })
+    }
+}
+
+#[derive(Deserialize)]
+struct End {
+    /// The branch's name, also when the branch is gone; on AGit blank (15) or `user/topic` (16).
+    #[serde(default)]
+    label: String,
+    /// The branch's name while there is one, else `refs/pull/N/head`.
+    #[serde(rename = "ref", default)]
+    reference: String,
+    #[serde(default)]
+    sha: String,
+    /// Of a fork another one than at the other end; -1 if the fork is gone.
+    #[serde(default)]
+    repo_id: i64,
+}
+
+impl End {
+    fn branch(&self) -> &str {
+        if self.label.is_empty() { &self.reference } else { &self.label }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Pull {
+    number: u64,
+    title: String,
+    user: Option<User>,
+    pub state: State,
+    #[serde(default)]
+    merged: bool,
+    head: End,
+    base: End,
+    /// 1 for one that was pushed to `refs/for/`, which has no branch.
+    #[serde(default)]
+    flow: i64,
+    #[serde(deserialize_with = "time")]
+    created_at: Timestamp,
+    #[serde(deserialize_with = "time")]
+    pub updated_at: Timestamp,
+}
+
+impl Pull {
+    /// Whether it goes from this branch to that one, both of the repository itself. Anybody may call a branch of a fork, or an AGit
+    /// topic, like one of ours.
+    pub(super) fn joins(&self, head: &Branch, base: &Branch) -> bool {
+        self.flow == 0
+            && self.head.repo_id == self.base.repo_id
+            && self.head.branch() == head.as_str()
+            && self.base.branch() == base.as_str()
+    }
+
+    pub(super) fn pull(self) -> Result<model::Pull, Misfit> {
+        Ok(model::Pull {
+            number: PullNumber(self.number),
+            title: self.title,
+            author: login(self.user),
+            state: match self.state {
+                _ if self.merged => PullState::Merged,
+                State::Closed => PullState::Closed,
+                State::Open | State::Unknown => PullState::Open,
+            },
+            head: Branch(self.head.branch().to_owned()),
+            head_sha: self.head.sha.parse().map_err(|e| format!("the head of pull request #{}: {e}", self.number))?,
+            base: Branch(self.base.branch().to_owned()),
+            created: self.created_at,
+            updated: self.updated_at,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum CheckState {
+    Pending,
+    Success,
+    Error,
+    Failure,
+    Warning,
+    Skipped,
+    /// The forge takes any word: what we cannot read is not green.
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    status: CheckState,
+}
+
+/// A review of a pull request.
+#[derive(Deserialize)]
+pub(super) struct Review {
+    user: Option<User>,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    dismissed: bool,
+}
+
+/// Whether the last word of a reviewer asks for changes. The list is oldest first; comments and pending reviews are no word.
+pub(super) fn changes_requested(reviews: &[Review]) -> bool {
+    let mut last: BTreeMap<&str, bool> = BTreeMap::new();
+    for review in reviews {
+        let Some(user) = &review.user else { continue };
+        match review.state.as_str() {
+            "REQUEST_CHANGES" => last.insert(&user.login, !review.dismissed),
+            "APPROVED" => last.insert(&user.login, false),
+            _ => None,
+        };
+    }
+    last.into_values().any(|asks| asks)
+}
+
+/// The newest status of each context. Its own `state` is not read: it is made from one page only, and 15 and 16 disagree on `skipped`.
+#[derive(Deserialize)]
+pub(super) struct CombinedStatus {
+    #[serde(default)]
+    pub total_count: usize,
+    statuses: Option<Vec<Status>>,
+}
+
+impl CombinedStatus {
+    /// What the contexts of this page come to, and how many they are. A warning or something skipped has ended and is not red.
+    pub(super) fn checks(self) -> (model::Checks, usize) {
+        let statuses = self.statuses.unwrap_or_default();
+        let checks = statuses.iter().map(|s| match s.status {
+            CheckState::Error | CheckState::Failure | CheckState::Unknown => model::Checks::Failure,
+            CheckState::Pending => model::Checks::Pending,
+            CheckState::Success | CheckState::Warning | CheckState::Skipped => model::Checks::Success,
+        });
+        (checks.fold(model::Checks::None, worse), statuses.len())
+    }
+}
+
+/// One red thing makes the whole red, whatever has not ended.
+pub(super) fn worse(one: model::Checks, other: model::Checks) -> model::Checks {
+    use model::Checks::{Failure, None, Pending, Success};
+    match (one, other) {
+        (Failure, _) | (_, Failure) => Failure,
+        (Pending, _) | (_, Pending) => Pending,
+        (Success, _) | (_, Success) => Success,
+        (None, None) => None,
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Right {
+    Read,
+    Write,
+    Admin,
+    Owner,
+    /// `none`, and words that a later version brings: they give no right here.
+    #[serde(other)]
+    None,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CollaboratorPermission {
+    permission: Right,
+}
+
+impl From<CollaboratorPermission> for model::Permission {
+    fn from(answer: CollaboratorPermission) -> Self {
+        match answer.permission {
+            Right::None => Self::None,
+            Right::Read => Self::Read,
+            Right::Write => Self::Write,
+            Right::Admin => Self::Admin,
+            Right::Owner => Self::Owner,
+        }
+    }
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Timestamp::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no time")))
+}
