@@ -21,3 +21,4 @@ pub mod ports;
 pub mod words;
 // Floor 3
 pub mod forge;
+pub mod localforge;
