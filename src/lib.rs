@@ -21,4 +21,6 @@ pub mod ports;
 pub mod words;
 // Floor 3
 pub mod forge;
+pub mod git;
+pub mod journal;
 pub mod localforge;
