@@ -24,3 +24,4 @@ pub mod forge;
 pub mod git;
 pub mod journal;
 pub mod localforge;
+pub mod sandbox;

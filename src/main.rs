@@ -1,3 +1,10 @@
 //! The program: everything lives in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use forgehand::sandbox::inside;
+
+fn main() -> ExitCode {
+    // Inside a sandbox this binary is the shim: that comes first, and fast.
+    inside::main().unwrap_or(ExitCode::SUCCESS)
+}
