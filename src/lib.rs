@@ -21,6 +21,7 @@ pub mod ports;
 pub mod words;
 // Floor 3
 pub mod forge;
+pub mod gateway;
 pub mod git;
 pub mod journal;
 pub mod localforge;
