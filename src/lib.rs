@@ -26,3 +26,6 @@ pub mod git;
 pub mod journal;
 pub mod localforge;
 pub mod sandbox;
+// Floor 4
+pub mod hands;
+pub mod workspace;

@@ -1,0 +1,149 @@
+//! Hands: whoever does a step. Agents (headless Claude Code, or any command) and verifications, each in a sandbox of its own.
+//!
+//! [`RealHands`] is the adapter of [`ports::Hands`](crate::ports::Hands). It promises:
+//! - A turn ends when the agent and all that it started are gone, and its outcome has a name ([`supervise`]).
+//! - No forge token and no model key is in anything that is started here: the way to the model leads through the gateway, the way to
+//!   the network through a list of hosts, and git's way out through a bundle.
+//! - What an agent answers is believed by [`output::parse_output`] alone; the daemon runs no git and follows no link in a folder that an
+//!   agent could write.
+//!
+//! Races it knows:
+//! - *A daemon that dies mid-turn*: the sandbox dies with it. The workspace, its HOME and with it the session stay; the next turn resumes
+//!   the session, or begins it anew where it was cut before it was written.
+//! - *A dropped future*: the process is killed with its handle, the gateway ends its calls, and their cost is not told any more.
+
+mod agent;
+mod batch;
+mod bundle;
+pub mod claude;
+pub mod command;
+pub mod output;
+mod places;
+mod site;
+pub mod stream;
+pub mod supervise;
+mod tail;
+mod transcript;
+mod turn;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use places::{Place, Places};
+pub use transcript::Redact;
+
+use crate::gateway::{Prices, Upstream};
+use crate::model::{Evidence, RepoName, RunId};
+use crate::ports::{AgentOrder, AgentReport, HandError, HandEvent, Hands, VerifyOrder, WorkspaceOrder};
+use crate::sandbox::{Mode, Sandbox};
+
+/// What the hands are given.
+#[derive(Clone)]
+pub struct Options {
+    /// Who works.
+    pub backend: Backend,
+    /// Where everything is started.
+    pub sandbox: Arc<Sandbox>,
+    /// Who makes workspaces.
+    pub places: Arc<dyn Places>,
+    /// The limits of an agent's turn.
+    pub limits: supervise::Limits,
+    /// How long a whole verification may take.
+    pub verify_limit: Duration,
+    /// Hosts that an agent may reach, `name` or `name:port`.
+    pub network: Vec<String>,
+    /// A folder for sockets, with a path of at most 80 bytes; it is made on first use, mode 0700.
+    pub sockets: PathBuf,
+    /// The folder for transcripts.
+    pub logs: PathBuf,
+    /// Takes secrets out of what is logged or told.
+    pub redact: Redact,
+}
+
+/// Who works.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// Headless Claude Code.
+    Claude(ClaudeBackend),
+    /// Any program, with its arguments.
+    Command {
+        /// The program first.
+        argv: Vec<String>,
+    },
+}
+
+/// Claude Code and its way to the model.
+#[derive(Clone, Debug)]
+pub struct ClaudeBackend {
+    /// The program and its model.
+    pub claude: claude::Claude,
+    /// The provider.
+    pub upstream: Upstream,
+    /// What tokens cost.
+    pub prices: Arc<Prices>,
+}
+
+/// Hands that really work.
+pub struct RealHands {
+    options: Options,
+    mode: Mode,
+}
+
+impl RealHands {
+    /// Ready to work; nothing is started yet.
+    pub fn new(options: Options) -> Self {
+        let mode = options.sandbox.describe().mode;
+        Self { options, mode }
+    }
+}
+
+#[async_trait]
+impl Hands for RealHands {
+    async fn prepare(&self, order: &WorkspaceOrder) -> Result<(), HandError> {
+        self.options.places.prepare(order).await
+    }
+
+    async fn agent(
+        &self,
+        order: &AgentOrder,
+        events: mpsc::Sender<HandEvent>,
+        cancel: CancellationToken,
+    ) -> Result<AgentReport, HandError> {
+        self.turn(order, &events, &cancel).await
+    }
+
+    async fn bundle(&self, order: &WorkspaceOrder, cancel: CancellationToken) -> Result<Option<PathBuf>, HandError> {
+        self.make_bundle(order, &cancel).await
+    }
+
+    async fn verify(&self, order: &VerifyOrder, cancel: CancellationToken) -> Result<Evidence, HandError> {
+        self.verification(order, &cancel).await
+    }
+
+    async fn discard(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError> {
+        self.options.places.discard(repo, run).await
+    }
+}
+
+/// A text as one line for people: control characters are spaces, runs of spaces are one, at most `limit` characters.
+fn plain(text: &str, limit: usize) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        for c in (length > 0).then_some(' ').into_iter().chain(word.chars()) {
+            if length == limit {
+                line.push('…');
+                return line;
+            }
+            line.push(c);
+            length += 1;
+        }
+    }
+    line
+}
