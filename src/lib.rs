@@ -29,3 +29,5 @@ pub mod sandbox;
 // Floor 4
 pub mod hands;
 pub mod workspace;
+// Floor 5
+pub mod engine;

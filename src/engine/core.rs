@@ -1,0 +1,414 @@
+//! The core: inputs in, effects out; synchronous, no clock, no chance, no I/O.
+//!
+//! Known race: a look that began before a label writing of ours ended shows the labels of before. Its labels are not believed; the writing
+//! moved the issue, so the next look shows it again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ledger::{IssueState, Ledger};
+use crate::model::{
+    EffectKey, Event, Intent, Outcome, ProjectFacts, PullNumber, Record, RepoName, RunId, Sha, Subject, Timestamp,
+};
+use crate::plan::{self, Action, Plan, Policy, View};
+use crate::ports::HandEvent;
+
+use super::input::{Input, LookedAt};
+use super::observed;
+
+/// How often one input may lead to decisions that lead to decisions, before the plan counts as going round in circles.
+const ROUNDS: u32 = 500;
+
+/// What the shell is asked to do, in this order.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Write these to the journal. If that fails, nothing that follows may be done.
+    Append {
+        /// When they happened, by our clock: the fold of the journal must be what the core knows.
+        at: Timestamp,
+        /// They.
+        events: Vec<Event>,
+    },
+    /// Begin this, and tell the core what came of it.
+    Start(Box<Job>),
+    /// Tell the work of an open intent to end.
+    Cancel(EffectKey),
+    /// A plan broke an invariant and was not carried out: a defect of ours, for the log.
+    Alarm(plan::Violation),
+}
+
+/// What is known of the project that a job is about.
+pub type Facts = Arc<ProjectFacts>;
+
+/// Something to do outside.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// Learn what a project is.
+    Survey(RepoName),
+    /// See what people did.
+    Look {
+        /// Where.
+        repo: RepoName,
+        /// Since when, by the forge's clock; none for the first look.
+        since: Option<Timestamp>,
+        /// The project.
+        facts: Facts,
+        /// What the answer is to be stamped with.
+        stamp: LookedAt,
+    },
+    /// Read who put which label on.
+    History(Subject),
+    /// Read what an issue depends on.
+    Dependencies {
+        /// Which.
+        subject: Subject,
+        /// What its body names.
+        named: Vec<Subject>,
+    },
+    /// Read the checks of a commit.
+    Checks {
+        /// The issue.
+        subject: Subject,
+        /// The commit.
+        sha: Sha,
+        /// The pull request whose reviews are read too, because it moved.
+        reviews_of: Option<PullNumber>,
+    },
+    /// Make an effect.
+    Act {
+        /// Its key.
+        key: EffectKey,
+        /// On what.
+        subject: Subject,
+        /// What.
+        intent: Intent,
+        /// The issue as it is known.
+        state: Box<IssueState>,
+        /// The project.
+        facts: Facts,
+    },
+    /// Look an effect up.
+    Find {
+        /// Its key.
+        key: EffectKey,
+        /// On what.
+        subject: Subject,
+        /// What.
+        intent: Intent,
+        /// When it was intended, by our clock.
+        since: Timestamp,
+        /// The project.
+        facts: Facts,
+    },
+}
+
+/// The core.
+#[derive(Debug)]
+pub struct Core {
+    pub(super) ledger: Ledger,
+    pub(super) policy: Policy,
+    pub(super) view: View,
+    /// How many effects ended after which we know labels and state of an issue better than a look that began before, by issue.
+    pub(super) writings: BTreeMap<Subject, u64>,
+    plan: Plan,
+}
+
+/// What one input leads to.
+struct Turn {
+    now: Timestamp,
+    events: Vec<Event>,
+    jobs: Vec<Effect>,
+}
+
+impl Core {
+    /// A core on what the journal holds.
+    pub fn new(records: &[Record], policy: Policy) -> Self {
+        let view = View { credentials: true, ..View::default() };
+        Self { ledger: Ledger::fold(records), policy, view, writings: BTreeMap::new(), plan: Plan::default() }
+    }
+
+    /// Everything that is known.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What the configuration lets it do.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The newest plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What the plan reads of this process.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Limits how many runs may still be started.
+    pub fn limit_starts(&mut self, starts: Option<u32>) {
+        self.view.starts_left = starts;
+    }
+
+    /// What an engine that begins again in the same process already knows.
+    pub(super) fn resume_view(&mut self, draining: bool, halting: bool, credentials: bool) {
+        self.view.draining = draining;
+        self.view.halting = halting;
+        self.view.credentials = credentials;
+    }
+
+    /// Nothing is under way, wanted or planned.
+    pub fn is_quiet(&self) -> bool {
+        let v = &self.view;
+        v.acting.is_empty()
+            && v.finding.is_empty()
+            && v.looking.is_empty()
+            && v.reading.is_empty()
+            && self.plan.actions.is_empty()
+    }
+
+    /// What a process that begins (or that lost its journal for a moment) journals first.
+    pub fn begin(&mut self, version: &str, pid: u32, now: Timestamp) -> Vec<Effect> {
+        let mut turn = Turn::new(now);
+        self.note(&mut turn, Event::Started { version: version.to_owned(), pid });
+        turn.effects()
+    }
+
+    /// What an input leads to.
+    pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+        let mut turn = Turn::new(now);
+        self.take(input, &mut turn);
+        self.decide(&mut turn);
+        turn.effects()
+    }
+
+    /// Journals an event, and knows it from now on.
+    fn note(&mut self, turn: &mut Turn, event: Event) {
+        if let Event::RunStarted { .. } = event
+            && let Some(left) = self.view.starts_left.as_mut()
+        {
+            *left = left.saturating_sub(1);
+        }
+        let record = Record { seq: self.ledger.seq + 1, at: turn.now, event };
+        self.ledger.apply(&record);
+        turn.events.push(record.event);
+    }
+
+    fn note_all(&mut self, turn: &mut Turn, events: Vec<Event>) {
+        for event in events {
+            self.note(turn, event);
+        }
+    }
+
+    fn take(&mut self, input: Input, turn: &mut Turn) {
+        match input {
+            Input::Wake { repos, force } => {
+                for repo in repos {
+                    if force {
+                        self.view.look_forced.insert(repo.clone());
+                    }
+                    self.view.look_wanted.insert(repo);
+                }
+            }
+            Input::Tick => {}
+            Input::Command { row, command } => {
+                let mut events = plan::command(&self.ledger, &self.policy, turn.now, &command);
+                events.insert(0, Event::Commanded { row, command });
+                self.note_all(turn, events);
+            }
+            Input::Credentials(there) => self.view.credentials = there,
+            Input::Drain => self.view.draining = true,
+            Input::Halt => self.halt(turn),
+            Input::Heard { run, session, event } => self.heard(turn, run, session, event),
+            Input::Ended { key, outcome } => self.ended(turn, key, outcome),
+            Input::Found { key, result } => self.found(turn, key, result),
+            Input::Surveyed { .. }
+            | Input::Looked { .. }
+            | Input::History { .. }
+            | Input::Dependencies { .. }
+            | Input::Checks { .. } => {
+                let events = observed::events(self, input, turn.now);
+                self.note_all(turn, events);
+            }
+        }
+    }
+
+    fn halt(&mut self, turn: &mut Turn) {
+        self.view.draining = true;
+        self.view.halting = true;
+        for (_, state) in self.ledger.issues() {
+            for open in state.open.values() {
+                let local = matches!(
+                    open.intent,
+                    Intent::Agent { .. } | Intent::Verify { .. } | Intent::Take { .. } | Intent::Prepare { .. }
+                );
+                if local && self.view.acting.contains(&open.key) {
+                    turn.jobs.push(Effect::Cancel(open.key.clone()));
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, turn: &mut Turn, run: RunId, session: String, event: HandEvent) {
+        match event {
+            HandEvent::SessionStarted => self.note(turn, Event::SessionStarted { run, session }),
+            HandEvent::Called(call) => self.note(turn, Event::Called { run, call }),
+            HandEvent::Doing(line) => self.note(turn, Event::Did { run, line }),
+        }
+    }
+
+    fn ended(&mut self, turn: &mut Turn, key: EffectKey, outcome: Outcome) {
+        self.view.acting.remove(&key);
+        let was_stopped = self.view.stopped.remove(&key);
+        if let Some((subject, open)) = self.ledger.open(&key)
+            && matches!(open.intent, Intent::Labels { .. } | Intent::Close | Intent::Prepare { .. })
+        {
+            *self.writings.entry(subject.clone()).or_default() += 1;
+        }
+        let outcome = self.halted(outcome, was_stopped);
+        self.note(turn, Event::Ended { key, outcome });
+    }
+
+    /// What our own end cancelled was interrupted, not stopped by a person.
+    fn halted(&self, outcome: Outcome, was_stopped: bool) -> Outcome {
+        use crate::model::{FailureKind, HandOutcome};
+        if !self.view.halting || was_stopped {
+            return outcome;
+        }
+        match outcome {
+            Outcome::AgentEnded { how: HandOutcome::Cancelled, output, resumable } => {
+                Outcome::AgentEnded { how: HandOutcome::Interrupted, output, resumable }
+            }
+            Outcome::Failed { failure } if failure.kind == FailureKind::Cancelled => Outcome::Cut,
+            other => other,
+        }
+    }
+
+    fn found(&mut self, turn: &mut Turn, key: EffectKey, result: Result<Option<Outcome>, crate::model::Failure>) {
+        self.view.finding.remove(&key);
+        match result {
+            Ok(Some(outcome)) => self.note(turn, Event::Ended { key, outcome }),
+            Ok(None) => self.note(turn, Event::NotFound { key }),
+            // Unreadable: it waits, and is looked up again after the pause of a forge that does not answer.
+            Err(_) => self.view.find_pause = Some(turn.now + self.policy.unreachable_pause),
+        }
+    }
+
+    /// Plans until no decision is left, then begins what the plan asks for.
+    fn decide(&mut self, turn: &mut Turn) {
+        for _ in 0..ROUNDS {
+            let plan = plan::plan(&self.ledger, &self.view, &self.policy, turn.now);
+            if let Err(violation) = plan::check(&plan, &self.ledger, &self.view, &self.policy) {
+                turn.jobs.push(Effect::Alarm(violation));
+                self.plan = Plan { actions: Vec::new(), ..plan };
+                return;
+            }
+            let mut decided = false;
+            for action in &plan.actions {
+                if let Action::Record(events) = action {
+                    decided |= !events.is_empty();
+                    self.note_all(turn, events.clone());
+                }
+            }
+            if !decided {
+                self.begin_all(turn, &plan);
+                self.plan = plan::plan(&self.ledger, &self.view, &self.policy, turn.now);
+                return;
+            }
+        }
+        turn.jobs.push(Effect::Alarm(plan::Violation::Circles));
+        self.plan = Plan { actions: Vec::new(), ..std::mem::take(&mut self.plan) };
+    }
+
+    fn begin_all(&mut self, turn: &mut Turn, plan: &Plan) {
+        for action in &plan.actions {
+            match action {
+                Action::Record(_) => {}
+                Action::Do { subject, intent } => self.act(turn, subject, intent),
+                Action::Find { key } => self.find(turn, key),
+                Action::Stop { key, .. } => {
+                    self.view.stopped.insert(key.clone());
+                    turn.jobs.push(Effect::Cancel(key.clone()));
+                }
+                Action::Survey(repo) => {
+                    self.looking(repo);
+                    turn.start(Job::Survey(repo.clone()));
+                }
+                Action::Look(repo) => self.look(turn, repo),
+                Action::History(subject) => {
+                    self.view.reading.insert(subject.clone());
+                    turn.start(Job::History(subject.clone()));
+                }
+                Action::Dependencies(subject) => {
+                    self.view.reading.insert(subject.clone());
+                    let named = self.ledger.issue(subject).map(|s| s.seen.depends.clone()).unwrap_or_default();
+                    turn.start(Job::Dependencies { subject: subject.clone(), named });
+                }
+                Action::Checks(subject) => {
+                    let Some(pull) = self.ledger.issue(subject).and_then(|s| s.pull.as_ref()) else { continue };
+                    let (sha, reviews_of) = (pull.head.clone(), pull.unread.then_some(pull.number));
+                    self.view.reading.insert(subject.clone());
+                    turn.start(Job::Checks { subject: subject.clone(), sha, reviews_of });
+                }
+            }
+        }
+    }
+
+    fn looking(&mut self, repo: &RepoName) {
+        self.view.look_wanted.remove(repo);
+        self.view.look_forced.remove(repo);
+        self.view.looking.insert(repo.clone());
+    }
+
+    fn look(&mut self, turn: &mut Turn, repo: &RepoName) {
+        self.looking(repo);
+        let Some(facts) = self.facts(repo) else { return };
+        let since = self.ledger.projects.get(repo).and_then(|p| p.looked).max(self.view.looked.get(repo).copied());
+        let stamp = LookedAt { began: turn.now, writings: self.writings.clone(), ..LookedAt::default() };
+        turn.start(Job::Look { repo: repo.clone(), since, facts, stamp });
+    }
+
+    fn facts(&self, repo: &RepoName) -> Option<Facts> {
+        self.ledger.projects.get(repo)?.facts.clone().map(Arc::new)
+    }
+
+    fn act(&mut self, turn: &mut Turn, subject: &Subject, intent: &Intent) {
+        let (Some(state), Some(facts)) = (self.ledger.issue(subject), self.facts(&subject.repo)) else { return };
+        let key = key_of(subject, state, intent);
+        self.view.acting.insert(key.clone());
+        self.note(turn, Event::Intended { key: key.clone(), subject: subject.clone(), intent: intent.clone() });
+        let Some(state) = self.ledger.issue(subject).cloned() else { return };
+        turn.start(Job::Act { key, subject: subject.clone(), intent: intent.clone(), state: Box::new(state), facts });
+    }
+
+    fn find(&mut self, turn: &mut Turn, key: &EffectKey) {
+        let Some((subject, open)) = self.ledger.open(key).map(|(s, o)| (s.clone(), o.clone())) else { return };
+        let Some(facts) = self.facts(&subject.repo) else { return };
+        self.view.finding.insert(key.clone());
+        turn.start(Job::Find { key: key.clone(), subject, intent: open.intent, since: open.since, facts });
+    }
+}
+
+impl Turn {
+    fn new(now: Timestamp) -> Self {
+        Self { now, events: Vec::new(), jobs: Vec::new() }
+    }
+
+    fn start(&mut self, job: Job) {
+        self.jobs.push(Effect::Start(Box::new(job)));
+    }
+
+    /// One write to the journal, then everything that stands on it.
+    fn effects(self) -> Vec<Effect> {
+        let append = (!self.events.is_empty()).then_some(Effect::Append { at: self.now, events: self.events });
+        append.into_iter().chain(self.jobs).collect()
+    }
+}
+
+/// `repo#N/run/step/n`: unique in the journal, and readable without it.
+fn key_of(subject: &Subject, state: &IssueState, intent: &Intent) -> EffectKey {
+    let run = state.run.as_ref().map_or("-", |run| run.id.as_str());
+    EffectKey(format!("{subject}/{run}/{}/{}", intent.word(), state.effects + 1))
+}

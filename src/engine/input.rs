@@ -1,0 +1,109 @@
+//! What the core is told.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, RepoName, RunId, Subject,
+    Timestamp, Trouble,
+};
+use crate::ports::HandEvent;
+
+/// What the core is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Look at these projects; it carries no facts.
+    Wake {
+        /// Which.
+        repos: Vec<RepoName>,
+        /// Also at those that were in trouble a moment ago.
+        force: bool,
+    },
+    /// Time has passed.
+    Tick,
+    /// A command from the inbox.
+    Command {
+        /// Its row.
+        row: u64,
+        /// It.
+        command: Command,
+    },
+    /// Whether there are credentials for the model.
+    Credentials(bool),
+    /// A survey ended.
+    Surveyed {
+        /// Of which project.
+        repo: RepoName,
+        /// What was learned, or what is wrong.
+        result: Result<ProjectFacts, Trouble>,
+    },
+    /// A look ended.
+    Looked {
+        /// At which project.
+        repo: RepoName,
+        /// What was seen, or what is wrong.
+        result: Result<LookedAt, Trouble>,
+    },
+    /// A timeline was read.
+    History {
+        /// Of which issue.
+        subject: Subject,
+        /// Its label events.
+        result: Result<Vec<LabelEvent>, Trouble>,
+    },
+    /// Dependencies were read.
+    Dependencies {
+        /// Of which issue.
+        subject: Subject,
+        /// They.
+        result: Result<Vec<Dependency>, Trouble>,
+    },
+    /// Checks were read.
+    Checks {
+        /// Of which issue's pull request.
+        subject: Subject,
+        /// They, and whether a reviewer asks for changes where that was read.
+        result: Result<(Checks, Option<bool>), Trouble>,
+    },
+    /// An open intent was looked up.
+    Found {
+        /// It.
+        key: EffectKey,
+        /// What came of it; none if nothing was found.
+        result: Result<Option<Outcome>, Failure>,
+    },
+    /// An effect ended.
+    Ended {
+        /// It.
+        key: EffectKey,
+        /// How.
+        outcome: Outcome,
+    },
+    /// An agent was heard.
+    Heard {
+        /// Of which run.
+        run: RunId,
+        /// In which session.
+        session: String,
+        /// What.
+        event: HandEvent,
+    },
+    /// Start nothing new.
+    Drain,
+    /// End what runs.
+    Halt,
+}
+
+/// What a look saw.
+#[derive(Clone, Debug, Default)]
+pub struct LookedAt {
+    /// The forge's clock when it began.
+    pub date: Option<Timestamp>,
+    /// Our clock when it began.
+    pub began: Timestamp,
+    /// Writings and readings of one issue that had ended by then: a look that began before one ended does not know it.
+    pub writings: BTreeMap<Subject, u64>,
+    /// Issues and pull requests that moved.
+    pub issues: Vec<Issue>,
+    /// Comments that were written or edited.
+    pub comments: Vec<Comment>,
+}

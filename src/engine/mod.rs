@@ -1,0 +1,18 @@
+//! The engine: a core that decides and does no I/O, and a shell that runs what the core asks for.
+//!
+//! Promises: every effect outside is journalled before it is made and after it ended; after a failed write to the journal nothing is done
+//! until the journal was read anew; effects on one issue are made one at a time; the daemon's end cuts no write in the middle that the
+//! next start would not look up. A crash anywhere is healed by the next look.
+
+mod core;
+mod input;
+mod observed;
+mod preview;
+mod shell;
+mod work;
+
+pub use self::core::{Core, Effect, Facts, Job};
+pub use input::{Input, LookedAt};
+pub use preview::Preview;
+pub use shell::{Ended, Engine, EngineError, Mode, Observer, Ports, Stop};
+pub use work::{ProjectSettings, Settings, TextStore};

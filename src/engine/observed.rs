@@ -1,0 +1,210 @@
+//! What was observed, as events: only what is ours, and only what is news.
+
+use std::collections::BTreeSet;
+
+use crate::ledger::IssueState;
+use crate::model::{
+    Comment, Decision, Dependency, Event, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName, SeenIssue, Subject,
+    TextMark, Timestamp, Trouble,
+};
+use crate::plan;
+use crate::text;
+
+use super::core::Core;
+use super::input::{Input, LookedAt};
+
+/// How long a title may be on the board, in characters.
+const TITLE: usize = 120;
+
+/// A look without news is journalled only when the last one is older than this, so that an idle daemon's journal does not grow.
+const LOOKED_EVERY: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// A look that showed this much is journalled even without news, so that the next start need not read it again.
+const MUCH: usize = 20;
+
+/// The events of an observation.
+pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event> {
+    match input {
+        Input::Surveyed { repo, result } => surveyed(core, repo, result),
+        Input::Looked { repo, result } => looked(core, repo, result),
+        Input::History { subject, result } => {
+            core.view.reading.remove(&subject);
+            let login = core.ledger.projects.get(&subject.repo).and_then(|p| p.facts.as_ref()).map(|f| f.login.clone());
+            match (result, login) {
+                (Ok(labels), Some(login)) => plan::history(&core.ledger, &core.policy, now, &subject, &labels, &login),
+                (Err(trouble), _) => troubled(subject.repo, trouble),
+                (Ok(_), None) => Vec::new(),
+            }
+        }
+        Input::Dependencies { subject, result } => {
+            core.view.reading.remove(&subject);
+            core.view.depends_read.insert(subject.clone(), now);
+            match result {
+                Ok(on) => vec![Event::Depends { subject, on }],
+                Err(trouble) => troubled(subject.repo, trouble),
+            }
+        }
+        Input::Checks { subject, result } => {
+            core.view.reading.remove(&subject);
+            core.view.checked.insert(subject.clone(), now);
+            let Some(known) = core.ledger.issue(&subject).and_then(|s| s.pull.as_ref()) else { return Vec::new() };
+            match result {
+                Ok((checks, reviews)) => {
+                    let changes_requested = reviews.unwrap_or(known.changes_requested);
+                    let news = known.checks != checks || reviews.is_some();
+                    news.then_some(Event::ChecksSeen { subject, checks, changes_requested }).into_iter().collect()
+                }
+                Err(trouble) => troubled(subject.repo, trouble),
+            }
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn surveyed(core: &mut Core, repo: RepoName, result: Result<ProjectFacts, Trouble>) -> Vec<Event> {
+    core.view.looking.remove(&repo);
+    match result {
+        Ok(facts) => {
+            core.view.look_wanted.insert(repo.clone());
+            vec![Event::Surveyed { repo, facts }]
+        }
+        Err(trouble) => troubled(repo, trouble),
+    }
+}
+
+fn troubled(repo: RepoName, trouble: Trouble) -> Vec<Event> {
+    vec![Event::Troubled { repo, trouble }]
+}
+
+fn looked(core: &mut Core, repo: RepoName, result: Result<LookedAt, Trouble>) -> Vec<Event> {
+    core.view.looking.remove(&repo);
+    let looked = match result {
+        Ok(looked) => looked,
+        Err(trouble) => return troubled(repo, trouble),
+    };
+    core.view.fresh.insert(repo.clone());
+    let mut events = Vec::new();
+    for issue in &looked.issues {
+        events.extend(seen(core, &repo, issue, &looked));
+    }
+    events.extend(looked.comments.iter().filter_map(|comment| answered(core, &repo, comment)));
+    let project = core.ledger.projects.get(&repo);
+    if project.is_some_and(|p| p.trouble.is_some()) {
+        events.push(Event::Recovered { repo: repo.clone() });
+    }
+    let until = looked.date.unwrap_or(looked.began);
+    let last = project.and_then(|p| p.looked);
+    if looked.issues.iter().any(|issue| unbelieved(core, &repo, issue, &looked)) {
+        // What was not believed must be shown again, so the next look begins where this one did.
+        return events;
+    }
+    let much = looked.issues.len() + looked.comments.len() >= MUCH;
+    if !events.is_empty() || much || last.is_none_or(|last| until.since(last) > LOOKED_EVERY) {
+        events.push(Event::Looked { repo: repo.clone(), until });
+    }
+    core.view.looked.insert(repo, until);
+    events
+}
+
+fn unbelieved(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> bool {
+    let subject = Subject { repo: repo.clone(), issue: issue.number };
+    core.ledger.issue(&subject).is_some_and(|state| !believed(core, &subject, state, looked))
+}
+
+fn seen(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> Vec<Event> {
+    let subject = Subject { repo: repo.clone(), issue: issue.number };
+    if let Some(mark) = issue.pull {
+        let state = match (issue.open, mark.merged) {
+            (true, _) => PullState::Open,
+            (false, true) => PullState::Merged,
+            (false, false) => PullState::Closed,
+        };
+        return pull_seen(core, repo, issue, state);
+    }
+    let mut events: Vec<Event> = dependency_seen(core, &subject, issue.open).into_iter().collect();
+    let known = core.ledger.issue(&subject);
+    let Some(policy) = core.policy.projects.get(repo) else { return events };
+    if known.is_none() && !(issue.open && is_ours(issue, &policy.labels)) {
+        return events;
+    }
+    if known.is_some_and(|state| issue.updated < state.seen.updated) {
+        // An answer that is older than what a run has read since.
+        return events;
+    }
+    let mut news = seen_issue(repo, issue);
+    if let Some(state) = known
+        && !believed(core, &subject, state, looked)
+    {
+        news.labels = state.seen.labels.clone();
+        news.open = state.seen.open;
+    }
+    if known.is_none_or(|state| state.seen != news) {
+        events.push(Event::Seen { subject, issue: news });
+    }
+    events
+}
+
+fn is_ours(issue: &Issue, names: &LabelNames) -> bool {
+    issue.labels.contains(&names.portal) || !names.decisions(&issue.labels).is_empty()
+}
+
+/// Nothing of ours that writes or reads labels and state ended since the look began, and none that writes is under way.
+fn believed(core: &Core, subject: &Subject, state: &IssueState, looked: &LookedAt) -> bool {
+    let writing = state
+        .open
+        .get(&Lane::Main)
+        .is_some_and(|open| matches!(open.intent, crate::model::Intent::Labels { .. } | crate::model::Intent::Close));
+    let ended = |map: &std::collections::BTreeMap<Subject, u64>| map.get(subject).copied().unwrap_or(0);
+    !writing && ended(&core.writings) == ended(&looked.writings)
+}
+
+/// An issue as it is journalled: of its texts only what they were.
+pub(super) fn seen_issue(repo: &RepoName, issue: &Issue) -> SeenIssue {
+    let depends: BTreeSet<Subject> = text::dependencies(&issue.body)
+        .into_iter()
+        .map(|(other, number)| Subject { repo: other.unwrap_or_else(|| repo.clone()), issue: number })
+        .filter(|s| *s != Subject { repo: repo.clone(), issue: issue.number })
+        .collect();
+    SeenIssue {
+        title: text::clean(&issue.title).chars().take(TITLE).collect(),
+        text: TextMark { title: text::hash(&issue.title), body: text::hash(&issue.body) },
+        author: issue.author.clone(),
+        open: issue.open,
+        labels: issue.labels.clone(),
+        created: issue.created,
+        updated: issue.updated,
+        comments: issue.comments,
+        depends: depends.into_iter().collect(),
+    }
+}
+
+fn pull_seen(core: &Core, repo: &RepoName, seen: &Issue, state: PullState) -> Vec<Event> {
+    let issues = core.ledger.projects.get(repo).into_iter().flat_map(|p| &p.issues);
+    let ours = issues.filter_map(|(issue, known)| Some((issue, known.pull.as_ref().filter(|p| p.number.0 == seen.number.0)?)));
+    ours.flat_map(|(issue, pull)| {
+        let subject = Subject { repo: repo.clone(), issue: *issue };
+        let other = (pull.state != state).then(|| Event::PullSeen { subject: subject.clone(), state });
+        let moved = pull.moved.is_none_or(|moved| moved < seen.updated).then_some(Event::PullMoved { subject, at: seen.updated });
+        other.into_iter().chain(moved)
+    })
+    .collect()
+}
+
+fn dependency_seen(core: &Core, subject: &Subject, open: bool) -> Option<Event> {
+    let known = core.ledger.issues().flat_map(|(_, state)| state.depends.iter().flatten());
+    let differs = known.filter(|d| d.repo == subject.repo && d.issue == subject.issue).any(|d| d.open != open);
+    let dependency = Dependency { repo: subject.repo.clone(), issue: subject.issue, open };
+    differs.then_some(Event::DependencySeen { dependency })
+}
+
+/// A person's comment, newer than what triage read, on an issue that waits for an answer.
+fn answered(core: &Core, repo: &RepoName, comment: &Comment) -> Option<Event> {
+    let subject = Subject { repo: repo.clone(), issue: comment.issue };
+    let state = core.ledger.issue(&subject)?;
+    let ours = core.ledger.projects.get(repo)?.facts.as_ref()?.login == comment.author;
+    let read = state.triaged.as_ref().and_then(|t| t.read_up_to).is_some_and(|read| comment.id <= read);
+    if ours || read || state.answered || state.at != Some(Decision::NeedsInfo) {
+        return None;
+    }
+    Some(Event::Answered { subject, by: comment.author.clone(), at: comment.updated })
+}

@@ -1,0 +1,134 @@
+//! An agent's turn, and what is taken over from it.
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{Change, Failure, Outcome, Refusal, Sha, StepId, StepKind, Told};
+use crate::ports::{AgentOrder, HandEvent, Session, TakeOrder, VerifyOrder};
+use crate::{text, words};
+
+use super::super::input::Input;
+use super::{Order, Worker, context, environment, hands, repos};
+
+/// How many events of an agent may wait to be journalled before it is slowed down.
+const HEARD: usize = 64;
+
+/// Which turn it is.
+pub(super) struct Turn<'a> {
+    pub(super) step: &'a StepId,
+    pub(super) session: &'a str,
+    pub(super) resume: bool,
+    pub(super) told: &'a Told,
+}
+
+impl Worker {
+    pub(super) async fn agent(
+        &self,
+        order: &Order<'_>,
+        turn: &Turn<'_>,
+        heard: mpsc::Sender<Input>,
+        cancel: CancellationToken,
+    ) -> Result<Outcome, Failure> {
+        let agent_order = self.agent_order(order, turn)?;
+        // A turn that was cut before this one left its workspace as it was, whether its session is resumed or not: git's locks are stale.
+        self.ports.hands.prepare(&agent_order.workspace).await.map_err(hands)?;
+        let run = agent_order.workspace.run.clone();
+        let (tx, mut rx) = mpsc::channel::<HandEvent>(HEARD);
+        let forward = async {
+            while let Some(event) = rx.recv().await {
+                let input = Input::Heard { run: run.clone(), session: turn.session.to_owned(), event };
+                if heard.send(input).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let (report, ()) = tokio::join!(self.ports.hands.agent(&agent_order, tx, cancel), forward);
+        let report = report.map_err(hands)?;
+        Ok(Outcome::AgentEnded { how: report.outcome, output: report.output, resumable: report.resumable })
+    }
+
+    fn agent_order(&self, order: &Order<'_>, turn: &Turn<'_>) -> Result<AgentOrder, Failure> {
+        let run = order.run()?;
+        let step = run.formula.steps.iter().find(|s| s.id == *turn.step).ok_or_else(|| environment("the step is gone"))?;
+        let StepKind::Agent { access, output, prompt, .. } = &step.kind else {
+            return Err(environment(format!("step {} is no agent's", step.id)));
+        };
+        let texts = self.texts.read(&run.id)?;
+        let prompt = match (turn.resume, turn.told) {
+            (false, told) | (true, told @ Told::Prompt) => context::prompt(order, prompt, &texts, told)?,
+            (true, Told::GoOn) => words::go_on(),
+            (true, Told::AnswerAgain { why }) => words::answer_again(&text::fence(why)),
+            (true, told @ Told::Failing { .. }) => {
+                let template = run.formula.steps.iter().find_map(|s| failing_prompt(&s.kind, &step.id)).unwrap_or(prompt);
+                context::prompt(order, template, &texts, told)?
+            }
+        };
+        Ok(AgentOrder {
+            workspace: self.workspace(order, &order.prepared()?.base)?,
+            formula: run.formula.name.clone(),
+            step: step.id.clone(),
+            access: *access,
+            prompt,
+            output: *output,
+            session: if turn.resume { Session::Resume(turn.session.to_owned()) } else { Session::New(turn.session.to_owned()) },
+            budget: self.settings.usd_run.minus(run.cost),
+            budget_call: self.settings.usd_call,
+            label: format!("issue-{}-attempt-{}", order.subject.issue.0, run.attempt),
+        })
+    }
+
+    pub(super) async fn take(&self, order: &Order<'_>, cancel: CancellationToken) -> Result<Outcome, Failure> {
+        let prepared = order.prepared()?;
+        let workspace = self.workspace(order, &prepared.base)?;
+        let Some(bundle) = self.ports.hands.bundle(&workspace, cancel).await.map_err(hands)? else {
+            return Ok(Outcome::Taken { judged: Err(Refusal::NothingCommitted) });
+        };
+        let take = TakeOrder {
+            repo: workspace.repo,
+            run: workspace.run,
+            bundle,
+            branch: workspace.branch,
+            base: prepared.base.clone(),
+            author: self.settings.author.clone(),
+            diff_lines: self.settings.diff_lines,
+            person_paths: order.project.person_paths.clone(),
+            verify: order.project.verify.clone(),
+        };
+        let judged = match self.ports.repos.take(&take).await.map_err(repos)? {
+            Ok(change) => self.scan_change(&take, change).await?,
+            Err(refusal) => Err(refusal),
+        };
+        Ok(Outcome::Taken { judged })
+    }
+
+    /// What is published is scanned first: every line that the change adds.
+    async fn scan_change(&self, take: &TakeOrder, change: Change) -> Result<Result<Change, Refusal>, Failure> {
+        let added = self.ports.repos.added(&take.run, &change.base, &change.head).await.map_err(repos)?;
+        for (path, lines) in added {
+            if let Some(finding) = self.scanner.find(&lines).into_iter().next() {
+                return Ok(Err(Refusal::Secret { path, rule: finding.rule.to_string() }));
+            }
+        }
+        Ok(Ok(change))
+    }
+
+    pub(super) async fn verify(&self, order: &Order<'_>, sha: &Sha, cancel: CancellationToken) -> Result<Outcome, Failure> {
+        let verify = VerifyOrder {
+            repo: order.subject.repo.clone(),
+            run: order.run()?.id.clone(),
+            sha: sha.clone(),
+            commands: order.project.verify.clone(),
+            network: order.project.verify_network.clone(),
+        };
+        let evidence = self.ports.hands.verify(&verify, cancel).await.map_err(hands)?;
+        Ok(Outcome::Verified { evidence })
+    }
+}
+
+/// What an agent step is told when the verification behind it failed.
+fn failing_prompt<'a>(kind: &'a StepKind, of: &StepId) -> Option<&'a str> {
+    match kind {
+        StepKind::Verify { on_failure: Some(back) } if back.to == *of => Some(&back.prompt),
+        StepKind::Verify { .. } | StepKind::Agent { .. } | StepKind::Propose(_) => None,
+    }
+}

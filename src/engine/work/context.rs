@@ -1,0 +1,81 @@
+//! What templates are filled with, taken from a run.
+
+use crate::model::{Evidence, Failure, RunOutcome, RunTexts, StepId, StepOutput, TierReason, Told};
+use crate::text::{PromptContext, ProposalContext, TextError, render_prompt, render_proposal};
+use crate::{tier, words};
+
+use super::{Order, environment};
+
+/// A step's prompt.
+pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: &Told) -> Result<String, Failure> {
+    let run = order.run()?;
+    let failure = failure(order, told);
+    let steps = outputs(order)?;
+    let output = run.step().and_then(|step| match &step.kind {
+        crate::model::StepKind::Agent { output, .. } => Some(*output),
+        crate::model::StepKind::Verify { .. } | crate::model::StepKind::Propose(_) => None,
+    });
+    let context = PromptContext {
+        repo: &order.subject.repo,
+        issue: order.subject.issue,
+        texts,
+        base: &order.prepared()?.base_branch,
+        branch: &run.branch,
+        attempt: run.attempt,
+        failure: failure.as_deref(),
+        verify: &order.project.verify,
+        output: output.ok_or_else(|| environment("the step is no agent's"))?,
+        steps: &steps,
+    };
+    render_prompt(template, &context).map_err(|e| broken(&e))
+}
+
+/// Fills the templates of a comment or a pull request.
+pub(super) fn proposal(order: &Order<'_>, templates: &[&str], texts: &RunTexts) -> Result<Vec<String>, Failure> {
+    let run = order.run()?;
+    let steps = outputs(order)?;
+    let tier: Option<(_, Vec<TierReason>)> = run.change.as_ref().map(|change| tier::of_change(change, run.formula.blast_radius));
+    let context = ProposalContext {
+        repo: &order.subject.repo,
+        issue: order.subject.issue,
+        texts,
+        base: &order.prepared()?.base_branch,
+        branch: &run.branch,
+        attempt: run.attempt,
+        steps: &steps,
+        change: run.change.as_ref(),
+        evidence: run.evidence.as_ref(),
+        tier: tier.as_ref().map(|(risk, reasons)| (*risk, reasons.as_slice())),
+        cost: run.cost,
+    };
+    templates.iter().map(|template| render_proposal(template, &context).map_err(|e| broken(&e))).collect()
+}
+
+fn broken(error: &TextError) -> Failure {
+    environment(format!("a template of the formula: {error}"))
+}
+
+fn outputs(order: &Order<'_>) -> Result<Vec<(StepId, StepOutput)>, Failure> {
+    Ok(order.run()?.outputs.iter().map(|(id, output)| (id.clone(), output.clone())).collect())
+}
+
+/// On a retry the agent is told how the last attempt failed.
+fn failure(order: &Order<'_>, told: &Told) -> Option<String> {
+    match told {
+        Told::Failing { evidence } => Some(failing_output(evidence)),
+        Told::AnswerAgain { why } => Some(why.clone()),
+        Told::Prompt | Told::GoOn => {
+            let last = order.state.last.as_ref().filter(|_| order.state.attempts > 0)?;
+            let output = match &last.outcome {
+                RunOutcome::VerificationFailed { evidence } => failing_output(evidence),
+                _ => String::new(),
+            };
+            Some(format!("{}\n\n{output}", words::outcome(&last.outcome)))
+        }
+    }
+}
+
+/// The failing command and the tail of its output.
+pub(super) fn failing_output(evidence: &Evidence) -> String {
+    evidence.commands.last().map_or_else(String::new, |last| format!("$ {}\n{}", last.command, last.tail))
+}

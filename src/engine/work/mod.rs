@@ -1,0 +1,238 @@
+//! The effects: one function for each, from what the core asks to what came of it.
+//!
+//! Promises: nothing here decides what is to be done next; each effect can be cut at any point and is healed by its look-up or by being
+//! done again; what is published was scanned for secrets first.
+
+mod agent;
+mod claim;
+mod context;
+mod find;
+mod labels;
+mod observe;
+mod prepare;
+mod publish;
+mod say;
+mod texts;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use texts::TextStore;
+
+use crate::ledger::{IssueState, RunState};
+use crate::model::{
+    Branch, EffectKey, Failure, FailureKind, Intent, LabelNames, Login, Outcome, RepoName, Subject, Timestamp, Usd,
+};
+use crate::ports::{ForgeError, ForgeErrorKind, HandError, HandErrorKind, RepoError, RepoErrorKind};
+use crate::scan::Scanner;
+
+use super::core::{Facts, Job};
+use super::input::Input;
+use super::shell::Ports;
+
+/// What the configuration says that effects need.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The forge's address.
+    pub forge: String,
+    /// The bot's login, where the token may not ask for it.
+    pub login: Option<Login>,
+    /// Author and committer, `Name <mail>`.
+    pub author: String,
+    /// Changed lines at most.
+    pub diff_lines: u64,
+    /// A run's money.
+    pub usd_run: Usd,
+    /// A model call's money.
+    pub usd_call: Usd,
+    /// How long a claim holds.
+    pub lease: Duration,
+    /// The overlap of looks.
+    pub overlap: Duration,
+    /// Each project's own part.
+    pub projects: BTreeMap<RepoName, ProjectSettings>,
+}
+
+/// A project's own part.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectSettings {
+    /// Names of the labels.
+    pub labels: LabelNames,
+    /// The verification's commands.
+    pub verify: Vec<String>,
+    /// Hosts that it may reach.
+    pub verify_network: Vec<String>,
+    /// Who is called where a person is needed; else the issue's author.
+    pub mention: Vec<Login>,
+    /// Paths that a person must decide on.
+    pub person_paths: Vec<String>,
+    /// The branch that pull requests go to, instead of the repository's default.
+    pub base: Option<Branch>,
+    /// Logins whose comments count where the token may not ask for rights.
+    pub obey: Vec<Login>,
+}
+
+/// Makes effects.
+pub(super) struct Worker {
+    pub(super) ports: Ports,
+    pub(super) settings: Settings,
+    pub(super) texts: TextStore,
+    pub(super) scanner: Arc<Scanner>,
+    /// The forge's clock less ours, in milliseconds.
+    skew: AtomicI64,
+    /// One label creation at a time: names are not unique on a forge.
+    labelling: tokio::sync::Mutex<()>,
+}
+
+/// An effect to make, with what it needs to know.
+pub(super) struct Order<'a> {
+    key: &'a EffectKey,
+    subject: &'a Subject,
+    state: &'a IssueState,
+    facts: &'a Facts,
+    project: &'a ProjectSettings,
+}
+
+impl Worker {
+    pub(super) fn new(ports: Ports, settings: Settings, texts: TextStore, scanner: Arc<Scanner>) -> Self {
+        Self { ports, settings, texts, scanner, skew: AtomicI64::new(0), labelling: tokio::sync::Mutex::new(()) }
+    }
+
+    /// Does a job, and tells what came of it.
+    pub(super) async fn run(&self, job: Job, heard: mpsc::Sender<Input>, cancel: CancellationToken) -> Input {
+        match job {
+            Job::Survey(repo) => {
+                let result = self.survey(&repo).await;
+                Input::Surveyed { repo, result }
+            }
+            Job::Look { repo, since, facts, stamp } => {
+                let result = self.look(&repo, since, &facts, stamp).await;
+                Input::Looked { repo, result }
+            }
+            Job::History(subject) => {
+                let result = self.history(&subject).await;
+                Input::History { subject, result }
+            }
+            Job::Dependencies { subject, named } => {
+                let result = self.dependencies(&subject, &named).await;
+                Input::Dependencies { subject, result }
+            }
+            Job::Checks { subject, sha, reviews_of } => {
+                let result = self.checks(&subject, &sha, reviews_of).await;
+                Input::Checks { subject, result }
+            }
+            Job::Find { key, subject, intent, since, facts } => {
+                let result = self.find(&key, &subject, &intent, since, &facts).await;
+                Input::Found { key, result }
+            }
+            Job::Act { key, subject, intent, state, facts } => {
+                let fallback = ProjectSettings::default();
+                let project = self.settings.projects.get(&subject.repo).unwrap_or(&fallback);
+                let order = Order { key: &key, subject: &subject, state: &state, facts: &facts, project };
+                let outcome =
+                    self.act(&order, &intent, heard, cancel).await.unwrap_or_else(|failure| Outcome::Failed { failure });
+                Input::Ended { key, outcome }
+            }
+        }
+    }
+
+    /// The one match over effects.
+    async fn act(
+        &self,
+        order: &Order<'_>,
+        intent: &Intent,
+        heard: mpsc::Sender<Input>,
+        cancel: CancellationToken,
+    ) -> Result<Outcome, Failure> {
+        match intent {
+            Intent::Claim { renews } => self.claim(order, renews.as_ref()).await,
+            Intent::Release { held } => self.release(order, held).await,
+            Intent::Labels { to, known } => self.write_labels(order, *to, known).await,
+            Intent::Say { what, edit, replaces } => self.say(order, what, *edit, *replaces).await,
+            Intent::Close => self.close(order).await,
+            Intent::Prepare { on_branch, .. } => self.prepare(order, *on_branch).await,
+            Intent::Agent { step, session, resume, told, .. } => {
+                let turn = agent::Turn { step, session, resume: *resume, told };
+                self.agent(order, &turn, heard, cancel).await
+            }
+            Intent::Take { .. } => self.take(order, cancel).await,
+            Intent::Verify { sha, .. } => self.verify(order, sha, cancel).await,
+            Intent::Push { sha, branch, lease, .. } => self.push(order, sha, branch, lease.as_ref()).await,
+            Intent::OpenPull { step, head, base, .. } => self.open_pull(order, step, head, base).await,
+            Intent::Discard { run, keep_workspace } => self.discard(order, run, *keep_workspace).await,
+        }
+    }
+
+    async fn close(&self, order: &Order<'_>) -> Result<Outcome, Failure> {
+        self.ports.forge.close_issue(&order.subject.repo, order.subject.issue).await.map_err(forge)?;
+        Ok(Outcome::Closed)
+    }
+
+    /// Now, by the forge's clock.
+    fn forge_now(&self) -> Timestamp {
+        Timestamp(self.ports.clock.now().0.saturating_add(self.skew.load(Ordering::Relaxed)))
+    }
+
+    /// A time of the forge's clock, by ours.
+    fn by_our_clock(&self, at: Timestamp) -> Timestamp {
+        Timestamp(at.0.saturating_sub(self.skew.load(Ordering::Relaxed)))
+    }
+
+    fn learn_clock(&self, date: Option<Timestamp>) {
+        if let Some(date) = date {
+            self.skew.store(date.0.saturating_sub(self.ports.clock.now().0), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Order<'_> {
+    fn run(&self) -> Result<&RunState, Failure> {
+        self.state.run.as_ref().ok_or_else(|| environment("the run is gone"))
+    }
+
+    fn prepared(&self) -> Result<&crate::ledger::Prepared, Failure> {
+        self.run()?.prepared.as_ref().ok_or_else(|| environment("the run was not prepared"))
+    }
+}
+
+fn environment(why: impl Into<String>) -> Failure {
+    Failure { kind: FailureKind::Environment, why: why.into() }
+}
+
+/// What a failed call to the forge means for an effect. A 409 or a blank 500 after a write may mean that it is there already.
+fn forge(error: ForgeError) -> Failure {
+    let kind = match error.kind {
+        ForgeErrorKind::Unreachable { .. } | ForgeErrorKind::NotAForge => FailureKind::Passing,
+        ForgeErrorKind::Doubtful | ForgeErrorKind::Conflict | ForgeErrorKind::Server => FailureKind::Doubtful,
+        ForgeErrorKind::NotFound => FailureKind::Gone,
+        ForgeErrorKind::Unauthorized
+        | ForgeErrorKind::Denied
+        | ForgeErrorKind::Moved { .. }
+        | ForgeErrorKind::Archived
+        | ForgeErrorKind::Invalid => FailureKind::Refused,
+    };
+    Failure { kind, why: error.to_string() }
+}
+
+fn repos(error: RepoError) -> Failure {
+    let kind = match error.kind {
+        RepoErrorKind::Unreachable | RepoErrorKind::Failed => FailureKind::Passing,
+        RepoErrorKind::Denied => FailureKind::Refused,
+        RepoErrorKind::Environment => FailureKind::Environment,
+    };
+    Failure { kind, why: error.to_string() }
+}
+
+fn hands(error: HandError) -> Failure {
+    let kind = match error.kind {
+        HandErrorKind::NoCredentials => FailureKind::NoCredentials,
+        HandErrorKind::Environment => FailureKind::Environment,
+        HandErrorKind::Cancelled => FailureKind::Cancelled,
+    };
+    Failure { kind, why: error.to_string() }
+}

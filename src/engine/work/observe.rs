@@ -1,0 +1,138 @@
+//! Reading the forge.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    Checks, Dependency, Issue, IssueNumber, LabelEvent, ProjectFacts, PullNumber, RepoName, Sha, Subject, Timestamp, Trouble,
+};
+use crate::ports::{ForgeError, ForgeErrorKind, IssueFilter};
+
+use super::super::input::LookedAt;
+use super::{Facts, Worker};
+
+impl Worker {
+    /// What start-up learns, in four requests.
+    pub(super) async fn survey(&self, repo: &RepoName) -> Result<ProjectFacts, Trouble> {
+        let version = self.ports.forge.version().await.map_err(trouble)?;
+        let login = match &self.settings.login {
+            Some(login) => login.clone(),
+            None => self.ports.forge.whoami().await.map_err(|error| match error.kind {
+                ForgeErrorKind::Denied => Trouble::Denied {
+                    why: format!("{}; or write `login = \"...\"` into [forge] where the token may not ask who it is", error.why),
+                },
+                _ => trouble(error),
+            })?,
+        };
+        let repository = self.ports.forge.repository(repo).await.map_err(trouble)?;
+        if repository.archived {
+            return Err(Trouble::Archived);
+        }
+        if !repository.can_push {
+            return Err(Trouble::Denied { why: format!("`{login}` may not write to {repo}") });
+        }
+        if repository.empty {
+            return Err(Trouble::Empty);
+        }
+        let labels = self.ports.forge.labels(repo).await.map_err(trouble)?;
+        Ok(ProjectFacts { forge: self.settings.forge.clone(), version, login, repository, labels })
+    }
+
+    /// Two requests see everything that people did. The first look asks by label instead, so that ten thousand issues of no concern
+    /// are not read.
+    pub(super) async fn look(
+        &self,
+        repo: &RepoName,
+        since: Option<Timestamp>,
+        facts: &Facts,
+        mut looked: LookedAt,
+    ) -> Result<LookedAt, Trouble> {
+        let Some(since) = since else {
+            let (issues, date) = self.first_look(repo, facts).await?;
+            self.learn_clock(date);
+            return Ok(LookedAt { date, issues, ..looked });
+        };
+        let since = since - self.settings.overlap;
+        let filter = IssueFilter { since: Some(since), ..IssueFilter::default() };
+        let issues = self.ports.forge.issues(repo, &filter).await.map_err(trouble)?;
+        self.learn_clock(issues.date);
+        let comments = self.ports.forge.comments_since(repo, since).await.map_err(trouble)?;
+        // A comment that came between the two requests moved its issue after the first: the next look's overlap shows it.
+        looked.date = issues.date;
+        looked.issues = issues.items;
+        looked.comments = comments.items;
+        Ok(looked)
+    }
+
+    async fn first_look(&self, repo: &RepoName, facts: &Facts) -> Result<(Vec<Issue>, Option<Timestamp>), Trouble> {
+        let names = self.settings.projects.get(repo).map(|p| p.labels.clone()).unwrap_or_default();
+        let ours = |name: &String| *name == names.portal || names.decision(name).is_some();
+        let mut labels: Vec<String> = facts.labels.iter().map(|l| l.name.clone()).filter(ours).collect();
+        labels.sort();
+        labels.dedup();
+        let mut found: BTreeMap<IssueNumber, Issue> = BTreeMap::new();
+        let mut date = None;
+        if labels.is_empty() {
+            // No label of ours, so no issue of ours: one request tells the forge's clock.
+            let filter = IssueFilter { since: Some(self.ports.clock.now()), ..IssueFilter::default() };
+            return Ok((Vec::new(), self.ports.forge.issues(repo, &filter).await.map_err(trouble)?.date));
+        }
+        for label in labels {
+            let filter = IssueFilter { label: Some(label), open_only: true, ..IssueFilter::default() };
+            let listed = self.ports.forge.issues(repo, &filter).await.map_err(trouble)?;
+            date = date.or(listed.date);
+            found.extend(listed.items.into_iter().map(|issue| (issue.number, issue)));
+        }
+        Ok((found.into_values().collect(), date))
+    }
+
+    pub(super) async fn history(&self, subject: &Subject) -> Result<Vec<LabelEvent>, Trouble> {
+        self.ports.forge.label_events(&subject.repo, subject.issue).await.map_err(trouble)
+    }
+
+    /// The forge's own dependencies, and those that the body names, each looked up once.
+    pub(super) async fn dependencies(&self, subject: &Subject, named: &[Subject]) -> Result<Vec<Dependency>, Trouble> {
+        let mut on = self.ports.forge.dependencies(&subject.repo, subject.issue).await.map_err(trouble)?;
+        for other in named {
+            if on.iter().any(|d| d.repo == other.repo && d.issue == other.issue) {
+                continue;
+            }
+            match self.ports.forge.issue(&other.repo, other.issue).await {
+                Ok(issue) => on.push(Dependency { repo: other.repo.clone(), issue: other.issue, open: issue.open }),
+                // What a body names and nobody finds is no dependency: a typing error must not hold an issue for ever.
+                Err(error) if error.kind == ForgeErrorKind::NotFound => {}
+                Err(error) => return Err(trouble(error)),
+            }
+        }
+        on.sort();
+        Ok(on)
+    }
+
+    pub(super) async fn checks(
+        &self,
+        subject: &Subject,
+        sha: &Sha,
+        reviews_of: Option<PullNumber>,
+    ) -> Result<(Checks, Option<bool>), Trouble> {
+        let checks = self.ports.forge.checks(&subject.repo, sha).await.map_err(trouble)?;
+        let reviews = match reviews_of {
+            Some(pull) => Some(self.ports.forge.changes_requested(&subject.repo, pull).await.map_err(trouble)?),
+            None => None,
+        };
+        Ok((checks, reviews))
+    }
+}
+
+/// What a failed reading means for the project.
+pub(super) fn trouble(error: ForgeError) -> Trouble {
+    match error.kind {
+        ForgeErrorKind::Unreachable { .. } | ForgeErrorKind::Doubtful | ForgeErrorKind::Server => {
+            Trouble::Unreachable { why: error.why }
+        }
+        ForgeErrorKind::Unauthorized => Trouble::Unauthorized,
+        ForgeErrorKind::Denied | ForgeErrorKind::Conflict | ForgeErrorKind::Invalid => Trouble::Denied { why: error.to_string() },
+        ForgeErrorKind::NotFound => Trouble::Missing,
+        ForgeErrorKind::Moved { to } => Trouble::Moved { to },
+        ForgeErrorKind::Archived => Trouble::Archived,
+        ForgeErrorKind::NotAForge => Trouble::NotAForge { why: error.why },
+    }
+}

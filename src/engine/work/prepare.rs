@@ -1,0 +1,124 @@
+//! The begin and the end of a run: what it is given to read, where it works.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    Access, Branch, Comment, Failure, FailureKind, Issue, Login, Outcome, Permission, Remark, RepoName, RunId, RunTexts, Sha,
+    StepKind,
+};
+use crate::ports::WorkspaceOrder;
+use crate::text;
+
+use super::super::observed::seen_issue;
+use super::{Order, Worker, forge, hands, repos};
+
+/// CLAUDE.md of the base branch is cut at this many bytes.
+const GUIDE: u64 = 64 * 1024;
+
+impl Worker {
+    pub(super) async fn prepare(&self, order: &Order<'_>, on_branch: bool) -> Result<Outcome, Failure> {
+        let run = order.run()?;
+        let (repo, number) = (&order.subject.repo, order.subject.issue);
+        let issue = self.ports.forge.issue(repo, number).await.map_err(forge)?;
+        let comments = match issue.comments {
+            0 => Vec::new(),
+            _ => self.ports.forge.issue_comments(repo, number).await.map_err(forge)?,
+        };
+        let base_branch = order.project.base.clone().unwrap_or_else(|| order.facts.repository.default_branch.clone());
+        let tips = self.ports.repos.sync(repo, &[base_branch.clone(), run.branch.clone()], &run.id).await.map_err(repos)?;
+        let (Some(base), tip) = (tips.0.first().cloned().flatten(), tips.0.get(1).cloned().flatten()) else {
+            return Ok(Outcome::NothingThere);
+        };
+        let guide = self.ports.repos.read(repo, &base, "CLAUDE.md", GUIDE).await.map_err(repos)?;
+        let from = if on_branch { tip.clone().unwrap_or_else(|| base.clone()) } else { base };
+        let texts = self.texts_of(order, &issue, &comments, guide).await?;
+        self.texts.write(&run.id, &texts)?;
+        self.ports.hands.prepare(&self.workspace(order, &from)?).await.map_err(hands)?;
+        Ok(Outcome::Prepared {
+            base: from,
+            base_branch,
+            tip,
+            issue: seen_issue(repo, &issue),
+            read_up_to: comments.iter().map(|c| c.id).max(),
+        })
+    }
+
+    /// Rule 6: title and body, the breakdown as it stands, comments of people with write access; where somebody is asked, also what the
+    /// one who filed it says.
+    async fn texts_of(
+        &self,
+        order: &Order<'_>,
+        issue: &Issue,
+        comments: &[Comment],
+        guide: Option<String>,
+    ) -> Result<RunTexts, Failure> {
+        let ours = &order.facts.login;
+        let reads = order.run()?.formula.steps.iter().all(|s| !matches!(s.kind, StepKind::Agent { access: Access::Write, .. }));
+        let breakdown = order.state.triaged.as_ref().and_then(|t| t.breakdown);
+        let mut texts = RunTexts {
+            title: issue.title.clone(),
+            body: issue.body.clone(),
+            author: issue.author.to_string(),
+            guide,
+            ..RunTexts::default()
+        };
+        let mut rights: BTreeMap<&Login, bool> = BTreeMap::new();
+        for comment in comments {
+            if Some(comment.id) == breakdown {
+                texts.breakdown = Some(text::strip_marker(&comment.body));
+                continue;
+            }
+            let counts = match rights.get(&comment.author) {
+                _ if comment.author == *ours => false,
+                _ if reads && comment.author == issue.author => true,
+                Some(counts) => *counts,
+                None => self.may_write(order, &comment.author).await?,
+            };
+            rights.insert(&comment.author, counts);
+            if counts {
+                texts.comments.push(Remark { author: comment.author.clone(), at: comment.created, body: comment.body.clone() });
+            }
+        }
+        Ok(texts)
+    }
+
+    /// By rights, never by name, where the token may ask; else only who the configuration names, and the owner.
+    async fn may_write(&self, order: &Order<'_>, login: &Login) -> Result<bool, Failure> {
+        let repo = &order.subject.repo;
+        if order.project.obey.contains(login) || repo.owner() == login.as_str() {
+            return Ok(true);
+        }
+        let Some(asks) = self.rights_forge(order) else { return Ok(false) };
+        match asks.permission(repo, login).await {
+            Ok(permission) => Ok(permission >= Permission::Write),
+            Err(error) => match forge(error) {
+                failure if failure.kind == FailureKind::Passing => Err(failure),
+                _ => Ok(false),
+            },
+        }
+    }
+
+    fn rights_forge(&self, order: &Order<'_>) -> Option<&dyn crate::ports::Forge> {
+        match &self.ports.rights {
+            Some(rights) => Some(rights.as_ref()),
+            None if order.facts.repository.can_admin => Some(self.ports.forge.as_ref()),
+            None => None,
+        }
+    }
+
+    pub(super) fn workspace(&self, order: &Order<'_>, base: &Sha) -> Result<WorkspaceOrder, Failure> {
+        let run = order.run()?;
+        let (repo, branch): (RepoName, Branch) = (order.subject.repo.clone(), run.branch.clone());
+        Ok(WorkspaceOrder { repo, run: run.id.clone(), base: base.clone(), branch, author: self.settings.author.clone() })
+    }
+
+    pub(super) async fn discard(&self, order: &Order<'_>, run: &RunId, keep_workspace: bool) -> Result<Outcome, Failure> {
+        let repo = &order.subject.repo;
+        if !keep_workspace {
+            self.ports.hands.discard(repo, run).await.map_err(hands)?;
+            self.ports.repos.forget(repo, run).await.map_err(repos)?;
+        }
+        self.texts.remove(run)?;
+        Ok(Outcome::Discarded)
+    }
+}

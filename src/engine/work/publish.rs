@@ -1,0 +1,83 @@
+//! Pushing what was verified, and opening the pull request.
+
+use crate::model::{Branch, Failure, FailureKind, Outcome, Proposal, Pull, PullState, Sha, StepId, StepKind};
+use crate::ports::{Lease, NewPull, PushAnswer};
+use crate::text;
+
+use super::{Order, Worker, context, environment, forge, repos};
+
+impl Worker {
+    pub(super) async fn push(
+        &self,
+        order: &Order<'_>,
+        sha: &Sha,
+        branch: &Branch,
+        lease: Option<&Sha>,
+    ) -> Result<Outcome, Failure> {
+        let lease = lease.map_or(Lease::Absent, |at| Lease::At(at.clone()));
+        let run = &order.run()?.id;
+        let answer = self.ports.repos.push(&order.subject.repo, run, sha, branch, &lease).await.map_err(repos)?;
+        Ok(match answer {
+            PushAnswer::Pushed => Outcome::Pushed,
+            PushAnswer::Stale { tip } => Outcome::PushStale { tip },
+        })
+    }
+
+    /// Looked up, then opened. A 409 or a blank 500 is doubtful: the look-up tells.
+    pub(super) async fn open_pull(
+        &self,
+        order: &Order<'_>,
+        step: &StepId,
+        head: &Branch,
+        base: &Branch,
+    ) -> Result<Outcome, Failure> {
+        let repo = &order.subject.repo;
+        let there = self.ports.forge.pulls(repo, head, base, None).await.map_err(forge)?;
+        if let Some(pull) = self.keep_one(order, there).await? {
+            return Ok(Outcome::PullOpened { pull: pull.number });
+        }
+        let new = self.new_pull(order, step, head, base)?;
+        let pull = self.ports.forge.create_pull(repo, &new).await.map_err(forge)?;
+        Ok(Outcome::PullOpened { pull: pull.number })
+    }
+
+    /// Of several open ones of ours the lowest number stays.
+    pub(super) async fn keep_one(&self, order: &Order<'_>, pulls: Vec<Pull>) -> Result<Option<Pull>, Failure> {
+        self.keep_lowest(&order.subject.repo, &order.facts.login, pulls).await
+    }
+
+    pub(super) async fn keep_lowest(
+        &self,
+        repo: &crate::model::RepoName,
+        login: &crate::model::Login,
+        pulls: Vec<Pull>,
+    ) -> Result<Option<Pull>, Failure> {
+        let mut ours: Vec<Pull> = pulls.into_iter().filter(|p| p.author == *login && p.state == PullState::Open).collect();
+        ours.sort_by_key(|p| p.number);
+        let mut ours = ours.into_iter();
+        let kept = ours.next();
+        for double in ours {
+            tracing::warn!(%repo, pull = %double.number, "closing a pull request that was opened twice");
+            self.ports.forge.close_pull(repo, double.number).await.map_err(forge)?;
+        }
+        Ok(kept)
+    }
+
+    fn new_pull(&self, order: &Order<'_>, step: &StepId, head: &Branch, base: &Branch) -> Result<NewPull, Failure> {
+        let run = order.run()?;
+        let step = run.formula.steps.iter().find(|s| s.id == *step).ok_or_else(|| environment("the step is gone"))?;
+        let StepKind::Propose(Proposal::PullRequest { title, body }) = &step.kind else {
+            return Err(environment(format!("step {} opens no pull request", step.id)));
+        };
+        let texts = self.texts.read(&run.id)?;
+        let rendered = context::proposal(order, &[title, body], &texts)?;
+        let [title, body] = rendered.as_slice() else { return Err(environment("a pull request needs a title and a body")) };
+        let title = self.scanner.redact(title.trim());
+        let body = self.scanner.redact(body);
+        if title.is_empty() {
+            return Err(Failure { kind: FailureKind::Refused, why: "the pull request would have no title".into() });
+        }
+        let marker = text::marker(order.key);
+        Ok(NewPull { head: head.clone(), base: base.clone(), title, body: format!("{body}\n\n{marker}") })
+    }
+}

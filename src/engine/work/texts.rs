@@ -1,0 +1,53 @@
+//! The texts of a run, frozen in a file from its start to its end; the journal holds their marks.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::model::{Failure, RunId, RunTexts};
+
+use super::environment;
+
+/// Where the texts of runs are kept.
+#[derive(Clone, Debug)]
+pub struct TextStore {
+    folder: PathBuf,
+}
+
+impl TextStore {
+    /// In a state folder.
+    pub fn new(state_dir: &Path) -> Self {
+        Self { folder: state_dir.join("texts") }
+    }
+
+    fn path(&self, run: &RunId) -> PathBuf {
+        self.folder.join(format!("{run}.json"))
+    }
+
+    /// Keeps them, whole or not at all.
+    pub fn write(&self, run: &RunId, texts: &RunTexts) -> Result<(), Failure> {
+        let write = || -> std::io::Result<()> {
+            std::fs::create_dir_all(&self.folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+            file.write_all(&serde_json::to_vec(texts)?)?;
+            file.as_file().sync_all()?;
+            file.persist(self.path(run))?;
+            Ok(())
+        };
+        write().map_err(|e| environment(format!("keeping the run's texts in {}: {e}", self.folder.display())))
+    }
+
+    /// Reads them.
+    pub fn read(&self, run: &RunId) -> Result<RunTexts, Failure> {
+        let path = self.path(run);
+        let read = || -> std::io::Result<RunTexts> { Ok(serde_json::from_slice(&std::fs::read(&path)?)?) };
+        read().map_err(|e| environment(format!("reading the run's texts from {}: {e}", path.display())))
+    }
+
+    /// Drops them.
+    pub fn remove(&self, run: &RunId) -> Result<(), Failure> {
+        match std::fs::remove_file(self.path(run)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(environment(format!("removing the run's texts: {e}"))),
+            _ => Ok(()),
+        }
+    }
+}
