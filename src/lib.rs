@@ -31,3 +31,5 @@ pub mod hands;
 pub mod workspace;
 // Floor 5
 pub mod engine;
+// Floor 6
+pub mod cli;

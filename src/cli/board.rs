@@ -1,0 +1,153 @@
+//! The board: what `status`, `once --dry-run` and the demo show.
+
+use serde::Serialize;
+
+use crate::ledger::{IssueState, Ledger};
+use crate::model::{LabelNames, Subject, Timestamp, Wait};
+use crate::plan::Policy;
+use crate::words;
+
+/// `status --json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Board {
+    pub(super) issues: Vec<Row>,
+    pub(super) runs: Vec<RunRow>,
+    /// Projects that cannot be worked on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) troubles: Vec<TroubleRow>,
+}
+
+/// An issue of ours.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    pub(super) repo: String,
+    pub(super) number: u64,
+    pub(super) title: String,
+    pub(super) state: String,
+    pub(super) run: Option<String>,
+    pub(super) attempts: u32,
+    pub(super) pull: Option<u64>,
+    pub(super) waiting: Option<Waiting>,
+    pub(super) cost_usd: Option<f64>,
+}
+
+/// Why it waits.
+#[derive(Debug, Serialize)]
+pub(super) struct Waiting {
+    pub(super) reason: String,
+    pub(super) until: Option<String>,
+}
+
+/// A run that lives, or the last one of an issue.
+#[derive(Debug, Serialize)]
+pub(super) struct RunRow {
+    pub(super) run: String,
+    pub(super) issue: u64,
+    pub(super) step: Option<String>,
+    pub(super) attempt: u32,
+    pub(super) outcome: Option<String>,
+    pub(super) started: String,
+    pub(super) cost_usd: Option<f64>,
+}
+
+/// A project that cannot be worked on.
+#[derive(Debug, Serialize)]
+pub(super) struct TroubleRow {
+    pub(super) repo: String,
+    pub(super) trouble: String,
+    pub(super) since: String,
+}
+
+impl Board {
+    /// From what is known, with the newest plan's reasons.
+    pub(super) fn new(ledger: &Ledger, policy: &Policy, waits: impl Fn(&Subject) -> Option<Wait>) -> Self {
+        let mut board = Self { issues: Vec::new(), runs: Vec::new(), troubles: Vec::new() };
+        for (subject, state) in ledger.issues() {
+            let Some(project) = policy.projects.get(&subject.repo) else { continue };
+            let wait = waits(&subject);
+            board.issues.push(row(&subject, state, &project.labels, wait));
+            board.runs.extend(runs(&subject, state));
+        }
+        for (repo, project) in &ledger.projects {
+            if let (Some((trouble, since)), true) = (&project.trouble, policy.projects.contains_key(repo)) {
+                board.troubles.push(TroubleRow {
+                    repo: repo.to_string(),
+                    trouble: words::trouble(trouble),
+                    since: since.to_string(),
+                });
+            }
+        }
+        board
+    }
+
+    /// The board as lines for people.
+    pub(super) fn lines(&self, several: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        for trouble in &self.troubles {
+            lines.push(format!("! {}: {}", trouble.repo, trouble.trouble));
+        }
+        let shown: Vec<&Row> = self.issues.iter().filter(|row| row.state != "closed").collect();
+        let name = |row: &Row| if several { format!("{}#{}", row.repo, row.number) } else { format!("#{}", row.number) };
+        let width = shown.iter().map(|row| name(row).len()).max().unwrap_or(0);
+        let state_width = shown.iter().map(|row| row.state.len()).max().unwrap_or(0);
+        for row in shown {
+            let title: String = row.title.chars().take(48).collect();
+            lines.push(format!("{:<width$}  {:<state_width$}  {title}", name(row), row.state));
+            let pad = " ".repeat(width);
+            if let Some(pull) = row.pull {
+                lines.push(format!("{pad}  pull request #{pull}"));
+            }
+            if let Some(waiting) = &row.waiting {
+                lines.push(format!("{pad}  {}", waiting.reason));
+            }
+        }
+        lines
+    }
+}
+
+/// The table's word for where an issue stands.
+pub(super) fn state_word(state: &IssueState, names: &LabelNames) -> String {
+    match state.at {
+        _ if !state.seen.open => "closed".to_owned(),
+        Some(decision) => names.of(decision).to_owned(),
+        None if state.seen.labels.contains(&names.portal) => names.portal.clone(),
+        None => "none".to_owned(),
+    }
+}
+
+fn row(subject: &Subject, state: &IssueState, names: &LabelNames, wait: Option<Wait>) -> Row {
+    Row {
+        repo: subject.repo.to_string(),
+        number: subject.issue.0,
+        title: state.seen.title.clone(),
+        state: state_word(state, names),
+        run: state.live_run().map(|run| run.id.to_string()),
+        attempts: state.attempts,
+        pull: state.pull.as_ref().map(|pull| pull.number.0),
+        waiting: wait
+            .map(|wait| Waiting { reason: words::wait(&wait, names), until: wait.until().map(|t: Timestamp| t.to_string()) }),
+        cost_usd: Some(state.cost.dollars()),
+    }
+}
+
+fn runs(subject: &Subject, state: &IssueState) -> Vec<RunRow> {
+    let last = state.last.as_ref().filter(|last| state.live_run().is_none_or(|live| live.id != last.run)).map(|last| RunRow {
+        run: last.run.to_string(),
+        issue: subject.issue.0,
+        step: None,
+        attempt: last.attempt,
+        outcome: Some(last.outcome.word().to_owned()),
+        started: last.started.to_string(),
+        cost_usd: (!last.unmetered).then(|| last.cost.dollars()),
+    });
+    let live = state.live_run().map(|run| RunRow {
+        run: run.id.to_string(),
+        issue: subject.issue.0,
+        step: run.step().map(|step| step.id.to_string()),
+        attempt: run.attempt,
+        outcome: None,
+        started: run.started.to_string(),
+        cost_usd: (!run.unmetered).then(|| run.cost.dollars()),
+    });
+    last.into_iter().chain(live).collect()
+}

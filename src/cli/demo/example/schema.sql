@@ -1,0 +1,5 @@
+CREATE TABLE loans (
+    book     TEXT NOT NULL,
+    reader   TEXT NOT NULL,
+    lent_on  DATE NOT NULL
+);

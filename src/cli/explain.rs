@@ -1,0 +1,140 @@
+//! `forgehand explain N`: where an issue stands, what it waits for and why, and what would move it.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::ledger::IssueState;
+use crate::model::{LabelNames, Subject, Wait};
+use crate::ports::{Forge, ForgeErrorKind};
+use crate::words;
+
+use super::board::state_word;
+use super::setup::{Known, Setup, print_json};
+use super::{CliError, Kind, subject};
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The issue: 7, or owner/name#7
+    issue: String,
+    /// JSON for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Explanation {
+    repo: String,
+    number: u64,
+    title: String,
+    state: String,
+    waits_for: Option<String>,
+    until: Option<String>,
+    moved_by: Option<String>,
+    next: Option<String>,
+    last_run: Option<String>,
+    attempts: u32,
+    pull: Option<u64>,
+    cost_usd: f64,
+}
+
+/// Explains an issue.
+pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
+    let setup = Setup::load(config)?;
+    let subject = subject::parse(&setup.config, &arguments.issue)?;
+    let known = setup.known()?;
+    let explanation = match known.ledger.issue(&subject) {
+        Some(state) => of_ours(&known, &subject, state),
+        None => super::runtime()?.block_on(of_another(&setup, &subject))?,
+    };
+    if arguments.json {
+        return print_json(&explanation);
+    }
+    explanation.print();
+    Ok(())
+}
+
+fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation {
+    let names = known.policy.projects.get(&subject.repo).map(|p| p.labels.clone()).unwrap_or_default();
+    let plan = known.plan();
+    let wait = plan.waits.get(subject);
+    let acts = wait.is_none().then(|| match known.daemon_lives {
+        true => "forgehand is about to act on it".to_owned(),
+        false => "nothing: forgehand acts on it as soon as it runs (`forgehand run`, or `once`)".to_owned(),
+    });
+    Explanation {
+        repo: subject.repo.to_string(),
+        number: subject.issue.0,
+        title: state.seen.title.clone(),
+        state: state_word(state, &names),
+        waits_for: wait.map(|w| words::wait(w, &names)),
+        until: wait.and_then(Wait::until).map(|t| t.to_string()),
+        moved_by: wait.map(|w| words::mover(w, &names)),
+        next: acts,
+        last_run: state.last.as_ref().map(|l| format!("{} (attempt {}): {}", l.formula, l.attempt, words::outcome(&l.outcome))),
+        attempts: state.attempts,
+        pull: state.pull.as_ref().map(|p| p.number.0),
+        cost_usd: state.cost.dollars(),
+    }
+}
+
+/// An issue that the journal does not know: the forge tells whether it exists, and whether it is ours to come.
+async fn of_another(setup: &Setup, subject: &Subject) -> Result<Explanation, CliError> {
+    let forge = setup.forge()?;
+    let issue = forge.issue(&subject.repo, subject.issue).await.map_err(|error| match error.kind {
+        ForgeErrorKind::NotFound => {
+            CliError::new(Kind::Usage, format!("there is no issue {subject}"), "check the number, `repo`, and the bot's access")
+        }
+        _ => error.into(),
+    })?;
+    let names: LabelNames = setup.config.project(&subject.repo).map(|p| p.labels.clone()).unwrap_or_default();
+    let ours = issue.labels.contains(&names.portal) || !names.decisions(&issue.labels).is_empty();
+    let wait = if !issue.open { Some(Wait::Closed) } else { (!ours).then_some(Wait::NotOurs) };
+    let next = wait.is_none().then(|| "forgehand sees it at its next look".to_owned());
+    let state = match (issue.open, names.decisions(&issue.labels).first()) {
+        (false, _) => "closed".to_owned(),
+        (true, Some(decision)) => names.of(*decision).to_owned(),
+        (true, None) if ours => names.portal.clone(),
+        (true, None) => "none".to_owned(),
+    };
+    Ok(Explanation {
+        repo: subject.repo.to_string(),
+        number: subject.issue.0,
+        title: crate::text::clean(&issue.title),
+        state,
+        waits_for: wait.as_ref().map(|w| words::wait(w, &names)),
+        until: None,
+        moved_by: wait.as_ref().map(|w| words::mover(w, &names)),
+        next,
+        last_run: None,
+        attempts: 0,
+        pull: None,
+        cost_usd: 0.0,
+    })
+}
+
+impl Explanation {
+    fn print(&self) {
+        anstream::println!("{}#{}  {}", self.repo, self.number, self.title);
+        anstream::println!("  stands at:      {}", self.state);
+        if let Some(wait) = &self.waits_for {
+            anstream::println!("  waits because:  {wait}");
+        }
+        if let Some(mover) = &self.moved_by {
+            anstream::println!("  moved by:       {mover}");
+        }
+        if let Some(next) = &self.next {
+            anstream::println!("  next:           {next}");
+        }
+        if let Some(last) = &self.last_run {
+            anstream::println!("  last run:       {last}");
+        }
+        if let Some(pull) = self.pull {
+            anstream::println!("  pull request:   #{pull}");
+        }
+        if self.attempts > 0 || self.cost_usd > 0.0 {
+            anstream::println!("  so far:         {} spent attempts, ${:.2}", self.attempts, self.cost_usd);
+        }
+    }
+}

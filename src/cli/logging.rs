@@ -1,0 +1,119 @@
+//! Logs: `state_dir/logs/forgehand-DATE.log` and, for a daemon, stderr; secrets removed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::LogFormat;
+use crate::ports::Clock;
+use crate::scan::Scanner;
+
+use super::CliError;
+use super::setup::SystemClock;
+
+/// Begins to log. `RUST_LOG` says what; by default `info` of ours.
+pub(super) fn begin(state_dir: &Path, format: LogFormat, scanner: &Arc<Scanner>, to_stderr: bool) -> Result<(), CliError> {
+    let folder = state_dir.join("logs");
+    let failed = |e: io::Error| {
+        CliError::environment(format!("nothing can be logged to {}", folder.display()), e, "check the state folder and the disk")
+    };
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("forgehand=info,warn"));
+    let file = Redacting::new(scanner, DailyFile { folder: folder.clone(), open: None });
+    let stderr = to_stderr.then(|| Redacting::new(scanner, io::stderr()));
+    let registry = tracing_subscriber::registry().with(filter);
+    let begun = match format {
+        LogFormat::Text => registry
+            .with(tracing_subscriber::fmt::layer().with_ansi(false).with_writer(file))
+            .with(stderr.map(|w| tracing_subscriber::fmt::layer().with_ansi(false).with_writer(w)))
+            .try_init(),
+        LogFormat::Json => registry
+            .with(tracing_subscriber::fmt::layer().json().with_writer(file))
+            .with(stderr.map(|w| tracing_subscriber::fmt::layer().json().with_writer(w)))
+            .try_init(),
+    };
+    // A second beginning in one process keeps the first one's places.
+    let _already_begun = begun;
+    Ok(())
+}
+
+/// A file for each UTC day, `forgehand-2026-11-21.log`.
+struct DailyFile {
+    folder: PathBuf,
+    open: Option<(String, File)>,
+}
+
+impl DailyFile {
+    fn today(&mut self) -> io::Result<&mut File> {
+        let day = SystemClock.now().day();
+        if self.open.as_ref().is_none_or(|(open, _)| *open != day) {
+            let path = self.folder.join(format!("forgehand-{day}.log"));
+            let file = OpenOptions::new().create(true).append(true).open(path)?;
+            self.open = Some((day, file));
+        }
+        self.open.as_mut().map(|(_, file)| file).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Write for DailyFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.today()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.open.as_mut().map_or(Ok(()), |(_, file)| file.flush())
+    }
+}
+
+/// Removes secrets from each line before it is written.
+struct Redacting<W> {
+    scanner: Arc<Scanner>,
+    inner: Arc<Mutex<W>>,
+}
+
+impl<W> Redacting<W> {
+    fn new(scanner: &Arc<Scanner>, inner: W) -> Self {
+        Self { scanner: scanner.clone(), inner: Arc::new(Mutex::new(inner)) }
+    }
+}
+
+/// One line on its way.
+struct Line<'a, W: Write> {
+    outer: &'a Redacting<W>,
+    text: Vec<u8>,
+}
+
+impl<'a, W: Write + 'a> MakeWriter<'a> for Redacting<W> {
+    type Writer = Line<'a, W>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line { outer: self, text: Vec::new() }
+    }
+}
+
+impl<W: Write> Write for Line<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<W: Write> Drop for Line<'_, W> {
+    fn drop(&mut self) {
+        let text = self.outer.scanner.redact(&String::from_utf8_lossy(&self.text));
+        if let Ok(mut inner) = self.outer.inner.lock() {
+            // A log that cannot be written (a full disk) must not stop the work.
+            let _lost = inner.write_all(text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `forgehand logs [N] [-f]`: the story of an issue's runs from the journal, the agent's steps readable.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::journal::JournalReader;
+use crate::ledger::Ledger;
+use crate::model::{Event, Record, RepoName, Subject};
+use crate::words;
+
+use super::setup::Setup;
+use super::{CliError, subject};
+
+/// How often the journal is looked at with `-f`.
+const FOLLOW: Duration = Duration::from_millis(500);
+
+/// Arguments of `logs`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The issue: 7, or owner/name#7; all of them where it is left out
+    issue: Option<String>,
+    /// Go on as the story goes on
+    #[arg(long, short)]
+    follow: bool,
+    /// The events themselves, a JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tells the story.
+pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
+    let setup = Setup::load(config)?;
+    let wanted = arguments.issue.as_deref().map(|text| subject::parse(&setup.config, text)).transpose()?;
+    let Some(journal) = JournalReader::open(&setup.state_dir)? else {
+        return Err(CliError::usage("there is no journal yet", "it begins with the first `forgehand once` or `run`"));
+    };
+    super::runtime()?.block_on(async {
+        let mut teller = Teller { wanted, json: arguments.json, ledger: Ledger::default() };
+        let mut seq = 0;
+        loop {
+            for record in journal.after(seq)? {
+                seq = record.seq;
+                teller.tell(&record)?;
+            }
+            if !arguments.follow {
+                return Ok(());
+            }
+            tokio::time::sleep(FOLLOW).await;
+        }
+    })
+}
+
+struct Teller {
+    wanted: Option<Subject>,
+    json: bool,
+    /// Runs are known by the ledger only while they live, so it is folded along.
+    ledger: Ledger,
+}
+
+impl Teller {
+    fn tell(&mut self, record: &Record) -> Result<(), CliError> {
+        let before = about(&self.ledger, &record.event);
+        self.ledger.apply(record);
+        let about = before.or_else(|| about(&self.ledger, &record.event));
+        if !self.is_wanted(&about) {
+            return Ok(());
+        }
+        if self.json {
+            return super::setup::print_json_line(record);
+        }
+        if let Some(line) = words::event(&record.event) {
+            let whose = match &about {
+                Some(About::Issue(subject)) if self.wanted.is_none() => format!("{subject} "),
+                Some(About::Project(repo)) => format!("{repo} "),
+                _ => String::new(),
+            };
+            anstream::println!("{} {whose}{line}", record.at);
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, about: &Option<About>) -> bool {
+        match (&self.wanted, about) {
+            (None, _) => true,
+            (Some(wanted), Some(About::Issue(subject))) => subject == wanted,
+            (Some(_), _) => false,
+        }
+    }
+}
+
+enum About {
+    Issue(Subject),
+    Project(RepoName),
+}
+
+fn about(ledger: &Ledger, event: &Event) -> Option<About> {
+    match event {
+        Event::Surveyed { repo, .. } | Event::Looked { repo, .. } | Event::Troubled { repo, .. } | Event::Recovered { repo } => {
+            Some(About::Project(repo.clone()))
+        }
+        event => crate::plan::subject_of(ledger, event).map(About::Issue),
+    }
+}

@@ -1,0 +1,110 @@
+//! The command line: one file for each command. All reading of arguments, files of the configuration and printing is here.
+//!
+//! Promises: exit codes 0, 1 internal, 2 configuration or usage, 3 forge, 4 environment; every error has a hint; what a machine may read
+//! is JSON on stdout with `--json`, and nothing else there.
+
+mod board;
+mod cancel;
+mod demo;
+mod error;
+mod explain;
+mod localforge;
+mod logging;
+mod logs;
+mod nobody;
+mod once;
+mod places;
+mod retry;
+mod run;
+mod said;
+mod schedule;
+mod setup;
+mod status;
+mod subject;
+mod wiring;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use error::{CliError, Kind};
+
+/// Hires coding agents for a self-hosted Forgejo: issues in, verified pull requests out.
+#[derive(Debug, Parser)]
+#[command(name = "forgehand", version, about, max_term_width = 110)]
+struct Arguments {
+    /// The configuration file [default: ./forgehand.toml, then ~/.config/forgehand/, then /etc/forgehand/]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch the forge and work until stopped
+    Run(run::Arguments),
+    /// Look, act, wait for what was started, and end when nothing more can move now: for cron
+    Once(once::Arguments),
+    /// Show the board: every issue of ours, and why it waits
+    Status(status::Arguments),
+    /// Tell where an issue stands, what it waits for and why, and what would move it
+    Explain(explain::Arguments),
+    /// Tell the story of an issue's runs from the journal
+    Logs(logs::Arguments),
+    /// Hand an issue to an agent again, its attempts counted anew
+    Retry(retry::Arguments),
+    /// Stop what runs on an issue and hand it to a person; the work is kept
+    Cancel(cancel::Arguments),
+    /// Serve the small embedded forge on loopback
+    Localforge(localforge::Arguments),
+    /// Show the whole line on the embedded forge, with a scripted agent
+    Demo(demo::Arguments),
+    /// The demo's agent
+    #[command(name = "__scripted", hide = true)]
+    Scripted,
+}
+
+/// Runs the program, and answers with its exit code.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let usage = error.use_stderr();
+            // A closed pipe is no reason to fail: whoever asked for help has seen enough.
+            let _closed_pipe = error.print();
+            return if usage { ExitCode::from(Kind::Usage.code()) } else { ExitCode::SUCCESS };
+        }
+    };
+    match dispatch(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.report();
+            ExitCode::from(error.kind().code())
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<(), CliError> {
+    let config = arguments.config;
+    match arguments.command {
+        Command::Run(a) => run::run(config, &a),
+        Command::Once(a) => once::run(config, &a),
+        Command::Status(a) => status::run(config, &a),
+        Command::Explain(a) => explain::run(config, &a),
+        Command::Logs(a) => logs::run(config, &a),
+        Command::Retry(a) => retry::run(config, &a),
+        Command::Cancel(a) => cancel::run(config, &a),
+        Command::Localforge(a) => localforge::run(&a),
+        Command::Demo(a) => demo::run(&a),
+        Command::Scripted => demo::scripted(),
+    }
+}
+
+/// The program's runtime: two threads are enough for what mostly waits.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| {
+        CliError::environment("the runtime could not be started", e, "see whether the machine is out of threads or memory")
+    })
+}

@@ -1,0 +1,92 @@
+//! Nobody at work: what a preview is given in the place of git and of hands, because it makes no effect.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{Branch, Change, Evidence, IssueNumber, Refusal, RepoName, RunId, Sha};
+use crate::ports::{
+    AgentOrder, AgentReport, ClaimAnswer, HandError, HandErrorKind, HandEvent, Hands, Lease, NewClaim, PushAnswer, RepoError,
+    RepoErrorKind, Repos, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
+};
+
+/// Refuses everything.
+pub(super) struct Nobody;
+
+const WHY: &str = "a preview makes no effect";
+
+fn no_git<T>() -> Result<T, RepoError> {
+    Err(RepoError { kind: RepoErrorKind::Environment, what: "git".into(), why: WHY.into() })
+}
+
+fn no_hands<T>() -> Result<T, HandError> {
+    Err(HandError { kind: HandErrorKind::Environment, what: "hands".into(), why: WHY.into() })
+}
+
+#[async_trait]
+impl Repos for Nobody {
+    async fn sync(&self, _: &RepoName, _: &[Branch], _: &RunId) -> Result<Tips, RepoError> {
+        no_git()
+    }
+
+    async fn read(&self, _: &RepoName, _: &Sha, _: &str, _: u64) -> Result<Option<String>, RepoError> {
+        no_git()
+    }
+
+    async fn claim(&self, _: &RepoName, _: IssueNumber, _: &NewClaim) -> Result<ClaimAnswer, RepoError> {
+        no_git()
+    }
+
+    async fn release(&self, _: &RepoName, _: IssueNumber, _: &Sha) -> Result<(), RepoError> {
+        no_git()
+    }
+
+    async fn take(&self, _: &TakeOrder) -> Result<Result<Change, Refusal>, RepoError> {
+        no_git()
+    }
+
+    async fn added(&self, _: &RunId, _: &Sha, _: &Sha) -> Result<Vec<(String, String)>, RepoError> {
+        no_git()
+    }
+
+    async fn checkout(&self, _: &RepoName, _: &RunId, _: &Sha, _: &Path) -> Result<(), RepoError> {
+        no_git()
+    }
+
+    async fn push(&self, _: &RepoName, _: &RunId, _: &Sha, _: &Branch, _: &Lease) -> Result<PushAnswer, RepoError> {
+        no_git()
+    }
+
+    async fn remote_tip(&self, _: &RepoName, _: &Branch) -> Result<Option<Sha>, RepoError> {
+        no_git()
+    }
+
+    async fn forget(&self, _: &RepoName, _: &RunId) -> Result<(), RepoError> {
+        no_git()
+    }
+}
+
+#[async_trait]
+impl Hands for Nobody {
+    async fn prepare(&self, _: &WorkspaceOrder) -> Result<(), HandError> {
+        no_hands()
+    }
+
+    async fn agent(&self, _: &AgentOrder, _: mpsc::Sender<HandEvent>, _: CancellationToken) -> Result<AgentReport, HandError> {
+        no_hands()
+    }
+
+    async fn bundle(&self, _: &WorkspaceOrder, _: CancellationToken) -> Result<Option<PathBuf>, HandError> {
+        no_hands()
+    }
+
+    async fn verify(&self, _: &VerifyOrder, _: CancellationToken) -> Result<Evidence, HandError> {
+        no_hands()
+    }
+
+    async fn discard(&self, _: &RepoName, _: &RunId) -> Result<(), HandError> {
+        no_hands()
+    }
+}

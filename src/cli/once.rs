@@ -1,0 +1,143 @@
+//! `forgehand once`: looks, acts, waits for what it started, and ends when nothing more can move now. For cron.
+
+use std::path::PathBuf;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::engine::{Core, Mode, Stop};
+use crate::model::{LabelNames, Timestamp, Wait};
+use crate::ports::Clock;
+use crate::words;
+
+use super::setup::{Setup, SystemClock};
+use super::wiring;
+use super::{CliError, Kind, board::Board, said};
+
+/// Arguments of `once`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Start at most this many runs
+    #[arg(long, value_name = "N")]
+    max: Option<u32>,
+    /// Start nothing after this time, as in 2h, and let what runs end
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    for_: Option<std::time::Duration>,
+    /// Print the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    crate::config::parse_duration(text).ok_or_else(|| "write it as 90s, 30m or 2h".to_owned())
+}
+
+/// Runs until nothing more can move now.
+pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
+    let setup = Setup::load(config)?;
+    if arguments.dry_run {
+        return super::runtime()?.block_on(dry_run(&setup));
+    }
+    super::runtime()?.block_on(once(&setup, arguments))
+}
+
+async fn once(setup: &Setup, arguments: &Arguments) -> Result<(), CliError> {
+    let parts = match wiring::build(setup, false) {
+        // Another one is at work: that is what cron is for.
+        Err(error) if error.is_busy() => return Ok(()),
+        parts => parts?,
+    };
+    say_credentials(setup)?;
+    let (_wake, mut wakes) = mpsc::channel(1);
+    let (stop, stopped) = watch::channel(Stop::No);
+    let mut engine = parts.engine.drain_for(setup.config.daemon.drain).limit_starts(arguments.max);
+    let before = engine.core().ledger().seq;
+    let credentials = || setup.has_credentials();
+    let ended = tokio::select! {
+        biased;
+        ended = engine.run(Mode::Once, &mut wakes, stopped, &credentials) => ended,
+        () = stop_after(&stop, arguments.for_) => return Ok(()),
+    };
+    ended.map_err(CliError::from)?;
+    let moved = engine.core().ledger().seq > before + 1;
+    report(engine.core(), moved, SystemClock.now());
+    if let Some(violation) = engine.alarm() {
+        let what = format!("a plan broke a rule of its own and was not carried out: {violation}");
+        return Err(CliError::new(Kind::Internal, what, "please report this, with `forgehand logs`"));
+    }
+    match engine.troubles().as_slice() {
+        [] => Ok(()),
+        [(repo, trouble), ..] => Err(CliError::trouble(repo, trouble)),
+    }
+}
+
+/// After `--for` nothing is started and what runs may end; a signal drains, a second one stops at once.
+async fn stop_after(stop: &watch::Sender<Stop>, limit: Option<std::time::Duration>) {
+    let limit = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = super::run::interrupted() => {}
+        () = limit => {}
+    }
+    stop.send_replace(Stop::Drain);
+    super::run::interrupted().await;
+    stop.send_replace(Stop::Now);
+    super::run::interrupted().await;
+}
+
+/// No credentials: said once, remembered, and quiet from then on.
+pub(super) fn say_credentials(setup: &Setup) -> Result<(), CliError> {
+    const WHAT: &str = "no-credentials";
+    if setup.has_credentials() {
+        return said::forget(&setup.state_dir, WHAT);
+    }
+    let mover = words::mover(&Wait::NoCredentials, &LabelNames::default());
+    said::once(
+        &setup.state_dir,
+        WHAT,
+        &format!("there are no credentials for the model, so no agent is started; what helps: {mover}"),
+    )
+}
+
+/// What was done is for the log; what is waited for by time is printed with its time.
+fn report(core: &Core, moved: bool, now: Timestamp) {
+    for (subject, wait) in &core.plan().waits {
+        let names = setup_names(core, subject);
+        let timed = match wait {
+            Wait::Backoff { until, .. }
+            | Wait::AccountPaused { until, .. }
+            | Wait::Retry { until, .. }
+            | Wait::Claimed { until, .. } => *until > now,
+            Wait::Budget { until, .. } => until.is_some(),
+            _ => false,
+        };
+        if moved && timed {
+            anstream::println!("{subject}: {}", words::wait(wait, &names));
+        }
+    }
+}
+
+fn setup_names(core: &Core, subject: &crate::model::Subject) -> crate::model::LabelNames {
+    core.policy().projects.get(&subject.repo).map(|p| p.labels.clone()).unwrap_or_default()
+}
+
+/// Looks, plans, prints, and changes nothing: neither on the forge nor in the journal.
+async fn dry_run(setup: &Setup) -> Result<(), CliError> {
+    let preview = wiring::preview(setup).await?;
+    for (subject, intent) in &preview.would {
+        anstream::println!("would {} on {subject}", words::intent(intent));
+    }
+    let core = &preview.core;
+    let board = Board::new(core.ledger(), core.policy(), |subject| core.plan().waits.get(subject).cloned());
+    for line in board.lines(setup.config.projects.len() > 1) {
+        anstream::println!("{line}");
+    }
+    match core.ledger().projects.iter().find_map(|(repo, p)| Some((repo, &p.trouble.as_ref()?.0))) {
+        None => Ok(()),
+        Some((repo, trouble)) => Err(CliError::trouble(repo, trouble)),
+    }
+}

@@ -1,0 +1,247 @@
+//! What every command begins with: the configuration, the state folder, the tokens, what is known.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::config::{Backend, Config, SecretSource};
+use crate::forge::{self, Client};
+use crate::formula;
+use crate::gateway::{self, CredentialSource};
+use crate::journal::JournalReader;
+use crate::ledger::Ledger;
+use crate::model::{Command, JournalId, Subject, Timestamp};
+use crate::plan::{Policy, ProjectPolicy};
+use crate::ports::{Clock, Ids};
+
+use super::{CliError, Kind, subject};
+
+/// The names under which a configuration is looked for.
+const FILE: &str = "forgehand.toml";
+
+/// The configuration, and where things are.
+pub(super) struct Setup {
+    pub(super) config: Config,
+    pub(super) file: PathBuf,
+    pub(super) state_dir: PathBuf,
+    pub(super) home: PathBuf,
+}
+
+/// What the journal knows, read beside whoever writes it.
+pub(super) struct Known {
+    pub(super) ledger: Ledger,
+    pub(super) policy: Policy,
+    pub(super) now: Timestamp,
+    pub(super) daemon_lives: bool,
+    pub(super) credentials: bool,
+}
+
+/// The machine's clock.
+pub(super) struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that the port stands for")]
+    fn now(&self) -> Timestamp {
+        Timestamp(chrono::Utc::now().timestamp_millis())
+    }
+}
+
+/// The machine's chance.
+pub(super) struct SystemIds;
+
+impl Ids for SystemIds {
+    #[expect(clippy::disallowed_methods, reason = "this is the source that the port stands for")]
+    fn uuid(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+}
+
+impl Setup {
+    /// Reads the configuration.
+    pub(super) fn load(named: Option<PathBuf>) -> Result<Self, CliError> {
+        let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+        let file = match named {
+            Some(file) => file,
+            None => find(&home)?,
+        };
+        let bytes = std::fs::read(&file).map_err(|e| {
+            CliError::usage(format!("the configuration {} cannot be read", file.display()), "name one with --config FILE")
+                .because(e)
+        })?;
+        let config = Config::parse_bytes(&file.display().to_string(), &bytes).map_err(|e| CliError::file(e.into()))?;
+        let file = std::path::absolute(&file).unwrap_or(file);
+        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        let config = config.rooted(&folder, Some(&home));
+        let state_dir = config.daemon.state_dir.clone().unwrap_or_else(|| default_state_dir(&home));
+        Ok(Self { config, file, state_dir, home })
+    }
+
+    /// A client of the forge with the bot's token.
+    pub(super) fn forge(&self) -> Result<Client, CliError> {
+        let token = read_secret(&self.config.forge.token, "the forge's token")?;
+        self.client(token)
+    }
+
+    pub(super) fn client(&self, token: SecretString) -> Result<Client, CliError> {
+        Client::new(self.config.forge.url.as_str(), token, forge::Options::default())
+            .map_err(|e| CliError::usage("the forge cannot be talked to", "check `url` and the token of [forge]").because(e))
+    }
+
+    /// Where the model's credentials come from; none where the backend needs none.
+    pub(super) fn credentials(&self) -> Option<CredentialSource> {
+        let Backend::Claude(claude) = &self.config.agent.backend else { return None };
+        let (env, file) = match &claude.key {
+            Some(SecretSource::Env(name)) => (Some(name.as_str()), None),
+            Some(SecretSource::File(path)) => (None, Some(path.as_path())),
+            None => (None, None),
+        };
+        gateway::find_credentials(|name| std::env::var(name).ok(), env, file, &self.home)
+    }
+
+    /// Whether an agent could work: a command needs no credentials, nor does a model on this machine.
+    pub(super) fn has_credentials(&self) -> bool {
+        match &self.config.agent.backend {
+            Backend::Command(_) => true,
+            Backend::Claude(claude) if claude.base_url.scheme() == "http" && claude.key.is_none() => true,
+            Backend::Claude(_) => self.credentials().is_some_and(|source| matches!(source.load(), Ok(Some(_)))),
+        }
+    }
+
+    /// What the journal knows.
+    pub(super) fn known(&self) -> Result<Known, CliError> {
+        let records = match JournalReader::open(&self.state_dir)? {
+            Some(journal) => journal.after(0)?,
+            None => Vec::new(),
+        };
+        Ok(Known {
+            ledger: Ledger::fold(&records),
+            policy: self.policy(JournalId(String::new()))?,
+            now: SystemClock.now(),
+            daemon_lives: crate::journal::is_written(&self.state_dir),
+            credentials: self.has_credentials(),
+        })
+    }
+
+    /// Leaves a command in the inbox.
+    pub(super) fn leave(&self, issue: &str, what: &str, command: impl Fn(Subject) -> Command) -> Result<(), CliError> {
+        let subject = subject::parse(&self.config, issue)?;
+        let known = self.known()?;
+        let journal = JournalReader::open(&self.state_dir)?;
+        let (Some(journal), Some(_)) = (journal, known.ledger.issue(&subject)) else {
+            let hint =
+                "forgehand knows an issue once it has looked at the project and the issue carries `portal` or a decision label";
+            return Err(CliError::usage(format!("{subject} is not known"), hint));
+        };
+        journal.leave(known.now, &command(subject.clone()))?;
+        let when = if known.daemon_lives { "now" } else { "at the next `forgehand once` or `run`" };
+        anstream::println!("{subject} {what} {when}");
+        Ok(())
+    }
+
+    /// What the plan may do.
+    pub(super) fn policy(&self, journal: JournalId) -> Result<Policy, CliError> {
+        let limits = &self.config.limits;
+        let formulas = self.formulas()?;
+        let project = |p: &crate::config::Project| ProjectPolicy {
+            labels: p.labels.clone(),
+            branch_prefix: p.branch_prefix.clone(),
+            intake: p.intake.iter().map(|l| crate::model::Login(l.as_str().to_ascii_lowercase())).collect(),
+            formulas: formulas
+                .iter()
+                .filter(|(name, _)| p.formulas.contains(name))
+                .map(|(n, f)| (n.clone(), f.clone()))
+                .collect(),
+        };
+        Ok(Policy {
+            journal,
+            forge: self.config.forge.url.to_string(),
+            slots: self.config.daemon.slots,
+            attempts: limits.attempts,
+            backoff: limits.backoff.clone(),
+            adopt_after: limits.adopt_after,
+            question: limits.question,
+            usd_run: limits.usd_run,
+            usd_project: limits.usd_project,
+            usd_day: limits.usd_day,
+            lookup_gap: Duration::from_secs(30),
+            renew: Duration::from_mins(3),
+            checks_every: Duration::from_mins(1),
+            trouble_pause: Duration::from_mins(5),
+            unreachable_pause: Duration::from_secs(30),
+            retry: [5, 15, 60, 300].map(Duration::from_secs).to_vec(),
+            projects: self.config.projects.iter().map(|p| (p.repo.clone(), project(p))).collect(),
+        })
+    }
+
+    /// The shipped formulas, and those of the configuration folder in their place.
+    fn formulas(&self) -> Result<std::collections::BTreeMap<crate::model::FormulaName, crate::model::Formula>, CliError> {
+        let mut formulas = formula::shipped();
+        let folder = self.file.parent().map(Path::to_owned).unwrap_or_default();
+        for name in formulas.keys().cloned().collect::<Vec<_>>() {
+            let path = folder.join("formulas").join(format!("{name}.toml"));
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            let prompts = |prompt: &str| {
+                std::fs::read_to_string(folder.join("prompts").join(prompt))
+                    .ok()
+                    .or_else(|| formula::shipped_prompt(prompt).map(str::to_owned))
+            };
+            let loaded = formula::load(&path.display().to_string(), &text, &prompts).map_err(|e| CliError::file(e.into()))?;
+            formulas.insert(name, loaded);
+        }
+        Ok(formulas)
+    }
+}
+
+/// Reads a secret from where the configuration says it is.
+pub(super) fn read_secret(source: &SecretSource, what: &str) -> Result<SecretString, CliError> {
+    let found = match source {
+        SecretSource::Env(name) => std::env::var(name).map_err(|e| {
+            CliError::usage(format!("{what} is not in the environment"), format!("set {name}, or use `token_file`")).because(e)
+        })?,
+        SecretSource::File(path) => std::fs::read_to_string(path).map_err(|e| {
+            CliError::usage(format!("{what} cannot be read from {}", path.display()), "check the path and its permissions")
+                .because(e)
+        })?,
+    };
+    Ok(SecretString::from(found.trim().to_owned()))
+}
+
+fn find(home: &Path) -> Result<PathBuf, CliError> {
+    let config_home = std::env::var_os("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
+    let places = [PathBuf::from(FILE), config_home.join("forgehand").join(FILE), Path::new("/etc/forgehand").join(FILE)];
+    places.iter().find(|p| p.is_file()).cloned().ok_or_else(|| {
+        let looked: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+        CliError::usage(
+            "there is no configuration",
+            format!("write one of {}, or name one with --config FILE", looked.join(", ")),
+        )
+    })
+}
+
+fn default_state_dir(home: &Path) -> PathBuf {
+    if let Some(dir) = std::env::var_os("STATE_DIRECTORY") {
+        return PathBuf::from(dir);
+    }
+    let state_home = std::env::var_os("XDG_STATE_HOME").map_or_else(|| home.join(".local/state"), PathBuf::from);
+    state_home.join("forgehand")
+}
+
+/// Prints JSON for scripts; a closed pipe is no error.
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| CliError::new(Kind::Internal, "the answer could not be written as JSON", "please report this").because(e))?;
+    // Whoever closed the pipe has seen enough.
+    let _closed_pipe = writeln!(std::io::stdout(), "{text}");
+    Ok(())
+}
+
+/// Prints JSON on a line of its own.
+pub(super) fn print_json_line(value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string(value)
+        .map_err(|e| CliError::new(Kind::Internal, "a line could not be written as JSON", "please report this").because(e))?;
+    let _closed_pipe = writeln!(std::io::stdout(), "{text}");
+    Ok(())
+}

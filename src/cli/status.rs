@@ -1,0 +1,51 @@
+//! `forgehand status`: the board.
+
+use std::path::PathBuf;
+
+use crate::model::Subject;
+use crate::plan::{Plan, View};
+
+use super::CliError;
+use super::board::Board;
+use super::setup::{Known, Setup};
+
+/// Arguments of `status`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// JSON for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows the board.
+pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
+    let setup = Setup::load(config)?;
+    let known = setup.known()?;
+    let plan = known.plan();
+    let board = Board::new(&known.ledger, &known.policy, |subject| plan.waits.get(subject).cloned());
+    if arguments.json {
+        return super::setup::print_json(&board);
+    }
+    let lines = board.lines(setup.config.projects.len() > 1);
+    if lines.is_empty() {
+        anstream::println!("no issue carries `portal` or a decision label");
+    }
+    for line in lines {
+        anstream::println!("{line}");
+    }
+    Ok(())
+}
+
+impl Known {
+    /// The plan as the daemon would make it now, seen from outside: every project counts as looked at, what is intended as under way.
+    pub(super) fn plan(&self) -> Plan {
+        let mut view = View { credentials: self.credentials, ..View::default() };
+        view.fresh = self.policy.projects.keys().cloned().collect();
+        view.checked = self.ledger.issues().map(|(subject, _): (Subject, _)| (subject, self.now)).collect();
+        if self.daemon_lives {
+            view.acting =
+                self.ledger.issues().flat_map(|(_, s)| s.open.values().map(|o| o.key.clone()).collect::<Vec<_>>()).collect();
+        }
+        crate::plan::plan(&self.ledger, &view, &self.policy, self.now)
+    }
+}

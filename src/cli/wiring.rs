@@ -1,0 +1,250 @@
+//! Builds the real ports and hands them to the engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::config::{Backend, SandboxMode, SecretSource};
+use crate::engine::{Engine, Ports, Preview, ProjectSettings, Settings, TextStore};
+use crate::gateway::{Prices, Upstream};
+use crate::git::{self, Git};
+use crate::hands::{self, ClaudeBackend, RealHands};
+use crate::journal::{JournalReader, SqliteJournal};
+use crate::model::JournalId;
+use crate::ports::{Forge, Journal};
+use crate::sandbox::{self, Sandbox};
+use crate::scan::Scanner;
+
+use super::nobody::Nobody;
+use super::places::{Rooms, VERIFY};
+use super::setup::{Setup, SystemClock, SystemIds, read_secret};
+use super::{CliError, logging, said};
+
+/// The model that claude is told to use where the configuration names none.
+const DEFAULT_MODEL: &str = "claude-sonnet-5-5";
+
+/// What `run` and `once` work with.
+pub(super) struct Parts {
+    pub(super) engine: Engine,
+}
+
+/// Opens everything. The journal comes first: when another process has it, nothing else is touched.
+pub(super) fn build(setup: &Setup, log_to_stderr: bool) -> Result<Parts, CliError> {
+    let journal = SqliteJournal::open(&setup.state_dir, &SystemIds)?;
+    let id = journal.id();
+    let scanner = Arc::new(scanner(setup)?);
+    logging::begin(&setup.state_dir, setup.config.daemon.log, &scanner, log_to_stderr)?;
+    let ports = ports(setup, id.clone(), &scanner)?;
+    let texts = TextStore::new(&setup.state_dir);
+    let engine = Engine::new(Box::new(journal), setup.policy(id)?, settings(setup), ports, (texts, scanner))?;
+    Ok(Parts { engine })
+}
+
+/// What would be done now.
+pub(super) async fn preview(setup: &Setup) -> Result<Preview, CliError> {
+    let records = match JournalReader::open(&setup.state_dir)? {
+        Some(journal) => journal.after(0)?,
+        None => Vec::new(),
+    };
+    let id = JournalId("preview".into());
+    let (forge, rights) = forges(setup)?;
+    let (repos, hands) = (Arc::new(Nobody), Arc::new(Nobody));
+    let ports =
+        Ports { forge, rights, repos, hands, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), journal_id: id.clone() };
+    Ok(Preview::make(&records, setup.policy(id)?, settings(setup), ports, setup.has_credentials()).await)
+}
+
+/// All secrets of ours that could turn up in a text.
+fn scanner(setup: &Setup) -> Result<Scanner, CliError> {
+    let mut own = vec![read_secret(&setup.config.forge.token, "the forge's token")?];
+    if let Some(source) = &setup.config.forge.rights_token {
+        own.push(read_secret(source, "the token that may ask for rights")?);
+    }
+    if let Some(Ok(Some(credential))) = setup.credentials().map(|source| source.load()) {
+        own.push(credential.secret().clone());
+    }
+    Ok(Scanner::new(own))
+}
+
+fn settings(setup: &Setup) -> Settings {
+    let config = &setup.config;
+    let project = |p: &crate::config::Project| ProjectSettings {
+        labels: p.labels.clone(),
+        verify: p.verify.clone(),
+        verify_network: p.verify_network.clone(),
+        mention: p.mention.clone(),
+        person_paths: p.person_paths.clone(),
+        base: p.base.clone(),
+        obey: p.obey.clone(),
+    };
+    Settings {
+        forge: config.forge.url.to_string(),
+        login: config.forge.login.clone(),
+        author: config.agent.author.to_string(),
+        diff_lines: config.limits.diff_lines,
+        usd_run: config.limits.usd_run,
+        usd_call: config.limits.usd_call,
+        lease: Duration::from_mins(10),
+        overlap: Duration::from_secs(5),
+        projects: config.projects.iter().map(|p| (p.repo.clone(), project(p))).collect(),
+    }
+}
+
+fn ports(setup: &Setup, journal_id: JournalId, scanner: &Arc<Scanner>) -> Result<Ports, CliError> {
+    let (forge, rights) = forges(setup)?;
+    let git = open_git(setup, read_secret(&setup.config.forge.token, "the forge's token")?)?;
+    let hands = Arc::new(hands(setup, &git, scanner)?);
+    Ok(Ports { forge, rights, repos: Arc::new(git), hands, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), journal_id })
+}
+
+/// The forge twice.
+type Forges = (Arc<dyn Forge>, Option<Arc<dyn Forge>>);
+
+/// The forge with the bot's token, and with the one that may ask for people's rights.
+fn forges(setup: &Setup) -> Result<Forges, CliError> {
+    let forge: Arc<dyn Forge> = Arc::new(setup.forge()?);
+    let rights: Option<Arc<dyn Forge>> = match &setup.config.forge.rights_token {
+        Some(source) => Some(Arc::new(setup.client(read_secret(source, "the token that may ask for rights")?)?)),
+        None => None,
+    };
+    Ok((forge, rights))
+}
+
+fn open_git(setup: &Setup, token: SecretString) -> Result<Git, CliError> {
+    // With a token as password the forge reads the user off the token; the name only has to be there.
+    let login = setup.config.forge.login.as_ref().map_or_else(|| "forgehand".to_owned(), ToString::to_string);
+    let options = git::Options {
+        state_dir: setup.state_dir.clone(),
+        forge_url: setup.config.forge.url.clone(),
+        login,
+        token,
+        limits: git::Limits::default(),
+    };
+    Git::new(options).map_err(|e| CliError::environment("git cannot be used", e, "install git 2.39 or newer"))
+}
+
+fn hands(setup: &Setup, git: &Git, scanner: &Arc<Scanner>) -> Result<RealHands, CliError> {
+    let config = &setup.config;
+    let redact: hands::Redact = {
+        let scanner = scanner.clone();
+        Arc::new(move |text: &str| scanner.redact(text))
+    };
+    let options = hands::Options {
+        backend: backend(setup)?,
+        sandbox: Arc::new(open_sandbox(setup)?),
+        places: Arc::new(Rooms::new(&setup.state_dir, git)),
+        limits: hands::supervise::Limits {
+            wall: config.limits.wall,
+            silence: config.limits.silence,
+            silence_tool: config.limits.silence_tool,
+            ..hands::supervise::Limits::default()
+        },
+        verify_limit: config.limits.verify,
+        network: config.sandbox.network.clone(),
+        sockets: sockets(setup)?,
+        logs: setup.state_dir.join("runs"),
+        redact,
+    };
+    Ok(RealHands::new(options))
+}
+
+fn backend(setup: &Setup) -> Result<hands::Backend, CliError> {
+    let claude = match &setup.config.agent.backend {
+        Backend::Command(argv) => return Ok(hands::Backend::Command { argv: argv.clone() }),
+        Backend::Claude(claude) => claude,
+    };
+    let program = which::which(&claude.program).map_err(|e| {
+        let hint = "install Claude Code (npm install -g @anthropic-ai/claude-code), or write `claude = \"/path\"` into [agent]";
+        CliError::environment(format!("`{}` is not there", claude.program.display()), e, hint)
+    })?;
+    Ok(hands::Backend::Claude(ClaudeBackend {
+        claude: hands::claude::Claude {
+            program,
+            model: claude.model.clone().unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            max_turns: claude.max_turns,
+        },
+        upstream: Upstream {
+            base_url: claude.base_url.clone(),
+            // The configuration refused plain http that it does not allow.
+            allow_http: claude.base_url.scheme() == "http",
+            credentials: setup.credentials(),
+        },
+        prices: Arc::new(Prices::shipped()),
+    }))
+}
+
+fn open_sandbox(setup: &Setup) -> Result<Sandbox, CliError> {
+    let config = &setup.config.sandbox;
+    let shim = std::env::current_exe()
+        .map_err(|e| CliError::environment("forgehand's own program cannot be found", e, "start it by its full path"))?;
+    let mode = match config.mode {
+        SandboxMode::Bubblewrap => sandbox::Mode::Bubblewrap,
+        SandboxMode::None => sandbox::Mode::None,
+    };
+    let options = sandbox::Options {
+        mode,
+        shim,
+        read: config.read.clone(),
+        path: config.path.clone(),
+        forbidden: forbidden(setup),
+        own: vec![setup.state_dir.join("work"), setup.state_dir.join("mirrors"), setup.state_dir.join(VERIFY)],
+        limits: sandbox::Limits {
+            memory_bytes: Some(config.memory),
+            processes: Some(u64::from(config.processes)),
+            file_bytes: None,
+            tmp_bytes: Some(config.tmp),
+        },
+    };
+    let sandbox = Sandbox::open(options).map_err(|e| {
+        let hint = "install bubblewrap, or write `mode = \"none\"` into [sandbox] if you trust every issue and every agent";
+        CliError::environment("there is no sandbox, and without one no agent runs", e, hint)
+    })?;
+    say_limits(setup, &sandbox)?;
+    Ok(sandbox)
+}
+
+/// What the sandbox is worth here, for the log; what running as root costs, once for people.
+fn say_limits(setup: &Setup, sandbox: &Sandbox) -> Result<(), CliError> {
+    let report = sandbox.describe();
+    tracing::info!(mode = ?report.mode, lacks = report.lacks.join("; "), "sandbox");
+    match &report.root {
+        Some(cost) => said::once(&setup.state_dir, "root", cost),
+        None => said::forget(&setup.state_dir, "root"),
+    }
+}
+
+/// What no sandbox may see: our state, the configuration, tokens, credentials.
+fn forbidden(setup: &Setup) -> Vec<PathBuf> {
+    let mut places = vec![setup.state_dir.clone(), setup.file.clone(), setup.home.join(".claude"), setup.home.join(".ssh")];
+    let mut secret = |source: &SecretSource| {
+        if let SecretSource::File(path) = source {
+            places.push(path.clone());
+        }
+    };
+    secret(&setup.config.forge.token);
+    setup.config.forge.rights_token.iter().for_each(&mut secret);
+    if let Backend::Claude(claude) = &setup.config.agent.backend {
+        claude.key.iter().for_each(&mut secret);
+    }
+    places
+}
+
+/// A folder for sockets with a path short enough for them, for this user alone.
+fn sockets(setup: &Setup) -> Result<PathBuf, CliError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let near = setup.state_dir.join("sockets");
+    let folder = if near.as_os_str().len() <= 80 { near } else { far(&setup.state_dir) };
+    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder) {
+        Ok(()) => Ok(folder),
+        Err(e) => Err(CliError::environment(format!("{} cannot be made", folder.display()), e, "see whether it is writable")),
+    }
+}
+
+/// Where a state folder's path is too long for a socket.
+fn far(state_dir: &Path) -> PathBuf {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let name = crate::text::hash(&state_dir.display().to_string());
+    runtime.join(format!("forgehand-{}", name.as_str().chars().take(16).collect::<String>()))
+}
