@@ -1,0 +1,415 @@
+//! The mirror, claims and pushes, over HTTP.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use forgehand::git::Limits;
+use forgehand::model::{Branch, IssueNumber, JournalId, RunId, Sha, Timestamp};
+use forgehand::ports::{ClaimAnswer, Lease, NewClaim, PushAnswer, RepoErrorKind, Repos, TakeOrder};
+use tokio::task::JoinSet;
+
+use crate::git_door::{AUTHOR, Manner, TOKEN, World, git_for, sh};
+
+fn sha(text: &str) -> Sha {
+    text.parse().expect("an object's name")
+}
+
+#[tokio::test]
+async fn a_sync_tells_what_is_on_the_forge_and_keeps_what_is_gone() {
+    let world = World::new().await;
+    sh(
+        &world.person(),
+        "git checkout -q -b side && git commit -q --allow-empty -m side && git push -q origin side && git tag v1 && git push -q origin v1",
+    );
+    let ask = [Branch::from("main"), Branch::from("side"), Branch::from("nowhere")];
+    let first = world.git.sync(&world.repo, &ask, &RunId::from("r1")).await.expect("syncs");
+    let (main, side) = (first.0[0].clone().expect("main"), first.0[1].clone().expect("side"));
+    assert_eq!(
+        (main.as_str(), side.as_str()),
+        (&*sh(&world.person(), "git rev-parse main"), &*sh(&world.person(), "git rev-parse side"))
+    );
+    assert_eq!(first.0[2], None);
+
+    // Forced, and deleted.
+    sh(
+        &world.person(),
+        "git checkout -q --orphan new && git commit -qm new && git push -qf origin new:main && git push -q origin :side :v1",
+    );
+    let second = world.git.sync(&world.repo, &ask, &RunId::from("r1")).await.expect("syncs");
+    assert_eq!(second.0[0].as_ref().map(Sha::as_str), Some(&*sh(&world.person(), "git rev-parse new")));
+    assert_eq!(second.0[1], None, "a branch that is gone is told as gone");
+    let refs = sh(&world.mirror(), "git for-each-ref --format='%(refname) %(objectname)'");
+    assert!(refs.contains(&format!("refs/heads/side {side}")), "never pruned: {refs}");
+    assert!(refs.contains("refs/tags/v1"), "never pruned: {refs}");
+    assert!(refs.contains(&format!("refs/forgehand/runs/r1 {main}")), "the run's base stays: {refs}");
+
+    world.git.forget(&world.repo, &RunId::from("r1")).await.expect("forgets");
+    world.git.forget(&world.repo, &RunId::from("r1")).await.expect("forgets twice");
+    assert!(!sh(&world.mirror(), "git for-each-ref").contains("refs/forgehand/runs"));
+    assert!(world.git.has_commit(&world.repo, &main).await.expect("asks"), "its commits are still there");
+}
+
+#[tokio::test]
+async fn an_idle_sync_costs_two_requests_and_a_remote_tip_too() {
+    let world = World::new().await;
+    world.sync("main", "r1").await;
+    world.door.hits.store(0, Ordering::SeqCst);
+    world.sync("main", "r2").await;
+    assert_eq!(world.door.hits.swap(0, Ordering::SeqCst), 2);
+    world.git.remote_tip(&world.repo, &"main".into()).await.expect("asks");
+    assert_eq!(world.door.hits.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn an_empty_repository_has_no_tips() {
+    let world = World::empty(Limits::default()).await;
+    assert_eq!(world.sync("main", "r1").await, None);
+    assert_eq!(world.git.remote_tip(&world.repo, &"main".into()).await.expect("asks"), None);
+}
+
+#[tokio::test]
+async fn a_branch_that_becomes_a_folder_of_branches_does_not_stop_the_mirror() {
+    let world = World::new().await;
+    sh(&world.person(), "git checkout -q -b a && git commit -q --allow-empty -m a && git push -q origin a");
+    let old = world.sync("a", "r1").await.expect("a");
+    sh(&world.person(), "git push -q origin :a && git push -q origin main:a/b");
+    assert!(world.sync("a/b", "r2").await.is_some());
+    assert!(sh(&world.mirror(), "git for-each-ref").contains(&format!("{old} commit\trefs/forgehand/aside/{old}")));
+}
+
+#[tokio::test]
+async fn syncs_side_by_side_and_a_lock_that_a_dead_git_left_do_no_harm() {
+    let world = World::new().await;
+    world.sync("main", "r0").await;
+    sh(&world.person(), "git commit -q --allow-empty -m more && git push -q origin main");
+    std::fs::write(world.mirror().join("refs/heads/main.lock"), "").expect("writes");
+    let mut all = JoinSet::new();
+    for n in 0..4 {
+        let (git, repo) = (world.git.clone(), world.repo.clone());
+        all.spawn(async move { git.sync(&repo, &["main".into()], &RunId(format!("r{n}"))).await });
+    }
+    let want = sh(&world.person(), "git rev-parse main");
+    for tips in all.join_all().await {
+        assert_eq!(tips.expect("syncs").0[0].as_ref().map(Sha::as_str), Some(want.as_str()));
+    }
+    assert!(!world.mirror().join("refs/heads/main.lock").exists());
+}
+
+#[tokio::test]
+async fn only_regular_files_are_read() {
+    let world = World::new().await;
+    sh(
+        &world.person(),
+        "ln -s /etc/passwd link && echo hello >CLAUDE.md && git add . && git commit -qm files && git push -q origin main",
+    );
+    let at = world.sync("main", "r1").await.expect("main");
+    let (git, repo) = (&world.git, &world.repo);
+    let read = async |path: &str, limit| git.read(repo, &at, path, limit).await.expect("reads");
+    assert_eq!(read("CLAUDE.md", 6).await.as_deref(), Some("hello\n"));
+    assert_eq!(read("CLAUDE.md", 5).await, None);
+    assert_eq!(read("src/a.txt", 100).await.as_deref(), Some("1\n2\n3\n"));
+    for path in ["link", "src", "src/", "missing", "*.md", "link/x"] {
+        assert_eq!(read(path, 100).await, None, "{path}");
+    }
+}
+
+fn claim(journal: &str, nonce: &str, now: i64, until: i64, renews: Option<&Sha>) -> NewClaim {
+    NewClaim {
+        journal: JournalId::from(journal),
+        nonce: nonce.into(),
+        until: Timestamp(until),
+        now: Timestamp(now),
+        renews: renews.cloned(),
+    }
+}
+
+const ISSUE: IssueNumber = IssueNumber(42);
+
+fn won(answer: ClaimAnswer) -> Sha {
+    match answer {
+        ClaimAnswer::Won(sha) => sha,
+        other => panic!("not won: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn of_four_that_claim_at_once_one_wins() {
+    let world = World::new().await;
+    for round in 0..3 {
+        let mut racers = JoinSet::new();
+        for racer in 0..4 {
+            // A machine of its own each.
+            let git = git_for(&world.dir.path().join(format!("machine-{racer}")), world.port, TOKEN, Limits::default());
+            let repo = world.repo.clone();
+            let new = claim(&format!("journal-{racer}"), &format!("nonce-{round}-{racer}"), 0, 1000, None);
+            racers.spawn(async move { git.claim(&repo, IssueNumber(round), &new).await.expect("answers") });
+        }
+        let answers = racers.join_all().await;
+        let winners: Vec<_> =
+            answers.iter().filter_map(|answer| if let ClaimAnswer::Won(sha) = answer { Some(sha) } else { None }).collect();
+        assert_eq!(winners.len(), 1, "{answers:?}");
+        let there = sh(&world.bare(), &format!("git rev-parse refs/forgehand/claims/{round}"));
+        assert_eq!(winners[0].as_str(), there);
+    }
+}
+
+#[tokio::test]
+async fn a_live_claim_holds_and_an_ended_one_is_taken_over() {
+    let world = World::new().await;
+    let (git, repo) = (&world.git, &world.repo);
+    let theirs = won(git.claim(repo, ISSUE, &claim("them", "1", 0, 1000, None)).await.expect("answers"));
+    let held = git.claim(repo, ISSUE, &claim("us", "2", 999, 2000, None)).await.expect("answers");
+    assert_eq!(held, ClaimAnswer::Held { by: JournalId::from("them"), until: Timestamp(1000) });
+    let ours = won(git.claim(repo, ISSUE, &claim("us", "3", 1000, 2000, None)).await.expect("answers"));
+    // Theirs is lost: they can neither renew it nor give ours back.
+    let renewed = git.claim(repo, ISSUE, &claim("them", "4", 1500, 3000, Some(&theirs))).await.expect("answers");
+    assert_eq!(renewed, ClaimAnswer::Held { by: JournalId::from("us"), until: Timestamp(2000) });
+    git.release(repo, ISSUE, &theirs).await.expect("no error");
+    assert_eq!(sh(&world.bare(), "git rev-parse refs/forgehand/claims/42"), ours.as_str());
+}
+
+#[tokio::test]
+async fn a_claim_is_renewed_found_again_and_given_back() {
+    let world = World::new().await;
+    let (git, repo) = (&world.git, &world.repo);
+    let first = won(git.claim(repo, ISSUE, &claim("us", "1", 0, 1000, None)).await.expect("answers"));
+    let second = won(git.claim(repo, ISSUE, &claim("us", "2", 500, 1500, Some(&first))).await.expect("answers"));
+    // We crashed and know of neither: our own journal's claim is ours whatever its commit.
+    let third = won(git.claim(repo, ISSUE, &claim("us", "3", 600, 1600, None)).await.expect("answers"));
+    assert_ne!(second, third);
+    git.release(repo, ISSUE, &third).await.expect("gives back");
+    assert_eq!(sh(&world.bare(), "git for-each-ref refs/forgehand"), "");
+    git.release(repo, ISSUE, &third).await.expect("gone is no error");
+    // Renewing what somebody removed takes it anew.
+    won(git.claim(repo, ISSUE, &claim("us", "4", 700, 1700, Some(&third))).await.expect("answers"));
+}
+
+#[tokio::test]
+async fn a_commit_that_is_no_claim_is_said_and_left() {
+    let world = World::new().await;
+    sh(&world.person(), "git push -q origin main:refs/forgehand/claims/42");
+    let error = world.git.claim(&world.repo, ISSUE, &claim("us", "1", 0, 1000, None)).await.expect_err("strange");
+    assert_eq!(error.kind, RepoErrorKind::Failed);
+    assert!(error.why.contains("refs/forgehand/claims/42"), "{error}");
+}
+
+/// An agent's commits, taken over.
+async fn taken(world: &World, run: &str, script: &str) -> (TakeOrder, forgehand::model::Change) {
+    let (order, paths) = world.workspace(run).await;
+    sh(&paths.tree, script);
+    let bundle = paths.out.join("c.bundle");
+    sh(&paths.tree, &format!("git bundle create -q {} {}..{}", bundle.display(), order.base, order.branch));
+    let order = TakeOrder {
+        repo: order.repo,
+        run: order.run,
+        bundle,
+        branch: order.branch,
+        base: order.base,
+        author: AUTHOR.into(),
+        diff_lines: 4000,
+        person_paths: vec!["migrations".into()],
+        verify: vec!["sh ./test.sh".into()],
+    };
+    let change = world.git.take(&order).await.expect("takes").expect("accepts");
+    (order, change)
+}
+
+#[tokio::test]
+async fn a_change_is_what_git_says_and_by_the_author_that_is_configured() {
+    let world = World::new().await;
+    let script = "echo 4 >>src/a.txt && git mv test.sh run.sh && git commit -qam 'One
+
+Co-Authored-By: somebody' && mkdir -p db/Migrations && echo x >db/Migrations/1.sql && printf 'a\\0b' >pic && git add . && git commit -qm Two";
+    let (order, change) = taken(&world, "r1", script).await;
+    assert_eq!((change.commits, change.added, change.removed), (2, 2, 0));
+    assert_eq!(change.base, order.base);
+    let files: Vec<(&str, Option<&str>, u64)> =
+        change.files.iter().map(|f| (f.path.as_str(), f.from.as_deref(), f.added)).collect();
+    assert_eq!(
+        files,
+        [("db/Migrations/1.sql", None, 1), ("pic", None, 0), ("run.sh", Some("test.sh"), 0), ("src/a.txt", None, 1)]
+    );
+    assert_eq!(change.person_paths, ["db/Migrations/1.sql"]);
+    assert_eq!(change.verify_paths, ["test.sh"]);
+
+    let intake = world.state().join("intake/r1.git");
+    let log = sh(&intake, &format!("git log --format='%an <%ae> %cn <%ce> %s %P' {}..{}", order.base, change.head));
+    let lines: Vec<&str> = log.lines().collect();
+    assert!(lines[0].starts_with(&format!("{AUTHOR} {AUTHOR} Two ")), "{log}");
+    assert!(lines[1].starts_with(&format!("{AUTHOR} {AUTHOR} One {}", order.base)), "{log}");
+    assert!(sh(&intake, &format!("git log --format=%b {}", change.head)).contains("Co-Authored-By: somebody"));
+    let tree = world.state().join("work/r1/tree");
+    assert_eq!(sh(&tree, "git rev-parse 'HEAD^{tree}'"), sh(&intake, &format!("git rev-parse '{}^{{tree}}'", change.head)));
+    assert_eq!(
+        sh(&tree, "git log -2 --format='%at %ct'"),
+        sh(&intake, &format!("git log -2 --format='%at %ct' {}", change.head))
+    );
+
+    assert_eq!(world.git.take(&order).await.expect("takes").expect("accepts"), change, "taking again gives the same");
+}
+
+#[tokio::test]
+async fn merges_are_kept_and_commits_of_the_forge_are_not_rewritten() {
+    let world = World::new().await;
+    sh(
+        &world.person(),
+        "git checkout -q -b theirs && echo t >theirs && git add . && git commit -qm theirs && git push -q origin theirs && git checkout -q main",
+    );
+    let theirs = world.sync("theirs", "r0").await.expect("theirs");
+    let script = format!("echo o >ours && git add . && git commit -qm ours && git merge -q --no-edit {theirs}");
+    let (order, change) = taken(&world, "r1", &script).await;
+    let intake = world.state().join("intake/r1.git");
+    let parents = sh(&intake, &format!("git log -1 --format=%P {}", change.head));
+    let parents: Vec<&str> = parents.split(' ').collect();
+    assert_eq!(parents[1], theirs.as_str(), "a commit that the forge has stays as it is");
+    assert_eq!(sh(&intake, &format!("git log -1 --format='%an %P' {}", parents[0])), format!("Forge Hand {}", order.base));
+    assert_eq!(change.commits, 3);
+}
+
+#[tokio::test]
+async fn what_would_be_published_is_told_from_every_commit_and_message() {
+    let world = World::new().await;
+    let script = "echo TOKEN-ONE >>src/a.txt && git commit -qam 'MESSAGE-SECRET' && sed -i /TOKEN/d src/a.txt && git commit -qam gone \
+        && printf 'B\\0I\\0N\\0' >bin && git add . && git commit -qm bin";
+    let (order, change) = taken(&world, "r1", script).await;
+    assert!(!change.files.iter().any(|file| file.path == "src/a.txt"), "the sum shows nothing of it");
+    let added = world.git.added(&order.run, &order.base, &change.head).await.expect("reads");
+    let text = |path: &str| added.iter().find(|(found, _)| found == path).map(|(_, text)| text.as_str()).unwrap_or_default();
+    assert_eq!(text("src/a.txt"), "TOKEN-ONE\n", "and nothing that was there before");
+    assert_eq!(text("bin"), "BIN\n");
+    assert!(text("(commit messages)").contains("MESSAGE-SECRET"));
+}
+
+#[tokio::test]
+async fn a_verification_gets_a_clone_that_stands_alone() {
+    let world = World::new().await;
+    let (order, change) = taken(&world, "r1", "echo 4 >>src/a.txt && git commit -qam One").await;
+    let dest = world.dir.path().join("verify");
+    world.git.checkout(&world.repo, &order.run, &change.head, &dest).await.expect("checks out");
+    assert_eq!(sh(&dest, "git rev-parse HEAD && git status --porcelain && sh ./test.sh"), format!("{}\nok", change.head));
+    assert!(!dest.join(".git/objects/info/alternates").exists());
+    assert_eq!(sh(&dest, "git symbolic-ref -q HEAD || echo detached; git remote; git fsck --strict 2>&1"), "detached");
+    let again = world.git.checkout(&world.repo, &order.run, &change.head, &dest).await.expect_err("not empty");
+    assert!(again.why.contains("not empty"), "{again}");
+    let other = world.git.checkout(&world.repo, &order.run, &sha(&"1".repeat(40)), &world.dir.path().join("v2")).await;
+    assert!(other.is_err(), "a commit that was not judged");
+}
+
+#[tokio::test]
+async fn a_push_needs_its_lease() {
+    let world = World::new().await;
+    let (order, change) = taken(&world, "r1", "echo 4 >>src/a.txt && git commit -qam One").await;
+    let (git, repo) = (&world.git, &world.repo);
+    let push = async |head: &Sha, lease: &Lease| git.push(repo, &order.run, head, &order.branch, lease).await;
+    let not_there = push(&change.head, &Lease::At(order.base.clone())).await.expect("answers");
+    assert_eq!(not_there, PushAnswer::Stale { tip: None });
+    assert!(push(&order.base, &Lease::Absent).await.is_err(), "only the judged head is pushed");
+    assert_eq!(push(&change.head, &Lease::Absent).await.expect("answers"), PushAnswer::Pushed);
+    assert_eq!(push(&change.head, &Lease::Absent).await.expect("answers"), PushAnswer::Pushed, "it already is there");
+    assert_eq!(git.remote_tip(repo, &order.branch).await.expect("asks"), Some(change.head.clone()));
+
+    // A person goes on on the branch: their commit is never forced over.
+    sh(
+        &world.person(),
+        "git fetch -q origin && git checkout -q claude/issue-7 && git commit -q --allow-empty -m mine && git push -q origin HEAD",
+    );
+    let tip = sha(&sh(&world.person(), "git rev-parse HEAD"));
+    for lease in [Lease::Absent, Lease::At(change.head.clone())] {
+        assert_eq!(push(&change.head, &lease).await.expect("answers"), PushAnswer::Stale { tip: Some(tip.clone()) });
+    }
+    // Told to, it goes back.
+    assert_eq!(push(&change.head, &Lease::At(tip)).await.expect("answers"), PushAnswer::Pushed);
+}
+
+#[tokio::test]
+async fn a_hook_that_refuses_is_heard() {
+    let world = World::new().await;
+    let (order, change) = taken(&world, "r1", "echo 4 >>src/a.txt && git commit -qam One").await;
+    sh(
+        &world.bare(),
+        "mkdir -p hooks && printf '#!/bin/sh\\necho not on a Friday >&2\\nexit 1\\n' >hooks/pre-receive && chmod +x hooks/pre-receive",
+    );
+    let error = world.git.push(&world.repo, &order.run, &change.head, &order.branch, &Lease::Absent).await.expect_err("refused");
+    assert_eq!(error.kind, RepoErrorKind::Denied);
+    assert!(error.why.contains("not on a Friday"), "{error}");
+    let claimed = world.git.claim(&world.repo, ISSUE, &claim("us", "1", 0, 1, None)).await.expect_err("refused");
+    assert_eq!(claimed.kind, RepoErrorKind::Denied);
+}
+
+#[tokio::test]
+async fn troubles_are_told_apart_and_never_tell_the_token() {
+    let world = World::new().await;
+    let tip = async || world.git.remote_tip(&world.repo, &"main".into()).await.expect_err("trouble");
+    for (status, kind) in [
+        (401, RepoErrorKind::Denied),
+        (403, RepoErrorKind::Denied),
+        (404, RepoErrorKind::Denied),
+        (502, RepoErrorKind::Unreachable),
+    ] {
+        world.door.behave(Manner::Status(status));
+        let error = tip().await;
+        assert_eq!(error.kind, kind, "{status}: {error}");
+    }
+    let elsewhere = World::new().await;
+    world
+        .door
+        .behave(Manner::Moved(format!("http://127.0.0.1:{}/sub/o/r.git/info/refs?service=git-upload-pack", elsewhere.port)));
+    let moved = tip().await;
+    assert_eq!(moved.kind, RepoErrorKind::Denied);
+    assert!(moved.why.contains("renamed or moved"), "{moved}");
+    assert_eq!(elsewhere.door.hits.load(Ordering::SeqCst), 0, "no redirect is followed");
+
+    world.door.behave(Manner::Serve);
+    let wrong = git_for(&world.dir.path().join("wrong"), world.port, "sesame-sesame", Limits::default());
+    let error = wrong.sync(&world.repo, &["main".into()], &RunId::from("r1")).await.expect_err("trouble");
+    assert_eq!(error.kind, RepoErrorKind::Denied);
+    assert!(!format!("{error:?} {wrong:?}").contains("sesame"), "{error:?}");
+
+    let closed = { std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port() };
+    let nobody = git_for(&world.dir.path().join("nobody"), closed, TOKEN, Limits::default());
+    let error = nobody.remote_tip(&world.repo, &"main".into()).await.expect_err("trouble");
+    assert_eq!(error.kind, RepoErrorKind::Unreachable, "{error}");
+}
+
+/// Command lines of all processes that mention a text.
+fn command_lines(part: &str) -> Vec<String> {
+    let read = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
+    let lines = std::fs::read_dir("/proc").expect("procfs").flatten().filter_map(read);
+    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(part)).collect()
+}
+
+#[tokio::test]
+async fn the_token_is_in_no_process_list_and_a_dropped_call_leaves_no_process() {
+    let world = World::new().await;
+    world.door.behave(Manner::Hang);
+    let mark = format!("127.0.0.1:{}/", world.port);
+    {
+        let branch = Branch::from("main");
+        let call = world.git.remote_tip(&world.repo, &branch);
+        tokio::pin!(call);
+        tokio::select! {
+            biased;
+            answer = &mut call => panic!("the door hangs: {answer:?}"),
+            () = world.door.knocked.notified() => {}
+        }
+        let running = command_lines(&mark);
+        assert!(running.len() >= 2, "git and its helper run: {running:?}");
+        let basic = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("bot:{TOKEN}"));
+        assert!(running.iter().all(|line| !line.contains(TOKEN) && !line.contains(&basic)), "{running:?}");
+    }
+    let gone = async {
+        while !command_lines(&mark).is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("nothing is left running");
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_name_a_folder_is_refused() {
+    let world = World::new().await;
+    for run in ["", "..", "a/b", "../../etc", ".hidden", "x.lock", "a~b", "a b"] {
+        assert!(world.git.sync(&world.repo, &["main".into()], &RunId::from(run)).await.is_err(), "{run:?}");
+        assert!(world.workspaces().paths(&world.repo, &RunId::from(run)).is_err(), "{run:?}");
+    }
+}

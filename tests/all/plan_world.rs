@@ -1,0 +1,699 @@
+//! A small world for the core: a forge, git and hands as plain data, which answer (or fail, or answer late) as they are told.
+//!
+//! What an effect does and when it is answered are two things: in between people act and the process dies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use forgehand::engine::{Core, Effect, Input, Job, LookedAt};
+use forgehand::formula::shipped;
+use forgehand::ledger::{IssueState, Ledger};
+use forgehand::model::{
+    Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, FixOutput,
+    FixVerdict, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome,
+    ProjectFacts, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Risk, Route, Saying, SeenIssue, Sha,
+    StepOutput, Subject, TextMark, Timestamp, TriageOutput, Trouble, Usd,
+};
+use forgehand::plan::{Plan, Policy, ProjectPolicy, plan, target};
+use forgehand::ports::HandEvent;
+
+/// The bot.
+pub const BOT: &str = "bot";
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+/// What becomes of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// All is well; the number chooses among the answers that are.
+    Well(u8),
+    /// It is not done.
+    Fails(FailureKind),
+    /// It is done, and nobody hears of it.
+    Unheard,
+}
+
+/// Which comment, whose, when, and of ours the effect and whether it is the breakdown.
+type WorldComment = (CommentId, Login, Timestamp, Option<(EffectKey, bool)>);
+
+/// An issue of the world.
+#[derive(Clone, Debug)]
+pub struct WorldIssue {
+    author: Login,
+    text: u64,
+    /// Open or closed.
+    pub open: bool,
+    /// Its labels.
+    pub labels: BTreeSet<String>,
+    history: Vec<LabelEvent>,
+    updated: Timestamp,
+    /// Its comments.
+    pub comments: Vec<WorldComment>,
+}
+
+/// A pull request of the world.
+#[derive(Clone, Debug)]
+pub struct WorldPull {
+    number: u64,
+    head: Branch,
+    /// Where it stands.
+    pub state: PullState,
+    updated: Timestamp,
+}
+
+/// Something under way.
+#[derive(Clone, Debug)]
+struct Pending {
+    job: Job,
+    /// What it saw when it began.
+    seen: Option<LookedAt>,
+    /// What came of it, where it is done and not heard of yet.
+    done: Option<Outcome>,
+    cancelled: bool,
+}
+
+/// The world, the core in it, and its journal.
+pub struct World {
+    /// The core.
+    pub core: Core,
+    /// The journal.
+    pub records: Vec<Record>,
+    /// Now.
+    pub now: Timestamp,
+    /// Issues.
+    pub issues: BTreeMap<u64, WorldIssue>,
+    /// Pull requests.
+    pub pulls: Vec<WorldPull>,
+    branches: BTreeMap<Branch, Sha>,
+    claims: BTreeMap<u64, (JournalId, Sha, Timestamp)>,
+    pending: Vec<Pending>,
+    counter: u64,
+    shadow: Ledger,
+    /// How often runs of each issue were started.
+    pub runs: BTreeMap<u64, u32>,
+}
+
+/// The one repository.
+pub fn repo() -> RepoName {
+    "o/r".parse().expect("a name")
+}
+
+/// An issue of it.
+pub fn subject(number: u64) -> Subject {
+    Subject { repo: repo(), issue: IssueNumber(number) }
+}
+
+/// The policy: two slots, three attempts.
+pub fn policy() -> Policy {
+    let secs = std::time::Duration::from_secs;
+    let project = ProjectPolicy {
+        labels: LabelNames::default(),
+        branch_prefix: "claude/issue-".into(),
+        intake: BTreeSet::from([Login::from("intake")]),
+        formulas: shipped(),
+    };
+    Policy {
+        journal: "0ur5".into(),
+        forge: "http://forge".into(),
+        slots: 2,
+        attempts: 3,
+        backoff: vec![secs(60), secs(300), secs(900)],
+        adopt_after: secs(7200),
+        question: DAY * 7,
+        usd_run: Usd(5_000_000),
+        usd_project: Usd(25_000_000),
+        usd_day: Usd(25_000_000),
+        lookup_gap: secs(30),
+        renew: secs(180),
+        checks_every: secs(60),
+        trouble_pause: secs(300),
+        unreachable_pause: secs(30),
+        retry: vec![secs(5), secs(15), secs(60), secs(300)],
+        projects: BTreeMap::from([(repo(), project)]),
+    }
+}
+
+impl World {
+    /// A world with these issues: the labels of each, and whether an intake account filed it.
+    pub fn new(issues: &[(Vec<&str>, bool)]) -> Self {
+        let now = Timestamp(1_790_000_000_000);
+        let mut world = Self {
+            core: Core::new(&[], policy()),
+            records: Vec::new(),
+            now,
+            issues: BTreeMap::new(),
+            pulls: Vec::new(),
+            branches: BTreeMap::from([(Branch::from("main"), sha(1))]),
+            claims: BTreeMap::new(),
+            pending: Vec::new(),
+            counter: 100,
+            shadow: Ledger::default(),
+            runs: BTreeMap::new(),
+        };
+        for (index, (labels, intake)) in issues.iter().enumerate() {
+            let issue = WorldIssue {
+                author: if *intake { "intake".into() } else { "ann".into() },
+                text: 0,
+                open: true,
+                labels: BTreeSet::new(),
+                history: Vec::new(),
+                updated: now,
+                comments: Vec::new(),
+            };
+            let number = index as u64 + 1;
+            world.issues.insert(number, issue);
+            for label in labels {
+                world.label(number, label, true, "ann");
+            }
+        }
+        world.begin();
+        world
+    }
+
+    fn count(&mut self) -> u64 {
+        self.counter += 1;
+        self.counter
+    }
+
+    fn second(&self) -> Timestamp {
+        Timestamp(self.now.0 / 1000 * 1000)
+    }
+
+    /// The process starts, on what the journal holds.
+    pub fn begin(&mut self) {
+        self.pending.clear();
+        self.core = Core::new(&self.records, policy());
+        assert_eq!(&self.shadow, self.core.ledger(), "the journal gives the same ledger again");
+        let effects = self.core.begin("test", 1, self.now);
+        self.carry_out(effects);
+        self.wake();
+    }
+
+    /// Look at everything.
+    pub fn wake(&mut self) {
+        self.input(Input::Wake { repos: vec![repo()], force: true });
+    }
+
+    /// Tells the core something, and checks all that must always hold.
+    pub fn input(&mut self, input: Input) {
+        self.now = Timestamp(self.now.0 + 7);
+        let effects = self.core.handle(input, self.now);
+        self.carry_out(effects);
+        self.check();
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Append { at, events } => events.into_iter().for_each(|event| self.journal(at, event)),
+                Effect::Start(job) => {
+                    let seen = matches!(*job, Job::Look { .. }).then(|| self.look(&job));
+                    self.pending.push(Pending { job: *job, seen, done: None, cancelled: false });
+                }
+                Effect::Cancel(key) => {
+                    let told = self.pending.iter_mut().filter(|p| matches!(&p.job, Job::Act { key: k, .. } if *k == key));
+                    told.for_each(|p| p.cancelled = true);
+                }
+                Effect::Alarm(violation) => panic!("the plan broke a rule: {violation}"),
+            }
+        }
+    }
+
+    /// Every event is checked against what was known before it.
+    fn journal(&mut self, at: Timestamp, event: Event) {
+        match &event {
+            Event::Moved { subject, trigger, to } => {
+                let from = self.shadow.issue(subject).and_then(|s| s.at);
+                let row = target(from, *trigger).unwrap_or_else(|| panic!("{subject}: no row for {trigger:?} from {from:?}"));
+                assert_eq!(row.resolve(from), *to, "{subject}: {trigger:?} from {from:?}");
+            }
+            Event::RunStarted { subject, .. } => {
+                let state = self.shadow.issue(subject).expect("known");
+                assert!(state.run.is_none(), "{subject}: a second run");
+                assert!(state.attempts < policy().attempts, "{subject}: more attempts than allowed");
+                *self.runs.entry(subject.issue.0).or_default() += 1;
+            }
+            _ => {}
+        }
+        let record = Record { seq: self.records.len() as u64 + 1, at, event };
+        self.shadow.apply(&record);
+        self.records.push(record);
+    }
+
+    fn check(&self) {
+        assert_eq!(&self.shadow, self.core.ledger(), "the journal says what the core knows");
+        let again = || -> Plan { plan(self.core.ledger(), self.core.view(), self.core.policy(), self.now) };
+        assert_eq!(again(), again());
+        assert_eq!(&again(), self.core.plan(), "planning again gives the same plan");
+        assert!(
+            self.core.plan().actions.is_empty(),
+            "what is planned is begun: {:?}\n{:?}\n{:?}",
+            self.core.plan(),
+            self.core.view(),
+            self.records.iter().rev().take(12).map(|r| &r.event).collect::<Vec<_>>()
+        );
+        let mut lanes = BTreeSet::new();
+        for pending in &self.pending {
+            if let Job::Act { subject, intent, .. } = &pending.job {
+                assert!(lanes.insert((subject.clone(), intent.lane())), "{subject}: two effects at once");
+            }
+        }
+        for (subject, state) in self.core.ledger().issues().filter(|(_, s)| s.seen.open) {
+            let acts = lanes.iter().any(|(s, _)| *s == subject)
+                || self.core.view().finding.iter().any(|key| self.core.ledger().open(key).is_some_and(|(s, _)| *s == subject));
+            let waits = self.core.plan().waits.contains_key(&subject) || self.core.view().reading.contains(&subject);
+            assert!(acts || waits, "{subject} neither moves nor waits: {:?}", state.at);
+        }
+    }
+
+    /// How many things are under way.
+    pub fn under_way(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Lets one thing under way be done; it is heard of later.
+    pub fn apply(&mut self, index: usize) {
+        let Some(index) = index.checked_rem(self.pending.len()) else { return };
+        let Pending { job, done: None, cancelled: false, .. } = self.pending[index].clone() else { return };
+        if let Job::Act { key, subject, intent, state, .. } = job {
+            let outcome = self.act(&key, &subject, &intent, &state, 0);
+            self.pending[index].done = Some(outcome);
+        }
+    }
+
+    /// Ends one thing under way.
+    pub fn finish(&mut self, index: usize, fate: Fate) {
+        let Some(index) = index.checked_rem(self.pending.len()) else { return };
+        let pending = self.pending.remove(index);
+        let trouble = || Trouble::Unreachable { why: "no answer".into() };
+        let well = matches!(fate, Fate::Well(_));
+        let input = match pending.job {
+            Job::Survey(repo) => Input::Surveyed { repo, result: if well { Ok(facts()) } else { Err(trouble()) } },
+            Job::Look { repo, .. } => {
+                let result = pending.seen.filter(|_| well).ok_or_else(trouble);
+                Input::Looked { repo, result }
+            }
+            Job::History(subject) => {
+                let read = self.issues[&subject.issue.0].history.clone();
+                Input::History { subject, result: if well { Ok(read) } else { Err(trouble()) } }
+            }
+            Job::Dependencies { subject, .. } => {
+                Input::Dependencies { subject, result: if well { Ok(Vec::new()) } else { Err(trouble()) } }
+            }
+            Job::Checks { subject, reviews_of, .. } => {
+                let checks = if fate == Fate::Well(3) { Checks::Failure } else { Checks::Success };
+                let read = (checks, reviews_of.map(|_| fate == Fate::Well(3)));
+                Input::Checks { subject, result: if well { Ok(read) } else { Err(trouble()) } }
+            }
+            Job::Find { key, subject, intent, .. } => {
+                let down = Failure { kind: FailureKind::Passing, why: "no answer".into() };
+                let found = self.find(&key, &subject, &intent);
+                Input::Found { key, result: if well { Ok(found) } else { Err(down) } }
+            }
+            Job::Act { key, subject, intent, state, .. } => {
+                if let (Intent::Agent { run, session, .. }, Fate::Well(_)) = (&intent, fate) {
+                    let call = ModelCall { cost: Usd(1000), ..call() };
+                    for event in [HandEvent::SessionStarted, HandEvent::Called(call)] {
+                        self.input(Input::Heard { run: run.clone(), session: session.clone(), event });
+                    }
+                }
+                let fail = |kind| Outcome::Failed { failure: Failure { kind, why: "as it was told".into() } };
+                let outcome = match (pending.done, fate) {
+                    (_, Fate::Well(_)) if pending.cancelled => cancelled(&intent),
+                    (Some(done), Fate::Well(_)) => done,
+                    (Some(_), _) => fail(FailureKind::Doubtful),
+                    (None, Fate::Well(dice)) => self.act(&key, &subject, &intent, &state, dice),
+                    // What is gone is really gone, else our comments would be doubled rightly.
+                    (None, Fate::Fails(FailureKind::Gone)) if matches!(intent, Intent::Say { .. }) => fail(FailureKind::Passing),
+                    (None, Fate::Fails(kind)) => fail(kind),
+                    (None, Fate::Unheard) => {
+                        self.act(&key, &subject, &intent, &state, 0);
+                        fail(FailureKind::Doubtful)
+                    }
+                };
+                Input::Ended { key, outcome }
+            }
+        };
+        self.input(input);
+    }
+
+    /// The daemon is told to end, ends its agents, and starts again.
+    pub fn stop_and_start(&mut self) {
+        self.input(Input::Drain);
+        self.input(Input::Halt);
+        while let Some(index) = self.pending.iter().position(|p| p.cancelled) {
+            self.finish(index, Fate::Well(0));
+        }
+        self.begin();
+    }
+
+    fn look(&self, job: &Job) -> LookedAt {
+        let Job::Look { since, stamp, .. } = job else { return LookedAt::default() };
+        let since = since.map(|s| Timestamp(s.0 - 5000));
+        let moved = |at: Timestamp| since.is_none_or(|since| at >= since);
+        let mut seen = LookedAt { date: Some(self.second()), ..stamp.clone() };
+        for (number, issue) in &self.issues {
+            let ours = issue.labels.iter().any(|l| l == "portal" || LabelNames::default().decision(l).is_some());
+            if moved(issue.updated) && (since.is_some() || (ours && issue.open)) {
+                seen.issues.push(self.as_listed(*number, issue));
+            }
+            let comments = issue.comments.iter().filter(|c| since.is_some() && moved(c.2));
+            seen.comments.extend(comments.map(|(id, author, at, _)| Comment {
+                id: *id,
+                issue: IssueNumber(*number),
+                author: author.clone(),
+                body: String::new(),
+                created: *at,
+                updated: *at,
+            }));
+        }
+        for pull in self.pulls.iter().filter(|p| since.is_some() && moved(p.updated)) {
+            let as_issue = self.issues.values().next().expect("an issue").clone();
+            let mut listed = self.as_listed(pull.number, &as_issue);
+            listed.open = pull.state == PullState::Open;
+            listed.pull = Some(PullMark { merged: pull.state == PullState::Merged });
+            seen.issues.push(listed);
+        }
+        seen
+    }
+
+    fn as_listed(&self, number: u64, issue: &WorldIssue) -> Issue {
+        Issue {
+            number: IssueNumber(number),
+            title: format!("Issue {number}"),
+            body: format!("text {}", issue.text),
+            author: issue.author.clone(),
+            open: issue.open,
+            labels: issue.labels.clone(),
+            created: Timestamp(1_780_000_000_000),
+            updated: issue.updated,
+            comments: issue.comments.len() as u64,
+            pull: None,
+        }
+    }
+
+    /// Puts a label on or takes it off.
+    pub fn label(&mut self, number: u64, label: &str, on: bool, by: &str) {
+        let at = self.second();
+        let issue = self.issues.get_mut(&number).expect("an issue");
+        let changed = if on { issue.labels.insert(label.to_owned()) } else { issue.labels.remove(label) };
+        if changed {
+            issue.history.push(LabelEvent { label: label.to_owned(), added: on, by: by.into(), at });
+            issue.updated = at;
+        }
+    }
+
+    /// A person comments.
+    pub fn comment(&mut self, number: u64) {
+        let (id, at) = (CommentId(self.count()), self.second());
+        let issue = self.issues.get_mut(&number).expect("an issue");
+        issue.comments.push((id, "ann".into(), at, None));
+        issue.updated = at;
+    }
+
+    /// A person edits the text.
+    pub fn edit(&mut self, number: u64) {
+        let (text, at) = (self.count(), self.second());
+        let issue = self.issues.get_mut(&number).expect("an issue");
+        (issue.text, issue.updated) = (text, at);
+    }
+
+    /// A person closes or opens it.
+    pub fn set_open(&mut self, number: u64, open: bool) {
+        let at = self.second();
+        let issue = self.issues.get_mut(&number).expect("an issue");
+        (issue.open, issue.updated) = (open, at);
+    }
+
+    /// A person ends the open pull request of an issue; a merge closes the issue, as the forge does.
+    pub fn end_pull(&mut self, number: u64, merged: bool) {
+        let (at, head) = (self.second(), Branch(format!("claude/issue-{number}")));
+        let Some(pull) = self.pulls.iter_mut().find(|p| p.head == head && p.state == PullState::Open) else { return };
+        (pull.state, pull.updated) = (if merged { PullState::Merged } else { PullState::Closed }, at);
+        if merged {
+            self.set_open(number, false);
+        }
+    }
+
+    /// A person pushes to a branch of ours.
+    pub fn push_by_person(&mut self, number: u64) {
+        let sha = sha(self.count());
+        self.branches.insert(Branch(format!("claude/issue-{number}")), sha);
+    }
+
+    /// Another daemon claims an issue for ten minutes, where it is free.
+    pub fn rival(&mut self, number: u64) {
+        let (sha, until) = (sha(self.count()), Timestamp(self.now.0 + 600_000));
+        if self.claims.get(&number).is_none_or(|(_, _, until)| *until <= self.now) {
+            self.claims.insert(number, ("r1val".into(), sha, until));
+        }
+    }
+
+    fn find(&self, key: &EffectKey, subject: &Subject, intent: &Intent) -> Option<Outcome> {
+        match intent {
+            Intent::Say { .. } => {
+                let comments = &self.issues[&subject.issue.0].comments;
+                let ours = comments.iter().find(|c| c.3.as_ref().is_some_and(|(k, _)| k == key))?;
+                Some(Outcome::Said { comment: ours.0 })
+            }
+            Intent::OpenPull { head, .. } => {
+                let pull = self.pulls.iter().rev().find(|p| p.head == *head)?;
+                Some(Outcome::PullOpened { pull: PullNumber(pull.number) })
+            }
+            _ => None,
+        }
+    }
+
+    fn act(&mut self, key: &EffectKey, subject: &Subject, intent: &Intent, state: &IssueState, dice: u8) -> Outcome {
+        let number = subject.issue.0;
+        match intent {
+            Intent::Claim { .. } => self.claim(number),
+            Intent::Release { held } => {
+                if self.claims.get(&number).is_some_and(|(_, sha, _)| sha == held) {
+                    self.claims.remove(&number);
+                }
+                Outcome::Released
+            }
+            Intent::Labels { to, known } => self.write_labels(number, *to, known),
+            Intent::Say { what, edit, replaces } => self.say(key, number, what, *edit, *replaces),
+            Intent::Close => {
+                self.set_open(number, false);
+                Outcome::Closed
+            }
+            Intent::Prepare { on_branch, .. } => self.prepare(number, *on_branch),
+            Intent::Agent { .. } => agent(state, dice),
+            Intent::Take { .. } => {
+                let head = sha(self.count());
+                taken(head, dice)
+            }
+            Intent::Verify { sha, .. } => Outcome::Verified {
+                evidence: Evidence { sha: sha.clone(), commands: Vec::new(), passed: dice % 4 != 3, timed_out: false },
+            },
+            Intent::Push { sha, branch, lease, .. } => {
+                let tip = self.branches.get(branch).cloned();
+                if tip != *lease && tip.as_ref() != Some(sha) {
+                    return Outcome::PushStale { tip };
+                }
+                self.branches.insert(branch.clone(), sha.clone());
+                Outcome::Pushed
+            }
+            Intent::OpenPull { head, .. } => {
+                let there = self.pulls.iter().find(|p| p.head == *head && p.state == PullState::Open).map(|p| p.number);
+                let pull = there.unwrap_or_else(|| {
+                    let (number, updated) = (self.count(), self.second());
+                    self.pulls.push(WorldPull { number, head: head.clone(), state: PullState::Open, updated });
+                    number
+                });
+                Outcome::PullOpened { pull: PullNumber(pull) }
+            }
+            Intent::Discard { .. } => Outcome::Discarded,
+        }
+    }
+
+    fn claim(&mut self, number: u64) -> Outcome {
+        let (sha, until) = (sha(self.count()), Timestamp(self.now.0 + 600_000));
+        match self.claims.get(&number) {
+            Some((by, _, until)) if by.as_str() != "0ur5" && *until > self.now => {
+                Outcome::ClaimHeld { by: by.clone(), until: *until }
+            }
+            _ => {
+                self.claims.insert(number, ("0ur5".into(), sha.clone(), until));
+                Outcome::Claimed { sha, until }
+            }
+        }
+    }
+
+    /// As the one function that writes labels does it.
+    fn write_labels(&mut self, number: u64, to: Option<Decision>, known: &BTreeSet<Decision>) -> Outcome {
+        let names = LabelNames::default();
+        if let Some(to) = to {
+            self.label(number, names.of(to), true, BOT);
+        }
+        let found = names.decisions(&self.issues[&number].labels);
+        let person = found.iter().copied().find(|d| !known.contains(d) && Some(*d) != to);
+        let keep = person.or(to);
+        for decision in found.into_iter().filter(|d| Some(*d) != keep) {
+            self.label(number, names.of(decision), false, BOT);
+        }
+        Outcome::Labelled { labels: self.issues[&number].labels.clone(), person, learned: Vec::new() }
+    }
+
+    fn say(
+        &mut self,
+        key: &EffectKey,
+        number: u64,
+        what: &Saying,
+        edit: Option<CommentId>,
+        replaces: Option<CommentId>,
+    ) -> Outcome {
+        let (id, at) = (CommentId(self.count()), self.second());
+        let issue = self.issues.get_mut(&number).expect("an issue");
+        let mark = Some((key.clone(), matches!(what, Saying::Proposed { .. })));
+        issue.updated = at;
+        if let Some(edit) = edit {
+            let Some(comment) = issue.comments.iter_mut().find(|c| c.0 == edit) else {
+                return Outcome::Failed { failure: Failure { kind: FailureKind::Gone, why: "deleted".into() } };
+            };
+            (comment.2, comment.3) = (at, mark);
+            return Outcome::Said { comment: edit };
+        }
+        issue.comments.push((id, BOT.into(), at, mark));
+        issue.comments.retain(|c| Some(c.0) != replaces);
+        Outcome::Said { comment: id }
+    }
+
+    /// A person deletes our comments.
+    pub fn delete_ours(&mut self, number: u64) {
+        self.issues.get_mut(&number).expect("an issue").comments.retain(|c| c.3.is_none());
+    }
+
+    fn prepare(&mut self, number: u64, on_branch: bool) -> Outcome {
+        let issue = &self.issues[&number];
+        let tip = self.branches.get(&Branch(format!("claude/issue-{number}"))).cloned();
+        let base = tip.clone().filter(|_| on_branch).unwrap_or_else(|| sha(1));
+        let listed = self.as_listed(number, issue);
+        let seen = SeenIssue {
+            title: listed.title.clone(),
+            text: TextMark { title: forgehand::text::hash(&listed.title), body: forgehand::text::hash(&listed.body) },
+            author: listed.author,
+            open: listed.open,
+            labels: listed.labels,
+            created: listed.created,
+            updated: listed.updated,
+            comments: listed.comments,
+            depends: Vec::new(),
+        };
+        let read_up_to = issue.comments.iter().map(|c| c.0).max();
+        Outcome::Prepared { base, base_branch: "main".into(), tip, issue: seen, read_up_to }
+    }
+}
+
+fn cancelled(intent: &Intent) -> Outcome {
+    match intent {
+        Intent::Agent { .. } => {
+            Outcome::AgentEnded { how: HandOutcome::Cancelled, output: Err("cancelled".into()), resumable: false }
+        }
+        _ => Outcome::Failed { failure: Failure { kind: FailureKind::Cancelled, why: "cancelled".into() } },
+    }
+}
+
+/// How an agent's turn ends; 0 to 3 are good ends.
+fn agent(state: &IssueState, dice: u8) -> Outcome {
+    let run = state.run.as_ref().expect("a run");
+    let triages = run.formula.name.as_str() == "triage";
+    let ended = |how| Outcome::AgentEnded { how, output: Err("nothing".into()), resumable: dice.is_multiple_of(2) };
+    let answer = |output| Outcome::AgentEnded { how: HandOutcome::Succeeded, output: Ok(output), resumable: true };
+    let triage = |route| {
+        answer(StepOutput::Triage(TriageOutput {
+            route,
+            summary: "s".into(),
+            requirements: Vec::new(),
+            acceptance: Vec::new(),
+            files: Vec::new(),
+            risk: Risk::Low,
+            questions: vec!["which?".into()],
+        }))
+    };
+    let fix = |outcome| answer(StepOutput::Fix(FixOutput { outcome, title: None, summary: "s".into() }));
+    match dice % 16 {
+        0..=3 if triages => triage(Route::Queue),
+        4 if triages => triage(Route::Interactive),
+        5 if triages => triage(Route::NeedsInfo),
+        0..=3 => fix(FixVerdict::Done),
+        4 => fix(FixVerdict::NoChange),
+        5 => fix(FixVerdict::Refused),
+        6 | 7 => ended(HandOutcome::Succeeded),
+        8 => ended(HandOutcome::Stalled),
+        9 => ended(HandOutcome::TimedOut),
+        10 => ended(HandOutcome::Budget { limit: "turns".into() }),
+        11 => ended(HandOutcome::UsageLimit { until: None }),
+        12 | 13 => ended(HandOutcome::Crashed { why: "exit 1".into() }),
+        14 => ended(HandOutcome::Unreachable { why: "529".into(), credentials: dice.is_multiple_of(3) }),
+        _ => ended(HandOutcome::Interrupted),
+    }
+}
+
+fn taken(head: Sha, dice: u8) -> Outcome {
+    let person_paths = if dice % 16 == 14 { vec!["prisma/schema.prisma".to_owned()] } else { Vec::new() };
+    let refusal = match dice % 16 {
+        7 => Some(Refusal::NothingCommitted),
+        8 => Some(Refusal::NotABundle { why: "no".into() }),
+        9 => Some(Refusal::OutsideTheBranch { why: "no".into() }),
+        10 => Some(Refusal::BrokenObjects { why: "no".into() }),
+        11 => Some(Refusal::SymlinkOut { path: "p".into() }),
+        12 => Some(Refusal::DiffTooLarge { lines: 9, limit: 1 }),
+        13 => Some(Refusal::Secret { path: "p".into(), rule: "r".into() }),
+        _ => None,
+    };
+    let change = Change {
+        head,
+        base: sha(1),
+        commits: 1,
+        files: Vec::new(),
+        added: 1,
+        removed: 0,
+        person_paths,
+        verify_paths: Vec::new(),
+    };
+    Outcome::Taken { judged: refusal.map_or(Ok(change), Err) }
+}
+
+fn call() -> ModelCall {
+    ModelCall {
+        model: "m".into(),
+        input: 1,
+        output: 1,
+        cache_read: 0,
+        cache_write: 0,
+        cost: Usd(0),
+        status: Some(200),
+        cut: false,
+        unmetered: false,
+        millis: 1,
+    }
+}
+
+fn facts() -> ProjectFacts {
+    ProjectFacts {
+        forge: "http://forge".into(),
+        version: "15".into(),
+        login: BOT.into(),
+        repository: RepoFacts {
+            name: repo(),
+            default_branch: "main".into(),
+            archived: false,
+            can_push: true,
+            can_admin: true,
+            empty: false,
+        },
+        labels: Vec::new(),
+    }
+}
+
+fn sha(n: u64) -> Sha {
+    format!("{n:040x}").parse().expect("a name of an object")
+}
+
+/// Whether a writing of the labels of an issue is intended and not ended.
+pub fn writes_labels(world: &World, number: u64) -> bool {
+    let state = world.core.ledger().issue(&subject(number));
+    state.and_then(|s| s.open.get(&Lane::Main)).is_some_and(|o| matches!(o.intent, Intent::Labels { .. }))
+}
