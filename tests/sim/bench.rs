@@ -1,0 +1,293 @@
+//! A forge with a project, and daemons that live and die on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use forgehand::engine::{Engine, Mode, Ports, ProjectSettings, Settings, Stop, TextStore};
+use forgehand::forge::{Client, Options};
+use forgehand::formula::shipped;
+use forgehand::git::{self, Git};
+use forgehand::journal::SqliteJournal;
+use forgehand::ledger::{ClaimState, IssueState, Ledger};
+use forgehand::localforge::{LocalForge, Options as ForgeOptions, SeedFile};
+use forgehand::model::{FixVerdict, LabelNames, RepoName, Route, Usd};
+use forgehand::plan::{Policy, ProjectPolicy};
+use forgehand::ports::{Clock, Ids, Journal, JournalError};
+use forgehand::scan::Scanner;
+use forgehand::text::strip_marker;
+use secrecy::SecretString;
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+
+use super::faults::{Faults, Faulty, FaultyJournal, JumpingClock};
+use super::hands::{Played, Script};
+
+/// An agent can do it, and does.
+pub const PLAIN: Script = Script { route: Route::Queue, verdict: FixVerdict::Done };
+
+/// A running forge with the bot and a person.
+pub struct Site {
+    pub forge: LocalForge,
+    pub data: TempDir,
+    token: String,
+    repos: AtomicU64,
+}
+
+/// What stands on the forge at the end, without what may differ (numbers, times, commits).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    pub issues: Vec<(u64, bool, Vec<String>)>,
+    pub comments: Vec<(u64, Vec<String>)>,
+    pub pulls: Vec<(String, String, bool, String)>,
+    pub branches: BTreeSet<String>,
+    pub claims: Vec<String>,
+}
+
+struct CountedIds(String, AtomicU64);
+
+impl Ids for CountedIds {
+    fn uuid(&self) -> String {
+        let n = self.1.fetch_add(1, Ordering::SeqCst);
+        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{}-{n}", self.0).as_bytes()).to_string()
+    }
+}
+
+impl Site {
+    pub async fn start() -> Self {
+        let data = tempfile::tempdir().expect("a folder");
+        let options = ForgeOptions {
+            data: data.path().join("forge"),
+            listen: ([127, 0, 0, 1], 0).into(),
+            admin: Some(("root".into(), "root-Password-1".into())),
+            root_url: None,
+        };
+        let forge = LocalForge::start(options).await.expect("a forge");
+        let seed = forge.seed();
+        for login in ["ann", "bot"] {
+            seed.add_user(login, "some-Password-1").await.expect("a user");
+        }
+        let scopes = ["write:issue", "write:repository", "read:user"];
+        let token = seed.token("bot", &scopes).await.expect("a token");
+        Self { forge, data, token, repos: AtomicU64::new(0) }
+    }
+
+    /// A fresh project of ann's, in which the bot may write.
+    pub async fn project(&self) -> RepoName {
+        let name = format!("r{}", self.repos.fetch_add(1, Ordering::SeqCst));
+        let seed = self.forge.seed();
+        let file = SeedFile { path: "README.md", content: "# A project\n", executable: false };
+        seed.create_repo("ann", &name, false, &[file]).await.expect("a repository");
+        let repo = format!("ann/{name}");
+        seed.add_collaborator(&repo, "bot", "write").await.expect("access");
+        seed.create_label(&repo, "portal", "#00aabb").await.expect("a label");
+        repo.parse().expect("a name")
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.forge.url(), SecretString::from(self.token.clone()), Options::default()).expect("a client")
+    }
+
+    pub async fn end(&self, repo: &RepoName) -> End {
+        let (seed, name) = (self.forge.seed(), repo.to_string());
+        let mut end =
+            End { issues: Vec::new(), comments: Vec::new(), pulls: Vec::new(), branches: BTreeSet::new(), claims: Vec::new() };
+        for issue in seed.issues(&name).expect("issues") {
+            let comments = seed.comments(&name, issue.number).expect("comments");
+            let ours = comments.iter().filter(|c| c.author == "bot").map(|c| plain(&c.body)).collect();
+            end.comments.push((issue.number, ours));
+            end.issues.push((issue.number, issue.open, issue.labels));
+        }
+        for pull in seed.pulls(&name).expect("pulls") {
+            let tree = self.tree(&pull.head_sha).await;
+            end.pulls.push((pull.head, pull.base, pull.issue.open, tree));
+        }
+        for name in seed.refs(&name).expect("refs").into_keys() {
+            if name.starts_with("refs/heads/") {
+                end.branches.insert(name);
+            } else if name.contains("claims") {
+                end.claims.push(name);
+            }
+        }
+        end
+    }
+
+    async fn tree(&self, sha: &str) -> String {
+        let repos = std::fs::read_dir(self.data.path().join("forge/repos")).expect("the forge's folder");
+        for dir in repos.map(|e| e.expect("an entry").path()) {
+            if let Ok(tree) = super::hands::git(&dir, &["rev-parse", "-q", "--verify", &format!("{sha}^{{tree}}")]).await {
+                return tree;
+            }
+        }
+        panic!("no repository has {sha}");
+    }
+}
+
+/// A comment without its marker and without what differs from one life to the next.
+fn plain(body: &str) -> String {
+    strip_marker(body)
+}
+
+/// One daemon: its state folder outlives its processes.
+pub struct Daemon<'s> {
+    site: &'s Site,
+    pub repo: RepoName,
+    pub faults: Arc<Faults>,
+    pub clock: Arc<JumpingClock>,
+    pub state: TempDir,
+    script: Script,
+    /// How many turns its agents had.
+    pub turns: Arc<AtomicU64>,
+    /// A write to the journal that fails ends the process.
+    pub fail_fast: bool,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Died {
+    /// By itself: nothing more could move.
+    Quiet,
+    /// It was killed.
+    Killed,
+}
+
+impl<'s> Daemon<'s> {
+    pub fn new(site: &'s Site, repo: &RepoName, script: Script, faults: Arc<Faults>) -> Self {
+        let clock = Arc::new(JumpingClock { ahead: AtomicI64::new(0), faults: faults.clone() });
+        let state = tempfile::tempdir().expect("a folder");
+        Self { site, repo: repo.clone(), faults, clock, state, script, turns: Arc::default(), fail_fast: true }
+    }
+
+    fn policy(&self, journal: &dyn Journal) -> Policy {
+        let secs = Duration::from_secs;
+        let project = ProjectPolicy {
+            labels: LabelNames::default(),
+            branch_prefix: "claude/issue-".into(),
+            intake: BTreeSet::new(),
+            formulas: shipped(),
+        };
+        Policy {
+            journal: journal.id(),
+            forge: self.site.forge.url(),
+            slots: 1,
+            attempts: 3,
+            backoff: vec![secs(60), secs(300)],
+            adopt_after: secs(7200),
+            question: secs(7 * 86_400),
+            usd_run: Usd(5_000_000),
+            usd_project: Usd(25_000_000),
+            usd_day: Usd(25_000_000),
+            lookup_gap: secs(30),
+            renew: secs(180),
+            checks_every: secs(60),
+            trouble_pause: secs(300),
+            unreachable_pause: secs(30),
+            retry: vec![secs(5), secs(15), secs(60)],
+            projects: BTreeMap::from([(self.repo.clone(), project)]),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let project = ProjectSettings { verify: vec!["true".into()], ..ProjectSettings::default() };
+        Settings {
+            forge: self.site.forge.url(),
+            login: None,
+            author: "Bot <bot@localhost>".into(),
+            diff_lines: 4000,
+            usd_run: Usd(5_000_000),
+            usd_call: Usd(1_000_000),
+            lease: Duration::from_secs(600),
+            overlap: Duration::from_secs(5),
+            projects: BTreeMap::from([(self.repo.clone(), project)]),
+        }
+    }
+
+    /// The lock of a process that died is free when its last child is: one that is between its fork and its exec holds it too.
+    async fn journal(&self, ids: &dyn Ids) -> SqliteJournal {
+        for _ in 0..2000 {
+            match SqliteJournal::open(self.state.path(), ids) {
+                Err(JournalError::Busy { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
+                journal => return journal.expect("a journal"),
+            }
+        }
+        panic!("the journal stays locked");
+    }
+
+    async fn engine(&self) -> Engine {
+        let ids = Arc::new(CountedIds(self.state.path().display().to_string(), AtomicU64::new(self.clock.now().0 as u64)));
+        let journal = self.journal(ids.as_ref()).await;
+        let policy = self.policy(&journal);
+        let options = git::Options {
+            state_dir: self.state.path().to_owned(),
+            forge_url: self.site.forge.url().parse().expect("an address"),
+            login: "bot".into(),
+            token: SecretString::from(self.site.token.clone()),
+            limits: git::Limits::default(),
+        };
+        let git = Arc::new(Git::new(options).expect("git"));
+        let work = self.state.path().join("work");
+        std::fs::create_dir_all(&work).expect("a folder");
+        let played = Played { git: git.clone(), dir: work, script: self.script, turns: self.turns.clone() };
+        let ports = Ports {
+            forge: Arc::new(Faulty { inner: self.site.client(), faults: self.faults.clone() }),
+            rights: None,
+            repos: Arc::new(Faulty { inner: git, faults: self.faults.clone() }),
+            hands: Arc::new(Faulty { inner: played, faults: self.faults.clone() }),
+            clock: self.clock.clone(),
+            ids,
+            journal_id: journal.id(),
+        };
+        let journal = Box::new(FaultyJournal { inner: Box::new(journal), faults: self.faults.clone() });
+        let keep = (TextStore::new(self.state.path()), Arc::new(Scanner::new(Vec::new())));
+        let engine = Engine::new(journal, policy, self.settings(), ports, keep).expect("an engine");
+        if self.fail_fast { engine.fail_fast() } else { engine }
+    }
+
+    /// One process, until it ends or is killed.
+    pub async fn process(&self) -> Died {
+        let kill = self.faults.process();
+        let mut engine = self.engine().await;
+        let (_wake, mut wakes) = mpsc::channel(1);
+        let (_stop, stopped) = watch::channel(Stop::No);
+        tokio::select! {
+            biased;
+            () = kill.cancelled() => Died::Killed,
+            ended = engine.run(Mode::Once, &mut wakes, stopped, &|| true) => match ended {
+                Ok(_) => Died::Quiet,
+                Err(_) => Died::Killed,
+            },
+        }
+    }
+
+    /// Processes one after the other, time going on to whatever is due between them, until nothing of ours is left to do.
+    pub async fn live(&self) {
+        for _ in 0..40 {
+            if self.process().await == Died::Killed {
+                continue;
+            }
+            if self.is_done() {
+                return;
+            }
+            self.clock.ahead.fetch_add(61_000, Ordering::SeqCst);
+        }
+        panic!("it does not come to an end: {:#?}", self.ledger().issues().collect::<Vec<_>>());
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        let journal = forgehand::journal::JournalReader::open(self.state.path()).expect("readable").expect("there");
+        Ledger::fold(&journal.after(0).expect("readable"))
+    }
+
+    /// Nothing is open or claimed, and each issue is where only a person moves it.
+    fn is_done(&self) -> bool {
+        use forgehand::model::Decision::{Failed, Interactive, NeedsInfo, Pr};
+        let ledger = self.ledger();
+        let rests = |s: &IssueState| {
+            let nothing = s.run.is_none() && s.open.is_empty() && !matches!(s.claim, ClaimState::Ours(_)) && s.retry.is_none();
+            let written = s.written.as_ref().is_some_and(|w| s.at.is_some_and(|at| w.len() == 1 && w.contains(&at)));
+            nothing && (!s.seen.open || (written && matches!(s.at, Some(Pr | Failed | Interactive | NeedsInfo))))
+        };
+        ledger.issues().count() > 0 && ledger.issues().all(|(_, s)| rests(s))
+    }
+}

@@ -1,0 +1,282 @@
+//! Decorators around the ports: they count what goes through, and at one chosen place the process dies or an answer is lost.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use forgehand::git::Git;
+use forgehand::model::{
+    Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, Issue, IssueNumber, JournalId, LabelEvent,
+    Login, Permission, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, RunId, Sha, Timestamp,
+};
+use forgehand::ports::{
+    AgentOrder, AgentReport, ClaimAnswer, Clock, Forge, ForgeError, ForgeErrorKind, HandError, HandErrorKind, HandEvent, Hands,
+    IssueFilter, Journal, JournalError, Lease, Listed, NewClaim, NewPull, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder,
+    Tips, VerifyOrder, WorkspaceOrder,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Which port a fault is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Site {
+    Forge,
+    Repos,
+    Hands,
+    Journal,
+}
+
+/// What happens there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The process dies before it is done.
+    DiesBefore,
+    /// The process dies when it is done, before anybody hears of it.
+    DiesAfter,
+    /// It is not done, and the answer does not say so. (The journal: it fails, and the process goes on.)
+    Unsent,
+    /// It is done, and the answer does not say so.
+    Lost,
+}
+
+/// One fault; calls that write have a count of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    pub site: Site,
+    pub at: u64,
+    pub how: How,
+}
+
+/// What all decorators of one life share. It outlives the processes of that life.
+pub struct Faults {
+    fault: Option<Fault>,
+    fired: AtomicBool,
+    calls: [AtomicU64; 4],
+    writes: [AtomicU64; 4],
+    busy: AtomicI64,
+    kill: std::sync::Mutex<CancellationToken>,
+}
+
+struct Busy<'a>(&'a AtomicI64);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Faults {
+    pub fn new(fault: Option<Fault>) -> Arc<Self> {
+        Arc::new(Self {
+            fault,
+            fired: AtomicBool::new(false),
+            calls: Default::default(),
+            writes: Default::default(),
+            busy: AtomicI64::new(0),
+            kill: std::sync::Mutex::new(CancellationToken::new()),
+        })
+    }
+
+    pub fn fired(&self) -> bool {
+        self.fired.load(Ordering::SeqCst)
+    }
+
+    /// A new process begins: what tells it to die.
+    pub fn process(&self) -> CancellationToken {
+        let token = CancellationToken::new();
+        *self.kill.lock().expect("no panic") = token.clone();
+        token
+    }
+
+    fn die(&self) {
+        self.kill.lock().expect("no panic").cancel();
+    }
+
+    /// Whether the fault is here; it fires once.
+    fn here(&self, site: Site, writes: bool) -> Option<How> {
+        let call = self.calls[site as usize].fetch_add(1, Ordering::SeqCst);
+        let write = if writes { Some(self.writes[site as usize].fetch_add(1, Ordering::SeqCst)) } else { None };
+        let fault = self.fault.filter(|f| f.site == site)?;
+        // Of a call to the forge that only reads, dying after it is dying before the next.
+        let every = match fault.how {
+            How::DiesBefore => true,
+            How::DiesAfter => site != Site::Forge,
+            How::Unsent | How::Lost => site == Site::Journal,
+        };
+        let at = if every { Some(call) } else { write };
+        (at == Some(fault.at) && !self.fired.swap(true, Ordering::SeqCst)).then_some(fault.how)
+    }
+
+    async fn call<T, E: Unknown>(&self, site: Site, writes: bool, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.busy.fetch_add(1, Ordering::SeqCst);
+        let _busy = Busy(&self.busy);
+        match self.here(site, writes) {
+            None => call.await,
+            Some(How::DiesBefore) => {
+                self.die();
+                std::future::pending().await
+            }
+            Some(How::DiesAfter) => {
+                let _unheard = call.await;
+                self.die();
+                std::future::pending().await
+            }
+            Some(How::Unsent) => Err(E::unknown()),
+            Some(How::Lost) => {
+                let _unheard = call.await;
+                Err(E::unknown())
+            }
+        }
+    }
+}
+
+/// An error that does not say whether it was done.
+trait Unknown {
+    fn unknown() -> Self;
+}
+
+impl Unknown for ForgeError {
+    fn unknown() -> Self {
+        Self { kind: ForgeErrorKind::Doubtful, what: "a call".into(), why: "no answer came".into() }
+    }
+}
+
+impl Unknown for RepoError {
+    fn unknown() -> Self {
+        Self { kind: RepoErrorKind::Unreachable, what: "git".into(), why: "no answer came".into() }
+    }
+}
+
+impl Unknown for HandError {
+    fn unknown() -> Self {
+        Self { kind: HandErrorKind::Environment, what: "hands".into(), why: "something broke".into() }
+    }
+}
+
+/// A clock that goes faster: it jumps where the engine only waits, and stands (nearly) still while something is under way.
+pub struct JumpingClock {
+    pub ahead: AtomicI64,
+    pub faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Clock for JumpingClock {
+    #[expect(clippy::disallowed_methods, reason = "the clock under the playing one")]
+    fn now(&self) -> Timestamp {
+        Timestamp(chrono::Utc::now().timestamp_millis() + self.ahead.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, time: Duration) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(4)).await;
+            if self.faults.busy.load(Ordering::SeqCst) == 0 {
+                self.ahead.fetch_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+                return;
+            }
+        }
+    }
+}
+
+/// A journal whose writes can fail, before or after they are on the disk.
+pub struct FaultyJournal {
+    pub inner: Box<dyn Journal>,
+    pub faults: Arc<Faults>,
+}
+
+impl Journal for FaultyJournal {
+    fn id(&self) -> JournalId {
+        self.inner.id()
+    }
+
+    fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Record>, JournalError> {
+        let failed = || JournalError::Storage { what: "writing".into(), why: "the disk is gone".into() };
+        match self.faults.here(Site::Journal, true) {
+            None => self.inner.append(at, events),
+            Some(How::DiesBefore | How::Unsent) => Err(failed()),
+            Some(How::DiesAfter | How::Lost) => {
+                self.inner.append(at, events)?;
+                Err(failed())
+            }
+        }
+    }
+
+    fn replay(&self) -> Result<Vec<Record>, JournalError> {
+        self.inner.replay()
+    }
+
+    fn inbox(&self) -> Result<Vec<(u64, Command)>, JournalError> {
+        self.inner.inbox()
+    }
+
+    fn reopen(&mut self) -> Result<(), JournalError> {
+        self.inner.reopen()
+    }
+}
+
+/// A port with faults.
+pub struct Faulty<P> {
+    pub inner: P,
+    pub faults: Arc<Faults>,
+}
+
+macro_rules! port {
+    ($port:ident for $inner:ty, $site:ident, $error:ident: $($rw:ident $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {
+        #[async_trait]
+        impl $port for Faulty<$inner> {
+            $(async fn $name(&self, $($arg: $ty),*) -> Result<$out, $error> {
+                self.faults.call(Site::$site, stringify!($rw) == "write", self.inner.$name($($arg),*)).await
+            })*
+        }
+    };
+}
+
+port! { Forge for forgehand::forge::Client, Forge, ForgeError:
+    read version() -> String;
+    read whoami() -> Login;
+    read repository(repo: &RepoName) -> RepoFacts;
+    read labels(repo: &RepoName) -> Vec<RepoLabel>;
+    write create_label(repo: &RepoName, name: &str, color: &str, description: &str) -> RepoLabel;
+    read issues(repo: &RepoName, filter: &IssueFilter) -> Listed<Issue>;
+    read comments_since(repo: &RepoName, since: Timestamp) -> Listed<Comment>;
+    read issue(repo: &RepoName, issue: IssueNumber) -> Issue;
+    read issue_comments(repo: &RepoName, issue: IssueNumber) -> Vec<Comment>;
+    read label_events(repo: &RepoName, issue: IssueNumber) -> Vec<LabelEvent>;
+    read dependencies(repo: &RepoName, issue: IssueNumber) -> Vec<Dependency>;
+    write add_label(repo: &RepoName, issue: IssueNumber, name: &str) -> Vec<String>;
+    write remove_label(repo: &RepoName, issue: IssueNumber, name: &str) -> ();
+    write create_comment(repo: &RepoName, issue: IssueNumber, body: &str) -> Comment;
+    write edit_comment(repo: &RepoName, id: CommentId, body: &str) -> Comment;
+    write delete_comment(repo: &RepoName, id: CommentId) -> ();
+    write close_issue(repo: &RepoName, issue: IssueNumber) -> ();
+    read pulls(repo: &RepoName, head: &Branch, base: &Branch, since: Option<Timestamp>) -> Vec<Pull>;
+    read pull(repo: &RepoName, pull: PullNumber) -> Pull;
+    write create_pull(repo: &RepoName, new: &NewPull) -> Pull;
+    write close_pull(repo: &RepoName, pull: PullNumber) -> ();
+    read checks(repo: &RepoName, sha: &Sha) -> Checks;
+    read changes_requested(repo: &RepoName, pull: PullNumber) -> bool;
+    read permission(repo: &RepoName, login: &Login) -> Permission;
+}
+
+port! { Repos for Arc<Git>, Repos, RepoError:
+    read sync(repo: &RepoName, branches: &[Branch], keep: &RunId) -> Tips;
+    read read(repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Option<String>;
+    write claim(repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> ClaimAnswer;
+    write release(repo: &RepoName, issue: IssueNumber, held: &Sha) -> ();
+    read take(order: &TakeOrder) -> Result<Change, Refusal>;
+    read added(run: &RunId, base: &Sha, head: &Sha) -> Vec<(String, String)>;
+    read checkout(repo: &RepoName, run: &RunId, sha: &Sha, dest: &Path) -> ();
+    write push(repo: &RepoName, run: &RunId, head: &Sha, branch: &Branch, lease: &Lease) -> PushAnswer;
+    read remote_tip(repo: &RepoName, branch: &Branch) -> Option<Sha>;
+    read forget(repo: &RepoName, run: &RunId) -> ();
+}
+
+port! { Hands for super::hands::Played, Hands, HandError:
+    read prepare(order: &WorkspaceOrder) -> ();
+    read agent(order: &AgentOrder, events: mpsc::Sender<HandEvent>, cancel: CancellationToken) -> AgentReport;
+    read bundle(order: &WorkspaceOrder, cancel: CancellationToken) -> Option<std::path::PathBuf>;
+    read verify(order: &VerifyOrder, cancel: CancellationToken) -> Evidence;
+    read discard(repo: &RepoName, run: &RunId) -> ();
+}
