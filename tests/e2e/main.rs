@@ -1,0 +1,15 @@
+//! The slow tests: real programs, end to end.
+
+mod claude_hand;
+mod claude_line;
+mod commands;
+mod crash;
+mod demo;
+mod endings;
+#[path = "../all/hands_bench.rs"]
+mod hands_bench;
+mod line;
+mod messages_api;
+mod people;
+mod requests;
+mod rig;
