@@ -259,7 +259,7 @@ fn cases() -> u32 {
 }
 
 /// The same lives each time, so that a landing never fails by chance; `PROPTEST_RNG_SEED` looks elsewhere, and should now and then.
-/// Known: seed 20261121 finds lives in which a person's `interactive` is lost to a writing of ours at that very moment.
+/// Known: seed 20261121 finds lives in which a person's `interactive` is lost; the cause is not traced yet.
 fn seed() -> RngSeed {
     std::env::var("PROPTEST_RNG_SEED").ok().and_then(|n| n.parse().ok()).map_or(RngSeed::Fixed(2), RngSeed::Fixed)
 }
