@@ -361,11 +361,11 @@ impl IssueState {
                 self.stop_for_claim();
             }
             Outcome::Released => self.claim = ClaimState::None,
-            Outcome::Labelled { labels, person, .. } => {
+            Outcome::Labelled { labels, people, .. } => {
                 self.unsure.clear();
                 self.seen.labels = labels.clone();
-                self.written = Some(match (intent, person) {
-                    (Intent::Labels { to: Some(to), .. }, None) => BTreeSet::from([*to]),
+                self.written = Some(match intent {
+                    Intent::Labels { to: Some(to), .. } if people.is_empty() => BTreeSet::from([*to]),
                     _ => BTreeSet::new(),
                 });
             }

@@ -504,8 +504,8 @@ pub enum Outcome {
     Labelled {
         /// Names of all labels that the issue carries now.
         labels: BTreeSet<String>,
-        /// A decision label that the plan did not know of, and that won.
-        person: Option<Decision>,
+        /// Decision labels that the plan did not know of: they won, ours is off again.
+        people: BTreeSet<Decision>,
         /// Labels of the repository that were learned of by this.
         learned: Vec<RepoLabel>,
     },

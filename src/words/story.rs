@@ -159,8 +159,9 @@ fn ended(ended: &Outcome) -> Option<String> {
         Outcome::Claimed { until, .. } => format!("  claimed until {until}"),
         Outcome::ClaimHeld { by, until } => format!("  journal {by} holds the claim until {until}"),
         Outcome::ClaimLost => "  somebody was faster with the claim".to_owned(),
-        Outcome::Labelled { person: Some(person), .. } => {
-            format!("  a person set the label of {person:?} meanwhile; it stays").to_lowercase()
+        Outcome::Labelled { people, .. } if !people.is_empty() => {
+            let people: Vec<String> = people.iter().map(|label| format!("{label:?}").to_lowercase()).collect();
+            format!("  a person set the label of {} meanwhile; it stays", people.join(" and of "))
         }
         Outcome::Prepared { base, tip, .. } => {
             let tip = tip.as_ref().map_or_else(String::new, |tip| format!(", the branch is at {}", tip.short()));

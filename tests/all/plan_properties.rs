@@ -106,6 +106,7 @@ fn person(world: &mut World, number: u64, act: Act, last: &mut Option<Order>) {
     let names = LabelNames::default();
     // Known: an order that is given again while we write labels is not told from the one that we know of.
     let seen = !writes_labels(world, number);
+    world.story.push((Some(number), format!("{} -- ann: {act:?}{}", world.now, if seen { "" } else { " (while we write)" })));
     let issue = &world.issues[&number];
     // A command is not ordered before or after labels that nobody has read yet.
     let known = world.core.ledger().issue(&subject(number)).and_then(|s| s.written.clone());
@@ -152,7 +153,7 @@ fn settle(world: &mut World, fate: Fate) {
             }
             world.finish(0, fate);
         }
-        assert_eq!(world.under_way(), 0, "one effect leads to the next without an end:\n{}", story(world));
+        assert_eq!(world.under_way(), 0, "one effect leads to the next without an end:\n{}", story(world, None));
         let due = world.core.plan().wake;
         world.now = due.unwrap_or(world.now).max(forgehand::model::Timestamp(world.now.0 + 1000));
         quiet = if world.records.len() == before { quiet + 1 } else { 0 };
@@ -160,28 +161,39 @@ fn settle(world: &mut World, fate: Fate) {
             return;
         }
     }
-    panic!("no rest:\n{}", story(world));
+    panic!("no rest:\n{}", story(world, None));
 }
 
-/// The end of the journal, for who has to find out.
-fn story(world: &World) -> String {
-    let from = world.records.len().saturating_sub(40);
-    let lines: Vec<String> = world.records[from..].iter().map(|r| format!("{} {:?}", r.at, r.event)).collect();
-    lines.join("\n")
+/// The end of what happened, of one issue or all, for who has to find out.
+fn story(world: &World, number: Option<u64>) -> String {
+    let lines: Vec<&str> = world
+        .story
+        .iter()
+        .filter(|(about, _)| number.is_none() || about.is_none() || *about == number)
+        .map(|(_, line)| line.as_str())
+        .collect();
+    lines[lines.len().saturating_sub(60)..].join(
+        "
+",
+    )
 }
 
 fn at_rest(world: &World, orders: &[Option<Order>; 3]) {
     let names = LabelNames::default();
     for (number, issue) in &world.issues {
         let Some(state) = world.core.ledger().issue(&subject(*number)) else { continue };
-        assert_eq!(state.seen.open, issue.open, "#{number}: open or closed is known\n{}", story(world));
-        assert!(state.run.is_none() && state.open.is_empty(), "#{number}: nothing lives: {state:?}\n{}", story(world));
+        assert_eq!(state.seen.open, issue.open, "#{number}: open or closed is known\n{}", story(world, Some(*number)));
+        assert!(
+            state.run.is_none() && state.open.is_empty(),
+            "#{number}: nothing lives: {state:?}\n{}",
+            story(world, Some(*number))
+        );
         let statuses = issue.comments.iter().filter(|c| c.3.as_ref().is_some_and(|(_, breakdown)| !breakdown)).count();
         let breakdowns = issue.comments.iter().filter(|c| c.3.as_ref().is_some_and(|(_, breakdown)| *breakdown)).count();
         assert!(
             statuses <= 1 && breakdowns <= 1,
             "#{number}: {statuses} status comments, {breakdowns} breakdowns\n{}",
-            story(world)
+            story(world, Some(*number))
         );
         if !issue.open {
             continue;
@@ -191,18 +203,18 @@ fn at_rest(world: &World, orders: &[Option<Order>; 3]) {
             stands,
             state.at.into_iter().collect::<BTreeSet<_>>(),
             "#{number}: the label says where it stands\n{}",
-            story(world)
+            story(world, Some(*number))
         );
         match orders[*number as usize - 1] {
             Some(Order::Takes) => {
-                assert_eq!(state.at, Some(Decision::Interactive), "#{number}: a person takes it\n{}", story(world))
+                assert_eq!(state.at, Some(Decision::Interactive), "#{number}: a person takes it\n{}", story(world, Some(*number)))
             }
             Some(Order::Queues) => assert!(
                 !matches!(state.at, None | Some(Decision::NeedsInfo)),
                 "#{number}: a person asked for work, and it is {:?} by {:?}\n{}",
                 state.at,
                 state.moved_by,
-                story(world)
+                story(world, Some(*number))
             ),
             None => {}
         }
@@ -259,7 +271,6 @@ fn cases() -> u32 {
 }
 
 /// The same lives each time, so that a landing never fails by chance; `PROPTEST_RNG_SEED` looks elsewhere, and should now and then.
-/// Known: seed 20261121 finds lives in which a person's `interactive` is lost; the cause is not traced yet.
 fn seed() -> RngSeed {
     std::env::var("PROPTEST_RNG_SEED").ok().and_then(|n| n.parse().ok()).map_or(RngSeed::Fixed(2), RngSeed::Fixed)
 }

@@ -13,7 +13,7 @@ use forgehand::model::{
     ProjectFacts, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Risk, Route, Saying, SeenIssue, Sha,
     StepOutput, Subject, TextMark, Timestamp, TriageOutput, Trouble, Usd,
 };
-use forgehand::plan::{Plan, Policy, ProjectPolicy, plan, target};
+use forgehand::plan::{Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
 
 /// The bot.
@@ -89,6 +89,8 @@ pub struct World {
     shadow: Ledger,
     /// How often runs of each issue were started.
     pub runs: BTreeMap<u64, u32>,
+    /// What happened, people's acts included, for who has to find out: the issue, where it is about one, and what.
+    pub story: Vec<(Option<u64>, String)>,
 }
 
 /// The one repository.
@@ -147,6 +149,7 @@ impl World {
             counter: 100,
             shadow: Ledger::default(),
             runs: BTreeMap::new(),
+            story: Vec::new(),
         };
         for (index, (labels, intake)) in issues.iter().enumerate() {
             let issue = WorldIssue {
@@ -233,6 +236,8 @@ impl World {
             }
             _ => {}
         }
+        let about = subject_of(&self.shadow, &event).map(|s| s.issue.0);
+        self.story.push((about, format!("{at} {event:?}")));
         let record = Record { seq: self.records.len() as u64 + 1, at, event };
         self.shadow.apply(&record);
         self.records.push(record);
@@ -396,6 +401,7 @@ impl World {
         let issue = self.issues.get_mut(&number).expect("an issue");
         let changed = if on { issue.labels.insert(label.to_owned()) } else { issue.labels.remove(label) };
         if changed {
+            self.story.push((Some(number), format!("{at} -- {by} {} {label}", if on { "puts on" } else { "takes off" })));
             issue.history.push(LabelEvent { label: label.to_owned(), added: on, by: by.into(), at });
             issue.updated = at;
         }
@@ -528,12 +534,12 @@ impl World {
             self.label(number, names.of(to), true, BOT);
         }
         let found = names.decisions(&self.issues[&number].labels);
-        let person = found.iter().copied().find(|d| !known.contains(d) && Some(*d) != to);
-        let keep = person.or(to);
-        for decision in found.into_iter().filter(|d| Some(*d) != keep) {
-            self.label(number, names.of(decision), false, BOT);
+        let people: BTreeSet<Decision> = found.iter().copied().filter(|d| !known.contains(d) && Some(*d) != to).collect();
+        let keep = if people.is_empty() { to.into_iter().collect() } else { people.clone() };
+        for decision in found.difference(&keep) {
+            self.label(number, names.of(*decision), false, BOT);
         }
-        Outcome::Labelled { labels: self.issues[&number].labels.clone(), person, learned: Vec::new() }
+        Outcome::Labelled { labels: self.issues[&number].labels.clone(), people, learned: Vec::new() }
     }
 
     fn say(

@@ -1,7 +1,7 @@
 //! The one function that writes labels.
 //!
-//! POST, then a DELETE for each that has to go; never the whole set. The answer to our POST is the full list: a decision label in it that
-//! the plan did not know wins, and ours is taken off again.
+//! POST, then a DELETE for each that has to go; never the whole set. The answer to our POST is the full list: decision labels in it that
+//! the plan did not know win, and ours is taken off again. Of several all stay, because only the timeline tells which was the last.
 
 use std::collections::BTreeSet;
 
@@ -28,10 +28,10 @@ impl Worker {
             None => self.ports.forge.issue(repo, issue).await.map_err(forge)?.labels,
         };
         let found = names.decisions(&labels);
-        let person = found.iter().copied().find(|d| !known.contains(d) && Some(*d) != to);
-        let keep = person.or(to);
-        let labels = self.take_off(order, names, labels, keep).await?;
-        Ok(Outcome::Labelled { labels, person, learned })
+        let people: BTreeSet<Decision> = found.into_iter().filter(|d| !known.contains(d) && Some(*d) != to).collect();
+        let keep = if people.is_empty() { to.into_iter().collect() } else { people.clone() };
+        let labels = self.take_off(order, names, labels, &keep).await?;
+        Ok(Outcome::Labelled { labels, people, learned })
     }
 
     async fn take_off(
@@ -39,10 +39,10 @@ impl Worker {
         order: &Order<'_>,
         names: &LabelNames,
         mut labels: BTreeSet<String>,
-        keep: Option<Decision>,
+        keep: &BTreeSet<Decision>,
     ) -> Result<BTreeSet<String>, Failure> {
         for decision in names.decisions(&labels) {
-            if Some(decision) != keep {
+            if !keep.contains(&decision) {
                 let name = names.of(decision);
                 self.ports.forge.remove_label(&order.subject.repo, order.subject.issue, name).await.map_err(forge)?;
                 labels.remove(name);
