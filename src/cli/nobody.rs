@@ -63,6 +63,10 @@ impl Repos for Nobody {
         no_git()
     }
 
+    async fn conflicts(&self, _: &RepoName, _: &Branch, _: &Branch) -> Result<Option<bool>, RepoError> {
+        no_git()
+    }
+
     async fn forget(&self, _: &RepoName, _: &RunId) -> Result<(), RepoError> {
         no_git()
     }

@@ -6,10 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ledger::{IssueState, Ledger};
-use crate::model::{
-    EffectKey, Event, Intent, Outcome, ProjectFacts, PullNumber, Record, RepoName, RunId, Sha, Subject, Timestamp,
-};
+use crate::ledger::{IssueState, Ledger, PullRef};
+use crate::model::{EffectKey, Event, Intent, Outcome, ProjectFacts, Record, RepoName, RunId, Subject, Timestamp};
 use crate::plan::{self, Action, Plan, Policy, View};
 use crate::ports::HandEvent;
 
@@ -65,14 +63,12 @@ pub enum Job {
         /// What its body names.
         named: Vec<Subject>,
     },
-    /// Read the checks of a commit.
+    /// Read what has become of a pull request of ours: its checks, whether it conflicts, and its reviews where it moved.
     Checks {
         /// The issue.
         subject: Subject,
-        /// The commit.
-        sha: Sha,
-        /// The pull request whose reviews are read too, because it moved.
-        reviews_of: Option<PullNumber>,
+        /// The pull request.
+        pull: Box<PullRef>,
     },
     /// Make an effect.
     Act {
@@ -348,9 +344,9 @@ impl Core {
                 }
                 Action::Checks(subject) => {
                     let Some(pull) = self.ledger.issue(subject).and_then(|s| s.pull.as_ref()) else { continue };
-                    let (sha, reviews_of) = (pull.head.clone(), pull.unread.then_some(pull.number));
+                    let pull = Box::new(pull.clone());
                     self.view.reading.insert(subject.clone());
-                    turn.start(Job::Checks { subject: subject.clone(), sha, reviews_of });
+                    turn.start(Job::Checks { subject: subject.clone(), pull });
                 }
             }
         }

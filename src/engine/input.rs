@@ -57,12 +57,12 @@ pub enum Input {
         /// They.
         result: Result<Vec<Dependency>, Trouble>,
     },
-    /// Checks were read.
+    /// A pull request of ours was read.
     Checks {
-        /// Of which issue's pull request.
+        /// Of which issue.
         subject: Subject,
-        /// They, and whether a reviewer asks for changes where that was read.
-        result: Result<(Checks, Option<bool>), Trouble>,
+        /// What was read.
+        result: Result<PullRead, Trouble>,
     },
     /// An open intent was looked up.
     Found {
@@ -91,6 +91,17 @@ pub enum Input {
     Drain,
     /// End what runs.
     Halt,
+}
+
+/// What was read of a pull request of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullRead {
+    /// Its checks.
+    pub checks: Checks,
+    /// Whether a reviewer asks for changes, where that was read.
+    pub changes_requested: Option<bool>,
+    /// Whether it conflicts with its base, where that could be found out.
+    pub conflicts: Option<bool>,
 }
 
 /// What a look saw.

@@ -12,7 +12,7 @@ mod shell;
 mod work;
 
 pub use self::core::{Core, Effect, Facts, Job};
-pub use input::{Input, LookedAt};
+pub use input::{Input, LookedAt, PullRead};
 pub use preview::Preview;
 pub use shell::{Ended, Engine, EngineError, Mode, Observer, Ports, Stop};
 pub use work::{ProjectSettings, Settings, TextStore};

@@ -11,7 +11,7 @@ use crate::plan;
 use crate::text;
 
 use super::core::Core;
-use super::input::{Input, LookedAt};
+use super::input::{Input, LookedAt, PullRead};
 
 /// How long a title may be on the board, in characters.
 const TITLE: usize = 120;
@@ -49,10 +49,12 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
             core.view.checked.insert(subject.clone(), now);
             let Some(known) = core.ledger.issue(&subject).and_then(|s| s.pull.as_ref()) else { return Vec::new() };
             match result {
-                Ok((checks, reviews)) => {
+                Ok(PullRead { checks, changes_requested: reviews, conflicts }) => {
                     let changes_requested = reviews.unwrap_or(known.changes_requested);
-                    let news = known.checks != checks || reviews.is_some();
-                    news.then_some(Event::ChecksSeen { subject, checks, changes_requested }).into_iter().collect()
+                    let conflicts = conflicts.unwrap_or(known.conflicts);
+                    let news = known.checks != checks || known.conflicts != conflicts || reviews.is_some();
+                    let seen = Event::ChecksSeen { subject, checks, changes_requested, conflicts };
+                    news.then_some(seen).into_iter().collect()
                 }
                 Err(trouble) => troubled(subject.repo, trouble),
             }

@@ -25,7 +25,7 @@ pub(super) struct MirrorLock(File);
 
 impl MirrorLock {
     /// For a child that writes refs: it holds the lock as long as it lives.
-    fn as_input(&self, what: &str) -> Result<Input, RepoError> {
+    pub(super) fn as_input(&self, what: &str) -> Result<Input, RepoError> {
         self.0.try_clone().map(Input::File).map_err(|e| environment(what, e))
     }
 }
@@ -36,15 +36,27 @@ impl Git {
         let kept = run_ref(keep)?;
         let lock = self.lock(repo).await?;
         let dir = self.ensure_mirror(repo, &lock).await?;
-        self.fetch_all(repo, &dir, &lock, &what).await?;
-        let read = dir.join("FETCH_HEAD");
-        let fetched = on_disk(&what, move || std::fs::read(read)).await?;
-        let heads = fetched_heads(&fetched);
-        let tips: Vec<Option<Sha>> = branches.iter().map(|branch| heads.get(branch.as_str()).cloned()).collect();
+        let tips = self.fetch_tips(repo, &dir, &lock, branches, &what).await?;
         if let Some(tip) = tips.iter().flatten().next() {
             self.keep_for_run(&dir, &lock, &kept, tip).await?;
         }
         Ok(Tips(tips))
+    }
+
+    /// Fetches everything, and answers with where these branches are on the forge.
+    pub(super) async fn fetch_tips(
+        &self,
+        repo: &RepoName,
+        dir: &Path,
+        lock: &MirrorLock,
+        branches: &[Branch],
+        what: &str,
+    ) -> Result<Vec<Option<Sha>>, RepoError> {
+        self.fetch_all(repo, dir, lock, what).await?;
+        let read = dir.join("FETCH_HEAD");
+        let fetched = on_disk(what, move || std::fs::read(read)).await?;
+        let heads = fetched_heads(&fetched);
+        Ok(branches.iter().map(|branch| heads.get(branch.as_str()).cloned()).collect())
     }
 
     pub(super) async fn read_file(&self, repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Result<Option<String>, RepoError> {
@@ -82,7 +94,7 @@ impl Git {
         self.ensure_mirror(repo, &lock).await
     }
 
-    async fn ensure_mirror(&self, repo: &RepoName, lock: &MirrorLock) -> Result<PathBuf, RepoError> {
+    pub(super) async fn ensure_mirror(&self, repo: &RepoName, lock: &MirrorLock) -> Result<PathBuf, RepoError> {
         let what = format!("making the mirror of {repo}");
         let dir = self.mirror_dir(repo);
         if dir.join("HEAD").exists() {
@@ -99,7 +111,7 @@ impl Git {
     }
 
     /// Waits for whoever writes refs of the mirror: another run's sync, or a git that outlived a killed daemon.
-    async fn lock(&self, repo: &RepoName) -> Result<MirrorLock, RepoError> {
+    pub(super) async fn lock(&self, repo: &RepoName) -> Result<MirrorLock, RepoError> {
         let what = format!("locking the mirror of {repo}");
         let path = self.mirrors.join(format!("{}.lock", repo.folder()));
         let open = File::options().create(true).truncate(false).write(true).read(true).open(path);

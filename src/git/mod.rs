@@ -19,6 +19,7 @@ mod author;
 mod bundle;
 mod checkout;
 mod claim;
+mod conflict;
 mod diff;
 mod fault;
 mod history;
@@ -173,6 +174,10 @@ impl Repos for Git {
 
     async fn remote_tip(&self, repo: &RepoName, branch: &Branch) -> Result<Option<Sha>, RepoError> {
         self.tip_on_forge(repo, &format!("refs/heads/{branch}")).await
+    }
+
+    async fn conflicts(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<bool>, RepoError> {
+        self.would_conflict(repo, head, base).await
     }
 
     async fn forget(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError> {

@@ -170,6 +170,8 @@ pub(super) struct Output {
     what: String,
     /// The exit code was 0.
     pub(super) good: bool,
+    /// The exit code; none where a signal or our own bound ended it.
+    pub(super) code: Option<i32>,
     /// What it wrote.
     pub(super) stdout: Vec<u8>,
     /// What it said, cleaned of the token.
@@ -238,7 +240,7 @@ impl Runner {
             group.ended();
         }
         let stderr = self.cleaned(&String::from_utf8_lossy(&said.stderr));
-        Ok(Output { what, good: said.good, stdout: said.stdout, stderr, cut: said.cut })
+        Ok(Output { what, good: said.code == Some(0), code: said.code, stdout: said.stdout, stderr, cut: said.cut })
     }
 
     /// Runs a call that must succeed.
@@ -316,7 +318,7 @@ impl Drop for Group {
 
 /// What was heard of a child.
 struct Said {
-    good: bool,
+    code: Option<i32>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     cut: bool,
@@ -353,8 +355,8 @@ async fn converse(child: &mut Child, bytes: Option<Vec<u8>>, most: usize) -> std
         Ok(words)
     };
     match tokio::try_join!(feed, listen, complain) {
-        Ok(((), stdout, stderr)) => Ok(Said { good: child.wait().await?.success(), stdout, stderr, cut: false }),
-        Err(Early::Cut(stdout)) => Ok(Said { good: false, stdout, stderr: Vec::new(), cut: true }),
+        Ok(((), stdout, stderr)) => Ok(Said { code: child.wait().await?.code(), stdout, stderr, cut: false }),
+        Err(Early::Cut(stdout)) => Ok(Said { code: None, stdout, stderr: Vec::new(), cut: true }),
         Err(Early::Broken(e)) => Err(e),
     }
 }

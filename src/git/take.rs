@@ -88,7 +88,7 @@ impl Git {
     }
 
     /// A bare repository without anything of its own, over the mirror's objects.
-    async fn make_borrowing(&self, fresh: &Path, mirror: &Path) -> Result<(), RepoError> {
+    pub(super) async fn make_borrowing(&self, fresh: &Path, mirror: &Path) -> Result<(), RepoError> {
         const WHAT: &str = "making a run's repository";
         let init = Call::nowhere(&self.intake, WHAT).args(["init", "-q", "--bare", "--template="]).arg(fresh);
         self.runner.ok(init).await?;

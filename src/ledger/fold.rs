@@ -199,10 +199,11 @@ impl IssueState {
                     pull.state = *state;
                 }
             }
-            Event::ChecksSeen { checks, changes_requested, .. } => {
+            Event::ChecksSeen { checks, changes_requested, conflicts, .. } => {
                 if let Some(pull) = self.pull.as_mut() {
                     pull.checks = *checks;
                     pull.changes_requested = *changes_requested;
+                    pull.conflicts = *conflicts;
                     pull.unread = false;
                 }
             }
@@ -447,13 +448,16 @@ impl IssueState {
         if let (Intent::Push { sha, .. }, Outcome::Pushed) = (intent, outcome) {
             self.tip = Some(BranchTip { sha: sha.clone() });
         }
-        if let (Intent::OpenPull { sha, .. }, Outcome::PullOpened { pull }) = (intent, outcome) {
+        if let (Intent::OpenPull { sha, head, base, .. }, Outcome::PullOpened { pull }) = (intent, outcome) {
             self.pull = Some(PullRef {
                 number: *pull,
+                branch: head.clone(),
+                base: base.clone(),
                 head: sha.clone(),
                 state: PullState::Open,
                 checks: Checks::None,
                 changes_requested: false,
+                conflicts: false,
                 moved: None,
                 unread: false,
             });

@@ -155,6 +155,10 @@ pub struct RunSummary {
 pub struct PullRef {
     /// Its number.
     pub number: PullNumber,
+    /// The branch with the work.
+    pub branch: Branch,
+    /// The branch that it goes to.
+    pub base: Branch,
     /// The commit that we opened it with.
     pub head: Sha,
     /// Where it stands.
@@ -163,6 +167,8 @@ pub struct PullRef {
     pub checks: Checks,
     /// A reviewer asks for changes, as last seen.
     pub changes_requested: bool,
+    /// It cannot be merged into its base as it stands, as last seen.
+    pub conflicts: bool,
     /// When it last moved, by the forge's clock.
     pub moved: Option<Timestamp>,
     /// It moved since its reviews were read.

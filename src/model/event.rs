@@ -117,6 +117,9 @@ pub enum Event {
         checks: Checks,
         /// A reviewer asks for changes.
         changes_requested: bool,
+        /// It cannot be merged into its base as it stands.
+        #[serde(default)]
+        conflicts: bool,
     },
     /// The decision labels on the forge differ from what we left there: what that means was decided.
     LabelsRead {

@@ -21,9 +21,9 @@ pub use policy::{Policy, ProjectPolicy};
 pub use table::{From, Row, TABLE, To, mermaid, target};
 
 use self::labels::read_history;
-use crate::ledger::{ClaimState, Held, IssueState, Ledger};
+use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef};
 use crate::model::{
-    Command, Decision, EffectKey, Event, Intent, LabelEvent, Lane, Login, PullState, RepoName, RunId, StopWhy, Subject,
+    Checks, Command, Decision, EffectKey, Event, Intent, LabelEvent, Lane, Login, PullState, RepoName, RunId, StopWhy, Subject,
     Timestamp, Trigger, Wait,
 };
 
@@ -281,15 +281,10 @@ impl Context<'_> {
         if due && !self.view.reading.contains(subject) && !self.view.draining {
             return Next::Act(Action::Checks(subject.clone()));
         }
-        if pull.changes_requested {
-            let because = format!("changes were requested on {}", pull.number);
-            return Next::Wait(Wait::NeedsFormula { formula: "revise".into(), because });
-        }
-        if pull.checks == crate::model::Checks::Failure {
-            let because = format!("the checks of {} are red", pull.number);
-            return Next::Wait(Wait::NeedsFormula { formula: "revise".into(), because });
-        }
-        Next::Wait(Wait::Merge { pull: pull.number })
+        Next::Wait(match to_revise(pull) {
+            Some(because) => Wait::NeedsFormula { formula: "revise".into(), because },
+            None => Wait::Merge { pull: pull.number },
+        })
     }
 
     fn question(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Next {
@@ -356,6 +351,18 @@ impl Context<'_> {
             renew.into_iter().chain(checks.filter(|_| state.at == Some(Decision::Pr)))
         })
     }
+}
+
+/// Why a pull request of ours cannot be merged as it stands.
+fn to_revise(pull: &PullRef) -> Option<String> {
+    let number = pull.number;
+    if pull.changes_requested {
+        return Some(format!("changes were requested on {number}"));
+    }
+    if pull.checks == Checks::Failure {
+        return Some(format!("the checks of {number} are red"));
+    }
+    pull.conflicts.then(|| format!("{number} conflicts with {}", pull.base))
 }
 
 /// The issue that an event is about, where it is about one.

@@ -38,6 +38,9 @@ pub trait Repos: Send + Sync {
     ) -> Result<PushAnswer, RepoError>;
     /// The tip of a branch on the forge itself (`ls-remote`).
     async fn remote_tip(&self, repo: &RepoName, branch: &Branch) -> Result<Option<Sha>, RepoError>;
+    /// Whether one branch cannot be merged into another without a person: both are fetched, and merged in a place that is thrown away, without
+    /// a work tree. None where one of them is not on the forge. Repeating it is harmless.
+    async fn conflicts(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<bool>, RepoError>;
     /// Drops what was kept for a run: its ref in the mirror and its throw-away repository.
     async fn forget(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError>;
 }

@@ -64,9 +64,10 @@ pub fn event(event: &Event) -> Option<String> {
         Event::PullSeen { state: PullState::Open, .. } => "the pull request is open again".to_owned(),
         Event::PullSeen { state: PullState::Closed, .. } => "the pull request was closed without a merge".to_owned(),
         Event::PullSeen { state: PullState::Merged, .. } => "the pull request was merged".to_owned(),
-        Event::ChecksSeen { checks, changes_requested, .. } => {
+        Event::ChecksSeen { checks, changes_requested, conflicts, .. } => {
             let changes = if *changes_requested { "; a reviewer asks for changes" } else { "" };
-            format!("the checks are now: {checks:?}{changes}").to_lowercase()
+            let conflicts = if *conflicts { "; it conflicts with its base" } else { "" };
+            format!("the checks are now: {checks:?}{changes}{conflicts}").to_lowercase()
         }
         Event::LabelsRead { meaning, .. } => return labels_read(*meaning),
         Event::Moved { trigger, to, .. } => {

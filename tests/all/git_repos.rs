@@ -113,6 +113,47 @@ async fn only_regular_files_are_read() {
     }
 }
 
+#[tokio::test]
+async fn a_conflict_is_found_without_a_work_tree_and_leaves_nothing() {
+    let world = World::new().await;
+    let script = "set -e
+        git checkout -q -b same && echo 4 >>src/a.txt && git commit -qam same
+        git checkout -q -b other main && echo 5 >other.txt && git add . && git commit -qm other
+        git checkout -q main && echo 5 >>src/a.txt && git commit -qam moved
+        git push -q origin main same other && git push -q origin main:odd && git checkout -q -b odd
+        echo '* merge=evil' >.gitattributes && echo 6 >>src/a.txt && git add . && git commit -qm odd && git push -qf origin odd";
+    sh(&world.person(), script);
+    let (git, repo) = (&world.git, &world.repo);
+    world.sync("main", "r1").await.expect("main");
+    git.forget(repo, &RunId::from("r1")).await.expect("forgets");
+    let litter = || {
+        let refs = sh(&world.mirror(), "git for-each-ref --format='%(refname)'; git count-objects; ls objects/pack");
+        (refs, std::fs::read_dir(world.state().join("intake")).expect("the folder").count())
+    };
+    let before = litter();
+    let conflicts = async |head: &str| git.conflicts(repo, &head.into(), &"main".into()).await.expect("answers");
+    assert_eq!(conflicts("same").await, Some(true));
+    assert_eq!(conflicts("other").await, Some(false));
+    assert_eq!(conflicts("odd").await, Some(false));
+    assert_eq!(conflicts("nowhere").await, None);
+    assert_eq!(before.1, 0);
+    assert_eq!(litter(), before, "no ref, no object and no folder is left");
+
+    // It is read again each time: a person mends it, and what the mirror still remembers of a deleted branch does not count.
+    sh(
+        &world.person(),
+        "git checkout -q same && git rebase -q -X theirs main && git push -qf origin same && git push -q origin :other",
+    );
+    assert_eq!(conflicts("same").await, Some(false));
+    assert_eq!(conflicts("other").await, None);
+
+    // What a killed daemon left half-made is no hindrance.
+    let left = world.state().join("intake/o--r~merge.git");
+    std::fs::create_dir_all(&left).expect("a folder");
+    std::fs::write(left.join("HEAD"), "nonsense").expect("a file");
+    assert_eq!(conflicts("same").await, Some(false));
+}
+
 fn claim(journal: &str, nonce: &str, now: i64, until: i64, renews: Option<&Sha>) -> NewClaim {
     NewClaim {
         journal: JournalId::from(journal),

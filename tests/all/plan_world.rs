@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forgehand::engine::{Core, Effect, Input, Job, LookedAt};
+use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead};
 use forgehand::formula::shipped;
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
     Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, FixOutput,
     FixVerdict, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome,
     ProjectFacts, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Risk, Route, Saying, SeenIssue, Sha,
-    StepOutput, Subject, TextMark, Timestamp, TriageOutput, Trouble, Usd,
+    StepOutput, Subject, TextMark, Timestamp, TriageOutput, Trouble, Usd, Wait,
 };
 use forgehand::plan::{Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -266,6 +266,10 @@ impl World {
                 || self.core.view().finding.iter().any(|key| self.core.ledger().open(key).is_some_and(|(s, _)| *s == subject));
             let waits = self.core.plan().waits.contains_key(&subject) || self.core.view().reading.contains(&subject);
             assert!(acts || waits, "{subject} neither moves nor waits: {:?}", state.at);
+            if let (Some(Wait::Merge { .. }), Some(pull)) = (self.core.plan().waits.get(&subject), &state.pull) {
+                let sound = !pull.conflicts && !pull.changes_requested && pull.checks != Checks::Failure;
+                assert!(sound, "{subject}: {} does not wait for a merge alone", pull.number);
+            }
         }
     }
 
@@ -303,9 +307,12 @@ impl World {
             Job::Dependencies { subject, .. } => {
                 Input::Dependencies { subject, result: if well { Ok(Vec::new()) } else { Err(trouble()) } }
             }
-            Job::Checks { subject, reviews_of, .. } => {
-                let checks = if fate == Fate::Well(3) { Checks::Failure } else { Checks::Success };
-                let read = (checks, reviews_of.map(|_| fate == Fate::Well(3)));
+            Job::Checks { subject, pull } => {
+                let dice = if let Fate::Well(dice) = fate { dice } else { 0 };
+                let checks = if dice == 3 { Checks::Failure } else { Checks::Success };
+                let changes_requested = pull.unread.then_some(dice == 3);
+                let conflicts = [Some(false), Some(true), None].into_iter().cycle().nth(dice.into()).flatten();
+                let read = PullRead { checks, changes_requested, conflicts };
                 Input::Checks { subject, result: if well { Ok(read) } else { Err(trouble()) } }
             }
             Job::Find { key, subject, intent, .. } => {

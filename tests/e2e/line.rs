@@ -3,7 +3,7 @@
 use forgehand::model::Event;
 use forgehand::sandbox::Mode;
 
-use crate::rig::{Agent, FIX, Plan, REPO, Rig, TRIAGE};
+use crate::rig::{Agent, FIX, Plan, REPO, Rig, TRIAGE, now, until};
 
 /// A plain issue.
 async fn wrong_total(rig: &Rig) -> u64 {
@@ -153,6 +153,38 @@ async fn what_depends_on_another_waits_until_that_is_closed() {
     rig.assert_status(first, "**Merged**");
     assert_eq!(rig.row(first).await["state"], "closed");
     assert_eq!(rig.labels(second), ["claude-pr"], "it goes on: {}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_request_that_conflicts_with_its_base_waits_and_says_so() {
+    // Both mend the same line, each in its own way.
+    let fix = "if asked_for 'one way'; then repair; else echo 'expr $1 + $2' >add.sh; fi; commit 'Add'; answer done 'It adds.'";
+    let plan = Plan::new("line::a_pull_request_that_conflicts").agent(Agent::scripted(TRIAGE, fix));
+    let Some(rig) = plan.mode(Mode::None).rig().await else { return };
+    let first = rig.issue("Add it one way", "2 and 2 gives 5", &["claude-queue"]).await;
+    let second = rig.issue("Add it another way", "2 and 2 gives 5", &["claude-queue"]).await;
+    rig.once().await;
+    assert_eq!((rig.labels(first), rig.labels(second)), (vec!["claude-pr".to_owned()], vec!["claude-pr".to_owned()]));
+    let of = |number: u64| {
+        let pulls = rig.pulls();
+        pulls.into_iter().find(|pull| pull.head == format!("claude/issue-{number}")).expect("a pull request").issue.number
+    };
+    let (merged, other) = (of(first), of(second));
+    let explained = rig.run(&["explain", &second.to_string()]).await.ok();
+    assert!(explained.out.contains("waits for a person to merge it"), "{}", explained.out);
+
+    rig.seed.merge_pull(REPO, "owner", merged).await.expect("a merge");
+    // That it moved is seen by whole seconds; it is read at once then, and not only when its slow clock says so.
+    let later = now() + 1_100;
+    until("another second", || (now() > later).then_some(())).await;
+    rig.seed.comment(REPO, "owner", other, "And this one?").await.expect("a comment");
+    rig.once().await;
+    let explained = rig.run(&["explain", &second.to_string()]).await.ok();
+    let words = format!("needs formula revise: #{other} conflicts with main");
+    assert!(explained.out.contains(&words), "{}\n{}", explained.out, rig.story());
+    assert_eq!(rig.labels(second), ["claude-pr"], "the label stays: a person, or another run, goes on from here");
+    assert_eq!(rig.row(second).await["waiting"]["reason"], words);
+    assert!(rig.left_in("intake").iter().all(|left| !left.contains("merge")), "{:?}", rig.left_in("intake"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

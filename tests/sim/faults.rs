@@ -270,6 +270,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     read checkout(repo: &RepoName, run: &RunId, sha: &Sha, dest: &Path) -> ();
     write push(repo: &RepoName, run: &RunId, head: &Sha, branch: &Branch, lease: &Lease) -> PushAnswer;
     read remote_tip(repo: &RepoName, branch: &Branch) -> Option<Sha>;
+    read conflicts(repo: &RepoName, head: &Branch, base: &Branch) -> Option<bool>;
     read forget(repo: &RepoName, run: &RunId) -> ();
 }
 

@@ -122,8 +122,8 @@ impl Worker {
                 let result = self.dependencies(&subject, &named).await;
                 Input::Dependencies { subject, result }
             }
-            Job::Checks { subject, sha, reviews_of } => {
-                let result = self.checks(&subject, &sha, reviews_of).await;
+            Job::Checks { subject, pull } => {
+                let result = self.checks(&subject, &pull).await;
                 Input::Checks { subject, result }
             }
             Job::Find { key, subject, intent, since, facts } => {

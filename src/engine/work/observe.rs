@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{
-    Checks, Dependency, Issue, IssueNumber, LabelEvent, ProjectFacts, PullNumber, RepoName, Sha, Subject, Timestamp, Trouble,
-};
+use crate::ledger::PullRef;
+use crate::model::{Dependency, Issue, IssueNumber, LabelEvent, ProjectFacts, RepoName, Subject, Timestamp, Trouble};
 use crate::ports::{ForgeError, ForgeErrorKind, IssueFilter};
 
-use super::super::input::LookedAt;
+use super::super::input::{LookedAt, PullRead};
 use super::{Facts, Worker};
 
 impl Worker {
@@ -107,18 +106,26 @@ impl Worker {
         Ok(on)
     }
 
-    pub(super) async fn checks(
-        &self,
-        subject: &Subject,
-        sha: &Sha,
-        reviews_of: Option<PullNumber>,
-    ) -> Result<(Checks, Option<bool>), Trouble> {
-        let checks = self.ports.forge.checks(&subject.repo, sha).await.map_err(trouble)?;
-        let reviews = match reviews_of {
-            Some(pull) => Some(self.ports.forge.changes_requested(&subject.repo, pull).await.map_err(trouble)?),
-            None => None,
+    /// One request, two where the pull request moved; and git's own, which cost the API nothing.
+    pub(super) async fn checks(&self, subject: &Subject, pull: &PullRef) -> Result<PullRead, Trouble> {
+        let repo = &subject.repo;
+        let checks = self.ports.forge.checks(repo, &pull.head).await.map_err(trouble)?;
+        let changes_requested = match pull.unread {
+            true => Some(self.ports.forge.changes_requested(repo, pull.number).await.map_err(trouble)?),
+            false => None,
         };
-        Ok((checks, reviews))
+        Ok(PullRead { checks, changes_requested, conflicts: self.conflicts(repo, pull).await })
+    }
+
+    /// None where git cannot tell now: what is known of it stands, and it is asked again with the next reading.
+    async fn conflicts(&self, repo: &RepoName, pull: &PullRef) -> Option<bool> {
+        match self.ports.repos.conflicts(repo, &pull.branch, &pull.base).await {
+            Ok(conflicts) => conflicts,
+            Err(error) => {
+                tracing::warn!(%repo, pull = %pull.number, %error, "whether it conflicts is not known");
+                None
+            }
+        }
     }
 }
 

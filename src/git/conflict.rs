@@ -1,0 +1,40 @@
+//! Whether a branch can be merged into another, found out by merging them: the forge does not tell a conflict from "still checking"
+//! (`facts/forgejo.md`).
+//!
+//! There is no work tree and nothing of it lasts: `git merge-tree` writes the merged tree and files into a repository that borrows the mirror's
+//! objects and is thrown away. Its configuration is the one that `git init` wrote a moment before, so a `merge=` in the branch's
+//! `.gitattributes` names no program. The mirror's lock is held throughout: it also keeps that place to one merge at a time, and what a killed
+//! daemon left there goes when the next one begins.
+
+use crate::model::{Branch, RepoName};
+use crate::ports::RepoError;
+
+use super::mirror::remove_if_there;
+use super::process::Call;
+use super::{Git, on_disk};
+
+impl Git {
+    /// None where one of the branches is not on the forge.
+    pub(super) async fn would_conflict(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<bool>, RepoError> {
+        let what = format!("trying to merge {head} of {repo} into {base}");
+        let lock = self.lock(repo).await?;
+        let mirror = self.ensure_mirror(repo, &lock).await?;
+        let tips = self.fetch_tips(repo, &mirror, &lock, &[base.clone(), head.clone()], &what).await?;
+        let [Some(base), Some(head)] = tips.as_slice() else { return Ok(None) };
+        let room = self.intake.join(format!("{}~merge.git", repo.folder()));
+        let (before, after) = (room.clone(), room.clone());
+        on_disk(&what, move || remove_if_there(&before)).await?;
+        self.make_borrowing(&room, &mirror).await?;
+        let merge = Call::bare(&room, &what)
+            .args(["merge-tree", "--write-tree", "--no-messages", base.as_str(), head.as_str()])
+            .input(lock.as_input(&what)?);
+        let merged = self.runner.run(merge).await;
+        on_disk(&what, move || remove_if_there(&after)).await?;
+        let merged = merged?;
+        match merged.code {
+            Some(0) => Ok(Some(false)),
+            Some(1) => Ok(Some(true)),
+            _ => Err(merged.error()),
+        }
+    }
+}
