@@ -5,12 +5,14 @@
 
 mod board;
 mod cancel;
+mod completions;
 mod demo;
 mod error;
 mod explain;
 mod localforge;
 mod logging;
 mod logs;
+mod man;
 mod nobody;
 mod once;
 mod places;
@@ -18,15 +20,17 @@ mod retry;
 mod run;
 mod said;
 mod schedule;
+mod schema;
 mod setup;
 mod status;
 mod subject;
 mod wiring;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use error::{CliError, Kind};
 
@@ -61,13 +65,20 @@ enum Command {
     Localforge(localforge::Arguments),
     /// Show the whole line on the embedded forge, with a scripted agent
     Demo(demo::Arguments),
-    /// The demo's agent
-    #[command(name = "__scripted", hide = true)]
-    Scripted,
+    /// Print what a shell needs to complete the commands
+    Completions(completions::Arguments),
+    /// Print the manual page, or write the pages of all commands into a folder
+    Man(man::Arguments),
+    /// Print the JSON schema of forgehand.toml, for editors
+    Schema,
 }
 
 /// Runs the program, and answers with its exit code.
 pub fn main() -> ExitCode {
+    // The demo's agent is no command of people: it stands in no help, completion or manual.
+    if std::env::args_os().nth(1).is_some_and(|first| first == "__scripted") {
+        return ended(demo::scripted());
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -77,7 +88,11 @@ pub fn main() -> ExitCode {
             return if usage { ExitCode::from(Kind::Usage.code()) } else { ExitCode::SUCCESS };
         }
     };
-    match dispatch(arguments) {
+    ended(dispatch(arguments))
+}
+
+fn ended(result: Result<(), CliError>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error.report();
@@ -98,7 +113,12 @@ fn dispatch(arguments: Arguments) -> Result<(), CliError> {
         Command::Cancel(a) => cancel::run(config, &a),
         Command::Localforge(a) => localforge::run(&a),
         Command::Demo(a) => demo::run(&a),
-        Command::Scripted => demo::scripted(),
+        Command::Completions(a) => {
+            completions::run(Arguments::command(), &a);
+            Ok(())
+        }
+        Command::Man(a) => man::run(Arguments::command(), &a),
+        Command::Schema => schema::run(),
     }
 }
 
@@ -107,4 +127,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| {
         CliError::environment("the runtime could not be started", e, "see whether the machine is out of threads or memory")
     })
+}
+
+/// Prints what was made in full. Whoever closed the pipe has seen enough.
+fn print_bytes(bytes: &[u8]) {
+    let _closed_pipe = std::io::stdout().write_all(bytes);
 }

@@ -7,8 +7,10 @@
 mod agent;
 mod daemon;
 mod project;
+mod schema;
 mod values;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use url::Url;
@@ -16,6 +18,7 @@ use url::Url;
 pub use agent::{Agent, Author, Backend, Claude};
 pub use daemon::{Daemon, Limits, LogFormat, Poll, Sandbox, SandboxMode};
 pub use project::{DEFAULT_PERSON_PATHS, Project};
+pub use schema::schema;
 pub use values::parse_duration;
 
 use crate::document::{self, Table};
@@ -72,6 +75,12 @@ impl Config {
     /// As [`Config::parse`], of a file's bytes: what is not UTF-8 is an error with its place.
     pub fn parse_bytes(file_name: &str, bytes: &[u8]) -> Result<Self, ConfigErrors> {
         Self::parse(file_name, document::decode(file_name, bytes)?)
+    }
+
+    /// The keys that the reader knows, each with the tables that it stands in, as in `project[].repo`: those that it asks a text for. What
+    /// stands in a section that the text lacks may be missing.
+    pub fn known_keys(text: &str) -> BTreeSet<String> {
+        document::known_keys(text, Self::read)
     }
 
     /// The project of a repository; names are compared as the forge does, without regard to case.

@@ -44,6 +44,15 @@ pub fn read<T>(file: &str, text: &str, build: impl FnOnce(&Table<'_>) -> Option<
     }
 }
 
+/// The keys that `build` asks a document for, each with its tables: `project[].repo`.
+pub fn known_keys<T>(text: &str, build: impl FnOnce(&Table<'_>) -> Option<T>) -> BTreeSet<String> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let sink = Sink::default();
+    build(&Table { sink: &sink, path: String::new(), span: 0..0, entries: Some(document.get_ref()) });
+    let known = sink.known.into_inner();
+    known.iter().flat_map(|(path, keys)| keys.iter().map(|key| join(path, key))).collect()
+}
+
 /// The text of a file's bytes; a fault at the first that is not UTF-8.
 pub fn decode<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, Faults> {
     std::str::from_utf8(bytes).map_err(|e| {

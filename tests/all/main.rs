@@ -1,6 +1,7 @@
 //! The fast tests, in one binary: nothing beyond loopback, no real agent.
 
 mod config_errors;
+mod config_files;
 mod floors;
 mod forge_contract;
 mod forge_recordings;

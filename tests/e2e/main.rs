@@ -10,6 +10,7 @@ mod endings;
 mod hands_bench;
 mod line;
 mod messages_api;
+mod papers;
 mod people;
 mod requests;
 mod rig;

@@ -1,0 +1,295 @@
+//! The shape of `forgehand.toml` for editors: a JSON schema made from the types here, whose comments are what an editor shows.
+//!
+//! Promises: it names exactly the keys that the reader knows (a test reads an example that has them all and compares), and it is never
+//! stricter than the reader. The reader's own checks go further: a schema cannot compare two keys.
+
+#![expect(dead_code, reason = "only the shape of these types is used")]
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+/// Where the schema of this version is published.
+const ID: &str = "https://forgehand.example/config/forgehand.schema.json";
+
+/// The JSON schema of `forgehand.toml`.
+pub fn schema() -> serde_json::Value {
+    let mut schema = schemars::generate::SchemaSettings::draft07().into_generator().into_root_schema_for::<File>();
+    schema.insert("$id".to_owned(), ID.into());
+    schema.to_value()
+}
+
+/// A kind of string: its name, its pattern, and what it looks like.
+macro_rules! strings {
+    ($($name:ident $pattern:literal $example:literal;)*) => {$(
+        struct $name;
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool { true }
+            fn schema_name() -> Cow<'static, str> { stringify!($name).into() }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "examples": [$example] })
+            }
+        }
+    )*};
+}
+
+strings! {
+    Time r"^\s*([0-9]+(ms|s|m|h|d))+\s*$" "5m";
+    Size r"^[0-9]+\s*(K|KiB|M|MiB|G|GiB)$" "4GiB";
+    Repo r"^[^/\s]+/[^/\s]+$" "owner/name";
+    Address r"^\s*https?://" "https://forge.example";
+    Variable r"^[A-Za-z_][A-Za-z0-9_]*$" "FORGEHAND_TOKEN";
+    Path r"\S" "/etc/forgehand/token";
+    Host r"^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?$" "registry.npmjs.org";
+    Mailbox r"<[^<>@\s]+@[^<>\s]+>\s*$" "Name <mail@example.org>";
+    Label r"^[^,\r\n]{1,50}$" "claude-queue";
+    Login r"^[A-Za-z0-9._-]+$" "ann";
+    Filled r"\S" "text";
+}
+
+/// The configuration of forgehand.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, title = "forgehand.toml")]
+struct File {
+    forge: ForgeSection,
+    /// The repositories under care; no repository twice.
+    #[schemars(length(min = 1))]
+    project: Vec<ProjectSection>,
+    agent: AgentSection,
+    daemon: Option<DaemonSection>,
+    limits: Option<LimitsSection>,
+    sandbox: Option<SandboxSection>,
+    /// What the labels are called, for all projects that do not say otherwise.
+    labels: Option<LabelsSection>,
+}
+
+/// The Forgejo, and who forgehand is there.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ForgeSection {
+    /// Its address. A subpath is kept.
+    url: Address,
+    /// The *name* of the variable of the environment that holds the bot's token. One of `token_env` and `token_file` is needed.
+    token_env: Option<Variable>,
+    /// The file that holds the bot's token; read again when it changes.
+    token_file: Option<Path>,
+    /// The bot's login, where its token may not ask who it is (without `read:user`).
+    login: Option<Login>,
+    /// The name of the variable that holds a token with repository administration: only such a one may ask about others' rights.
+    rights_token_env: Option<Variable>,
+}
+
+/// A repository under care.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ProjectSection {
+    /// The repository.
+    repo: Repo,
+    /// The commands that verify a commit, in order; they fail where the project is broken.
+    #[schemars(length(min = 1))]
+    verify: Vec<Filled>,
+    /// Hosts that a verification may reach. None by default.
+    verify_network: Option<Vec<Host>>,
+    /// Who is mentioned where something waits for a person; the issue's author by default.
+    mention: Option<Vec<Login>>,
+    /// Globs of paths whose change a person must decide on. Database migrations and schemas by default.
+    person_paths: Option<Vec<Filled>>,
+    /// What the number of the issue is put behind to name a branch.
+    #[schemars(extend("default" = "claude/issue-"))]
+    branch_prefix: Option<Filled>,
+    /// The branch that work starts from and goes to; the repository's default branch where it is left out.
+    base: Option<Filled>,
+    /// Accounts that file issues and cannot answer questions.
+    intake: Option<Vec<Login>>,
+    /// Logins that are obeyed where nobody's rights can be asked about.
+    obey: Option<Vec<Login>>,
+    /// The formulas that are on.
+    #[schemars(extend("default" = ["triage", "fix"]))]
+    formulas: Option<Vec<Filled>>,
+    /// What the labels are called here.
+    labels: Option<LabelsSection>,
+}
+
+/// What the labels are called.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct LabelsSection {
+    /// Says where an issue came from, and stays.
+    #[schemars(extend("default" = "portal"))]
+    portal: Option<Label>,
+    /// Goes before others.
+    #[schemars(extend("default" = "priority"))]
+    priority: Option<Label>,
+    /// Waits for an agent.
+    #[schemars(extend("default" = "claude-queue"))]
+    queue: Option<Label>,
+    /// An agent is at work.
+    #[schemars(extend("default" = "claude-working"))]
+    working: Option<Label>,
+    /// A pull request is open.
+    #[schemars(extend("default" = "claude-pr"))]
+    pr: Option<Label>,
+    /// It failed for good.
+    #[schemars(extend("default" = "claude-failed"))]
+    failed: Option<Label>,
+    /// A person takes it.
+    #[schemars(extend("default" = "interactive"))]
+    interactive: Option<Label>,
+    /// A question is open.
+    #[schemars(extend("default" = "needs-info"))]
+    needs_info: Option<Label>,
+}
+
+/// What kind of agent it is.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum Backend {
+    /// Headless Claude Code.
+    Claude,
+    /// Any program: the prompt on stdin, the workspace as working directory.
+    Command,
+}
+
+/// Who does the work.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct AgentSection {
+    /// What kind of agent it is.
+    backend: Backend,
+    /// The program and its arguments, with `backend = "command"`.
+    #[schemars(length(min = 1))]
+    command: Option<Vec<String>>,
+    /// The Claude Code program; looked for in PATH by default.
+    #[schemars(extend("default" = "claude"))]
+    claude: Option<Path>,
+    /// The model; forgehand's choice where it is left out.
+    model: Option<Filled>,
+    /// Where the Messages API is: another one for a model server of your own. Plain http only on loopback, or with `allow_http`.
+    #[schemars(extend("default" = "https://api.anthropic.com/"))]
+    base_url: Option<Address>,
+    /// Plain http to another machine is allowed for `base_url`: the key and the code are readable on the way.
+    #[schemars(extend("default" = false))]
+    allow_http: Option<bool>,
+    /// The name of the variable that holds the model's key; the usual places where neither key is given.
+    key_env: Option<Variable>,
+    /// The file that holds the model's key; read again when it changes.
+    key_file: Option<Path>,
+    /// Turns of a session at most.
+    #[schemars(range(min = 1, max = 10000), extend("default" = 100))]
+    max_turns: Option<u64>,
+    /// Dollars that one run may cost; takes the place of `usd_run` of `[limits]`.
+    #[schemars(range(min = 0))]
+    budget_usd: Option<f64>,
+    /// Author and committer of what is pushed.
+    #[schemars(extend("default" = "forgehand <forgehand@localhost>"))]
+    author: Option<Mailbox>,
+}
+
+/// How the log is written.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object on each line.
+    Json,
+}
+
+/// How the work is done.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct DaemonSection {
+    /// Where the journal, mirrors, workspaces and logs are. `$STATE_DIRECTORY`, else ~/.local/state/forgehand, by default.
+    state_dir: Option<Path>,
+    /// How many runs at once.
+    #[schemars(range(min = 1, max = 64), extend("default" = 1))]
+    slots: Option<u64>,
+    /// The time between two looks, or a cron pattern of five or six fields (seconds first) in UTC.
+    #[schemars(extend("default" = "15s"))]
+    poll: Option<Filled>,
+    /// How long a stop waits for what runs.
+    #[schemars(extend("default" = "1m"))]
+    drain: Option<Time>,
+    /// How the log is written.
+    #[schemars(extend("default" = "text"))]
+    log: Option<LogFormat>,
+}
+
+/// What a run may take.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct LimitsSection {
+    /// Attempts on one issue until it has failed for good.
+    #[schemars(range(min = 1, max = 100), extend("default" = 3))]
+    attempts: Option<u64>,
+    /// Waits after the first, second, ... failed attempt; the last one repeats.
+    #[schemars(length(min = 1), extend("default" = ["1m", "5m", "15m"]))]
+    backoff: Option<Vec<Time>>,
+    /// An agent's turn, by the clock on the wall.
+    #[schemars(extend("default" = "45m"))]
+    wall: Option<Time>,
+    /// No sign of life of an agent.
+    #[schemars(extend("default" = "5m"))]
+    silence: Option<Time>,
+    /// The same while a tool of its is at work.
+    #[schemars(extend("default" = "30m"))]
+    silence_tool: Option<Time>,
+    /// A whole verification.
+    #[schemars(extend("default" = "30m"))]
+    verify: Option<Time>,
+    /// Changed lines of a diff.
+    #[schemars(range(min = 1, max = 10000000), extend("default" = 4000))]
+    diff_lines: Option<u64>,
+    /// Dollars for one call of the model.
+    #[schemars(range(min = 0), extend("default" = 1))]
+    usd_call: Option<f64>,
+    /// Dollars for one run.
+    #[schemars(range(min = 0), extend("default" = 5))]
+    usd_run: Option<f64>,
+    /// Dollars for one project in a UTC day.
+    #[schemars(range(min = 0), extend("default" = 25))]
+    usd_project: Option<f64>,
+    /// Dollars for everything in a UTC day.
+    #[schemars(range(min = 0), extend("default" = 25))]
+    usd_day: Option<f64>,
+    /// After this an issue that is worked on by nobody we know is taken over.
+    #[schemars(extend("default" = "2h"))]
+    adopt_after: Option<Time>,
+    /// After this a question that nobody answered goes to a person.
+    #[schemars(extend("default" = "7d"))]
+    question: Option<Time>,
+}
+
+/// Whether there is a sandbox.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum SandboxMode {
+    /// bubblewrap, or nothing runs.
+    Bubblewrap,
+    /// None: an agent can do whatever the account that forgehand runs under can.
+    None,
+}
+
+/// What agents and verifications are confined to.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SandboxSection {
+    /// Whether there is one.
+    #[schemars(extend("default" = "bubblewrap"))]
+    mode: Option<SandboxMode>,
+    /// Further folders and files to mount, read-only.
+    read: Option<Vec<Path>>,
+    /// Folders for PATH inside, mounted read-only.
+    path: Option<Vec<Path>>,
+    /// Hosts that an agent may reach. None by default.
+    network: Option<Vec<Host>>,
+    /// Memory of everything inside.
+    #[schemars(extend("default" = "4GiB"))]
+    memory: Option<Size>,
+    /// Processes at once.
+    #[schemars(range(min = 1, max = 1000000), extend("default" = 512))]
+    processes: Option<u64>,
+    /// The private /tmp.
+    #[schemars(extend("default" = "1GiB"))]
+    tmp: Option<Size>,
+}

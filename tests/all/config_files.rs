@@ -1,0 +1,112 @@
+//! The files in `config/`: the schema is made from the types, the example shows every key and is right in every line.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use forgehand::config::{Config, schema};
+use serde_json::Value;
+
+fn file(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name)).expect("a file of config/")
+}
+
+/// Each key of the schema with its tables, as in `project[].repo`.
+fn keys_of(schema: &Value, root: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    let node = match schema.get("$ref").and_then(Value::as_str) {
+        Some(to) => root.pointer(to.trim_start_matches('#')).expect("what is referred to"),
+        None => schema,
+    };
+    for any in ["anyOf", "oneOf", "allOf"] {
+        for part in node.get(any).and_then(Value::as_array).into_iter().flatten() {
+            keys_of(part, root, path, keys);
+        }
+    }
+    if let Some(items) = node.get("items") {
+        keys_of(items, root, &format!("{path}[]"), keys);
+    }
+    if let Some(named) = node.get("additionalProperties").filter(|named| named.is_object()) {
+        keys_of(named, root, &format!("{path}.*"), keys);
+    }
+    for (key, value) in node.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        keys.insert(below.clone());
+        keys_of(value, root, &below, keys);
+    }
+}
+
+fn schema_keys() -> BTreeSet<String> {
+    let (schema, mut keys) = (schema(), BTreeSet::new());
+    keys_of(&schema, &schema, "", &mut keys);
+    keys
+}
+
+/// A line of the example that shows a key without setting it.
+fn shown(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("# or: ").or_else(|| line.strip_prefix("# "))?;
+    let (key, _) = line.split_once(" = ")?;
+    let is_key = key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    (is_key || line.starts_with('[')).then_some(line)
+}
+
+#[test]
+fn the_schema_is_that_of_the_types() {
+    let made = serde_json::to_string_pretty(&schema()).expect("JSON") + "\n";
+    assert!(made == file("forgehand.schema.json"), "write it anew: cargo run -- schema > config/forgehand.schema.json");
+}
+
+#[test]
+fn the_schema_has_the_keys_that_the_reader_knows() {
+    assert_eq!(schema_keys(), Config::known_keys(&file("forgehand.example.toml")));
+}
+
+#[test]
+fn the_example_is_right_as_it_stands_and_by_the_schema() {
+    let text = file("forgehand.example.toml");
+    Config::parse("forgehand.example.toml", &text).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    let validator = jsonschema::validator_for(&schema()).expect("a schema");
+    let value: Value = toml::from_str(&text).expect("TOML");
+    let wrong: Vec<String> = validator.iter_errors(&value).map(|e| format!("{e} at {}", e.instance_path())).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn each_line_that_the_example_shows_can_be_taken_up() {
+    let text = file("forgehand.example.toml");
+    let validator = jsonschema::validator_for(&schema()).expect("a schema");
+    let lines: Vec<&str> = text.lines().collect();
+    let mut tried = 0;
+    for (at, line) in lines.iter().enumerate() {
+        let Some(setting) = shown(line) else { continue };
+        tried += 1;
+        let mut with: Vec<&str> = lines.clone();
+        with[at] = setting;
+        if line.starts_with("# or: ") {
+            // It stands for the setting above it.
+            let above = (0..at).rev().find(|i| shown(lines[*i]).is_none() && !lines[*i].starts_with('#')).expect("one above");
+            with[above] = "";
+        }
+        let with = with.join("\n");
+        Config::parse("forgehand.example.toml", &with).unwrap_or_else(|e| panic!("`{setting}`: {:#?}", e.lines()));
+        let value: Value = toml::from_str(&with).expect("TOML");
+        assert!(
+            validator.is_valid(&value),
+            "`{setting}` by the schema: {:?}",
+            validator.iter_errors(&value).next().map(|e| e.to_string())
+        );
+    }
+    assert!(tried > 30, "the example shows only {tried} lines");
+}
+
+#[test]
+fn the_example_shows_each_key() {
+    let text = file("forgehand.example.toml");
+    let named = |key: &str| {
+        text.lines().map(|l| shown(l).unwrap_or(l)).any(|l| {
+            let head = l.trim_start_matches(['[', ' ']);
+            head.strip_prefix(key).is_some_and(|rest| rest.starts_with([' ', '=', ']'])) || l.contains(&format!(".{key}]"))
+        })
+    };
+    let missing: Vec<String> =
+        schema_keys().into_iter().filter(|k| !named(k.rsplit('.').next().unwrap_or(k).trim_end_matches("[]"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
