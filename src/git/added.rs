@@ -46,7 +46,9 @@ impl Git {
             let new = contents.get(&entry.new.blob).map(Vec::as_slice).unwrap_or_default();
             added.entry(entry.path.clone()).or_default().push_str(&new_lines(&old, new));
         }
-        let texts = messages.iter().filter_map(|sha| contents.get(sha)).map(|raw| readable(message(raw)));
+        // As they were before we broke words of theirs: a secret may stand across the place.
+        let whole = |raw: &Vec<u8>| readable(message(raw)).replace('\u{200b}', "");
+        let texts = messages.iter().filter_map(|sha| contents.get(sha)).map(whole);
         added.insert(MESSAGES.to_owned(), texts.collect::<Vec<_>>().join("\n"));
         Ok(added.into_iter().filter(|(_, text)| !text.is_empty()).collect())
     }

@@ -1,12 +1,14 @@
 //! Commits of an agent, written anew with the author that the project wants.
 //!
-//! Trees, dates and messages stay; signatures go, since they would not hold. The same commits always become the same commits.
+//! Trees and dates stay; signatures go, since they would not hold. Of messages those words are broken that the forge would act on: whoever
+//! wrote them, they are published under our name. The same commits always become the same commits.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::model::Sha;
 use crate::ports::RepoError;
+use crate::text;
 
 use super::author::Author;
 use super::{Git, unexpected};
@@ -33,7 +35,8 @@ impl Git {
 /// A commit with another author and with its parents' new names; none if it is no commit.
 fn rewritten(old: &[u8], author: &Author, became: &BTreeMap<String, Sha>) -> Option<Vec<u8>> {
     let end = old.windows(2).position(|pair| pair == b"\n\n")?;
-    let (head, message) = old.split_at_checked(end + 1)?;
+    let (head, rest) = old.split_at_checked(end + 1)?;
+    let message = rest.strip_prefix(b"\n")?;
     let mut new = Vec::with_capacity(old.len());
     for line in head.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         let (key, value) = line.split_at_checked(line.iter().position(|b| *b == b' ')?)?;
@@ -53,7 +56,8 @@ fn rewritten(old: &[u8], author: &Author, became: &BTreeMap<String, Sha>) -> Opt
         };
         new.extend([key, b" ", &kept, b"\n"].concat());
     }
-    new.extend(message);
+    new.push(b'\n');
+    new.extend(text::commit_message(message));
     Some(new)
 }
 

@@ -5,23 +5,15 @@
 
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex::Regex;
 
 use super::characters::{cut, printable};
 use super::clean::clean;
+use super::neutral::neutral;
 use super::segments::{Segment, segments};
 
-const ZERO_WIDTH_SPACE: char = '\u{200b}';
 const LINE_LIMIT: usize = 400;
 
-/// A login after an `@` that would be called. An address of mail is none.
-static MENTION: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(^|[^A-Za-z0-9])@([A-Za-z0-9_])"));
-/// A word that closes or reopens what it stands before.
-static KEYWORD: LazyLock<Regex> = LazyLock::new(|| {
-    super::pattern(
-        r"(?i)\b(c|f|r|i)(loses?|losed|ix|ixes|ixed|esolves?|esolved|eopens?|eopened|mplements?|mplemented)([\s:]+(?:\S*[#!]\d|\S*://\S*/\d))",
-    )
-});
 /// A fence at any place where a line may begin one.
 static FENCE: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^((?:[ \t>*+-]|\d{1,9}[.)])*)(`{3,}|~{3,})"));
 static TAG: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"<([A-Za-z/!?])"));
@@ -74,12 +66,4 @@ fn shortened(text: &str) -> String {
     }
     let kept = text.get(..text.floor_char_boundary(LINE_LIMIT)).unwrap_or_default();
     format!("{} \u{2026}", kept.trim_end())
-}
-
-/// The text with calls and closing words broken by a space that is not seen.
-fn neutral(text: &str) -> String {
-    let text = MENTION.replace_all(text, |found: &Captures<'_>| format!("{}@{ZERO_WIDTH_SPACE}{}", &found[1], &found[2]));
-    KEYWORD
-        .replace_all(&text, |found: &Captures<'_>| format!("{}{ZERO_WIDTH_SPACE}{}{}", &found[1], &found[2], &found[3]))
-        .into_owned()
 }

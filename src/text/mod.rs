@@ -13,6 +13,7 @@ mod context;
 mod dependencies;
 mod markdown;
 mod marker;
+mod neutral;
 mod render;
 mod segments;
 
@@ -26,6 +27,7 @@ pub use context::{PromptContext, ProposalContext};
 pub use dependencies::dependencies;
 pub use markdown::{code, line, prose};
 pub use marker::{find_marker, marker, strip_marker};
+pub use neutral::commit_message;
 pub use render::{TextError, fence, render_prompt, render_proposal};
 
 /// What is taken of an issue's body, in bytes.

@@ -353,3 +353,19 @@ async fn a_second_bundle_takes_the_place_of_the_first() {
     assert!(!intake.exists());
     assert_eq!(attack.order.author, AUTHOR);
 }
+
+#[tokio::test]
+async fn a_message_that_would_close_an_issue_or_call_a_person() {
+    let message = "Add properly\n\nCloses #9, fixes: o/r#4. Thanks @owner [skip ci]\n\nCo-authored-by: A <a@b.example>";
+    let attack = Attack::with(&format!("echo 4 >>src/a.txt && git commit -qam '{message}'"), Limits::default()).await.bundled();
+    let change = attack.taken().await.expect("is accepted");
+    let intake = attack.world.state().join("intake/r1.git");
+    let published = sh(&intake, &format!("git log -1 --format=%B {}", change.head));
+    assert_eq!(published.replace('\u{200b}', ""), message, "people read what was written");
+    for words in ["Closes #9", "fixes: o/r#4", "@owner", "[skip ci]"] {
+        assert!(!published.contains(words), "{words:?} in {published:?}");
+    }
+    assert!(published.contains("Co-authored-by: A <a@b.example>"), "a trailer stays as it is: {published:?}");
+    let scanned = attack.world.git.added(&attack.order.run, &attack.order.base, &change.head).await.expect("reads");
+    assert!(scanned.iter().any(|(_, text)| text.contains("Thanks @owner")), "secrets are looked for in the words as they were");
+}
