@@ -16,6 +16,7 @@ pub mod scan;
 pub mod text;
 pub mod tier;
 // Floor 2
+pub mod metrics;
 pub mod plan;
 pub mod ports;
 pub mod words;
@@ -33,3 +34,4 @@ pub mod workspace;
 pub mod engine;
 // Floor 6
 pub mod cli;
+pub mod web;

@@ -1,5 +1,7 @@
 //! The board: what `status`, `once --dry-run` and the demo show.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::ledger::{IssueState, Ledger};
@@ -15,6 +17,18 @@ pub(super) struct Board {
     /// Projects that cannot be worked on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) troubles: Vec<TroubleRow>,
+    /// Whether webhooks arrive, where the configuration listens for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) webhook: Option<WebhookRow>,
+}
+
+/// Whether webhooks arrive.
+#[derive(Debug, Serialize)]
+pub(super) struct WebhookRow {
+    /// The last delivery about each project.
+    pub(super) delivered: BTreeMap<String, String>,
+    /// What is wrong with them, if something is.
+    pub(super) trouble: Option<String>,
 }
 
 /// An issue of ours.
@@ -61,7 +75,7 @@ pub(super) struct TroubleRow {
 impl Board {
     /// From what is known, with the newest plan's reasons.
     pub(super) fn new(ledger: &Ledger, policy: &Policy, waits: impl Fn(&Subject) -> Option<Wait>) -> Self {
-        let mut board = Self { issues: Vec::new(), runs: Vec::new(), troubles: Vec::new() };
+        let mut board = Self { issues: Vec::new(), runs: Vec::new(), troubles: Vec::new(), webhook: None };
         for (subject, state) in ledger.issues() {
             let Some(project) = policy.projects.get(&subject.repo) else { continue };
             let wait = waits(&subject);
@@ -86,6 +100,7 @@ impl Board {
         for trouble in &self.troubles {
             lines.push(format!("! {}: {}", trouble.repo, trouble.trouble));
         }
+        lines.extend(self.webhook.iter().filter_map(|webhook| Some(format!("! webhook: {}", webhook.trouble.as_ref()?))));
         let shown: Vec<&Row> = self.issues.iter().filter(|row| row.state != "closed").collect();
         let name = |row: &Row| if several { format!("{}#{}", row.repo, row.number) } else { format!("#{}", row.number) };
         let width = shown.iter().map(|row| name(row).len()).max().unwrap_or(0);

@@ -6,6 +6,7 @@
 mod board;
 mod cancel;
 mod completions;
+mod deliveries;
 mod demo;
 mod error;
 mod explain;
@@ -24,6 +25,7 @@ mod schema;
 mod setup;
 mod status;
 mod subject;
+mod visitors;
 mod wiring;
 
 use std::io::Write as _;
@@ -31,6 +33,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::ports::Doors;
 
 pub use error::{CliError, Kind};
 
@@ -73,8 +77,8 @@ enum Command {
     Schema,
 }
 
-/// Runs the program, and answers with its exit code.
-pub fn main() -> ExitCode {
+/// Runs the program, and answers with its exit code. `doors` opens what `[daemon] listen` asks for.
+pub fn main(doors: &dyn Doors) -> ExitCode {
     // The demo's agent is no command of people: it stands in no help, completion or manual.
     if std::env::args_os().nth(1).is_some_and(|first| first == "__scripted") {
         return ended(demo::scripted());
@@ -88,7 +92,7 @@ pub fn main() -> ExitCode {
             return if usage { ExitCode::from(Kind::Usage.code()) } else { ExitCode::SUCCESS };
         }
     };
-    ended(dispatch(arguments))
+    ended(dispatch(arguments, doors))
 }
 
 fn ended(result: Result<(), CliError>) -> ExitCode {
@@ -101,10 +105,10 @@ fn ended(result: Result<(), CliError>) -> ExitCode {
     }
 }
 
-fn dispatch(arguments: Arguments) -> Result<(), CliError> {
+fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
     let config = arguments.config;
     match arguments.command {
-        Command::Run(a) => run::run(config, &a),
+        Command::Run(a) => run::run(config, &a, doors),
         Command::Once(a) => once::run(config, &a),
         Command::Status(a) => status::run(config, &a),
         Command::Explain(a) => explain::run(config, &a),

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
-use crate::engine::{Core, Mode, Stop};
+use crate::engine::{self, Core, Mode, Stop};
 use crate::model::{LabelNames, Timestamp, Wait};
 use crate::ports::Clock;
 use crate::words;
@@ -47,7 +47,7 @@ async fn once(setup: &Setup, arguments: &Arguments) -> Result<(), CliError> {
         parts => parts?,
     };
     say_credentials(setup)?;
-    let (_wake, mut wakes) = mpsc::channel(1);
+    let (_waker, mut wakes) = engine::wakes();
     let (stop, stopped) = watch::channel(Stop::No);
     let mut engine = parts.engine.drain_for(setup.config.daemon.drain).limit_starts(arguments.max);
     let before = engine.core().ledger().seq;

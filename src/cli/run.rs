@@ -1,14 +1,19 @@
 //! `forgehand run`: the daemon.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Mode, Stop};
+use crate::engine::{self, Mode, Stop};
+use crate::ports::{DoorOrder, Doors, OpenDoor, Visits};
 
 use super::schedule::Schedule;
-use super::setup::Setup;
+use super::setup::{Setup, read_secret};
+use super::visitors::Visitors;
 use super::wiring;
 use super::{CliError, Kind};
 
@@ -17,19 +22,28 @@ use super::{CliError, Kind};
 pub(super) struct Arguments {}
 
 /// Runs until it is told to stop.
-pub(super) fn run(config: Option<PathBuf>, _arguments: &Arguments) -> Result<(), CliError> {
+pub(super) fn run(config: Option<PathBuf>, _arguments: &Arguments, doors: &dyn Doors) -> Result<(), CliError> {
     let setup = Setup::load(config)?;
-    super::runtime()?.block_on(daemon(setup))
+    super::runtime()?.block_on(daemon(setup, doors))
 }
 
-async fn daemon(setup: Setup) -> Result<(), CliError> {
+async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
     let parts = wiring::build(&setup, true)?;
-    let (wake, mut wakes) = mpsc::channel(1);
+    let (waker, mut wakes) = engine::wakes();
     let (stop, stopped) = watch::channel(Stop::No);
-    let schedule = Schedule::start(&setup.config.daemon.poll, wake)
+    let schedule = Schedule::start(&setup.config.daemon.poll, waker.clone())
         .await
         .map_err(|e| CliError::new(Kind::Usage, "the schedule could not be started", "check `poll` of [daemon]").because(e))?;
-    let mut engine = parts.engine.drain_for(setup.config.daemon.drain).observe(Box::new(|_| notify_alive()));
+    let visitors = Visitors::new(&setup, waker, parts.counters);
+    let (seen, heard) = (visitors.clone(), visitors.clone());
+    let mut engine = parts.engine.drain_for(setup.config.daemon.drain);
+    engine = engine.listen(Box::new(move |_, events, ledger| heard.heard(events, ledger)));
+    engine = engine.observe(Box::new(move |core| {
+        notify_alive();
+        seen.stepped(core);
+    }));
+    let close = CancellationToken::new();
+    let door = open(&setup, doors, visitors, close.clone()).await?;
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(projects = setup.config.projects.len(), state = %setup.state_dir.display(), "forgehand watches");
     let credentials = || setup.has_credentials();
@@ -44,7 +58,31 @@ async fn daemon(setup: Setup) -> Result<(), CliError> {
     };
     notify(&[sd_notify::NotifyState::Stopping]);
     schedule.stop().await;
+    close.cancel();
+    if let Some(mut door) = door {
+        door.closed().await;
+    }
     ended.map(|_| ()).map_err(CliError::from)
+}
+
+/// Opens the door, where the configuration asks for one.
+async fn open(
+    setup: &Setup,
+    doors: &dyn Doors,
+    visits: Arc<dyn Visits>,
+    stop: CancellationToken,
+) -> Result<Option<Box<dyn OpenDoor>>, CliError> {
+    let daemon = &setup.config.daemon;
+    let Some(listen) = daemon.listen else { return Ok(None) };
+    let secret = daemon.webhook_secret.as_ref().map(|source| read_secret(source, "the webhook's secret")).transpose()?;
+    if secret.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
+        return Err(CliError::usage("the webhook's secret is empty", "put a long random text where `webhook_secret_*` points"));
+    }
+    let door = doors.open(DoorOrder { listen, secret, visits, stop }).await.map_err(|e| {
+        CliError::environment(format!("{listen} cannot be listened on"), e, "choose a free port for `listen` in [daemon]")
+    })?;
+    tracing::info!(address = %door.address(), webhooks = daemon.webhook_secret.is_some(), "forgehand listens");
+    Ok(Some(door))
 }
 
 /// The first TERM or INT drains; the second one stops at once.

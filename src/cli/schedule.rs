@@ -1,9 +1,9 @@
 //! The wake-ups: `tokio-cron-scheduler` only wakes, and overlapping ticks fold into one.
 
-use tokio::sync::mpsc;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use crate::config::Poll;
+use crate::engine::Waker;
 
 /// Wakes by the configured schedule until it is dropped.
 pub(super) struct Schedule {
@@ -11,15 +11,12 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Starts it. `wakes` has room for one: a tick that finds it full folds into the one that waits there.
-    pub(super) async fn start(poll: &Poll, wakes: mpsc::Sender<()>) -> Result<Self, JobSchedulerError> {
+    /// Starts it.
+    pub(super) async fn start(poll: &Poll, waker: Waker) -> Result<Self, JobSchedulerError> {
         let scheduler = JobScheduler::new().await?;
         let tick = move || {
-            let wakes = wakes.clone();
-            Box::pin(async move {
-                // Full: a wake is waiting already, and sees all that this one would.
-                let _folded = wakes.try_send(());
-            }) as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
+            let waker = waker.clone();
+            Box::pin(async move { waker.all() }) as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
         };
         let job = match poll {
             Poll::Every(every) => Job::new_repeated_async(*every, move |_, _| tick())?,

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use crate::model::Subject;
 use crate::plan::{Plan, View};
+use crate::words;
 
 use super::CliError;
-use super::board::Board;
+use super::board::{Board, WebhookRow};
+use super::deliveries::Deliveries;
 use super::setup::{Known, Setup};
 
 /// Arguments of `status`.
@@ -22,7 +24,8 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     let setup = Setup::load(config)?;
     let known = setup.known()?;
     let plan = known.plan();
-    let board = Board::new(&known.ledger, &known.policy, |subject| plan.waits.get(subject).cloned());
+    let mut board = Board::new(&known.ledger, &known.policy, |subject| plan.waits.get(subject).cloned());
+    board.webhook = setup.config.daemon.listen.map(|_| webhook(&Deliveries::read(&setup.state_dir)));
     if arguments.json {
         return super::setup::print_json(&board);
     }
@@ -34,6 +37,13 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
         anstream::println!("{line}");
     }
     Ok(())
+}
+
+fn webhook(deliveries: &Deliveries) -> WebhookRow {
+    WebhookRow {
+        delivered: deliveries.delivered.iter().map(|(repo, at)| (repo.to_string(), at.to_string())).collect(),
+        trouble: deliveries.trouble().map(|refused| words::turned_away(&refused.why, refused.at)),
+    }
 }
 
 impl Known {

@@ -20,6 +20,7 @@ use crate::scan::Scanner;
 use super::nobody::Nobody;
 use super::places::{Rooms, VERIFY};
 use super::setup::{Setup, SystemClock, SystemIds, read_secret};
+use super::visitors::Counters;
 use super::{CliError, logging, said};
 
 /// The model that claude is told to use where the configuration names none.
@@ -28,6 +29,7 @@ const DEFAULT_MODEL: &str = "claude-sonnet-5-5";
 /// What `run` and `once` work with.
 pub(super) struct Parts {
     pub(super) engine: Engine,
+    pub(super) counters: Counters,
 }
 
 /// Opens everything. The journal comes first: when another process has it, nothing else is touched.
@@ -36,10 +38,10 @@ pub(super) fn build(setup: &Setup, log_to_stderr: bool) -> Result<Parts, CliErro
     let id = journal.id();
     let scanner = Arc::new(scanner(setup)?);
     logging::begin(&setup.state_dir, setup.config.daemon.log, &scanner, log_to_stderr)?;
-    let ports = ports(setup, id.clone(), &scanner)?;
+    let (ports, counters) = ports(setup, id.clone(), &scanner)?;
     let texts = TextStore::new(&setup.state_dir);
     let engine = Engine::new(Box::new(journal), setup.policy(id)?, settings(setup), ports, (texts, scanner))?;
-    Ok(Parts { engine })
+    Ok(Parts { engine, counters })
 }
 
 /// What would be done now.
@@ -49,7 +51,7 @@ pub(super) async fn preview(setup: &Setup) -> Result<Preview, CliError> {
         None => Vec::new(),
     };
     let id = JournalId("preview".into());
-    let (forge, rights) = forges(setup)?;
+    let (forge, rights, _) = forges(setup)?;
     let (repos, hands) = (Arc::new(Nobody), Arc::new(Nobody));
     let ports =
         Ports { forge, rights, repos, hands, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), journal_id: id.clone() };
@@ -61,6 +63,9 @@ fn scanner(setup: &Setup) -> Result<Scanner, CliError> {
     let mut own = vec![read_secret(&setup.config.forge.token, "the forge's token")?];
     if let Some(source) = &setup.config.forge.rights_token {
         own.push(read_secret(source, "the token that may ask for rights")?);
+    }
+    if let Some(source) = &setup.config.daemon.webhook_secret {
+        own.push(read_secret(source, "the webhook's secret")?);
     }
     if let Some(Ok(Some(credential))) = setup.credentials().map(|source| source.load()) {
         own.push(credential.secret().clone());
@@ -92,24 +97,30 @@ fn settings(setup: &Setup) -> Settings {
     }
 }
 
-fn ports(setup: &Setup, journal_id: JournalId, scanner: &Arc<Scanner>) -> Result<Ports, CliError> {
-    let (forge, rights) = forges(setup)?;
+fn ports(setup: &Setup, journal_id: JournalId, scanner: &Arc<Scanner>) -> Result<(Ports, Counters), CliError> {
+    let (forge, rights, counters) = forges(setup)?;
     let git = open_git(setup, read_secret(&setup.config.forge.token, "the forge's token")?)?;
     let hands = Arc::new(hands(setup, &git, scanner)?);
-    Ok(Ports { forge, rights, repos: Arc::new(git), hands, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), journal_id })
+    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+    Ok((Ports { forge, rights, repos: Arc::new(git), hands, clock, ids, journal_id }, counters))
 }
 
-/// The forge twice.
-type Forges = (Arc<dyn Forge>, Option<Arc<dyn Forge>>);
+/// The forge twice, and what is counted of both.
+type Forges = (Arc<dyn Forge>, Option<Arc<dyn Forge>>, Counters);
 
 /// The forge with the bot's token, and with the one that may ask for people's rights.
 fn forges(setup: &Setup) -> Result<Forges, CliError> {
-    let forge: Arc<dyn Forge> = Arc::new(setup.forge()?);
+    let forge = setup.forge()?;
+    let mut counts = vec![forge.counts()];
     let rights: Option<Arc<dyn Forge>> = match &setup.config.forge.rights_token {
-        Some(source) => Some(Arc::new(setup.client(read_secret(source, "the token that may ask for rights")?)?)),
+        Some(source) => {
+            let client = setup.client(read_secret(source, "the token that may ask for rights")?)?;
+            counts.push(client.counts());
+            Some(Arc::new(client))
+        }
         None => None,
     };
-    Ok((forge, rights))
+    Ok((Arc::new(forge), rights, Counters::of_forges(counts)))
 }
 
 fn open_git(setup: &Setup, token: SecretString) -> Result<Git, CliError> {
@@ -225,6 +236,7 @@ fn forbidden(setup: &Setup) -> Vec<PathBuf> {
     };
     secret(&setup.config.forge.token);
     setup.config.forge.rights_token.iter().for_each(&mut secret);
+    setup.config.daemon.webhook_secret.iter().for_each(&mut secret);
     if let Backend::Claude(claude) = &setup.config.agent.backend {
         claude.key.iter().for_each(&mut secret);
     }

@@ -1,9 +1,10 @@
 //! `[daemon]`, `[limits]` and `[sandbox]`: how the work is done, and what it may cost.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::values;
+use super::{SecretSource, values};
 use crate::document::{Table, Value};
 use crate::model::Usd;
 
@@ -20,6 +21,10 @@ pub struct Daemon {
     pub drain: Duration,
     /// How the log is written.
     pub log: LogFormat,
+    /// Where webhooks come in and metrics are read; nowhere where it is left out. Beyond loopback only with a secret.
+    pub listen: Option<SocketAddr>,
+    /// Where the secret is kept that deliveries are signed with.
+    pub webhook_secret: Option<SecretSource>,
 }
 
 /// When to look at the forge.
@@ -101,12 +106,15 @@ pub enum SandboxMode {
 
 impl Daemon {
     pub(super) fn read(table: &Table<'_>) -> Self {
+        let webhook_secret = values::secret_source(table, "webhook_secret_env", "webhook_secret_file");
         Self {
             state_dir: table.optional("state_dir", values::path),
             slots: count(table, "slots", 1, 64),
             poll: table.or("poll", Poll::Every(Duration::from_secs(15)), poll),
             drain: table.or("drain", Duration::from_secs(60), values::duration),
             log: table.or("log", LogFormat::Text, |v| v.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])),
+            listen: table.optional("listen", |v| listen(v, webhook_secret.is_some())),
+            webhook_secret,
         }
     }
 }
@@ -154,6 +162,20 @@ impl Sandbox {
             tmp: table.or("tmp", 1 << 30, values::size),
         }
     }
+}
+
+/// An address to listen on. What others than this machine can reach has to ask for a signature.
+fn listen(value: &Value<'_>, secret: bool) -> Option<SocketAddr> {
+    let text = value.filled()?;
+    let Ok(address) = text.trim().parse::<SocketAddr>() else {
+        return value
+            .wrong(format!("`{text}` is not an address to listen on"), "write it as \"127.0.0.1:8787\" or \"[::1]:8787\"");
+    };
+    if !address.ip().is_loopback() && !secret {
+        let help = "name the webhook's secret by `webhook_secret_env` or `webhook_secret_file`, or listen on 127.0.0.1";
+        return value.wrong("`listen` is open to other machines, and without a secret anybody could knock", help);
+    }
+    Some(address)
 }
 
 /// A number from 1 to `most`.

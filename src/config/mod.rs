@@ -105,6 +105,7 @@ impl Config {
         root_secret(&mut self.forge.token);
         self.forge.rights_token.iter_mut().for_each(root_secret);
         self.daemon.state_dir.iter_mut().for_each(root);
+        self.daemon.webhook_secret.iter_mut().for_each(root_secret);
         self.sandbox.read.iter_mut().for_each(root);
         self.sandbox.path.iter_mut().for_each(root);
         if let Backend::Claude(claude) = &mut self.agent.backend {

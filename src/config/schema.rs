@@ -44,6 +44,7 @@ strings! {
     Mailbox r"<[^<>@\s]+@[^<>\s]+>\s*$" "Name <mail@example.org>";
     Label r"^[^,\r\n]{1,50}$" "claude-queue";
     Login r"^[A-Za-z0-9._-]+$" "ann";
+    Socket r"^\s*\S+:[0-9]+\s*$" "127.0.0.1:8787";
     Filled r"\S" "text";
 }
 
@@ -213,6 +214,12 @@ struct DaemonSection {
     /// How the log is written.
     #[schemars(extend("default" = "text"))]
     log: Option<LogFormat>,
+    /// Where webhooks come in (`/hooks/forgejo`) and metrics are read (`/metrics`). Nowhere by default; beyond loopback only with a secret.
+    listen: Option<Socket>,
+    /// The name of the variable that holds the secret which the webhook's deliveries are signed with.
+    webhook_secret_env: Option<Variable>,
+    /// The file that holds that secret.
+    webhook_secret_file: Option<Path>,
 }
 
 /// What a run may take.

@@ -9,10 +9,12 @@ mod input;
 mod observed;
 mod preview;
 mod shell;
+mod wakes;
 mod work;
 
 pub use self::core::{Core, Effect, Facts, Job};
 pub use input::{Input, LookedAt, PullRead};
 pub use preview::Preview;
-pub use shell::{Ended, Engine, EngineError, Mode, Observer, Ports, Stop};
+pub use shell::{Ended, Engine, EngineError, Listener, Mode, Observer, Ports, Stop};
+pub use wakes::{Wake, Waker, Wakes, wakes};
 pub use work::{ProjectSettings, Settings, TextStore};

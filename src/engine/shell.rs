@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::ledger::Ledger;
 use crate::model::{EffectKey, Event, JournalId, RepoName, Timestamp, Trouble};
 use crate::plan::{Policy, Violation};
 use crate::ports::{Clock, Forge, Hands, Ids, Journal, JournalError, Repos};
@@ -19,6 +20,7 @@ use crate::scan::Scanner;
 
 use super::core::{Core, Effect, Job};
 use super::input::Input;
+use super::wakes::{Wake, Wakes};
 use super::work::{Settings, TextStore, Worker};
 
 /// How often the inbox is looked at, and how long the loop sleeps at most.
@@ -84,6 +86,9 @@ pub enum EngineError {
 /// Is shown the core after each step.
 pub type Observer = Box<dyn FnMut(&Core) + Send>;
 
+/// Is told what was journalled, once it is on the disk, with all that is known then.
+pub type Listener = Box<dyn FnMut(Timestamp, &[Event], &Ledger) + Send>;
+
 /// The engine.
 pub struct Engine {
     core: Core,
@@ -96,6 +101,7 @@ pub struct Engine {
     heard: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     drain: Duration,
     observer: Option<Observer>,
+    listener: Option<Listener>,
     fail_fast: bool,
     alarm: Option<Violation>,
 }
@@ -123,6 +129,7 @@ impl Engine {
             heard: mpsc::channel(256),
             drain: Duration::from_secs(60),
             observer: None,
+            listener: None,
             fail_fast: false,
             alarm: None,
         })
@@ -137,6 +144,12 @@ impl Engine {
     /// Is shown the core after each step: the board, the watchdog.
     pub fn observe(mut self, observer: Observer) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// Is told what was journalled: notifications, metrics.
+    pub fn listen(mut self, listener: Listener) -> Self {
+        self.listener = Some(listener);
         self
     }
 
@@ -161,7 +174,7 @@ impl Engine {
     pub async fn run(
         &mut self,
         mode: Mode,
-        wakes: &mut mpsc::Receiver<()>,
+        wakes: &mut Wakes,
         mut stop: watch::Receiver<Stop>,
         credentials: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Ended, EngineError> {
@@ -205,7 +218,7 @@ impl Engine {
     /// One thing that happens.
     async fn step(
         &mut self,
-        wakes: &mut mpsc::Receiver<()>,
+        wakes: &mut Wakes,
         stop: &mut watch::Receiver<Stop>,
         halt_at: Option<Timestamp>,
         credentials: &(dyn Fn() -> bool + Send + Sync),
@@ -225,10 +238,13 @@ impl Engine {
                     Input::Tick
                 }
             },
-            Some(()) = wakes.recv() => {
-                while wakes.try_recv().is_ok() {}
+            wake = wakes.next() => {
                 self.input(Input::Credentials(credentials())).await?;
-                Input::Wake { repos: self.policy.projects.keys().cloned().collect(), force: false }
+                let repos = match wake {
+                    Wake::All => self.policy.projects.keys().cloned().collect(),
+                    Wake::Projects(repos) => repos.into_iter().collect(),
+                };
+                Input::Wake { repos, force: false }
             }
             () = self.clock.sleep(due) => Input::Tick,
         };
@@ -296,7 +312,11 @@ impl Engine {
         for event in events {
             tracing::debug!(target: "forgehand::journal", event = %serde_json::to_string(event).unwrap_or_default());
         }
-        self.journal.append(at, events).map(|_| ())
+        self.journal.append(at, events)?;
+        if let Some(listener) = self.listener.as_mut() {
+            listener(at, events, self.core.ledger());
+        }
+        Ok(())
     }
 
     fn start(&mut self, job: Job) {

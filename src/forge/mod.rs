@@ -21,9 +21,11 @@
 //! only once by [`remove_label`](crate::ports::Forge::remove_label).
 
 mod calls;
+mod counts;
 mod paging;
 mod refusal;
 mod transport;
 mod wire;
 
+pub use counts::Counts;
 pub use transport::{Client, Options, install_tls};

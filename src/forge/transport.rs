@@ -4,8 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
@@ -16,6 +15,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
+use super::counts::Counts;
 use super::refusal::{self, Refused};
 use crate::model::{RepoName, Timestamp};
 use crate::ports::{ForgeError, ForgeErrorKind};
@@ -56,7 +56,7 @@ pub struct Client {
     base: Url,
     token: SecretString,
     options: Options,
-    requests: AtomicU64,
+    counts: Arc<Counts>,
 }
 
 impl fmt::Debug for Client {
@@ -102,17 +102,22 @@ impl Client {
             http = http.no_proxy();
         }
         let http = http.build().map_err(|e| unusable(&format!("no HTTP client: {}", refusal::chain(&e))))?;
-        Ok(Self { http, base, token, options, requests: AtomicU64::new(0) })
+        Ok(Self { http, base, token, options, counts: Arc::default() })
     }
 
     /// How many requests were sent, retries included.
     pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.counts.requests().iter().map(|(_, count)| count).sum()
+    }
+
+    /// How many, and how many failed; it goes on counting.
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
     }
 
     /// Sends a call and reads its answer as `T`.
     pub(super) async fn json<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ForgeError> {
-        self.send(call).await?.decode(call)
+        self.send(call).await?.decode(call).inspect_err(|error| self.counts.failed(error))
     }
 
     /// Sends a call: what reads up to a few times, what writes once.
@@ -125,6 +130,7 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
+            self.counts.failed(&error);
             let ForgeErrorKind::Unreachable { retry_after } = error.kind else { return Err(error) };
             let pause = self.pause(retry).max(Duration::from_secs(retry_after.unwrap_or(0)));
             if call.writes() || retry >= self.options.retries || started.elapsed() + pause > self.options.patience {
@@ -151,7 +157,7 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.counts.sent(&call.method);
         let response = request.send().await.map_err(|e| self.broken(call, &e))?;
         let (status, headers) = (response.status(), response.headers().clone());
         match (status.is_success(), self.read(call, response).await) {

@@ -145,3 +145,22 @@ pub enum ForgeErrorKind {
     /// The answer is not a Forgejo's.
     NotAForge,
 }
+
+impl ForgeErrorKind {
+    /// The kind in a word, for logs and metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Doubtful => "doubtful",
+            Self::Unauthorized => "unauthorized",
+            Self::Denied => "denied",
+            Self::NotFound => "not_found",
+            Self::Moved { .. } => "moved",
+            Self::Archived => "archived",
+            Self::Conflict => "conflict",
+            Self::Invalid => "invalid",
+            Self::Server => "server",
+            Self::NotAForge => "not_a_forge",
+        }
+    }
+}

@@ -3,11 +3,13 @@
 //! `main` builds the real ones; tests put decorators around them. A trait here promises what its adapter must keep and says which
 //! of its calls may be repeated.
 
+mod door;
 mod forge;
 mod hands;
 mod journal;
 mod repos;
 
+pub use door::*;
 pub use forge::*;
 pub use hands::*;
 pub use journal::*;

@@ -1,6 +1,6 @@
 //! Why something waits, and what would move it.
 
-use crate::model::{Decision, LabelNames, Trouble, Wait};
+use crate::model::{Decision, LabelNames, Timestamp, Trouble, Wait};
 
 use super::{counted, label};
 
@@ -71,6 +71,22 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Closed => "opening it again".to_owned(),
         Wait::NotOurs => format!("label `{}` has it triaged, label {queue} has it worked on at once", names.portal),
     }
+}
+
+/// A delivery was turned away for this, in a word, and none came through since.
+pub fn turned_away(why: &str, at: Timestamp) -> String {
+    let because = match why {
+        "no_secret" => {
+            "there is no secret to check it with; name one by `webhook_secret_env` or `webhook_secret_file` in [daemon]"
+        }
+        "unsigned" => "it is not signed; give the webhook on the forge the secret",
+        "wrong_signature" => "its signature is not that of our secret; see that both sides have the same",
+        "too_large" => "it is larger than 1 MiB",
+        "too_slow" => "it did not come in time",
+        "unreadable" => "it is not JSON; set the webhook's content type to application/json",
+        _ => "it is none of Forgejo's",
+    };
+    format!("a delivery was turned away at {at}: {because}")
 }
 
 /// What is wrong with a project, and what to do.

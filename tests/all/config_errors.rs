@@ -126,6 +126,30 @@ portal = "door"
 }
 
 #[test]
+fn a_door_is_opened_to_others_only_with_a_secret() {
+    let with = |lines: &str| format!("{SMALLEST}[daemon]\n{lines}\n");
+    let daemon = |lines: &str| parse(&with(lines)).daemon;
+    assert_eq!(daemon("").listen, None);
+    assert_eq!(daemon("listen = \"127.0.0.1:8787\"").listen, "127.0.0.1:8787".parse().ok());
+    assert_eq!(daemon("listen = \"[::1]:8787\"").webhook_secret, None);
+    let open = daemon("listen = \"0.0.0.0:8787\"\nwebhook_secret_env = \"HOOK_SECRET\"");
+    assert_eq!(open.webhook_secret, Some(SecretSource::Env("HOOK_SECRET".into())));
+    let rooted = parse(&with("webhook_secret_file = \"hook\"")).rooted(Path::new("/etc/forgehand"), None).daemon;
+    assert_eq!(rooted.webhook_secret, Some(SecretSource::File("/etc/forgehand/hook".into())));
+    for (lines, words) in [
+        ("listen = \"0.0.0.0:8787\"", "10:10: `listen` is open to other machines, and without a secret anybody could knock"),
+        ("listen = \"8787\"", "10:10: `8787` is not an address to listen on"),
+        (
+            "webhook_secret_env = \"A\"\nwebhook_secret_file = \"b\"",
+            "`webhook_secret_env` and `webhook_secret_file` are both given",
+        ),
+    ] {
+        let found = mistakes(&with(lines));
+        assert!(matches!(&found[..], [one] if one.contains(words)), "{lines}: {found:#?}");
+    }
+}
+
+#[test]
 fn each_mistake_has_its_place_its_key_and_what_to_do() {
     insta::assert_snapshot!(mistakes(r#"[forge]
 url = "http://127.0.0.1:3000"

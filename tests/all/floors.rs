@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["model", "document"],
     &["config", "formula", "text", "scan", "tier", "ledger"],
-    &["plan", "words", "ports"],
+    &["plan", "words", "ports", "metrics"],
     &["forge", "localforge", "git", "journal", "sandbox", "gateway"],
     &["workspace", "hands"],
     &["engine"],

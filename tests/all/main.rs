@@ -18,6 +18,7 @@ mod hands_bench;
 mod hands_command;
 mod hands_stream;
 mod localforge;
+mod metrics;
 mod plan_properties;
 mod plan_world;
 mod readme;

@@ -14,3 +14,4 @@ mod papers;
 mod people;
 mod requests;
 mod rig;
+mod webhook;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use forgehand::engine::{Engine, Mode, Ports, ProjectSettings, Settings, Stop, TextStore};
+use forgehand::engine::{Engine, Mode, Ports, ProjectSettings, Settings, Stop, TextStore, wakes};
 use forgehand::forge::{Client, Options};
 use forgehand::formula::shipped;
 use forgehand::git::{self, Git};
@@ -19,7 +19,7 @@ use forgehand::scan::Scanner;
 use forgehand::text::strip_marker;
 use secrecy::SecretString;
 use tempfile::TempDir;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::faults::{Faults, Faulty, FaultyJournal, JumpingClock};
 use super::hands::{Played, Script};
@@ -248,7 +248,7 @@ impl<'s> Daemon<'s> {
     pub async fn process(&self) -> Died {
         let kill = self.faults.process();
         let mut engine = self.engine().await;
-        let (_wake, mut wakes) = mpsc::channel(1);
+        let (_waker, mut wakes) = wakes();
         let (_stop, stopped) = watch::channel(Stop::No);
         tokio::select! {
             biased;
