@@ -94,6 +94,16 @@ impl Board {
         board
     }
 
+    /// With the issues of the history, as much of it as is there: closed, and nothing of ours is left to do on them.
+    pub(super) fn with_past(&mut self, ledger: &Ledger, policy: &Policy) {
+        for (subject, past) in ledger.past() {
+            let Some((project, state)) = policy.projects.get(&subject.repo).zip(past.state()) else { continue };
+            self.issues.push(row(&subject, state, &project.labels, Some(Wait::Closed)));
+            self.runs.extend(runs(&subject, state));
+        }
+        self.issues.sort_by(|a, b| (&a.repo, a.number).cmp(&(&b.repo, b.number)));
+    }
+
     /// The board as lines for people.
     pub(super) fn lines(&self, several: bool) -> Vec<String> {
         let mut lines = Vec::new();

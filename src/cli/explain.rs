@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::journal::History;
 use crate::ledger::IssueState;
 use crate::model::{LabelNames, Subject, Wait};
 use crate::ports::{Forge, ForgeErrorKind};
@@ -43,7 +44,7 @@ struct Explanation {
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = Setup::load(config)?;
     let subject = subject::parse(&setup.config, &arguments.issue)?;
-    let known = setup.known()?;
+    let known = setup.known(&History::Of(subject.clone()))?;
     let explanation = match known.ledger.issue(&subject) {
         Some(state) => of_ours(&known, &subject, state),
         None => super::runtime()?.block_on(of_another(&setup, &subject))?,
@@ -58,7 +59,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
 fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation {
     let names = known.policy.projects.get(&subject.repo).map(|p| p.labels.clone()).unwrap_or_default();
     let plan = known.plan();
-    let wait = plan.waits.get(subject);
+    let wait = if known.ledger.is_past(subject) { Some(&Wait::Closed) } else { plan.waits.get(subject) };
     let acts = wait.is_none().then(|| match known.daemon_lives {
         true => "forgehand is about to act on it".to_owned(),
         false => "nothing: forgehand acts on it as soon as it runs (`forgehand run`, or `once`)".to_owned(),

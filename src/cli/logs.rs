@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::journal::JournalReader;
+use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
 use crate::model::{Event, Record, RepoName, Subject};
 use crate::words;
@@ -36,18 +36,32 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     };
     super::runtime()?.block_on(async {
         let mut teller = Teller { wanted, json: arguments.json, ledger: Ledger::default() };
-        let mut seq = 0;
+        let (mut seq, up_to) = chapter(&journal, teller.wanted.as_ref(), arguments.follow)?;
         loop {
-            for record in journal.after(seq)? {
+            let mut told = Ok(());
+            journal.each(seq, up_to, |record| {
                 seq = record.seq;
-                teller.tell(&record)?;
-            }
+                if told.is_ok() {
+                    told = teller.tell(&record);
+                }
+            })?;
+            told?;
             if !arguments.follow {
                 return Ok(());
             }
             tokio::time::sleep(FOLLOW).await;
         }
     })
+}
+
+/// Where the story of an issue begins, less one, and where it ends: before its first record nothing is about it, nor is anything after it
+/// came to rest.
+fn chapter(journal: &JournalReader, wanted: Option<&Subject>, follow: bool) -> Result<(u64, u64), CliError> {
+    let Some(subject) = wanted else { return Ok((0, u64::MAX)) };
+    let ledger = journal.ledger(&History::Of(subject.clone()))?;
+    let Some(state) = ledger.issue(subject) else { return Ok((0, u64::MAX)) };
+    let end = ledger.past().find(|(past, _)| past == subject).map(|(_, past)| past.seq()).filter(|_| !follow);
+    Ok((state.first.saturating_sub(1), end.unwrap_or(u64::MAX)))
 }
 
 struct Teller {

@@ -10,6 +10,8 @@ mod deliveries;
 mod demo;
 mod error;
 mod explain;
+mod export;
+mod import;
 mod localforge;
 mod logging;
 mod logs;
@@ -65,6 +67,10 @@ enum Command {
     Retry(retry::Arguments),
     /// Stop what runs on an issue and hand it to a person; the work is kept
     Cancel(cancel::Arguments),
+    /// Write the journal out as lines of JSON
+    Export(export::Arguments),
+    /// Read a journal that `export` wrote into an empty state folder
+    Import(import::Arguments),
     /// Serve the small embedded forge on loopback
     Localforge(localforge::Arguments),
     /// Show the whole line on the embedded forge, with a scripted agent
@@ -115,6 +121,8 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
         Command::Logs(a) => logs::run(config, &a),
         Command::Retry(a) => retry::run(config, &a),
         Command::Cancel(a) => cancel::run(config, &a),
+        Command::Export(a) => export::run(config, &a),
+        Command::Import(a) => import::run(config, &a),
         Command::Localforge(a) => localforge::run(&a),
         Command::Demo(a) => demo::run(&a),
         Command::Completions(a) => {

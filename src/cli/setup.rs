@@ -11,7 +11,7 @@ use crate::config::{Backend, Config, SecretSource};
 use crate::forge::{self, Client};
 use crate::formula;
 use crate::gateway::{self, CredentialSource};
-use crate::journal::JournalReader;
+use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
 use crate::model::{Command, JournalId, Subject, Timestamp};
 use crate::plan::{Policy, ProjectPolicy};
@@ -110,14 +110,18 @@ impl Setup {
         }
     }
 
+    /// The fold of the journal, read beside whoever writes it; nothing where there is none yet.
+    pub(super) fn ledger(&self, history: &History) -> Result<Ledger, CliError> {
+        match JournalReader::open(&self.state_dir)? {
+            Some(journal) => Ok(journal.ledger(history)?),
+            None => Ok(Ledger::default()),
+        }
+    }
+
     /// What the journal knows.
-    pub(super) fn known(&self) -> Result<Known, CliError> {
-        let records = match JournalReader::open(&self.state_dir)? {
-            Some(journal) => journal.after(0)?,
-            None => Vec::new(),
-        };
+    pub(super) fn known(&self, history: &History) -> Result<Known, CliError> {
         Ok(Known {
-            ledger: Ledger::fold(&records),
+            ledger: self.ledger(history)?,
             policy: self.policy(JournalId(String::new()))?,
             now: SystemClock.now(),
             daemon_lives: crate::journal::is_written(&self.state_dir),
@@ -128,7 +132,7 @@ impl Setup {
     /// Leaves a command in the inbox.
     pub(super) fn leave(&self, issue: &str, what: &str, command: impl Fn(Subject) -> Command) -> Result<(), CliError> {
         let subject = subject::parse(&self.config, issue)?;
-        let known = self.known()?;
+        let known = self.known(&History::Of(subject.clone()))?;
         let journal = JournalReader::open(&self.state_dir)?;
         let (Some(journal), Some(_)) = (journal, known.ledger.issue(&subject)) else {
             let hint =

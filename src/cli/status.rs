@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 
-use crate::model::Subject;
+use crate::journal::History;
+use crate::model::{Subject, Timestamp};
 use crate::plan::{Plan, View};
+use crate::ports::Clock;
 use crate::words;
 
 use super::CliError;
 use super::board::{Board, WebhookRow};
 use super::deliveries::Deliveries;
-use super::setup::{Known, Setup};
+use super::setup::{Known, Setup, SystemClock};
+
+/// Closed issues are on the board for scripts for so long, in milliseconds.
+const RECENT: i64 = 7 * 86_400_000;
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -17,16 +22,21 @@ pub(super) struct Arguments {
     /// JSON for scripts
     #[arg(long)]
     json: bool,
+    /// With --json also the closed issues that came to rest more than a week ago
+    #[arg(long, requires = "json")]
+    all: bool,
 }
 
 /// Shows the board.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = Setup::load(config)?;
-    let known = setup.known()?;
+    let history = if arguments.all { History::All } else { History::Since(Timestamp(SystemClock.now().0 - RECENT)) };
+    let known = setup.known(&history)?;
     let plan = known.plan();
     let mut board = Board::new(&known.ledger, &known.policy, |subject| plan.waits.get(subject).cloned());
     board.webhook = setup.config.daemon.listen.map(|_| webhook(&Deliveries::read(&setup.state_dir)));
     if arguments.json {
+        board.with_past(&known.ledger, &known.policy);
         return super::setup::print_json(&board);
     }
     let lines = board.lines(setup.config.projects.len() > 1);

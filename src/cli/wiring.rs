@@ -11,7 +11,7 @@ use crate::engine::{Engine, Ports, Preview, ProjectSettings, Settings, TextStore
 use crate::gateway::{Prices, Upstream};
 use crate::git::{self, Git};
 use crate::hands::{self, ClaudeBackend, RealHands};
-use crate::journal::{JournalReader, SqliteJournal};
+use crate::journal::{History, SqliteJournal};
 use crate::model::JournalId;
 use crate::ports::{Forge, Journal};
 use crate::sandbox::{self, Sandbox};
@@ -46,16 +46,12 @@ pub(super) fn build(setup: &Setup, log_to_stderr: bool) -> Result<Parts, CliErro
 
 /// What would be done now.
 pub(super) async fn preview(setup: &Setup) -> Result<Preview, CliError> {
-    let records = match JournalReader::open(&setup.state_dir)? {
-        Some(journal) => journal.after(0)?,
-        None => Vec::new(),
-    };
     let id = JournalId("preview".into());
     let (forge, rights, _) = forges(setup)?;
     let (repos, hands) = (Arc::new(Nobody), Arc::new(Nobody));
     let ports =
         Ports { forge, rights, repos, hands, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), journal_id: id.clone() };
-    Ok(Preview::make(&records, setup.policy(id)?, settings(setup), ports, setup.has_credentials()).await)
+    Ok(Preview::make(setup.ledger(&History::All)?, setup.policy(id)?, settings(setup), ports, setup.has_credentials()).await)
 }
 
 /// All secrets of ours that could turn up in a text.

@@ -107,6 +107,8 @@ pub struct Core {
     /// How many effects ended after which we know labels and state of an issue better than a look that began before, by issue.
     pub(super) writings: BTreeMap<Subject, u64>,
     plan: Plan,
+    /// The begin of this process, where it is not journalled yet.
+    beginning: Option<Event>,
 }
 
 /// What one input leads to.
@@ -119,8 +121,13 @@ struct Turn {
 impl Core {
     /// A core on what the journal holds.
     pub fn new(records: &[Record], policy: Policy) -> Self {
+        Self::on(Ledger::fold(records), policy)
+    }
+
+    /// A core on what is known.
+    pub fn on(ledger: Ledger, policy: Policy) -> Self {
         let view = View { credentials: true, ..View::default() };
-        Self { ledger: Ledger::fold(records), policy, view, writings: BTreeMap::new(), plan: Plan::default() }
+        Self { ledger, policy, view, writings: BTreeMap::new(), plan: Plan::default(), beginning: None }
     }
 
     /// Everything that is known.
@@ -165,11 +172,30 @@ impl Core {
             && self.plan.actions.is_empty()
     }
 
-    /// What a process that begins (or that lost its journal for a moment) journals first.
+    /// What a process that begins (or that lost its journal for a moment) journals first: that it began, at once where somebody left
+    /// something open, else with the first other event. A `once` every minute that finds nothing to do leaves nothing in the journal.
     pub fn begin(&mut self, version: &str, pid: u32, now: Timestamp) -> Vec<Effect> {
         let mut turn = Turn::new(now);
-        self.note(&mut turn, Event::Started { version: version.to_owned(), pid });
+        self.beginning = Some(Event::Started { version: version.to_owned(), pid });
+        if self.ledger.has_open() {
+            self.note_beginning(&mut turn);
+        }
         turn.effects()
+    }
+
+    /// What a process that ends in order journals last: nothing, where it journalled nothing before.
+    pub fn end(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut turn = Turn::new(now);
+        if self.beginning.is_none() {
+            self.note(&mut turn, Event::Stopped);
+        }
+        turn.effects()
+    }
+
+    fn note_beginning(&mut self, turn: &mut Turn) {
+        if let Some(began) = self.beginning.take() {
+            self.note(turn, began);
+        }
     }
 
     /// What an input leads to.
@@ -182,10 +208,16 @@ impl Core {
 
     /// Journals an event, and knows it from now on.
     fn note(&mut self, turn: &mut Turn, event: Event) {
+        self.note_beginning(turn);
         if let Event::RunStarted { .. } = event
             && let Some(left) = self.view.starts_left.as_mut()
         {
             *left = left.saturating_sub(1);
+        }
+        if let Event::Settled { subject } = &event {
+            self.writings.remove(subject);
+            self.view.checked.remove(subject);
+            self.view.depends_read.remove(subject);
         }
         let record = Record { seq: self.ledger.seq + 1, at: turn.now, event };
         self.ledger.apply(&record);

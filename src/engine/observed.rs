@@ -181,10 +181,10 @@ pub(super) fn seen_issue(repo: &RepoName, issue: &Issue) -> SeenIssue {
 }
 
 fn pull_seen(core: &Core, repo: &RepoName, seen: &Issue, state: PullState) -> Vec<Event> {
-    let issues = core.ledger.projects.get(repo).into_iter().flat_map(|p| &p.issues);
+    let issues = core.ledger.projects.get(repo).into_iter().flat_map(|p| p.with_pulls());
     let ours = issues.filter_map(|(issue, known)| Some((issue, known.pull.as_ref().filter(|p| p.number.0 == seen.number.0)?)));
     ours.flat_map(|(issue, pull)| {
-        let subject = Subject { repo: repo.clone(), issue: *issue };
+        let subject = Subject { repo: repo.clone(), issue };
         let other = (pull.state != state).then(|| Event::PullSeen { subject: subject.clone(), state });
         let moved = pull.moved.is_none_or(|moved| moved < seen.updated).then_some(Event::PullMoved { subject, at: seen.updated });
         other.into_iter().chain(moved)

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Intent, Record, Subject};
+use crate::ledger::Ledger;
+use crate::model::{Intent, Subject};
 use crate::plan::Policy;
 use crate::scan::Scanner;
 
@@ -25,12 +26,12 @@ pub struct Preview {
 
 impl Preview {
     /// Looks at every project and plans.
-    pub async fn make(records: &[Record], policy: Policy, settings: Settings, ports: Ports, credentials: bool) -> Self {
+    pub async fn make(ledger: Ledger, policy: Policy, settings: Settings, ports: Ports, credentials: bool) -> Self {
         let clock = ports.clock.clone();
         let repos = policy.projects.keys().cloned().collect();
         // Texts and secrets belong to effects, and none is made here.
         let worker = Worker::new(ports, settings, TextStore::new(std::path::Path::new("")), Arc::new(Scanner::new(Vec::new())));
-        let mut core = Core::new(records, policy);
+        let mut core = Core::on(ledger, policy);
         let mut would = Vec::new();
         let mut inputs = vec![Input::Credentials(credentials), Input::Wake { repos, force: true }];
         let (heard, _unheard) = mpsc::channel(1);

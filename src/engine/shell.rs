@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ledger::Ledger;
 use crate::model::{EffectKey, Event, JournalId, RepoName, Timestamp, Trouble};
 use crate::plan::{Policy, Violation};
-use crate::ports::{Clock, Forge, Hands, Ids, Journal, JournalError, Repos};
+use crate::ports::{Clock, Forge, Hands, Ids, Journal, JournalError, Recalled, Repos};
 use crate::scan::Scanner;
 
 use super::core::{Core, Effect, Job};
@@ -25,6 +25,11 @@ use super::work::{Settings, TextStore, Worker};
 
 /// How often the inbox is looked at, and how long the loop sleeps at most.
 const INBOX: Duration = Duration::from_secs(1);
+
+/// After so many records what is known is written down, so that the next start and `status` fold only what came after.
+const KEEP_EVERY: u64 = 256;
+/// At the end of a process it is written down for less.
+const KEEP_AT_END: u64 = 32;
 
 /// What the shell is given.
 #[derive(Clone)]
@@ -104,18 +109,21 @@ pub struct Engine {
     listener: Option<Listener>,
     fail_fast: bool,
     alarm: Option<Violation>,
+    /// The last record that is in what was written down of the ledger.
+    kept: u64,
 }
 
 impl Engine {
     /// An engine on a journal.
     pub fn new(
-        journal: Box<dyn Journal>,
+        mut journal: Box<dyn Journal>,
         policy: Policy,
         settings: Settings,
         ports: Ports,
         keep: (TextStore, Arc<Scanner>),
     ) -> Result<Self, EngineError> {
-        let core = Core::new(&journal.replay()?, policy.clone());
+        let Recalled { ledger, kept } = journal.recall()?;
+        let core = Core::on(ledger, policy.clone());
         let clock = ports.clock.clone();
         let worker = Arc::new(Worker::new(ports, settings, keep.0, keep.1));
         Ok(Self {
@@ -132,6 +140,7 @@ impl Engine {
             listener: None,
             fail_fast: false,
             alarm: None,
+            kept,
         })
     }
 
@@ -279,6 +288,7 @@ impl Engine {
         }
         let effects = self.core.handle(input, self.clock.now());
         self.carry_out(effects).await?;
+        self.keep(KEEP_EVERY);
         if let Some(observer) = self.observer.as_mut() {
             observer(&self.core);
         }
@@ -344,7 +354,9 @@ impl Engine {
         let starts = self.core.view().starts_left;
         let (draining, halting, credentials) =
             (self.core.view().draining, self.core.view().halting, self.core.view().credentials);
-        self.core = Core::new(&self.journal.replay()?, self.policy.clone());
+        let Recalled { ledger, kept } = self.journal.recall()?;
+        self.kept = kept;
+        self.core = Core::on(ledger, self.policy.clone());
         self.core.limit_starts(starts);
         self.core.resume_view(draining, halting, credentials);
         let begin = self.core.begin(env!("CARGO_PKG_VERSION"), std::process::id(), self.clock.now());
@@ -366,12 +378,28 @@ impl Engine {
     }
 
     async fn stopped(&mut self) -> Result<Ended, EngineError> {
-        self.append(self.clock.now(), &[Event::Stopped])?;
+        let effects = self.core.end(self.clock.now());
+        self.carry_out(effects).await?;
+        self.keep(KEEP_AT_END);
         Ok(Ended::Stopped)
     }
 
     async fn finish(&mut self) -> Result<Ended, EngineError> {
+        self.keep(KEEP_AT_END);
         Ok(Ended::Quiet)
+    }
+
+    /// Writes down what is known, if at least so much came since the last time. Without it everything is folded from the records, so a
+    /// failure is only told.
+    fn keep(&mut self, least: u64) {
+        let ledger = self.core.ledger();
+        if ledger.seq < self.kept.saturating_add(least) {
+            return;
+        }
+        self.kept = ledger.seq;
+        if let Err(error) = self.journal.keep(ledger) {
+            tracing::warn!(%error, "what is known could not be written down; the next start takes longer");
+        }
     }
 
     /// The last plan that broke a rule: a defect of ours, because of which it was not carried out.

@@ -2,20 +2,31 @@
 //!
 //! Promises: what `append` returned is on the disk (`synchronous=FULL`, WAL), whole or not at all, and in order; a second writer is
 //! refused with the pid of the first; events are never changed or removed (triggers refuse it); a journal of a newer schema is not touched.
+//! A formula is kept once, however many runs began with it. What is known is written down now and then ([`snapshot`]), so that a start and
+//! `status` fold only what came after; it is never more than a shorter way to the same fold, and is ignored where it cannot be read.
 //!
-//! Known race: a command that is left while the daemon ends stays in the inbox and is taken at the next start.
+//! Known races: a command that is left while the daemon ends stays in the inbox and is taken at the next start; a reader reads in one
+//! transaction, so that what was written down and the records after it belong together.
 
+mod exchange;
+mod formulas;
 mod lock;
 mod schema;
+mod snapshot;
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, params};
 
+use crate::ledger::Ledger;
 use crate::model::{Command, Event, JournalId, Record, Timestamp};
-use crate::ports::{Ids, Journal, JournalError};
+use crate::ports::{Ids, Journal, JournalError, Recalled};
 
+pub use exchange::{ExchangeError, Exported, export, import};
+use formulas::Formulas;
 use lock::WriterLock;
+pub use snapshot::History;
+use snapshot::Kept;
 
 /// The journal of one daemon, open for writing.
 #[derive(Debug)]
@@ -23,6 +34,7 @@ pub struct SqliteJournal {
     path: PathBuf,
     db: Connection,
     id: JournalId,
+    kept: Kept,
     _lock: WriterLock,
 }
 
@@ -39,7 +51,7 @@ impl SqliteJournal {
         let mut db = connect(&path, true)?;
         schema::migrate(&mut db)?;
         let id = schema::identity(&db, ids)?;
-        Ok(Self { path, db, id, _lock: lock })
+        Ok(Self { path, db, id, kept: Kept::default(), _lock: lock })
     }
 }
 
@@ -55,7 +67,7 @@ impl Journal for SqliteJournal {
             {
                 let mut insert = tx.prepare_cached("INSERT INTO events (at, body) VALUES (?1, ?2)")?;
                 for event in events {
-                    insert.execute(params![at.0, serde_json::to_string(event)?])?;
+                    insert.execute(params![at.0, formulas::pack(&tx, event)?])?;
                     let seq = u64::try_from(tx.last_insert_rowid()).unwrap_or_default();
                     records.push(Record { seq, at, event: event.clone() });
                     if let Event::Commanded { row, .. } = event {
@@ -69,8 +81,18 @@ impl Journal for SqliteJournal {
         commit(&mut self.db).map_err(|e| e.storage("writing to the journal"))
     }
 
-    fn replay(&self) -> Result<Vec<Record>, JournalError> {
-        read_after(&self.db, 0)
+    fn recall(&mut self) -> Result<Recalled, JournalError> {
+        let read = || -> Result<(Recalled, Kept), Failed> {
+            let tx = self.db.unchecked_transaction()?;
+            snapshot::recall(&tx, &History::All)
+        };
+        let (recalled, kept) = read().map_err(|e| e.storage("reading the journal"))?;
+        self.kept = kept;
+        Ok(recalled)
+    }
+
+    fn keep(&mut self, ledger: &Ledger) -> Result<(), JournalError> {
+        snapshot::keep(&mut self.db, ledger, &mut self.kept).map_err(|e| e.storage("writing down what is known"))
     }
 
     fn inbox(&self) -> Result<Vec<(u64, Command)>, JournalError> {
@@ -88,6 +110,8 @@ impl Journal for SqliteJournal {
 
     fn reopen(&mut self) -> Result<(), JournalError> {
         self.db = connect(&self.path, false)?;
+        // What was written last may be there or not.
+        self.kept = Kept::default();
         Ok(())
     }
 }
@@ -112,7 +136,23 @@ impl JournalReader {
 
     /// The events after a place in the journal, oldest first.
     pub fn after(&self, seq: u64) -> Result<Vec<Record>, JournalError> {
-        read_after(&self.db, seq)
+        let mut records = Vec::new();
+        self.each(seq, u64::MAX, |record| records.push(record))?;
+        Ok(records)
+    }
+
+    /// Each event after a place in the journal and up to another, oldest first.
+    pub fn each(&self, after: u64, up_to: u64, each: impl FnMut(Record)) -> Result<(), JournalError> {
+        each_record(&self.db, after, up_to, each).map_err(|e| e.storage("reading the journal"))
+    }
+
+    /// What is known, with as much of the history as is wanted.
+    pub fn ledger(&self, history: &History) -> Result<Ledger, JournalError> {
+        let read = || -> Result<Ledger, Failed> {
+            let tx = self.db.unchecked_transaction()?;
+            Ok(snapshot::recall(&tx, history)?.0.ledger)
+        };
+        read().map_err(|e| e.storage("reading the journal"))
     }
 
     /// Leaves a command for the daemon, or for the next `once`.
@@ -126,19 +166,17 @@ impl JournalReader {
     }
 }
 
-fn read_after(db: &Connection, seq: u64) -> Result<Vec<Record>, JournalError> {
-    let read = || -> Result<Vec<Record>, Failed> {
-        let mut rows = db.prepare_cached("SELECT seq, at, body FROM events WHERE seq > ?1 ORDER BY seq")?;
-        let rows = rows.query_map([i64::try_from(seq).unwrap_or(i64::MAX)], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
-        })?;
-        rows.map(|row| {
-            let (seq, at, body) = row?;
-            Ok(Record { seq: u64::try_from(seq).unwrap_or_default(), at: Timestamp(at), event: serde_json::from_str(&body)? })
-        })
-        .collect()
-    };
-    read().map_err(|e| e.storage("reading the journal"))
+fn each_record(db: &Connection, after: u64, up_to: u64, mut each: impl FnMut(Record)) -> Result<(), Failed> {
+    let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
+    let mut formulas = Formulas::default();
+    let mut rows = db.prepare_cached("SELECT seq, at, body FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq")?;
+    let mut rows = rows.query([place(after), place(up_to)])?;
+    while let Some(row) = rows.next()? {
+        let (seq, at) = (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?);
+        let event = formulas.unpack(db, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
+        each(Record { seq: u64::try_from(seq).unwrap_or_default(), at: Timestamp(at), event });
+    }
+    Ok(())
 }
 
 fn connect(path: &Path, create: bool) -> Result<Connection, JournalError> {
@@ -163,6 +201,10 @@ enum Failed {
     Sqlite(#[from] rusqlite::Error),
     #[error("an entry that this version does not understand: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("an entry names a formula that is not there: {0}")]
+    NoFormula(String),
+    #[error("{0}")]
+    Unbelieved(String),
 }
 
 impl Failed {

@@ -6,7 +6,8 @@ use rusqlite_migration::{M, Migrations};
 use crate::model::JournalId;
 use crate::ports::{Ids, JournalError};
 
-const MIGRATIONS: &[M<'static>] = &[M::up(
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(
     "CREATE TABLE events (
         seq  INTEGER PRIMARY KEY AUTOINCREMENT,
         at   INTEGER NOT NULL,  -- milliseconds since 1970 UTC, by our clock
@@ -20,9 +21,38 @@ const MIGRATIONS: &[M<'static>] = &[M::up(
         body TEXT    NOT NULL   -- model::Command as JSON
      ) STRICT;
      CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;",
-)];
+    ),
+    // Formulas once for all runs that began with them, and what is known, written down now and then.
+    M::up(
+        "CREATE TABLE formulas (
+            hash TEXT PRIMARY KEY,
+            body TEXT NOT NULL       -- model::Formula as JSON; events name it by the SHA-256 of this text
+         ) STRICT;
+         CREATE TRIGGER formulas_are_not_changed BEFORE UPDATE ON formulas BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+         CREATE TRIGGER formulas_are_not_removed BEFORE DELETE ON formulas BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+         CREATE TABLE snapshot (
+            one   INTEGER PRIMARY KEY CHECK (one = 1),
+            shape TEXT    NOT NULL,  -- ledger::SHAPE of the one who wrote it
+            seq   INTEGER NOT NULL,  -- the last event that is in it
+            past  INTEGER NOT NULL,  -- how many rows of `past` belong to it
+            body  TEXT    NOT NULL   -- ledger::Ledger as JSON, without its history
+         ) STRICT;
+         CREATE TABLE past (
+            repo    TEXT    NOT NULL,
+            issue   INTEGER NOT NULL,
+            settled INTEGER NOT NULL, -- milliseconds since 1970 UTC, by our clock
+            seq     INTEGER NOT NULL, -- the event with which it came to rest
+            body    TEXT    NOT NULL, -- ledger::IssueState as JSON
+            UNIQUE (repo, issue)
+         ) STRICT;
+         CREATE INDEX past_by_time ON past (settled);",
+    ),
+];
 
-fn known() -> u64 {
+/// From this version on formulas and what is known have tables of their own.
+const WITH_SNAPSHOTS: u64 = 2;
+
+pub(super) fn known() -> u64 {
     u64::try_from(MIGRATIONS.len()).unwrap_or(u64::MAX)
 }
 
@@ -38,12 +68,17 @@ pub(super) fn refuse_newer(db: &Connection) -> Result<(), JournalError> {
     if found > known() { Err(JournalError::TooNew { found, known: known() }) } else { Ok(()) }
 }
 
+/// Whether what is known may be written down in it: not in a journal that only an older version has opened yet.
+pub(super) fn has_snapshots(db: &Connection) -> Result<bool, JournalError> {
+    Ok(version(db)? >= WITH_SNAPSHOTS)
+}
+
 /// Whether the tables are there: between making the file and migrating it they are not.
 pub(super) fn is_made(db: &Connection) -> Result<bool, JournalError> {
     Ok(version(db)? > 0)
 }
 
-fn version(db: &Connection) -> Result<u64, JournalError> {
+pub(super) fn version(db: &Connection) -> Result<u64, JournalError> {
     let read = db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
     read.map(|found| u64::try_from(found).unwrap_or_default()).map_err(|e| storage("reading the schema's version", &e))
 }

@@ -40,6 +40,7 @@ impl Ledger {
             }
             Event::Recovered { repo } => self.projects.entry(repo.clone()).or_default().trouble = None,
             Event::Seen { subject, issue } => self.seen(subject, issue, at),
+            Event::Settled { subject } => self.settle(subject, at),
             Event::DependencySeen { dependency } => self.dependency_seen(dependency),
             Event::Intended { key, subject, intent } => self.intended(key, subject, intent, at),
             Event::NotFound { key } => {
@@ -84,7 +85,7 @@ impl Ledger {
     }
 
     fn issue_mut(&mut self, subject: &Subject) -> Option<&mut IssueState> {
-        self.projects.get_mut(&subject.repo)?.issues.get_mut(&subject.issue)
+        self.projects.get_mut(&subject.repo)?.living(subject.issue)
     }
 
     fn open_mut(&mut self, key: &EffectKey) -> Option<&mut Open> {
@@ -102,9 +103,11 @@ impl Ledger {
     }
 
     fn seen(&mut self, subject: &Subject, seen: &SeenIssue, at: Timestamp) {
+        let first = self.seq;
         let project = self.projects.entry(subject.repo.clone()).or_default();
-        let issue = project.issues.entry(subject.issue).or_insert_with(|| IssueState::new(seen.clone(), at));
-        issue.see(seen);
+        project.living(subject.issue);
+        let fresh = || IssueState { first, ..IssueState::new(seen.clone(), at) };
+        project.issues.entry(subject.issue).or_insert_with(fresh).see(seen);
     }
 
     fn dependency_seen(&mut self, seen: &Dependency) {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
     Branch, Checks, CommentId, Decision, Dependency, EffectKey, Intent, JournalId, Lane, Outcome, PullNumber, PullState, RunId,
     RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, TriageOutput, Trigger, Usd,
@@ -10,8 +12,10 @@ use crate::model::{
 use super::RunState;
 
 /// What is known of one issue.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IssueState {
+    /// The record in which it was first seen: its story begins there.
+    pub first: u64,
     /// As it was last seen.
     pub seen: SeenIssue,
     /// Where it stands in the lifecycle: the decision label that it should carry.
@@ -76,6 +80,7 @@ impl IssueState {
     /// A new one, as first seen.
     pub fn new(seen: SeenIssue, now: Timestamp) -> Self {
         Self {
+            first: 0,
             seen,
             at: None,
             at_since: now,
@@ -115,7 +120,7 @@ impl IssueState {
 }
 
 /// What triage said, and of which text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Triaged {
     /// Title and body as triage saw them.
     pub text: TextMark,
@@ -128,7 +133,7 @@ pub struct Triaged {
 }
 
 /// A run that ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
     /// Which.
     pub run: RunId,
@@ -151,7 +156,7 @@ pub struct RunSummary {
 }
 
 /// A pull request of ours.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PullRef {
     /// Its number.
     pub number: PullNumber,
@@ -176,14 +181,14 @@ pub struct PullRef {
 }
 
 /// Where we left our branch on the forge.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BranchTip {
     /// The commit we pushed last.
     pub sha: Sha,
 }
 
 /// The claim on an issue.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum ClaimState {
     /// Not ours, and nobody else's as far as we know.
     #[default]
@@ -200,7 +205,7 @@ pub enum ClaimState {
 }
 
 /// A claim of ours.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Held {
     /// The commit that says so.
     pub sha: Sha,
@@ -211,7 +216,7 @@ pub struct Held {
 }
 
 /// The status comment, and what it says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Said {
     /// The comment; none where it was deleted by a person or never written.
     pub comment: Option<CommentId>,
@@ -220,14 +225,14 @@ pub struct Said {
 }
 
 /// `claude-working`, and nobody known to be at work.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Orphan {
     /// Since when we know, by our clock.
     pub since: Timestamp,
 }
 
 /// An effect that is intended and has not ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Open {
     /// Its key.
     pub key: EffectKey,
@@ -242,7 +247,7 @@ pub struct Open {
 }
 
 /// Failures in a row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Retry {
     /// How many.
     pub failures: u32,

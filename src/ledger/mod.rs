@@ -2,20 +2,27 @@
 //!
 //! Promises: folding the same records gives the same ledger; folding never fails and never panics, whatever order events of different
 //! issues come in; an event about something unknown changes nothing. Decisions are not made here: an event says what was decided.
+//!
+//! A ledger can be written down and read again (serde), so that a start need not fold everything. Nobody has to remember a version for
+//! that: `build.rs` makes [`SHAPE`] of the source of this module and of `model`, and what was written under another one is not read.
 
 mod fold;
 mod issue;
+mod past;
 mod run;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 pub use issue::{BranchTip, ClaimState, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged};
+pub use past::Past;
 pub use run::{Prepared, RunState, StepState};
 
-use crate::model::{EffectKey, IssueNumber, Lane, ProjectFacts, RepoName, RunId, Subject, Timestamp, Trouble, Usd};
+use crate::model::{EffectKey, IssueNumber, Lane, ProjectFacts, PullNumber, RepoName, RunId, Subject, Timestamp, Trouble, Usd};
 
 /// Everything that is known.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     /// The last record that is folded in.
     pub seq: u64,
@@ -36,7 +43,7 @@ pub struct Ledger {
 }
 
 /// What is known of a project.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProjectState {
     /// What start-up learned; none before.
     pub facts: Option<ProjectFacts>,
@@ -44,8 +51,13 @@ pub struct ProjectState {
     pub looked: Option<Timestamp>,
     /// What is wrong with it, and since when.
     pub trouble: Option<(Trouble, Timestamp)>,
-    /// The issues that are ours.
+    /// The issues that are ours and have something before them.
     pub issues: BTreeMap<IssueNumber, IssueState>,
+    /// The issues that belong to the history. They are many, so they are written down one by one, not with the ledger.
+    #[serde(skip)]
+    past: BTreeMap<IssueNumber, Past>,
+    /// The issues of the history whose pull request could still move.
+    unmerged: BTreeMap<PullNumber, IssueNumber>,
     /// What was spent on it, by UTC day.
     pub spent: BTreeMap<String, Usd>,
 }
@@ -56,6 +68,9 @@ impl ProjectState {
         self.spent.get(day).copied().unwrap_or_default()
     }
 }
+
+/// What the fold and its types are, as a hash of their source: a ledger that was written down by another fold is folded anew.
+pub const SHAPE: &str = env!("FORGEHAND_LEDGER_SHAPE");
 
 /// How many days of spending are remembered.
 const DAYS: usize = 8;
@@ -68,9 +83,10 @@ fn spend(by_day: &mut BTreeMap<String, Usd>, day: String, cost: Usd) {
 }
 
 impl Ledger {
-    /// The state of an issue.
+    /// The state of an issue, of the history too.
     pub fn issue(&self, subject: &Subject) -> Option<&IssueState> {
-        self.projects.get(&subject.repo)?.issues.get(&subject.issue)
+        let project = self.projects.get(&subject.repo)?;
+        project.issues.get(&subject.issue).or_else(|| project.past.get(&subject.issue)?.state())
     }
 
     /// The issue that a live run is about.
@@ -83,11 +99,16 @@ impl Ledger {
         self.issue(self.subject_of(run)?)?.run.as_ref()
     }
 
-    /// All issues that are ours, with where they are.
+    /// All issues that are ours and have something before them, with where they are.
     pub fn issues(&self) -> impl Iterator<Item = (Subject, &IssueState)> {
         self.projects.iter().flat_map(|(repo, project)| {
             project.issues.iter().map(move |(number, state)| (Subject { repo: repo.clone(), issue: *number }, state))
         })
+    }
+
+    /// Whether an intent has not ended.
+    pub fn has_open(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// An intent that has not ended, with where it is.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
     Advance, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, Outcome, PullNumber, Refusal, RunId, RunOutcome,
     Sha, Step, StepId, StepOutput, StopWhy, TextMark, Timestamp, Told, Usd,
 };
 
 /// What is known of one run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
     /// Its identifier.
     pub id: RunId,
@@ -57,7 +59,7 @@ pub struct RunState {
 }
 
 /// What a run stands on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
     /// The commit it starts from.
     pub base: Sha,
@@ -72,7 +74,7 @@ pub struct Prepared {
 }
 
 /// How far the step under the cursor is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StepState {
     /// To be done, with what an agent is told.
     Ready {

@@ -139,6 +139,11 @@ pub enum Event {
         /// Where it goes; none where no decision label stays.
         to: Option<Decision>,
     },
+    /// It is closed and nothing of ours is left to do: it belongs to the history, and is not looked at until something happens to it.
+    Settled {
+        /// Which issue.
+        subject: Subject,
+    },
     /// An effect is about to be made.
     Intended {
         /// Its key.

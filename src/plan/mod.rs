@@ -208,7 +208,8 @@ impl Context<'_> {
                 return Some(Next::Wait(wait));
             }
             let leftovers = self.status_of_closed(subject, state).or_else(|| self.discard(subject, state));
-            return Some(leftovers.or_else(|| self.release(subject, state).map(Next::Act)).unwrap_or(Next::Wait(Wait::Closed)));
+            let leftovers = leftovers.or_else(|| self.release(subject, state).map(Next::Act));
+            return Some(leftovers.unwrap_or_else(|| settled(subject, state)));
         }
         let merged = state.pull.as_ref().is_some_and(|p| p.state == PullState::Merged);
         let moved =
@@ -365,6 +366,15 @@ fn to_revise(pull: &PullRef) -> Option<String> {
     pull.conflicts.then(|| format!("{number} conflicts with {}", pull.base))
 }
 
+/// Nothing is left to do: the history has it, and it costs no plan any more.
+fn settled(subject: &Subject, state: &IssueState) -> Next {
+    if state.open.is_empty() {
+        Next::Act(Action::Record(vec![Event::Settled { subject: subject.clone() }]))
+    } else {
+        Next::Wait(Wait::Closed)
+    }
+}
+
 /// The issue that an event is about, where it is about one.
 pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
     match event {
@@ -376,6 +386,7 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
         | Event::PullMoved { subject, .. }
         | Event::LabelsRead { subject, .. }
         | Event::Moved { subject, .. }
+        | Event::Settled { subject }
         | Event::Intended { subject, .. }
         | Event::RunStarted { subject, .. } => Some(subject.clone()),
         Event::NotFound { key } | Event::Ended { key, .. } => ledger.open(key).map(|(s, _)| s.clone()),

@@ -1,5 +1,6 @@
 //! The journal, as the engine writes it.
 
+use crate::ledger::Ledger;
 use crate::model::{Command, Event, JournalId, Record, Timestamp};
 
 /// The append-only record. One writer.
@@ -9,12 +10,23 @@ pub trait Journal: Send {
     /// Appends events in one transaction that is on the disk when this returns. After an error nothing may be done on the strength of
     /// these events: reopen, fold again, and only then go on.
     fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Record>, JournalError>;
-    /// Everything, oldest first.
-    fn replay(&self) -> Result<Vec<Record>, JournalError>;
+    /// Everything that is known: what was last written down of it, and the records after that folded in.
+    fn recall(&mut self) -> Result<Recalled, JournalError>;
+    /// Writes down everything that is known, whole or not at all; nothing where the ledger is not the fold of exactly what is journalled.
+    fn keep(&mut self, ledger: &Ledger) -> Result<(), JournalError>;
     /// Commands that other processes left, oldest first; taking them is part of the next `append` of their [`Event::Commanded`].
     fn inbox(&self) -> Result<Vec<(u64, Command)>, JournalError>;
     /// Opens the same journal anew after a failed append.
     fn reopen(&mut self) -> Result<(), JournalError>;
+}
+
+/// Everything that is known.
+#[derive(Debug)]
+pub struct Recalled {
+    /// The fold of the whole journal.
+    pub ledger: Ledger,
+    /// The last record that was folded when it was last written down; 0 where it never was.
+    pub kept: u64,
 }
 
 /// The journal failed.

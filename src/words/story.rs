@@ -95,7 +95,7 @@ pub fn event(event: &Event) -> Option<String> {
             format!("run {run} ended: {}{again}", outcome(how))
         }
         Event::AccountPaused { until, why } => format!("the model's account is paused until {until}: {why}"),
-        Event::Looked { .. } | Event::PullMoved { .. } => return None,
+        Event::Looked { .. } | Event::PullMoved { .. } | Event::Settled { .. } => return None,
     })
 }
 

@@ -17,6 +17,7 @@ mod git_repos;
 mod hands_bench;
 mod hands_command;
 mod hands_stream;
+mod journal;
 mod localforge;
 mod metrics;
 mod plan_properties;

@@ -14,7 +14,7 @@ use super::plan_world::{Fate, World, subject, writes_labels};
 
 /// What a person does with an issue.
 #[derive(Clone, Copy, Debug)]
-enum Act {
+pub enum Act {
     On(Decision),
     Off(Decision),
     Close,
@@ -29,7 +29,7 @@ enum Act {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     Person(u64, Act),
     /// Two acts before anybody looks.
     Two(u64, Act, Act),
@@ -80,7 +80,7 @@ fn fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub fn step() -> impl Strategy<Value = Step> {
     let issue = 1..=3_u64;
     prop_oneof![
         4 => (issue.clone(), act()).prop_map(|(i, a)| Step::Person(i, a)),
@@ -221,7 +221,7 @@ fn at_rest(world: &World, orders: &[Option<Order>; 3]) {
     }
 }
 
-fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate) {
+pub fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate) -> World {
     let mut world = World::new(kinds);
     let mut orders = [None; 3];
     for step in steps {
@@ -249,9 +249,10 @@ fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate) {
     }
     settle(&mut world, last);
     at_rest(&world, &orders);
+    world
 }
 
-fn kinds() -> impl Strategy<Value = Vec<(Vec<&'static str>, bool)>> {
+pub fn kinds() -> impl Strategy<Value = Vec<(Vec<&'static str>, bool)>> {
     let labels = prop::sample::select(vec![
         vec!["portal"],
         vec!["portal"],

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use forgehand::git::Git;
+use forgehand::ledger::Ledger;
 use forgehand::model::{
     Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, Issue, IssueNumber, JournalId, LabelEvent,
     Login, Permission, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, RunId, Sha, Timestamp,
 };
 use forgehand::ports::{
     AgentOrder, AgentReport, ClaimAnswer, Clock, Forge, ForgeError, ForgeErrorKind, HandError, HandErrorKind, HandEvent, Hands,
-    IssueFilter, Journal, JournalError, Lease, Listed, NewClaim, NewPull, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder,
-    Tips, VerifyOrder, WorkspaceOrder,
+    IssueFilter, Journal, JournalError, Lease, Listed, NewClaim, NewPull, PushAnswer, Recalled, RepoError, RepoErrorKind, Repos,
+    TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -203,8 +204,12 @@ impl Journal for FaultyJournal {
         }
     }
 
-    fn replay(&self) -> Result<Vec<Record>, JournalError> {
-        self.inner.replay()
+    fn recall(&mut self) -> Result<Recalled, JournalError> {
+        self.inner.recall()
+    }
+
+    fn keep(&mut self, ledger: &Ledger) -> Result<(), JournalError> {
+        self.inner.keep(ledger)
     }
 
     fn inbox(&self) -> Result<Vec<(u64, Command)>, JournalError> {

@@ -55,7 +55,8 @@ impl<'a> Watch<'a> {
 
     /// Shows where everything stands that is known already.
     pub(super) fn show(&self, screen: &mut Screen) {
-        for (subject, state) in self.known.ledger.issues() {
+        let past = self.known.ledger.past().filter_map(|(subject, past)| Some((subject, past.state()?)));
+        for (subject, state) in self.known.ledger.issues().chain(past) {
             screen.place(subject.issue.0, place(state, &self.names));
         }
     }
@@ -109,7 +110,7 @@ impl<'a> Watch<'a> {
 
     /// Whether the daemon that was started now is at work.
     pub(super) fn has_begun(&self) -> bool {
-        self.begun
+        self.begun || crate::journal::is_written(&self.setup.state_dir)
     }
 
     /// What the journal knows of an issue.
