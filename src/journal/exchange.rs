@@ -16,7 +16,7 @@ use crate::ports::JournalError;
 
 use super::formulas::{self, Formulas};
 use super::lock::WriterLock;
-use super::{Failed, JournalReader, connect, path_in, schema};
+use super::{Failed, History, JournalReader, connect, path_in, schema, snapshot};
 
 /// The format that is written, and the newest that is read.
 const FORMAT: u64 = 1;
@@ -138,7 +138,7 @@ fn lines(
     out: &mut dyn Write,
     line: impl Fn(&Row<'_>) -> rusqlite::Result<String>,
 ) -> Result<u64, ExchangeError> {
-    let failed = |e: rusqlite::Error| JournalError::from(Failed::from(e).storage("reading the journal"));
+    let failed = |e: rusqlite::Error| Failed::from(e).storage("reading the journal");
     let mut statement = db.prepare(sql).map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut count = 0;
@@ -177,7 +177,7 @@ fn occupied(state_dir: &Path) -> std::io::Result<Option<String>> {
 fn fill(path: &Path, from: &mut dyn BufRead) -> Result<Exported, ExchangeError> {
     let mut db = connect(path, true)?;
     schema::migrate(&mut db)?;
-    let storage = |e: rusqlite::Error| JournalError::from(Failed::from(e).storage("writing the journal"));
+    let storage = |e: rusqlite::Error| Failed::from(e).storage("writing the journal");
     let tx = db.transaction().map_err(storage)?;
     let mut reading = Reading { db: &tx, formulas: Formulas::default(), last: 0, events: 0, ended: false, began: false };
     let mut line = 1;
@@ -190,6 +190,11 @@ fn fill(path: &Path, from: &mut dyn BufRead) -> Result<Exported, ExchangeError> 
     }
     let imported = Exported { events: reading.events };
     tx.commit().map_err(storage)?;
+    // The first start should be as quick as any other.
+    let recalled = snapshot::recall(&db, &History::All).map_err(|e| e.storage("reading what was imported"))?;
+    let (ledger, mut kept) = (recalled.0.ledger, recalled.1);
+    let kept = snapshot::keep(&mut db, &ledger, &mut kept);
+    kept.map_err(|e| e.storage("writing down what is known"))?;
     // All of it into the one file that is moved.
     db.pragma_update(None, "journal_mode", "DELETE").map_err(storage)?;
     Ok(imported)

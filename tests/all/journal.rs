@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::plan_properties::{kinds, live, step};
 use super::plan_world::{Fate, World, repo, subject};
+use super::year;
 
 struct Counted(AtomicU64);
 
@@ -301,6 +302,27 @@ fn a_file_that_is_broken_anywhere_leaves_nothing_behind() {
     let newer = broken(1, &lines[0].replace(r#""format":1"#, r#""format":2"#));
     assert!(matches!(import_text(&to, &newer), Err(ExchangeError::TooNew { found: 2, .. })));
     assert!(import_text(&to, &text).is_ok(), "and what is whole can still be imported there");
+}
+
+/// What the README says a year of fifty issues a day takes.
+const YEAR_AT_MOST: u64 = 1 << 30;
+
+#[test]
+fn a_year_of_fifty_issues_a_day_stays_below_its_size() {
+    let mut text = String::new();
+    year::lines(1, 50, &mut |line| {
+        text.push_str(line);
+        text.push('\n');
+        Ok(())
+    })
+    .expect("memory");
+    let dir = tempfile::tempdir().expect("a folder");
+    import_text(dir.path(), &text).expect("an import");
+    let size = std::fs::metadata(path_in(dir.path())).expect("a file").len();
+    assert!(size * 365 < YEAR_AT_MOST, "{size} bytes a day");
+    // And not because little happens: each is triaged, and nine of ten are worked on.
+    assert!(text.matches(r#""event":"run-started""#).count() >= 90);
+    assert!(text.matches(r#""event":"called""#).count() >= 45 * 40);
 }
 
 #[test]

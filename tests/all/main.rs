@@ -27,3 +27,4 @@ mod sandbox;
 mod secret_scan;
 mod text_cleaning;
 mod workspace;
+mod year;

@@ -684,7 +684,8 @@ fn call() -> ModelCall {
     }
 }
 
-fn facts() -> ProjectFacts {
+/// What start-up learns of it.
+pub fn facts() -> ProjectFacts {
     ProjectFacts {
         forge: "http://forge".into(),
         version: "15".into(),
