@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::ledger::{IssueState, Ledger};
-use crate::model::{LabelNames, Subject, Timestamp, Wait};
-use crate::plan::Policy;
+use crate::ledger::{IssueState, Ledger, Pause};
+use crate::model::{BudgetOf, LabelNames, Scope, Subject, Timestamp, Wait};
+use crate::plan::{self, Budget, Policy};
 use crate::words;
 
 /// `status --json`.
@@ -17,6 +17,8 @@ pub(super) struct Board {
     /// Projects that cannot be worked on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) troubles: Vec<TroubleRow>,
+    pub(super) paused: Vec<PauseRow>,
+    pub(super) budgets: Vec<BudgetRow>,
     /// Whether webhooks arrive, where the configuration listens for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) webhook: Option<WebhookRow>,
@@ -72,10 +74,44 @@ pub(super) struct TroubleRow {
     pub(super) since: String,
 }
 
+/// What a person paused.
+#[derive(Debug, Serialize)]
+pub(super) struct PauseRow {
+    /// `everything`, `owner/name` or `owner/name#7`.
+    pub(super) what: String,
+    pub(super) since: String,
+    pub(super) until: Option<String>,
+    #[serde(skip)]
+    line: String,
+}
+
+/// A budget.
+#[derive(Debug, Serialize)]
+pub(super) struct BudgetRow {
+    /// `day`, `project` or `run`.
+    pub(super) kind: &'static str,
+    /// The project or the run.
+    pub(super) of: Option<String>,
+    pub(super) spent_usd: f64,
+    /// Kept for what runs.
+    pub(super) reserved_usd: f64,
+    pub(super) limit_usd: f64,
+    pub(super) percent: u64,
+    /// What is to be said of it, from 80 % on.
+    pub(super) warning: Option<String>,
+}
+
 impl Board {
     /// From what is known, with the newest plan's reasons.
-    pub(super) fn new(ledger: &Ledger, policy: &Policy, waits: impl Fn(&Subject) -> Option<Wait>) -> Self {
-        let mut board = Self { issues: Vec::new(), runs: Vec::new(), troubles: Vec::new(), webhook: None };
+    pub(super) fn new(ledger: &Ledger, policy: &Policy, now: Timestamp, waits: impl Fn(&Subject) -> Option<Wait>) -> Self {
+        let mut board = Self {
+            issues: Vec::new(),
+            runs: Vec::new(),
+            troubles: Vec::new(),
+            paused: ledger.pauses(now).map(|(what, pause)| pause_row(what, pause)).collect(),
+            budgets: plan::budgets(ledger, policy, now).into_iter().map(budget_row).collect(),
+            webhook: None,
+        };
         for (subject, state) in ledger.issues() {
             let Some(project) = policy.projects.get(&subject.repo) else { continue };
             let wait = waits(&subject);
@@ -111,6 +147,8 @@ impl Board {
             lines.push(format!("! {}: {}", trouble.repo, trouble.trouble));
         }
         lines.extend(self.webhook.iter().filter_map(|webhook| Some(format!("! webhook: {}", webhook.trouble.as_ref()?))));
+        lines.extend(self.paused.iter().map(|pause| format!("! {}", pause.line)));
+        lines.extend(self.budgets.iter().filter_map(|budget| Some(format!("! {}", budget.warning.as_ref()?))));
         let shown: Vec<&Row> = self.issues.iter().filter(|row| row.state != "closed").collect();
         let name = |row: &Row| if several { format!("{}#{}", row.repo, row.number) } else { format!("#{}", row.number) };
         let width = shown.iter().map(|row| name(row).len()).max().unwrap_or(0);
@@ -152,6 +190,32 @@ fn row(subject: &Subject, state: &IssueState, names: &LabelNames, wait: Option<W
         waiting: wait
             .map(|wait| Waiting { reason: words::wait(&wait, names), until: wait.until().map(|t: Timestamp| t.to_string()) }),
         cost_usd: Some(state.cost.dollars()),
+    }
+}
+
+fn pause_row(what: &Scope, pause: &Pause) -> PauseRow {
+    PauseRow {
+        what: what.to_string(),
+        since: pause.since.to_string(),
+        until: pause.until.map(|until| until.to_string()),
+        line: format!("{}; `{}` takes it back", words::paused(what, pause.until), words::resume(what)),
+    }
+}
+
+fn budget_row(budget: Budget) -> BudgetRow {
+    let (kind, of) = match &budget.what {
+        BudgetOf::Day => ("day", None),
+        BudgetOf::Project { repo } => ("project", Some(repo.to_string())),
+        BudgetOf::Run { run } => ("run", Some(run.to_string())),
+    };
+    BudgetRow {
+        kind,
+        of,
+        spent_usd: budget.spent.dollars(),
+        reserved_usd: budget.reserved.dollars(),
+        limit_usd: budget.limit.dollars(),
+        percent: budget.percent(),
+        warning: budget.mark.map(|mark| words::budget(&budget.what, mark, budget.spent, budget.limit)),
     }
 }
 

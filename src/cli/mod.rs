@@ -18,7 +18,9 @@ mod logs;
 mod man;
 mod nobody;
 mod once;
+mod pause;
 mod places;
+mod resume;
 mod retry;
 mod run;
 mod said;
@@ -71,6 +73,10 @@ enum Command {
     Export(export::Arguments),
     /// Read a journal that `export` wrote into an empty state folder
     Import(import::Arguments),
+    /// Start nothing new: at all, in a project, or on an issue; what runs goes on
+    Pause(pause::Arguments),
+    /// Take a pause back
+    Resume(resume::Arguments),
     /// Serve the small embedded forge on loopback
     Localforge(localforge::Arguments),
     /// Show the whole line on the embedded forge, with a scripted agent
@@ -123,6 +129,8 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
         Command::Cancel(a) => cancel::run(config, &a),
         Command::Export(a) => export::run(config, &a),
         Command::Import(a) => import::run(config, &a),
+        Command::Pause(a) => pause::run(config, &a),
+        Command::Resume(a) => resume::run(config, &a),
         Command::Localforge(a) => localforge::run(&a),
         Command::Demo(a) => demo::run(&a),
         Command::Completions(a) => {

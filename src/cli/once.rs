@@ -112,7 +112,7 @@ fn report(core: &Core, moved: bool, now: Timestamp) {
             | Wait::AccountPaused { until, .. }
             | Wait::Retry { until, .. }
             | Wait::Claimed { until, .. } => *until > now,
-            Wait::Budget { until, .. } => until.is_some(),
+            Wait::Budget { until, .. } | Wait::Paused { until, .. } => until.is_some(),
             _ => false,
         };
         if moved && timed {
@@ -132,7 +132,7 @@ async fn dry_run(setup: &Setup) -> Result<(), CliError> {
         anstream::println!("would {} on {subject}", words::intent(intent));
     }
     let core = &preview.core;
-    let board = Board::new(core.ledger(), core.policy(), |subject| core.plan().waits.get(subject).cloned());
+    let board = Board::new(core.ledger(), core.policy(), SystemClock.now(), |subject| core.plan().waits.get(subject).cloned());
     for line in board.lines(setup.config.projects.len() > 1) {
         anstream::println!("{line}");
     }

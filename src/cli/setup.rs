@@ -129,20 +129,30 @@ impl Setup {
         })
     }
 
-    /// Leaves a command in the inbox.
+    /// Leaves a command on an issue in the inbox, and says so.
     pub(super) fn leave(&self, issue: &str, what: &str, command: impl Fn(Subject) -> Command) -> Result<(), CliError> {
         let subject = subject::parse(&self.config, issue)?;
-        let known = self.known(&History::Of(subject.clone()))?;
+        let (_, when) = self.order(&command(subject.clone()))?;
+        anstream::println!("{subject} {what} {when}");
+        Ok(())
+    }
+
+    /// Leaves a command in the inbox; answers with what was known by then, and when the command will be taken.
+    pub(super) fn order(&self, command: &Command) -> Result<(Known, &'static str), CliError> {
+        let known = self.known(&command.subject().map_or(History::None, |subject| History::Of(subject.clone())))?;
         let journal = JournalReader::open(&self.state_dir)?;
-        let (Some(journal), Some(_)) = (journal, known.ledger.issue(&subject)) else {
+        if let Some(subject) = command.subject().filter(|subject| known.ledger.issue(subject).is_none()) {
             let hint =
                 "forgehand knows an issue once it has looked at the project and the issue carries `portal` or a decision label";
             return Err(CliError::usage(format!("{subject} is not known"), hint));
+        }
+        let Some(journal) = journal else {
+            let hint = "it begins with the first `forgehand once` or `run`; `once --dry-run` shows what that would do";
+            return Err(CliError::usage("there is no journal yet, and nothing that could be told", hint));
         };
-        journal.leave(known.now, &command(subject.clone()))?;
+        journal.leave(known.now, command)?;
         let when = if known.daemon_lives { "now" } else { "at the next `forgehand once` or `run`" };
-        anstream::println!("{subject} {what} {when}");
-        Ok(())
+        Ok((known, when))
     }
 
     /// What the plan may do.
@@ -158,6 +168,8 @@ impl Setup {
                 .filter(|(name, _)| p.formulas.contains(name))
                 .map(|(n, f)| (n.clone(), f.clone()))
                 .collect(),
+            slots: p.slots,
+            usd_day: p.usd_day.unwrap_or(limits.usd_project),
         };
         Ok(Policy {
             journal,
@@ -168,7 +180,6 @@ impl Setup {
             adopt_after: limits.adopt_after,
             question: limits.question,
             usd_run: limits.usd_run,
-            usd_project: limits.usd_project,
             usd_day: limits.usd_day,
             lookup_gap: Duration::from_secs(30),
             renew: Duration::from_mins(3),

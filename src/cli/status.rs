@@ -33,17 +33,16 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     let history = if arguments.all { History::All } else { History::Since(Timestamp(SystemClock.now().0 - RECENT)) };
     let known = setup.known(&history)?;
     let plan = known.plan();
-    let mut board = Board::new(&known.ledger, &known.policy, |subject| plan.waits.get(subject).cloned());
+    let mut board = Board::new(&known.ledger, &known.policy, known.now, |subject| plan.waits.get(subject).cloned());
     board.webhook = setup.config.daemon.listen.map(|_| webhook(&Deliveries::read(&setup.state_dir)));
     if arguments.json {
         board.with_past(&known.ledger, &known.policy);
         return super::setup::print_json(&board);
     }
-    let lines = board.lines(setup.config.projects.len() > 1);
-    if lines.is_empty() {
+    if board.issues.is_empty() {
         anstream::println!("no issue carries `portal` or a decision label");
     }
-    for line in lines {
+    for line in board.lines(setup.config.projects.len() > 1) {
         anstream::println!("{line}");
     }
     Ok(())

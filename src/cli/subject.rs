@@ -1,7 +1,7 @@
-//! Which issue is meant: `7`, or `owner/name#7` where there are several projects.
+//! Which issue is meant: `7`, or `owner/name#7` where there are several projects; or which project, or all of them.
 
 use crate::config::Config;
-use crate::model::{IssueNumber, RepoName, Subject};
+use crate::model::{IssueNumber, RepoName, Scope, Subject};
 
 use super::CliError;
 
@@ -17,16 +17,32 @@ pub(super) fn parse(config: &Config, text: &str) -> Result<Subject, CliError> {
         Some(("", number)) => (only(config, text)?, number),
         Some((repo, number)) => {
             let repo: RepoName = repo.parse().map_err(|_| bad())?;
-            let project = config.project(&repo).ok_or_else(|| {
-                let known: Vec<String> = config.projects.iter().map(|p| p.repo.to_string()).collect();
-                CliError::usage(format!("{repo} is no project of the configuration"), format!("it has {}", known.join(", ")))
-            })?;
-            (project.repo.clone(), number)
+            (project(config, &repo)?, number)
         }
         None => (only(config, text)?, text),
     };
     let number: u64 = number.parse().map_err(|_| bad())?;
     Ok(Subject { repo, issue: IssueNumber(number) })
+}
+
+/// What an argument names that can be paused: everything, a project or an issue.
+pub(super) fn scope(config: &Config, text: Option<&str>) -> Result<Scope, CliError> {
+    let Some(text) = text else { return Ok(Scope::Everything) };
+    if text.contains('#') || !text.contains('/') {
+        return Ok(Scope::Issue { subject: parse(config, text)? });
+    }
+    let repo: RepoName = text.parse().map_err(|_| {
+        CliError::usage(format!("`{text}` names neither a project nor an issue"), "write owner/name, 7, or owner/name#7")
+    })?;
+    Ok(Scope::Project { repo: project(config, &repo)? })
+}
+
+/// A project of the configuration, by the name that it has there.
+fn project(config: &Config, repo: &RepoName) -> Result<RepoName, CliError> {
+    config.project(repo).map(|project| project.repo.clone()).ok_or_else(|| {
+        let known: Vec<String> = config.projects.iter().map(|p| p.repo.to_string()).collect();
+        CliError::usage(format!("{repo} is no project of the configuration"), format!("it has {}", known.join(", ")))
+    })
 }
 
 fn only(config: &Config, text: &str) -> Result<RepoName, CliError> {

@@ -4,7 +4,7 @@ use globset::GlobBuilder;
 
 use super::values;
 use crate::document::{Table, Value};
-use crate::model::{Branch, FormulaName, IssueNumber, LabelNames, Login, RepoName};
+use crate::model::{Branch, FormulaName, IssueNumber, LabelNames, Login, RepoName, Usd};
 
 /// The paths whose change a person must decide on, unless a project names its own.
 pub const DEFAULT_PERSON_PATHS: [&str; 10] = [
@@ -45,6 +45,10 @@ pub struct Project {
     pub formulas: Vec<FormulaName>,
     /// What the labels are called here.
     pub labels: LabelNames,
+    /// How many runs at once, within those of `[daemon]`; none where only those bound it.
+    pub slots: Option<u32>,
+    /// Money for a UTC day, within that of all; `usd_project` of `[limits]` where it is left out.
+    pub usd_day: Option<Usd>,
 }
 
 impl Project {
@@ -77,6 +81,8 @@ impl Project {
         let (intake, obey) = (logins("intake"), logins("obey"));
         let formulas = table.or("formulas", formulas, |v| v.list(formula_name));
         let labels = read_labels(&table.table("labels"), labels);
+        let slots = table.optional("slots", |v| v.whole(1, 64).and_then(|n| u32::try_from(n).ok()));
+        let usd_day = table.optional("usd_day", values::usd);
         Some(Self {
             repo: repo?,
             verify: verify?,
@@ -89,6 +95,8 @@ impl Project {
             obey,
             formulas,
             labels,
+            slots,
+            usd_day,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ledger::{IssueState, Ledger, PullRef};
-use crate::model::{EffectKey, Event, Intent, Outcome, ProjectFacts, Record, RepoName, RunId, Subject, Timestamp};
+use crate::model::{Command, EffectKey, Event, Intent, Outcome, ProjectFacts, Record, RepoName, RunId, Subject, Timestamp};
 use crate::plan::{self, Action, Plan, Policy, View};
 use crate::ports::HandEvent;
 
@@ -241,11 +241,7 @@ impl Core {
                 }
             }
             Input::Tick => {}
-            Input::Command { row, command } => {
-                let mut events = plan::command(&self.ledger, &self.policy, turn.now, &command);
-                events.insert(0, Event::Commanded { row, command });
-                self.note_all(turn, events);
-            }
+            Input::Command { row, command } => self.command(turn, row, command),
             Input::Credentials(there) => self.view.credentials = there,
             Input::Drain => self.view.draining = true,
             Input::Halt => self.halt(turn),
@@ -263,16 +259,28 @@ impl Core {
         }
     }
 
+    /// What runs is stopped at once; everything else waits for a look that begins now.
+    fn command(&mut self, turn: &mut Turn, row: u64, command: Command) {
+        let events = plan::command(&self.ledger, &command);
+        let looks_at = match &command {
+            Command::Retry { subject } | Command::Cancel { subject } => Some(subject.repo.clone()),
+            Command::Pause { .. } | Command::Resume { .. } => None,
+        };
+        let after_look = looks_at.is_some();
+        if let Some(repo) = looks_at.filter(|repo| self.policy.projects.contains_key(repo)) {
+            self.view.look_forced.insert(repo.clone());
+            self.view.look_wanted.insert(repo);
+        }
+        self.note(turn, Event::Commanded { row, command, after_look });
+        self.note_all(turn, events);
+    }
+
     fn halt(&mut self, turn: &mut Turn) {
         self.view.draining = true;
         self.view.halting = true;
         for (_, state) in self.ledger.issues() {
             for open in state.open.values() {
-                let local = matches!(
-                    open.intent,
-                    Intent::Agent { .. } | Intent::Verify { .. } | Intent::Take { .. } | Intent::Prepare { .. }
-                );
-                if local && self.view.acting.contains(&open.key) {
+                if open.intent.is_local() && self.view.acting.contains(&open.key) {
                     turn.jobs.push(Effect::Cancel(open.key.clone()));
                 }
             }
@@ -320,7 +328,11 @@ impl Core {
             Ok(Some(outcome)) => self.note(turn, Event::Ended { key, outcome }),
             Ok(None) => self.note(turn, Event::NotFound { key }),
             // Unreadable: it waits, and is looked up again after the pause of a forge that does not answer.
-            Err(_) => self.view.find_pause = Some(turn.now + self.policy.unreachable_pause),
+            Err(_) => {
+                if let Some(repo) = self.ledger.open(&key).map(|(subject, _)| subject.repo.clone()) {
+                    self.view.find_pause.insert(repo, turn.now + self.policy.unreachable_pause);
+                }
+            }
         }
     }
 

@@ -97,9 +97,13 @@ fn looked(core: &mut Core, repo: RepoName, result: Result<LookedAt, Trouble>) ->
     let until = looked.date.unwrap_or(looked.began);
     let last = project.and_then(|p| p.looked);
     if looked.issues.iter().any(|issue| unbelieved(core, &repo, issue, &looked)) {
-        // What was not believed must be shown again, so the next look begins where this one did.
+        // What was not believed must be shown again, so the next look begins where this one did; a command waits for it.
+        if core.ledger.projects.get(&repo).is_some_and(|p| p.issues.values().any(|state| state.commanded.is_some())) {
+            core.view.look_wanted.insert(repo);
+        }
         return events;
     }
+    core.view.looks_began.insert(repo.clone(), looked.began);
     let much = looked.issues.len() + looked.comments.len() >= MUCH;
     if !events.is_empty() || much || last.is_none_or(|last| until.since(last) > LOOKED_EVERY) {
         events.push(Event::Looked { repo: repo.clone(), until });

@@ -189,6 +189,8 @@ impl Engine {
     ) -> Result<Ended, EngineError> {
         let begin = self.core.begin(env!("CARGO_PKG_VERSION"), std::process::id(), self.clock.now());
         self.carry_out(begin).await?;
+        // A pause that was left while nobody ran holds before anything is started.
+        self.take_commands().await?;
         self.input(Input::Credentials(credentials())).await?;
         self.wake_all(true).await?;
         let mut looked_at = self.core.ledger().seq;
@@ -258,6 +260,10 @@ impl Engine {
             () = self.clock.sleep(due) => Input::Tick,
         };
         self.input(input).await?;
+        self.take_commands().await
+    }
+
+    async fn take_commands(&mut self) -> Result<(), EngineError> {
         for (row, command) in self.journal.inbox()? {
             if row > self.core.ledger().inbox_row {
                 self.input(Input::Command { row, command }).await?;
@@ -321,6 +327,9 @@ impl Engine {
     fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<(), JournalError> {
         for event in events {
             tracing::debug!(target: "forgehand::journal", event = %serde_json::to_string(event).unwrap_or_default());
+            if let Event::BudgetWarned { what, at_percent, spent, limit } = event {
+                tracing::warn!("{}", crate::words::budget(what, *at_percent, *spent, *limit));
+            }
         }
         self.journal.append(at, events)?;
         if let Some(listener) = self.listener.as_mut() {

@@ -28,7 +28,15 @@ impl Ledger {
         match &record.event {
             Event::Started { .. } => self.started(),
             Event::Stopped | Event::Did { .. } => {}
-            Event::Commanded { row, .. } => self.inbox_row = *row,
+            Event::Commanded { row, command, after_look } => {
+                self.inbox_row = *row;
+                if *after_look {
+                    self.commanded(command, at);
+                }
+            }
+            Event::Paused { what, until } => self.paused(what, *until, at),
+            Event::Resumed { what } => drop(self.paused.remove(what)),
+            Event::BudgetWarned { what, at_percent, limit, .. } => self.warned(what, *at_percent, *limit, at),
             Event::Surveyed { repo, facts } => {
                 let project = self.projects.entry(repo.clone()).or_default();
                 project.facts = Some(facts.clone());
@@ -51,6 +59,9 @@ impl Ledger {
             Event::Ended { key, outcome } => self.ended(key, outcome, at),
             Event::RunStarted { run, subject, formula, attempt, branch } => {
                 self.runs.insert(run.clone(), subject.clone());
+                if let Some(project) = self.projects.get_mut(&subject.repo) {
+                    project.served = Some(at);
+                }
                 if let Some(issue) = self.issue_mut(subject) {
                     issue.runs_started += 1;
                     issue.run = Some(RunState::new(run.clone(), formula.clone(), *attempt, branch.clone(), at));
@@ -76,6 +87,7 @@ impl Ledger {
             | Event::ChecksSeen { subject, .. }
             | Event::PullMoved { subject, .. }
             | Event::LabelsRead { subject, .. }
+            | Event::Obeyed { subject }
             | Event::Moved { subject, .. } => {
                 if let Some(issue) = self.issue_mut(subject) {
                     issue.apply(&record.event, at);
@@ -84,7 +96,7 @@ impl Ledger {
         }
     }
 
-    fn issue_mut(&mut self, subject: &Subject) -> Option<&mut IssueState> {
+    pub(super) fn issue_mut(&mut self, subject: &Subject) -> Option<&mut IssueState> {
         self.projects.get_mut(&subject.repo)?.living(subject.issue)
     }
 
@@ -218,6 +230,7 @@ impl IssueState {
                 }
             }
             Event::LabelsRead { found, meaning, .. } => self.labels_read(found, *meaning, at),
+            Event::Obeyed { .. } => self.commanded = None,
             Event::Moved { trigger, to, .. } => self.moved(*trigger, *to, at),
             _ => {}
         }

@@ -64,6 +64,8 @@ pub struct IssueState {
     pub set_back: Option<Decision>,
     /// Dependencies, as resolved for the text they were read from.
     pub depends: Option<Vec<Dependency>>,
+    /// What a person asked for at the command line, and when, by our clock: it is carried out after the next look.
+    pub commanded: Option<(Trigger, Timestamp)>,
     /// It was found `claude-working` without a run of ours.
     pub orphan: Option<Orphan>,
     /// Effects that are intended and have not ended, by lane.
@@ -105,6 +107,7 @@ impl IssueState {
             said: None,
             set_back: None,
             depends: None,
+            commanded: None,
             orphan: None,
             open: BTreeMap::new(),
             retry: None,

@@ -10,6 +10,7 @@ mod fold;
 mod issue;
 mod past;
 mod run;
+mod running;
 
 use std::collections::BTreeMap;
 
@@ -18,8 +19,11 @@ use serde::{Deserialize, Serialize};
 pub use issue::{BranchTip, ClaimState, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged};
 pub use past::Past;
 pub use run::{Prepared, RunState, StepState};
+pub use running::{Pause, Warned};
 
-use crate::model::{EffectKey, IssueNumber, Lane, ProjectFacts, PullNumber, RepoName, RunId, Subject, Timestamp, Trouble, Usd};
+use crate::model::{
+    BudgetOf, EffectKey, IssueNumber, Lane, ProjectFacts, PullNumber, RepoName, RunId, Scope, Subject, Timestamp, Trouble, Usd,
+};
 
 /// Everything that is known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +40,12 @@ pub struct Ledger {
     pub spent: BTreeMap<String, Usd>,
     /// The inbox's last row that was taken.
     pub inbox_row: u64,
+    /// What people paused; what ended by time may still stand here.
+    #[serde(with = "running::pairs")]
+    pub paused: BTreeMap<Scope, Pause>,
+    /// Which budgets it was said of that they come to their end.
+    #[serde(with = "running::pairs")]
+    pub warned: BTreeMap<BudgetOf, Warned>,
     /// Where each live run's issue is.
     runs: BTreeMap<RunId, Subject>,
     /// Where each open intent is.
@@ -60,6 +70,8 @@ pub struct ProjectState {
     unmerged: BTreeMap<PullNumber, IssueNumber>,
     /// What was spent on it, by UTC day.
     pub spent: BTreeMap<String, Usd>,
+    /// When a run was started last, by our clock.
+    pub served: Option<Timestamp>,
 }
 
 impl ProjectState {

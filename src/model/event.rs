@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Branch, Change, Checks, CommentId, Decision, Dependency, EffectKey, Evidence, Formula, HandOutcome, JournalId, Login,
-    ModelCall, PullNumber, PullState, Refusal, RepoFacts, RepoLabel, RepoName, RunId, RunOutcome, Sha, StepId, StepOutput,
-    Subject, TextMark, Timestamp, Trouble,
+    Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Dependency, EffectKey, Evidence, Formula, HandOutcome,
+    JournalId, Login, ModelCall, PullNumber, PullState, Refusal, RepoFacts, RepoLabel, RepoName, RunId, RunOutcome, Scope, Sha,
+    StepId, StepOutput, Subject, TextMark, Timestamp, Trouble, Usd,
 };
 
 /// An event as it was journalled.
@@ -40,6 +40,37 @@ pub enum Event {
         row: u64,
         /// The command.
         command: Command,
+        /// It is carried out after a look, on what the forge shows by then: [`Event::Obeyed`] tells when.
+        #[serde(default)]
+        after_look: bool,
+    },
+    /// A command that waited for a look is carried out; its move is journalled with this.
+    Obeyed {
+        /// On which issue.
+        subject: Subject,
+    },
+    /// A person paused something: nothing new is started there.
+    Paused {
+        /// What.
+        what: Scope,
+        /// Until when, by our clock; until it is resumed where none is given.
+        until: Option<Timestamp>,
+    },
+    /// A person took a pause back.
+    Resumed {
+        /// Which.
+        what: Scope,
+    },
+    /// A budget comes to its end: said once a day for each budget and mark, for a run once.
+    BudgetWarned {
+        /// Whose.
+        what: BudgetOf,
+        /// The mark: 80 where so much of it is spent, 100 where it does not pay for another run.
+        at_percent: u8,
+        /// Spent.
+        spent: Usd,
+        /// The limit.
+        limit: Usd,
     },
     /// Start-up learned this of a project.
     Surveyed {
@@ -649,31 +680,6 @@ pub enum StopWhy {
     ClaimLost,
 }
 
-/// What a person asks for at the command line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "command")]
-pub enum Command {
-    /// Start again, attempts counted anew.
-    Retry {
-        /// Which.
-        subject: Subject,
-    },
-    /// Stop what runs; the work is kept.
-    Cancel {
-        /// Which.
-        subject: Subject,
-    },
-}
-
-impl Command {
-    /// What it is about.
-    pub fn subject(&self) -> &Subject {
-        match self {
-            Self::Retry { subject } | Self::Cancel { subject } => subject,
-        }
-    }
-}
-
 impl Intent {
     /// The intent's one word, for keys and logs.
     pub fn word(&self) -> &'static str {
@@ -693,6 +699,11 @@ impl Intent {
             Self::OpenPull { .. } => "pull",
             Self::Discard { .. } => "discard",
         }
+    }
+
+    /// Work on this machine, which can be told to end and which slots are for.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Prepare { .. } | Self::Agent { .. } | Self::Take { .. } | Self::Verify { .. })
     }
 
     /// The lane it goes in: one effect at a time in each lane of an issue.

@@ -2,6 +2,7 @@
 //!
 //! Everything here is data. Nothing does I/O, reads a clock or knows how it is stored on a forge.
 
+mod command;
 mod event;
 mod forge;
 mod ids;
@@ -11,6 +12,7 @@ mod template;
 mod time;
 mod work;
 
+pub use command::*;
 pub use event::*;
 pub use forge::*;
 pub use ids::*;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dependency, FormulaName, JournalId, PullNumber, RunOutcome, Timestamp, Usd};
+use super::{Dependency, FormulaName, JournalId, PullNumber, RepoName, RunOutcome, Scope, Timestamp, Usd};
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,16 @@ pub enum Wait {
     NoSlot {
         /// How many there are.
         slots: u32,
+        /// The project whose own slots they are; none where they are everybody's.
+        #[serde(default)]
+        project: Option<RepoName>,
+    },
+    /// A person paused it, its project, or everything.
+    Paused {
+        /// What was paused.
+        what: Scope,
+        /// Until when; until it is resumed where none is given.
+        until: Option<Timestamp>,
     },
     /// Others are before it in the queue.
     Behind {
@@ -66,6 +76,9 @@ pub enum Wait {
         which: String,
         /// Spent.
         spent: Usd,
+        /// Kept for what runs.
+        #[serde(default)]
+        reserved: Usd,
         /// The limit.
         limit: Usd,
         /// When it is refilled, if by time.
@@ -133,7 +146,7 @@ impl Wait {
             | Self::Project { until, .. }
             | Self::Question { until }
             | Self::Orphan { until } => Some(*until),
-            Self::Budget { until, .. } => *until,
+            Self::Budget { until, .. } | Self::Paused { until, .. } => *until,
             Self::Acting { .. }
             | Self::NoSlot { .. }
             | Self::Behind { .. }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A point in time, in milliseconds since 1970 UTC. Which clock it was read from is said where it is kept.
@@ -16,6 +16,13 @@ impl Timestamp {
     /// The time of an RFC 3339 text, as the forge writes it.
     pub fn parse(text: &str) -> Option<Self> {
         DateTime::parse_from_rfc3339(text).ok().map(|t| Self(t.timestamp_millis()))
+    }
+
+    /// The time of `2026-11-21 18:00`, with or without seconds, in UTC, as people write it.
+    pub fn parse_utc(text: &str) -> Option<Self> {
+        let formats = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
+        let parsed = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text.trim(), format).ok());
+        parsed.map(|t| Self(t.and_utc().timestamp_millis()))
     }
 
     /// The time of an HTTP `Date` header.

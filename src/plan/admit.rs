@@ -1,9 +1,13 @@
 //! What may start: slots, order, dependencies, money, the account, the claim.
 
-use crate::ledger::{ClaimState, IssueState};
-use crate::model::{Branch, Decision, Dependency, Event, FormulaName, Intent, Lane, RunId, Subject, Timestamp, Usd, Wait};
+use std::collections::{BTreeMap, VecDeque};
 
-use super::{Action, Context, Plan, run};
+use crate::ledger::{ClaimState, IssueState};
+use crate::model::{
+    Branch, Decision, Dependency, Event, FormulaName, Intent, Lane, RepoName, RunId, Subject, Timestamp, Usd, Wait,
+};
+
+use super::{Action, Budget, Context, Plan, run};
 
 /// An issue that could start.
 pub(super) struct Candidate {
@@ -30,33 +34,59 @@ enum Verdict {
     Read(Action),
 }
 
-/// Grants the free slots: label `priority` first, then triage (it is short, and the board needs it), then age in the queue.
-pub(super) fn plan(context: &Context<'_>, mut candidates: Vec<Candidate>, plan: &mut Plan) {
-    let priority = |c: &Candidate| {
-        let names = context.policy.projects.get(&c.subject.repo).map(|p| &p.labels);
-        context.ledger.issue(&c.subject).zip(names).is_some_and(|(s, names)| s.seen.labels.contains(&names.priority))
-    };
-    candidates.sort_by_key(|c| (!priority(c), !c.triage, c.age, c.subject.clone()));
-    let mut free = context.policy.slots.saturating_sub(context.used());
-    let mut starts = context.view.starts_left.unwrap_or(u32::MAX).saturating_sub(context.claiming());
-    let mut ahead = 0;
-    for candidate in candidates {
+/// What is left to be granted.
+struct Room {
+    slots: u32,
+    starts: u32,
+    /// Slots taken in each project.
+    taken: BTreeMap<RepoName, u32>,
+    day: Budget,
+    projects: BTreeMap<RepoName, Budget>,
+    /// Those that wait for a slot: of everybody's, and of their project's.
+    ahead: u32,
+    ahead_in: BTreeMap<RepoName, u32>,
+}
+
+/// The queues of the projects, which take turns.
+struct Turns {
+    queues: BTreeMap<RepoName, VecDeque<Candidate>>,
+    served: BTreeMap<RepoName, (u32, Option<Timestamp>)>,
+}
+
+/// Grants the free slots. Projects take turns: next is the one with the fewest slots, then the one that was served longest ago, so that
+/// none starves however long another's queue is. Within a project: label `priority` first, then triage (it is short, and the board
+/// needs it), then age in the queue.
+pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut Plan) {
+    let mut room = Room::new(context);
+    let mut turns = Turns::new(context, candidates, &room);
+    while let Some(candidate) = turns.next() {
         let Some(state) = context.ledger.issue(&candidate.subject) else { continue };
-        let verdict = context.admit(&candidate, state, free.min(starts) > 0, ahead);
-        match verdict {
+        let repo = candidate.subject.repo.clone();
+        match context.admit(&candidate, state, &room) {
             Verdict::Start(action) => {
-                free = free.saturating_sub(1);
-                starts = starts.saturating_sub(1);
+                turns.serve(&repo);
+                room.start(&repo, context.policy.usd_run);
                 plan.actions.push(action);
             }
             Verdict::Read(action) => {
-                free = free.saturating_sub(1);
+                turns.serve(&repo);
+                room.hold(&repo);
                 plan.actions.push(action);
             }
             Verdict::Wait(wait) => {
-                // What is read for it decides whether it takes the slot; nobody behind it gets it meanwhile.
-                free = free.saturating_sub(u32::from(matches!(wait, Wait::Acting { .. })));
-                ahead += u32::from(matches!(wait, Wait::NoSlot { .. } | Wait::Behind { .. }));
+                match &wait {
+                    // What is read for it decides whether it takes the slot; nobody behind it gets it meanwhile.
+                    Wait::Acting { .. } => {
+                        turns.serve(&repo);
+                        room.hold(&repo);
+                    }
+                    Wait::NoSlot { .. } | Wait::Behind { .. } => {
+                        turns.serve(&repo);
+                        room.queue(&repo);
+                    }
+                    // A lasting reason holds up nobody else.
+                    _ => {}
+                }
                 // A claim is kept while something is read: it will be wanted in a moment.
                 let keep = matches!(wait, Wait::Acting { .. });
                 plan.actions.extend(context.release(&candidate.subject, state).filter(|_| !keep));
@@ -66,35 +96,128 @@ pub(super) fn plan(context: &Context<'_>, mut candidates: Vec<Candidate>, plan: 
     }
 }
 
-impl Context<'_> {
-    /// Slots that are taken: runs that live, and claims on their way to one.
-    fn used(&self) -> u32 {
-        let live = self.ledger.issues().filter(|(_, s)| s.live_run().is_some()).count();
-        u32::try_from(live).unwrap_or(u32::MAX).saturating_add(self.claiming())
+impl Turns {
+    fn new(context: &Context<'_>, mut candidates: Vec<Candidate>, room: &Room) -> Self {
+        let priority = |c: &Candidate| {
+            let names = context.policy.projects.get(&c.subject.repo).map(|p| &p.labels);
+            context.ledger.issue(&c.subject).zip(names).is_some_and(|(s, names)| s.seen.labels.contains(&names.priority))
+        };
+        candidates.sort_by_key(|c| (!priority(c), !c.triage, c.age, c.subject.clone()));
+        let mut turns = Self { queues: BTreeMap::new(), served: BTreeMap::new() };
+        for candidate in candidates {
+            let repo = &candidate.subject.repo;
+            let last = context.ledger.projects.get(repo).and_then(|p| p.served);
+            turns.served.entry(repo.clone()).or_insert((room.taken_in(repo), last));
+            turns.queues.entry(repo.clone()).or_default().push_back(candidate);
+        }
+        turns
     }
 
-    fn claiming(&self) -> u32 {
-        // The claim of one that is found `claude-working` only tells whether somebody is at work.
-        let claiming = |s: &IssueState| {
-            matches!(s.open.get(&Lane::Main).map(|o| &o.intent), Some(Intent::Claim { renews: None }))
-                && s.at != Some(Decision::Working)
-        };
-        u32::try_from(self.ledger.issues().filter(|(_, s)| claiming(s)).count()).unwrap_or(u32::MAX)
+    fn next(&mut self) -> Option<Candidate> {
+        let waiting = self.queues.iter().filter(|(_, queue)| !queue.is_empty()).map(|(repo, _)| repo);
+        let repo = waiting.min_by_key(|repo| self.served.get(*repo))?.clone();
+        self.queues.get_mut(&repo)?.pop_front()
+    }
+
+    fn serve(&mut self, repo: &RepoName) {
+        self.served.entry(repo.clone()).or_default().0 += 1;
+    }
+}
+
+impl Room {
+    fn new(context: &Context<'_>) -> Self {
+        let mut taken: BTreeMap<RepoName, u32> = BTreeMap::new();
+        for (subject, _) in context.ledger.issues().filter(|(subject, state)| context.takes_slot(subject, state)) {
+            *taken.entry(subject.repo).or_default() += 1;
+        }
+        let claiming = context.ledger.issues().filter(|(_, state)| is_claiming(state)).count();
+        let claiming = u32::try_from(claiming).unwrap_or(u32::MAX);
+        Self {
+            slots: context.policy.slots.saturating_sub(taken.values().sum()),
+            starts: context.view.starts_left.unwrap_or(u32::MAX).saturating_sub(claiming),
+            taken,
+            day: context.day_budget(),
+            projects: context.policy.projects.keys().map(|repo| (repo.clone(), context.project_budget(repo))).collect(),
+            ahead: 0,
+            ahead_in: BTreeMap::new(),
+        }
+    }
+
+    fn taken_in(&self, repo: &RepoName) -> u32 {
+        self.taken.get(repo).copied().unwrap_or(0)
+    }
+
+    fn hold(&mut self, repo: &RepoName) {
+        self.slots = self.slots.saturating_sub(1);
+        *self.taken.entry(repo.clone()).or_default() += 1;
+    }
+
+    fn start(&mut self, repo: &RepoName, usd_run: Usd) {
+        self.hold(repo);
+        self.starts = self.starts.saturating_sub(1);
+        self.day.reserved += usd_run;
+        if let Some(budget) = self.projects.get_mut(repo) {
+            budget.reserved += usd_run;
+        }
+    }
+
+    fn queue(&mut self, repo: &RepoName) {
+        self.ahead += 1;
+        *self.ahead_in.entry(repo.clone()).or_default() += 1;
+    }
+
+    /// Why there is no slot for a project; none where there is one.
+    fn full(&self, context: &Context<'_>, repo: &RepoName) -> Option<Wait> {
+        let own = context.policy.projects.get(repo).and_then(|p| p.slots);
+        if let Some(slots) = own.filter(|slots| self.taken_in(repo) >= *slots) {
+            return Some(match self.ahead_in.get(repo) {
+                None => Wait::NoSlot { slots, project: Some(repo.clone()) },
+                Some(others) => Wait::Behind { others: *others },
+            });
+        }
+        if self.slots.min(self.starts) > 0 {
+            return None;
+        }
+        Some(match self.ahead {
+            0 => Wait::NoSlot { slots: context.policy.slots, project: None },
+            others => Wait::Behind { others },
+        })
+    }
+}
+
+/// On the way to a run. The claim of one that is found `claude-working` only tells whether somebody is at work.
+pub(super) fn is_claiming(state: &IssueState) -> bool {
+    matches!(state.open.get(&Lane::Main).map(|o| &o.intent), Some(Intent::Claim { renews: None }))
+        && state.at != Some(Decision::Working)
+}
+
+impl Context<'_> {
+    /// Whether an issue takes a slot: with a run that lives, or a claim on its way to one. A run whose project is in trouble gives its
+    /// slot away while nothing of it works on this machine, so that it does not hold up other projects.
+    pub(super) fn takes_slot(&self, subject: &Subject, state: &IssueState) -> bool {
+        let parked = || self.project_wait(&subject.repo).is_some() && !works_here(state);
+        (state.live_run().is_some() && !parked()) || is_claiming(state)
+    }
+
+    /// How many issues are worked on on this machine.
+    pub(super) fn local_work(&self) -> u32 {
+        u32::try_from(self.ledger.issues().filter(|(_, state)| works_here(state)).count()).unwrap_or(u32::MAX)
     }
 
     /// The reasons to wait, the lasting ones first, so that `explain` names what a person can change.
-    fn admit(&self, candidate: &Candidate, state: &IssueState, free: bool, ahead: u32) -> Verdict {
+    fn admit(&self, candidate: &Candidate, state: &IssueState, room: &Room) -> Verdict {
         let subject = &candidate.subject;
         let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.formulas.get(&candidate.formula)) else {
             let because = "the formula is not on for this project".to_owned();
             return Verdict::Wait(Wait::NeedsFormula { formula: candidate.formula.clone(), because });
         };
-        if let Some(wait) = self.blocked(subject, state) {
+        if let Some(wait) = self.blocked(subject, state).or_else(|| self.over_budget(subject, room)) {
             return Verdict::Wait(wait);
         }
+        let full = room.full(self, &subject.repo);
         if !candidate.triage {
             match &state.depends {
-                None if !free => {}
+                None if full.is_some() => {}
                 None => return self.read_dependencies(subject),
                 Some(on) => {
                     if let Some(verdict) = self.dependencies(subject, on) {
@@ -103,9 +226,8 @@ impl Context<'_> {
                 }
             }
         }
-        if !free {
-            let waits = if ahead == 0 { Wait::NoSlot { slots: self.policy.slots } } else { Wait::Behind { others: ahead } };
-            return Verdict::Wait(waits);
+        if let Some(wait) = full {
+            return Verdict::Wait(wait);
         }
         if let ClaimState::Ours(_) = state.claim {
             return Verdict::Start(self.start(subject, state, formula));
@@ -116,6 +238,9 @@ impl Context<'_> {
     fn blocked(&self, subject: &Subject, state: &IssueState) -> Option<Wait> {
         if self.view.draining {
             return Some(Wait::Draining);
+        }
+        if let Some((what, pause)) = self.ledger.pause_of(subject, self.now) {
+            return Some(Wait::Paused { what, until: pause.until });
         }
         if let Some(wait) = self.project_wait(&subject.repo) {
             return Some(wait);
@@ -135,17 +260,17 @@ impl Context<'_> {
         if let Some((until, why)) = self.ledger.account_paused.as_ref().filter(|(until, _)| *until > self.now) {
             return Some(Wait::AccountPaused { until: *until, why: why.clone() });
         }
-        self.over_budget(subject)
+        None
     }
 
     /// A run that cannot be paid does not start.
-    fn over_budget(&self, subject: &Subject) -> Option<Wait> {
-        let day = self.now.day();
-        let project = self.ledger.projects.get(&subject.repo).map_or(Usd::default(), |p| p.spent_on(&day));
-        let limits = [("project", project, self.policy.usd_project), ("day", self.ledger.spent_on(&day), self.policy.usd_day)];
-        let (which, spent, limit) =
-            limits.into_iter().find(|(_, spent, limit)| *spent + self.policy.usd_run.min(*limit) > *limit)?;
-        Some(Wait::Budget { which: which.into(), spent, limit, until: Some(self.now.next_day()) })
+    fn over_budget(&self, subject: &Subject, room: &Room) -> Option<Wait> {
+        let run = self.policy.usd_run;
+        let project = room.projects.get(&subject.repo).filter(|budget| !budget.pays_for(run));
+        let budget = project.or_else(|| Some(&room.day).filter(|budget| !budget.pays_for(run)))?;
+        let which = if project.is_some() { "project" } else { "day" }.to_owned();
+        let Budget { spent, reserved, limit, .. } = *budget;
+        Some(Wait::Budget { which, spent, reserved, limit, until: Some(self.now.next_day()) })
     }
 
     fn dependencies(&self, subject: &Subject, on: &[Dependency]) -> Option<Verdict> {
@@ -184,4 +309,9 @@ impl Context<'_> {
             branch: if writes { Branch(format!("{prefix}{}", subject.issue.0)) } else { "forgehand-read".into() },
         }])
     }
+}
+
+/// Whether something of an issue works on this machine.
+fn works_here(state: &IssueState) -> bool {
+    state.open.get(&Lane::Main).is_some_and(|open| open.intent.is_local())
 }

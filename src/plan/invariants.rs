@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::ledger::{ClaimState, Ledger};
-use crate::model::{Event, Intent, Lane, Subject};
+use crate::model::{Event, Intent, Lane, RepoName, Subject, Timestamp};
 
-use super::{Action, Plan, Policy, View};
+use super::{Action, Context, Plan, Policy, View};
 
 /// A plan that must not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum Violation {
     /// A move that no row of the table allows.
     #[error("{0}: no row of the lifecycle table allows this move")]
     IllegalMove(Subject),
-    /// More runs than slots.
+    /// More runs than slots, of all or of a project.
     #[error("{runs} runs would live in {slots} slots")]
     Slots {
         /// Runs.
@@ -44,7 +44,7 @@ pub enum Violation {
 /// The first violation, if there is one.
 pub fn check(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Result<(), Violation> {
     let mut lanes: BTreeMap<(Subject, Lane), u32> = BTreeMap::new();
-    let mut starts = 0;
+    let mut starts: BTreeMap<RepoName, u32> = BTreeMap::new();
     for action in &plan.actions {
         match action {
             Action::Do { subject, intent } => {
@@ -57,7 +57,9 @@ pub fn check(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
             }
             Action::Record(events) => {
                 for event in events {
-                    starts += u32::from(matches!(event, Event::RunStarted { .. }));
+                    if let Event::RunStarted { subject, .. } = event {
+                        *starts.entry(subject.repo.clone()).or_default() += 1;
+                    }
                     decision(ledger, event)?;
                 }
             }
@@ -70,12 +72,31 @@ pub fn check(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
             | Action::Checks(_) => {}
         }
     }
-    let live = ledger.issues().filter(|(_, state)| state.live_run().is_some()).count();
-    let runs = u32::try_from(live).unwrap_or(u32::MAX).saturating_add(starts);
-    if starts > 0 && runs > policy.slots {
-        return Err(Violation::Slots { runs, slots: policy.slots });
-    }
+    slots(starts, ledger, view, policy)?;
     forgotten(plan, ledger, view, policy)
+}
+
+/// Where something starts, all that takes slots fits into them.
+fn slots(starts: BTreeMap<RepoName, u32>, ledger: &Ledger, view: &View, policy: &Policy) -> Result<(), Violation> {
+    let context = Context { ledger, view, policy, now: Timestamp::default() };
+    let takers: Vec<Subject> = ledger
+        .issues()
+        .filter(|(subject, state)| state.live_run().is_some() && context.takes_slot(subject, state))
+        .map(|(subject, _)| subject)
+        .collect();
+    let live = |of: Option<&RepoName>| {
+        let count = takers.iter().filter(|subject| of.is_none_or(|repo| subject.repo == *repo)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    };
+    let all: u32 = starts.values().sum();
+    let own = starts.iter().filter_map(|(repo, n)| Some((Some(repo), *n, policy.projects.get(repo)?.slots?)));
+    for (of, starts, slots) in own.chain([(None, all, policy.slots)]) {
+        let runs = live(of).saturating_add(starts);
+        if starts > 0 && runs > slots {
+            return Err(Violation::Slots { runs, slots });
+        }
+    }
+    Ok(())
 }
 
 fn effect(ledger: &Ledger, subject: &Subject, intent: &Intent) -> Result<(), Violation> {

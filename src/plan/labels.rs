@@ -120,12 +120,3 @@ impl Context<'_> {
         Some(Next::Act(Action::Do { subject: subject.clone(), intent: Intent::Labels { to: state.at, known } }))
     }
 }
-
-/// The events of a command line's order.
-pub(crate) fn command(context: &Context<'_>, subject: &Subject, state: &IssueState, trigger: Trigger) -> Vec<Event> {
-    let mut events = context.moved(subject, state, trigger);
-    if let Some(run) = state.live_run().filter(|run| run.stopping.is_none()) {
-        events.push(Event::Stopping { run: run.id.clone(), why: StopWhy::Person });
-    }
-    events
-}

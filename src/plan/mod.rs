@@ -5,6 +5,7 @@
 //! be older than what is; so what it decides is checked again where it is done (the label writer, the claim, the push lease).
 
 mod admit;
+mod budget;
 mod invariants;
 mod labels;
 mod look;
@@ -16,6 +17,7 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use budget::{Budget, budgets};
 pub use invariants::{Violation, check};
 pub use policy::{Policy, ProjectPolicy};
 pub use table::{From, Row, TABLE, To, mermaid, target};
@@ -23,8 +25,8 @@ pub use table::{From, Row, TABLE, To, mermaid, target};
 use self::labels::read_history;
 use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef};
 use crate::model::{
-    Checks, Command, Decision, EffectKey, Event, Intent, LabelEvent, Lane, Login, PullState, RepoName, RunId, StopWhy, Subject,
-    Timestamp, Trigger, Wait,
+    BudgetOf, Checks, Command, Decision, EffectKey, Event, Intent, LabelEvent, Lane, Login, PullState, RepoName, RunId, Scope,
+    StopWhy, Subject, Timestamp, Trigger, Wait,
 };
 
 /// Something to do.
@@ -81,8 +83,8 @@ pub struct View {
     pub acting: BTreeSet<EffectKey>,
     /// Intents that are being looked up.
     pub finding: BTreeSet<EffectKey>,
-    /// No intent is looked up before this time, because the forge did not answer.
-    pub find_pause: Option<Timestamp>,
+    /// No intent of a project is looked up before this time, because the forge did not answer.
+    pub find_pause: BTreeMap<RepoName, Timestamp>,
     /// Work that was told to stop.
     pub stopped: BTreeSet<EffectKey>,
     /// Projects that are to be looked at.
@@ -95,6 +97,8 @@ pub struct View {
     pub fresh: BTreeSet<RepoName>,
     /// The forge's clock at the begin of each project's last look. The journal has it only where a look brought news.
     pub looked: BTreeMap<RepoName, Timestamp>,
+    /// When the last look at each project that was believed in full began, by our clock.
+    pub looks_began: BTreeMap<RepoName, Timestamp>,
     /// Issues of which something is being read.
     pub reading: BTreeSet<Subject>,
     /// When the checks of an issue's pull request were read last.
@@ -135,6 +139,7 @@ pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Pl
         look::plan(&context, repo, &mut plan);
     }
     let mut candidates = Vec::new();
+    let mut at_work = context.local_work();
     for (subject, state) in ledger.issues() {
         let Some(project) = policy.projects.get(&subject.repo) else { continue };
         if !view.fresh.contains(&subject.repo) {
@@ -144,7 +149,14 @@ pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Pl
         }
         context.renew_claim(&subject, state, &mut plan);
         match context.issue(&subject, state, project) {
-            Next::Act(action) => plan.actions.push(action),
+            // Runs that gave their slots away while their project was in trouble come back to a full house.
+            Next::Act(Action::Do { intent, .. }) if intent.is_local() && at_work >= policy.slots => {
+                plan.waits.insert(subject, Wait::NoSlot { slots: policy.slots, project: None });
+            }
+            Next::Act(action) => {
+                at_work += u32::from(matches!(&action, Action::Do { intent, .. } if intent.is_local()));
+                plan.actions.push(action);
+            }
             Next::Wait(wait) => {
                 plan.waits.insert(subject, wait);
             }
@@ -152,6 +164,7 @@ pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Pl
         }
     }
     admit::plan(&context, candidates, &mut plan);
+    budget::warn(&context, &mut plan);
     let times = plan.waits.values().filter_map(Wait::until).chain(context.timers());
     plan.wake = times.filter(|t| *t > now).min();
     plan
@@ -161,10 +174,13 @@ impl Context<'_> {
     /// The decisions about one issue, in the order of their urgency: what is under way, what people did, what the run needs, what the
     /// forge should show, what could start.
     fn issue(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Next {
-        if let Some(next) = self.under_way(state, project) {
+        if let Some(next) = self.under_way(subject, state, project) {
             return next;
         }
         if let Some(next) = self.labels_read(subject, state, project) {
+            return next;
+        }
+        if let Some(next) = self.commanded(subject, state) {
             return next;
         }
         if let Some(next) = self.closed(subject, state) {
@@ -192,6 +208,19 @@ impl Context<'_> {
             waits @ (Next::Wait(_) | Next::Act(Action::Checks(_))) => self.release(subject, state).map_or(waits, Next::Act),
             acts => acts,
         }
+    }
+
+    /// A command is carried out on what the forge shows after it was given, so that labels that people set before it do not undo it.
+    fn commanded(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
+        let (trigger, at) = state.commanded?;
+        if self.view.looks_began.get(&subject.repo).is_none_or(|began| *began < at) {
+            let looking = Wait::Acting { what: "looking at the issue, then doing what was asked for".into() };
+            return Some(Next::Wait(self.project_wait(&subject.repo).unwrap_or(looking)));
+        }
+        let mut events = vec![Event::Obeyed { subject: subject.clone() }];
+        events.extend(self.moved(subject, state, trigger));
+        events.extend(stop_by_person(state));
+        Some(Next::Act(Action::Record(events)))
     }
 
     /// Closing an issue stops what runs; then the story ends.
@@ -396,7 +425,10 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
         | Event::Advanced { run, .. }
         | Event::Stopping { run, .. }
         | Event::RunEnded { run, .. } => ledger.subject_of(run).cloned(),
-        Event::Commanded { command, .. } => Some(command.subject().clone()),
+        Event::Obeyed { subject } | Event::Paused { what: Scope::Issue { subject }, .. } => Some(subject.clone()),
+        Event::Resumed { what: Scope::Issue { subject } } => Some(subject.clone()),
+        Event::Commanded { command, .. } => command.subject().cloned(),
+        Event::BudgetWarned { what: BudgetOf::Run { run }, .. } => ledger.subject_of(run).cloned(),
         Event::Started { .. }
         | Event::Stopped
         | Event::Surveyed { .. }
@@ -404,19 +436,28 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
         | Event::Troubled { .. }
         | Event::Recovered { .. }
         | Event::DependencySeen { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::BudgetWarned { .. }
         | Event::AccountPaused { .. } => None,
     }
 }
 
-/// What a person's command means for an issue: the events to journal with it.
-pub fn command(ledger: &Ledger, policy: &Policy, now: Timestamp, command: &Command) -> Vec<Event> {
-    let view = View::default();
-    let context = Context { ledger, view: &view, policy, now };
-    let (subject, trigger) = match command {
-        Command::Retry { subject } => (subject, Trigger::PersonQueued),
-        Command::Cancel { subject } => (subject, Trigger::PersonInteractive),
-    };
-    ledger.issue(subject).map(|state| labels::command(&context, subject, state, trigger)).unwrap_or_default()
+/// What a person's command means at once: the events to journal with it. What it means for the issue's place waits for a look.
+pub fn command(ledger: &Ledger, command: &Command) -> Vec<Event> {
+    match command {
+        Command::Retry { subject } | Command::Cancel { subject } => {
+            ledger.issue(subject).and_then(stop_by_person).into_iter().collect()
+        }
+        Command::Pause { what, until } => vec![Event::Paused { what: what.clone(), until: *until }],
+        Command::Resume { what } => vec![Event::Resumed { what: what.clone() }],
+    }
+}
+
+/// Stops the run that lives.
+fn stop_by_person(state: &IssueState) -> Option<Event> {
+    let run = state.live_run().filter(|run| run.stopping.is_none())?;
+    Some(Event::Stopping { run: run.id.clone(), why: StopWhy::Person })
 }
 
 /// What the timeline says of decision labels that we did not leave there: the events to journal.

@@ -24,8 +24,6 @@ pub struct Policy {
     pub question: Duration,
     /// A run's money.
     pub usd_run: Usd,
-    /// A project's money for a day.
-    pub usd_project: Usd,
     /// The day's money.
     pub usd_day: Usd,
     /// An intent counts as absent only this long after its request was sent.
@@ -55,6 +53,10 @@ pub struct ProjectPolicy {
     pub intake: BTreeSet<Login>,
     /// The formulas that are on.
     pub formulas: BTreeMap<FormulaName, Formula>,
+    /// Runs at a time, within those of all; none where only those bound it.
+    pub slots: Option<u32>,
+    /// Its money for a day, within that of all.
+    pub usd_day: Usd,
 }
 
 impl ProjectPolicy {

@@ -4,13 +4,13 @@
 //! intent. What can be repeated without harm (labels, branch with a lease, claim) is not looked up: the next plan does it again.
 
 use crate::ledger::{IssueState, Open};
-use crate::model::{Event, Intent, Lane, Outcome, Wait};
+use crate::model::{Event, Intent, Lane, Outcome, Subject, Wait};
 
 use super::{Action, Context, Next, ProjectPolicy};
 
 impl Context<'_> {
     /// An effect that is open decides alone what becomes of its issue.
-    pub(super) fn under_way(&self, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
+    pub(super) fn under_way(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
         if let Some(claim) = state.open.get(&Lane::Claim)
             && claim.doubtful
             && !self.view.acting.contains(&claim.key)
@@ -35,7 +35,7 @@ impl Context<'_> {
         if open.not_found >= 1 && self.now < settled {
             return Some(Next::Wait(Wait::LookingUp { what, until: settled }));
         }
-        if let Some(until) = self.view.find_pause.filter(|until| self.now < *until) {
+        if let Some(until) = self.view.find_pause.get(&subject.repo).copied().filter(|until| self.now < *until) {
             let why = format!("the forge did not answer when `{what}` was looked up");
             return Some(Next::Wait(Wait::Retry { until, why }));
         }
@@ -44,9 +44,7 @@ impl Context<'_> {
 
     /// Work of a run that is to be stopped is told so, once; everything else is waited for.
     fn acting(&self, state: &IssueState, open: &Open, project: &ProjectPolicy) -> Next {
-        let stoppable =
-            matches!(open.intent, Intent::Agent { .. } | Intent::Take { .. } | Intent::Verify { .. } | Intent::Prepare { .. });
-        let run = state.live_run().filter(|run| run.stopping.is_some() && stoppable);
+        let run = state.live_run().filter(|run| run.stopping.is_some() && open.intent.is_local());
         match run {
             Some(run) if !self.view.stopped.contains(&open.key) => {
                 Next::Act(Action::Stop { key: open.key.clone(), run: run.id.clone() })

@@ -10,7 +10,7 @@ mod wait;
 pub use comment::status_comment;
 pub use outcome::{outcome, refusal, remedy};
 pub use story::{event, intent};
-pub use wait::{mover, trouble, turned_away, wait};
+pub use wait::{budget, mover, paused, resume, trouble, turned_away, wait};
 
 use crate::model::Decision;
 

@@ -1,6 +1,6 @@
 //! The journal's story, a line for each event that a person wants to read.
 
-use crate::model::{Advance, Event, Intent, LabelsMean, Outcome, PullState, Saying, StopWhy, Told, Trigger};
+use crate::model::{Advance, Command, Event, Intent, LabelsMean, Outcome, PullState, Saying, StopWhy, Told, Trigger};
 
 use super::{outcome, refusal};
 
@@ -40,7 +40,10 @@ pub fn event(event: &Event) -> Option<String> {
     Some(match event {
         Event::Started { version, pid } => format!("forgehand {version} started (pid {pid})"),
         Event::Stopped => "forgehand stopped".to_owned(),
-        Event::Commanded { command, .. } => format!("a person asked: {command:?}"),
+        Event::Commanded { command, .. } => format!("a person asked: {}", asked(command)),
+        Event::Paused { what, until } => super::paused(what, *until),
+        Event::Resumed { what } => format!("the pause of {what} is taken back"),
+        Event::BudgetWarned { what, at_percent, spent, limit } => super::budget(what, *at_percent, *spent, *limit),
         Event::Surveyed { facts, .. } => {
             format!(
                 "learned the project: Forgejo {}, as {}, into {}",
@@ -95,8 +98,18 @@ pub fn event(event: &Event) -> Option<String> {
             format!("run {run} ended: {}{again}", outcome(how))
         }
         Event::AccountPaused { until, why } => format!("the model's account is paused until {until}: {why}"),
-        Event::Looked { .. } | Event::PullMoved { .. } | Event::Settled { .. } => return None,
+        Event::Looked { .. } | Event::PullMoved { .. } | Event::Settled { .. } | Event::Obeyed { .. } => return None,
     })
+}
+
+fn asked(command: &Command) -> String {
+    match command {
+        Command::Retry { subject } => format!("retry {subject}"),
+        Command::Cancel { subject } => format!("cancel {subject}"),
+        Command::Pause { what, until: None } => format!("pause {what}"),
+        Command::Pause { what, until: Some(until) } => format!("pause {what} until {until}"),
+        Command::Resume { what } => format!("resume {what}"),
+    }
 }
 
 fn labels_read(meaning: LabelsMean) -> Option<String> {

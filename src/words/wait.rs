@@ -1,6 +1,6 @@
 //! Why something waits, and what would move it.
 
-use crate::model::{Decision, LabelNames, Timestamp, Trouble, Wait};
+use crate::model::{BudgetOf, Decision, LabelNames, Scope, Timestamp, Trouble, Usd, Wait};
 
 use super::{counted, label};
 
@@ -11,7 +11,11 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::LookingUp { what, until } => {
             format!("whether `{what}` was done before the last stop is looked up; it counts as not done at {until}")
         }
-        Wait::NoSlot { slots } => format!("all slots are taken ({})", counted(u64::from(*slots), "slot")),
+        Wait::NoSlot { slots, project: None } => format!("all slots are taken ({})", counted(u64::from(*slots), "slot")),
+        Wait::NoSlot { slots, project: Some(repo) } => {
+            format!("all slots of {repo} are taken ({})", counted(u64::from(*slots), "slot"))
+        }
+        Wait::Paused { what, until } => paused(what, *until),
         Wait::Behind { others } => format!("{} before it in the queue", counted(u64::from(*others), "issue")),
         Wait::Dependencies { open } => {
             let list: Vec<String> = open.iter().map(|d| format!("{}{}", d.repo, d.issue)).collect();
@@ -22,8 +26,9 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         }
         Wait::Retry { until, why } => format!("{why}; tried again at {until}"),
         Wait::AccountPaused { until, why } => format!("the model's account is paused until {until}: {why}"),
-        Wait::Budget { which, spent, limit, .. } => {
-            format!("the budget of the {which} does not pay for another run: {spent} of {limit} spent")
+        Wait::Budget { which, spent, reserved, limit, .. } => {
+            let kept = if *reserved == Usd(0) { String::new() } else { format!(", {reserved} kept for what runs") };
+            format!("the budget of the {which} does not pay for another run: {spent} of {limit} spent{kept}")
         }
         Wait::Claimed { by, until } => {
             let by: String = by.as_str().chars().take(8).collect();
@@ -52,13 +57,23 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
     let queue = label(names, Decision::Queue);
     match wait {
         Wait::Acting { .. } | Wait::LookingUp { .. } | Wait::Retry { .. } => "nothing to do: it goes on by itself".to_owned(),
+        Wait::NoSlot { project: Some(_), .. } => {
+            format!("a free slot (`slots` of its [[project]]); label `{}` puts it before others", names.priority)
+        }
+        Wait::Paused { what, until } => {
+            let command = resume(what);
+            if until.is_some() { format!("time, or `{command}`") } else { format!("`{command}`") }
+        }
         Wait::NoSlot { .. } | Wait::Behind { .. } => {
             format!("a free slot (`slots` in [daemon]); label `{}` puts it before others", names.priority)
         }
         Wait::Dependencies { .. } => "closing what it depends on, or removing the dependency".to_owned(),
         Wait::Backoff { .. } => "time, or `forgehand retry`".to_owned(),
         Wait::AccountPaused { .. } => "time, or other credentials".to_owned(),
-        Wait::Budget { .. } => "a new day, or a higher limit in [limits]".to_owned(),
+        Wait::Budget { which, .. } if which == "project" => {
+            "a new day (UTC), or a higher `usd_day` of its [[project]] (`usd_project` in [limits])".to_owned()
+        }
+        Wait::Budget { .. } => "a new day (UTC), or a higher `usd_day` in [limits]".to_owned(),
         Wait::Claimed { .. } => "the other one's end, or the end of its lease".to_owned(),
         Wait::Project { .. } => "mending what is wrong with the project; forgehand notices".to_owned(),
         Wait::Question { .. } => "a comment with the answer, or an edit of the body".to_owned(),
@@ -87,6 +102,40 @@ pub fn turned_away(why: &str, at: Timestamp) -> String {
         _ => "it is none of Forgejo's",
     };
     format!("a delivery was turned away at {at}: {because}")
+}
+
+/// What is paused, and until when.
+pub fn paused(what: &Scope, until: Option<Timestamp>) -> String {
+    let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+    match what {
+        Scope::Everything => format!("everything is paused{until}: what runs goes on, nothing new is started"),
+        Scope::Project { repo } => format!("{repo} is paused{until}: what runs goes on, nothing new is started"),
+        Scope::Issue { subject } => format!("{subject} is paused{until}"),
+    }
+}
+
+/// The command that takes a pause back.
+pub fn resume(what: &Scope) -> String {
+    match what {
+        Scope::Everything => "forgehand resume".to_owned(),
+        Scope::Project { .. } | Scope::Issue { .. } => format!("forgehand resume {what}"),
+    }
+}
+
+/// A budget that comes to its end.
+pub fn budget(what: &BudgetOf, at_percent: u8, spent: Usd, limit: Usd) -> String {
+    let whose = match what {
+        BudgetOf::Day => "the day's budget".to_owned(),
+        BudgetOf::Project { repo } => format!("the day's budget of {repo}"),
+        BudgetOf::Run { run } => format!("the budget of run {run}"),
+    };
+    if at_percent < 100 {
+        format!("{spent} of {limit} of {whose} spent, more than {at_percent} %")
+    } else {
+        format!(
+            "{spent} of {limit} of {whose} spent: that does not pay for another run, and none is started until the day ends (UTC)"
+        )
+    }
 }
 
 /// What is wrong with a project, and what to do.

@@ -21,6 +21,7 @@ mod journal;
 mod localforge;
 mod metrics;
 mod plan_properties;
+mod plan_running;
 mod plan_world;
 mod readme;
 mod sandbox;

@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 
 use forgehand::engine::Input;
-use forgehand::model::{Command, Decision, FailureKind, LabelNames, Trigger};
+use forgehand::model::{Command, Decision, FailureKind, LabelNames, Scope, Timestamp, Trigger};
 use forgehand::plan::{From, TABLE, To, mermaid, target};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::plan_world::{Fate, World, subject, writes_labels};
+use super::plan_world::{Fate, World, awaits_look, subject, writes_labels};
 
 /// What a person does with an issue.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ pub enum Act {
     Push,
     Retry,
     Cancel,
+    Pause(Option<i64>),
+    Resume,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +61,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Push),
         1 => Just(Act::Retry),
         1 => Just(Act::Cancel),
+        1 => prop::option::of(prop::sample::select(vec![5_000, 400_000])).prop_map(Act::Pause),
+        1 => Just(Act::Resume),
     ]
 }
 
@@ -108,16 +112,17 @@ fn person(world: &mut World, number: u64, act: Act, last: &mut Option<Order>) {
     let seen = !writes_labels(world, number);
     world.story.push((Some(number), format!("{} -- ann: {act:?}{}", world.now, if seen { "" } else { " (while we write)" })));
     let issue = &world.issues[&number];
-    // A command is not ordered before or after labels that nobody has read yet.
-    let known = world.core.ledger().issue(&subject(number)).and_then(|s| s.written.clone());
-    let read = known == Some(names.decisions(&issue.labels));
+    let known = world.core.ledger().issue(&subject(number)).is_some();
+    // Also known: labels that are set between a command and the begin of the look that it waits for count as set before it.
+    let seen = seen && !awaits_look(world, number);
     let order = match act {
         Act::On(d) if issue.labels.contains(names.of(d)) => *last,
         Act::On(Decision::Interactive) if seen => Some(Order::Takes),
         Act::On(Decision::Queue) if seen => Some(Order::Queues),
         Act::Off(d) if !issue.labels.contains(names.of(d)) => *last,
-        Act::Cancel if read => Some(Order::Takes),
-        Act::Retry if read => Some(Order::Queues),
+        Act::Cancel if known => Some(Order::Takes),
+        Act::Retry if known => Some(Order::Queues),
+        Act::Pause(_) | Act::Resume => *last,
         Act::Comment | Act::Edit | Act::DeleteOurs if *last == Some(Order::Takes) => *last,
         _ => None,
     };
@@ -132,12 +137,27 @@ fn person(world: &mut World, number: u64, act: Act, last: &mut Option<Order>) {
         Act::DeleteOurs => world.delete_ours(number),
         Act::EndPull(merged) => world.end_pull(number, merged),
         Act::Push => world.push_by_person(number),
-        Act::Retry | Act::Cancel => {
-            let subject = subject(number);
-            let command = if matches!(act, Act::Retry) { Command::Retry { subject } } else { Command::Cancel { subject } };
-            let row = world.core.ledger().inbox_row + 1;
-            world.input(Input::Command { row, command });
+        Act::Retry => command(world, Command::Retry { subject: subject(number) }),
+        Act::Cancel => command(world, Command::Cancel { subject: subject(number) }),
+        Act::Pause(ms) => {
+            let until = ms.map(|ms| Timestamp(world.now.0 + ms));
+            command(world, Command::Pause { what: scope(number), until });
         }
+        Act::Resume => command(world, Command::Resume { what: scope(number) }),
+    }
+}
+
+fn command(world: &mut World, command: Command) {
+    let row = world.core.ledger().inbox_row + 1;
+    world.input(Input::Command { row, command });
+}
+
+/// Of three things that can be paused, one.
+fn scope(number: u64) -> Scope {
+    match number {
+        1 => Scope::Everything,
+        2 => Scope::Project { repo: super::plan_world::repo() },
+        _ => Scope::Issue { subject: subject(number) },
     }
 }
 

@@ -111,6 +111,8 @@ pub fn policy() -> Policy {
         branch_prefix: "claude/issue-".into(),
         intake: BTreeSet::from([Login::from("intake")]),
         formulas: shipped(),
+        slots: None,
+        usd_day: Usd(25_000_000),
     };
     Policy {
         journal: "0ur5".into(),
@@ -121,7 +123,6 @@ pub fn policy() -> Policy {
         adopt_after: secs(7200),
         question: DAY * 7,
         usd_run: Usd(5_000_000),
-        usd_project: Usd(25_000_000),
         usd_day: Usd(25_000_000),
         lookup_gap: secs(30),
         renew: secs(180),
@@ -232,6 +233,7 @@ impl World {
                 let state = self.shadow.issue(subject).expect("known");
                 assert!(state.run.is_none(), "{subject}: a second run");
                 assert!(state.attempts < policy().attempts, "{subject}: more attempts than allowed");
+                assert_eq!(self.shadow.pause_of(subject, at), None, "{subject}: started while it was paused");
                 *self.runs.entry(subject.issue.0).or_default() += 1;
             }
             _ => {}
@@ -710,4 +712,11 @@ fn sha(n: u64) -> Sha {
 pub fn writes_labels(world: &World, number: u64) -> bool {
     let state = world.core.ledger().issue(&subject(number));
     state.and_then(|s| s.open.get(&Lane::Main)).is_some_and(|o| matches!(o.intent, Intent::Labels { .. }))
+}
+
+/// Whether a command waits for a look that has not begun: until then labels are not told apart into those of before and after it.
+pub fn awaits_look(world: &World, number: u64) -> bool {
+    let Some((_, at)) = world.core.ledger().issue(&subject(number)).and_then(|s| s.commanded) else { return false };
+    let looking = world.pending.iter().any(|p| p.seen.as_ref().is_some_and(|seen| seen.began >= at));
+    !looking && world.core.view().looks_began.get(&repo()).is_none_or(|began| *began < at)
 }

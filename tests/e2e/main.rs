@@ -1,5 +1,6 @@
 //! The slow tests: real programs, end to end.
 
+mod budgets;
 mod claude_hand;
 mod claude_line;
 mod commands;
@@ -10,7 +11,11 @@ mod endings;
 mod hands_bench;
 mod line;
 mod messages_api;
+<<<<<<< HEAD
 mod papers;
+=======
+mod pause;
+>>>>>>> ef2a7c9 (Pause and resume, warn of budgets, let projects take turns)
 mod people;
 mod requests;
 mod rig;

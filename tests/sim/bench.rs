@@ -166,6 +166,8 @@ impl<'s> Daemon<'s> {
             branch_prefix: "claude/issue-".into(),
             intake: BTreeSet::new(),
             formulas: shipped(),
+            slots: None,
+            usd_day: Usd(25_000_000),
         };
         Policy {
             journal: journal.id(),
@@ -176,7 +178,6 @@ impl<'s> Daemon<'s> {
             adopt_after: secs(7200),
             question: secs(7 * 86_400),
             usd_run: Usd(5_000_000),
-            usd_project: Usd(25_000_000),
             usd_day: Usd(25_000_000),
             lookup_gap: secs(30),
             renew: secs(180),

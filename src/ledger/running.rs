@@ -1,0 +1,100 @@
+//! What people paused, what they asked for and waits for a look, and which budgets were spoken of.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{BudgetOf, Command, Scope, Subject, Timestamp, Trigger, Usd};
+
+use super::Ledger;
+
+/// A pause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Since when, by our clock.
+    pub since: Timestamp,
+    /// Until when, by our clock; until it is resumed where none is given.
+    pub until: Option<Timestamp>,
+}
+
+/// What was said of a budget last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warned {
+    /// On which UTC day.
+    pub day: String,
+    /// At which mark.
+    pub at_percent: u8,
+    /// The limit by then: of another one it is said again.
+    pub limit: Usd,
+}
+
+impl Ledger {
+    /// The pause that holds for an issue, the widest first.
+    pub fn pause_of(&self, subject: &Subject, now: Timestamp) -> Option<(Scope, &Pause)> {
+        let scopes =
+            [Scope::Everything, Scope::Project { repo: subject.repo.clone() }, Scope::Issue { subject: subject.clone() }];
+        scopes.into_iter().find_map(|scope| {
+            let pause = self.paused.get(&scope).filter(|pause| pause.holds(now))?;
+            Some((scope, pause))
+        })
+    }
+
+    /// The pauses that hold.
+    pub fn pauses(&self, now: Timestamp) -> impl Iterator<Item = (&Scope, &Pause)> {
+        self.paused.iter().filter(move |(_, pause)| pause.holds(now))
+    }
+
+    pub(super) fn paused(&mut self, what: &Scope, until: Option<Timestamp>, at: Timestamp) {
+        self.paused.retain(|_, pause| pause.holds(at));
+        self.paused.insert(what.clone(), Pause { since: at, until });
+    }
+
+    pub(super) fn commanded(&mut self, command: &Command, at: Timestamp) {
+        let (subject, trigger) = match command {
+            Command::Retry { subject } => (subject, Trigger::PersonQueued),
+            Command::Cancel { subject } => (subject, Trigger::PersonInteractive),
+            Command::Pause { .. } | Command::Resume { .. } => return,
+        };
+        if let Some(issue) = self.issue_mut(subject) {
+            issue.commanded = Some((trigger, at));
+        }
+    }
+
+    pub(super) fn warned(&mut self, what: &BudgetOf, at_percent: u8, limit: Usd, at: Timestamp) {
+        let day = at.day();
+        let runs = &self.runs;
+        self.warned.retain(|of, warned| match of {
+            BudgetOf::Run { run } => runs.contains_key(run),
+            BudgetOf::Day | BudgetOf::Project { .. } => warned.day == day,
+        });
+        self.warned.insert(what.clone(), Warned { day, at_percent, limit });
+    }
+}
+
+impl Pause {
+    /// Whether it still holds.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+}
+
+/// Maps whose keys are no text, written down as pairs.
+pub(super) mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(in crate::ledger) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_seq(map)
+    }
+
+    pub(in crate::ledger) fn deserialize<'de, K, V, D>(from: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(from)?.into_iter().collect())
+    }
+}

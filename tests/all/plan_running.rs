@@ -1,0 +1,329 @@
+//! What may start: turns of projects, their own slots, pauses, and budgets with what is kept for runs that live.
+
+use std::collections::BTreeSet;
+
+use forgehand::ledger::Ledger;
+use forgehand::model::{
+    Branch, BudgetOf, Decision, Event, Intent, IssueNumber, LabelsMean, ModelCall, Outcome, ProjectFacts, Record, RepoFacts,
+    RepoName, RunId, Scope, SeenIssue, Sha, Subject, TextMark, Timestamp, Trouble, Usd, Wait,
+};
+use forgehand::plan::{Action, Plan, Policy, ProjectPolicy, View, budgets, plan};
+
+use super::plan_world;
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
+const DAY: i64 = 86_400_000;
+
+fn repo(name: &str) -> RepoName {
+    name.parse().expect("a name")
+}
+
+fn at(repo_name: &str, number: u64) -> Subject {
+    Subject { repo: repo(repo_name), issue: IssueNumber(number) }
+}
+
+/// A site of several projects whose issues all stand in the queue, older ones with lower numbers, and those of `o/a` before all others.
+struct Site {
+    records: Vec<Record>,
+    policy: Policy,
+}
+
+impl Site {
+    fn new(slots: u32, projects: &[(&str, u64)]) -> Self {
+        let one: ProjectPolicy = plan_world::policy().projects.into_values().next().expect("a project");
+        let policy = Policy {
+            slots,
+            usd_day: Usd(1_000_000_000),
+            projects: projects
+                .iter()
+                .map(|(name, _)| (repo(name), ProjectPolicy { usd_day: Usd(1_000_000_000), ..one.clone() }))
+                .collect(),
+            ..plan_world::policy()
+        };
+        let mut site = Self { records: Vec::new(), policy };
+        for (name, issues) in projects {
+            site.note(Event::Surveyed { repo: repo(name), facts: facts(name) });
+            for number in 1..=*issues {
+                let (subject, label) = (at(name, number), Decision::Queue);
+                site.note(Event::Seen { subject: subject.clone(), issue: seen() });
+                let found = BTreeSet::from([label]);
+                site.note(Event::LabelsRead {
+                    subject: subject.clone(),
+                    found,
+                    meaning: LabelsMean::Standing { label: Some(label) },
+                });
+                site.note(Event::Depends { subject, on: Vec::new() });
+            }
+        }
+        site
+    }
+
+    fn note(&mut self, event: Event) {
+        let seq = self.records.len() as u64 + 1;
+        self.records.push(Record { seq, at: Timestamp(NOW.0 - 100_000 + seq as i64), event });
+    }
+
+    fn note_at(&mut self, at: Timestamp, event: Event) {
+        self.records.push(Record { seq: self.records.len() as u64 + 1, at, event });
+    }
+
+    fn project(&mut self, name: &str) -> &mut ProjectPolicy {
+        self.policy.projects.get_mut(&repo(name)).expect("a project")
+    }
+
+    /// A run lives on an issue.
+    fn run(&mut self, name: &str, number: u64) -> RunId {
+        let run = RunId(format!("{name}-{number}").replace('/', "_"));
+        let formula = self.policy.projects[&repo(name)].formulas[&"fix".into()].clone();
+        let (subject, branch) = (at(name, number), Branch(format!("claude/issue-{number}")));
+        self.claimed(&subject);
+        self.note(Event::RunStarted { run: run.clone(), subject, formula, attempt: 1, branch });
+        run
+    }
+
+    fn claimed(&mut self, subject: &Subject) {
+        let key = forgehand::model::EffectKey(format!("{subject}/claim"));
+        let intent = Intent::Claim { renews: None };
+        self.note(Event::Intended { key: key.clone(), subject: subject.clone(), intent });
+        let sha: Sha = "1".repeat(40).parse().expect("a name of an object");
+        self.note(Event::Ended { key, outcome: Outcome::Claimed { sha, until: Timestamp(NOW.0 + DAY) } });
+    }
+
+    fn ledger(&self) -> Ledger {
+        Ledger::fold(&self.records)
+    }
+
+    fn plan_at(&self, now: Timestamp) -> Plan {
+        let view = View { credentials: true, fresh: self.policy.projects.keys().cloned().collect(), ..View::default() };
+        let ledger = self.ledger();
+        let made = plan(&ledger, &view, &self.policy, now);
+        forgehand::plan::check(&made, &ledger, &view, &self.policy).expect("a plan that keeps the rules");
+        made
+    }
+
+    fn plan(&self) -> Plan {
+        self.plan_at(NOW)
+    }
+
+    /// The issues that are claimed for a run now, in their order.
+    fn starts(&self) -> Vec<String> {
+        starts(&self.plan())
+    }
+}
+
+fn starts(plan: &Plan) -> Vec<String> {
+    let claims = plan.actions.iter().filter_map(|action| match action {
+        Action::Do { subject, intent: Intent::Claim { renews: None } } => Some(subject.to_string()),
+        _ => None,
+    });
+    claims.collect()
+}
+
+fn seen() -> SeenIssue {
+    SeenIssue {
+        title: "t".into(),
+        text: TextMark { title: "t".into(), body: "b".into() },
+        author: "ann".into(),
+        open: true,
+        labels: BTreeSet::from(["claude-queue".to_owned()]),
+        created: Timestamp(0),
+        updated: Timestamp(0),
+        comments: 0,
+        depends: Vec::new(),
+    }
+}
+
+fn facts(name: &str) -> ProjectFacts {
+    ProjectFacts {
+        forge: "http://forge".into(),
+        version: "15".into(),
+        login: plan_world::BOT.into(),
+        repository: RepoFacts {
+            name: repo(name),
+            default_branch: "main".into(),
+            archived: false,
+            can_push: true,
+            can_admin: true,
+            empty: false,
+        },
+        labels: Vec::new(),
+    }
+}
+
+fn call(dollars: f64) -> ModelCall {
+    ModelCall {
+        model: "m".into(),
+        input: 1,
+        output: 1,
+        cache_read: 0,
+        cache_write: 0,
+        cost: Usd::from_dollars(dollars),
+        status: Some(200),
+        cut: false,
+        unmetered: false,
+        millis: 1,
+    }
+}
+
+#[test]
+fn projects_take_turns_however_long_a_queue_is() {
+    let site = Site::new(2, &[("o/a", 3), ("o/b", 1)]);
+    assert_eq!(site.starts(), ["o/a#1", "o/b#1"]);
+    let site = Site::new(4, &[("o/a", 3), ("o/b", 1)]);
+    assert_eq!(site.starts(), ["o/a#1", "o/b#1", "o/a#2", "o/a#3"]);
+    // Who has a run waits for those that have none.
+    let mut site = Site::new(2, &[("o/a", 3), ("o/b", 1)]);
+    site.run("o/a", 1);
+    assert_eq!(site.starts(), ["o/b#1"]);
+}
+
+#[test]
+fn with_one_slot_the_project_that_was_served_longest_ago_is_next() {
+    let mut site = Site::new(1, &[("o/a", 2), ("o/b", 1), ("o/c", 1)]);
+    for (name, number) in [("o/c", 1), ("o/a", 1)] {
+        let run = site.run(name, number);
+        let outcome = forgehand::model::RunOutcome::NoChange { summary: "nothing".into() };
+        site.note(Event::RunEnded { run, outcome, costs_attempt: false, backoff_until: None });
+    }
+    assert_eq!(site.starts(), ["o/b#1"], "never served");
+    site.project("o/b").slots = Some(1);
+    site.note(Event::Paused { what: Scope::Project { repo: repo("o/b") }, until: None });
+    assert!(site.starts().iter().all(|s| !s.starts_with("o/b")), "a paused one gives its turn away");
+}
+
+#[test]
+fn a_projects_own_slots_bound_it_and_nobody_else() {
+    let mut site = Site::new(4, &[("o/a", 3), ("o/b", 2)]);
+    site.project("o/a").slots = Some(1);
+    assert_eq!(site.starts(), ["o/a#1", "o/b#1", "o/b#2"]);
+    let plan = site.plan();
+    assert_eq!(plan.waits[&at("o/a", 2)], Wait::NoSlot { slots: 1, project: Some(repo("o/a")) });
+    assert_eq!(plan.waits[&at("o/a", 3)], Wait::Behind { others: 1 });
+}
+
+#[test]
+fn a_run_whose_project_is_in_trouble_does_not_hold_up_another_project() {
+    let mut site = Site::new(1, &[("o/a", 1), ("o/b", 1)]);
+    site.run("o/a", 1);
+    assert!(site.starts().is_empty(), "the slot is taken");
+    site.note(Event::Troubled { repo: repo("o/a"), trouble: Trouble::Unreachable { why: "no answer".into() } });
+    assert_eq!(site.starts(), ["o/b#1"]);
+
+    // It comes back while the other one works: its next work on this machine waits for that.
+    let run = site.run("o/b", 1);
+    let (key, subject) = (forgehand::model::EffectKey("k".into()), at("o/b", 1));
+    site.note(Event::Intended { key, subject, intent: Intent::Prepare { run, on_branch: false } });
+    site.note(Event::Recovered { repo: repo("o/a") });
+    let plan = site.plan();
+    assert_eq!(plan.waits.get(&at("o/a", 1)), Some(&Wait::NoSlot { slots: 1, project: None }), "{plan:?}");
+}
+
+#[test]
+fn what_is_paused_starts_nothing_until_it_is_resumed_or_time_comes() {
+    let until = Timestamp(NOW.0 + 5000);
+    let cases = [
+        (Scope::Everything, vec![]),
+        (Scope::Project { repo: repo("o/a") }, vec!["o/b#1"]),
+        (Scope::Issue { subject: at("o/a", 1) }, vec!["o/a#2", "o/b#1"]),
+    ];
+    for (what, left) in cases {
+        let mut site = Site::new(2, &[("o/a", 2), ("o/b", 1)]);
+        site.note(Event::Paused { what: what.clone(), until: Some(until) });
+        let plan = site.plan();
+        assert_eq!(starts(&plan), left, "{what}");
+        assert_eq!(plan.waits[&at("o/a", 1)], Wait::Paused { what: what.clone(), until: Some(until) });
+        assert_eq!(plan.wake, Some(until), "{what}: it is planned again when the time comes");
+        assert_eq!(starts(&site.plan_at(until)), ["o/a#1", "o/b#1"], "{what}: it ended by itself");
+        site.note(Event::Resumed { what: what.clone() });
+        assert_eq!(site.starts(), ["o/a#1", "o/b#1"], "{what}: it was taken back");
+    }
+}
+
+#[test]
+fn a_pause_stops_nothing_that_runs() {
+    let mut site = Site::new(1, &[("o/a", 1)]);
+    site.run("o/a", 1);
+    site.note(Event::Paused { what: Scope::Everything, until: None });
+    let prepares =
+        |plan: &Plan| plan.actions.iter().any(|action| matches!(action, Action::Do { intent: Intent::Prepare { .. }, .. }));
+    assert!(prepares(&site.plan()), "{:?}", site.plan());
+}
+
+#[test]
+fn what_runs_counts_with_all_that_it_may_still_spend() {
+    let mut site = Site::new(4, &[("o/a", 3), ("o/b", 1)]);
+    site.policy.usd_day = Usd::from_dollars(12.0);
+    assert_eq!(site.starts(), ["o/a#1", "o/b#1"], "two runs of 5 each are paid");
+    let run = site.run("o/a", 1);
+    site.note(Event::Called { run, call: call(4.0) });
+    let spent = Usd::from_dollars(4.0);
+    assert_eq!(site.starts(), ["o/b#1"]);
+    let wait = site.plan().waits[&at("o/a", 2)].clone();
+    let Wait::Budget { which, spent: said, reserved, limit, until } = wait else { panic!("{wait:?}") };
+    assert_eq!((which.as_str(), said, limit), ("day", spent, Usd::from_dollars(12.0)));
+    assert_eq!(reserved, Usd::from_dollars(6.0), "one of the run that lives, five of the one that starts");
+    assert_eq!(until, Some(NOW.next_day()));
+}
+
+#[test]
+fn a_projects_budget_bounds_it_and_nobody_else() {
+    let mut site = Site::new(4, &[("o/a", 3), ("o/b", 2)]);
+    site.project("o/a").usd_day = Usd::from_dollars(6.0);
+    assert_eq!(site.starts(), ["o/a#1", "o/b#1", "o/b#2"]);
+    assert!(matches!(&site.plan().waits[&at("o/a", 2)], Wait::Budget { which, .. } if which == "project"));
+}
+
+#[test]
+fn of_a_budget_it_is_said_once_a_day_at_each_mark() {
+    let mut site = Site::new(1, &[("o/a", 1)]);
+    site.policy.usd_day = Usd::from_dollars(10.0);
+    site.policy.usd_run = Usd::from_dollars(1.0);
+    let warned = |site: &Site, now| -> Vec<(BudgetOf, u8)> {
+        let events = site.plan_at(now).actions.into_iter().filter_map(|action| match action {
+            Action::Record(events) => Some(events),
+            _ => None,
+        });
+        events
+            .flatten()
+            .filter_map(|e| match e {
+                Event::BudgetWarned { what, at_percent, .. } => Some((what, at_percent)),
+                _ => None,
+            })
+            .collect()
+    };
+    let spend = |site: &mut Site, now, dollars| site.note_at(now, Event::Called { run: RunId("x".into()), call: call(dollars) });
+    let (mut now, mut said) = (NOW, Vec::new());
+    for (dollars, mark) in [(7.9, None), (0.1, Some(80)), (0.5, None), (0.6, Some(100)), (5.0, None)] {
+        spend(&mut site, now, dollars);
+        let news = warned(&site, now);
+        assert_eq!(news, mark.map(|mark| (BudgetOf::Day, mark)).into_iter().collect::<Vec<_>>(), "after {dollars} more");
+        for (what, at_percent) in news {
+            said.push(at_percent);
+            let (spent, limit) = (Usd(0), site.policy.usd_day);
+            site.note_at(now, Event::BudgetWarned { what, at_percent, spent, limit });
+        }
+    }
+    assert_eq!(said, [80, 100]);
+    let of_day = budgets(&site.ledger(), &site.policy, now).into_iter().find(|b| b.what == BudgetOf::Day).expect("the day's");
+    assert_eq!((of_day.mark, of_day.percent()), (Some(100), 141));
+    now = Timestamp(NOW.0 + DAY);
+    assert_eq!(warned(&site, now), [], "a new day is not spent");
+    spend(&mut site, now, 8.0);
+    assert_eq!(warned(&site, now), [(BudgetOf::Day, 80)], "and is spoken of anew");
+}
+
+#[test]
+fn a_run_near_the_end_of_its_budget_is_said_once() {
+    let mut site = Site::new(1, &[("o/a", 1)]);
+    let run = site.run("o/a", 1);
+    site.note(Event::Called { run: run.clone(), call: call(4.1) });
+    let what = BudgetOf::Run { run };
+    let says = |site: &Site| {
+        let said = |action: &Action| matches!(action, Action::Record(events) if events.iter().any(|e| matches!(e, Event::BudgetWarned { what: w, .. } if *w == what)));
+        site.plan().actions.iter().any(said)
+    };
+    assert!(says(&site));
+    let (spent, limit) = (Usd(0), site.policy.usd_run);
+    site.note(Event::BudgetWarned { what: what.clone(), at_percent: 80, spent, limit });
+    assert!(!says(&site));
+}
