@@ -121,9 +121,10 @@ impl Sink {
 /// What to do with a key that is like none here: where it belongs, or which ones there are.
 fn elsewhere(known: &BTreeMap<String, BTreeSet<&'static str>>, path: &str, here: &BTreeSet<&'static str>, name: &str) -> String {
     let places: Vec<_> = known.iter().filter(|(p, keys)| p.as_str() != path && keys.contains(name)).collect();
-    if let [(only, _)] = places.as_slice() {
-        let place = if only.is_empty() { "the top level".into() } else { section(only) };
-        return format!("`{name}` belongs to {place}");
+    if matches!(places.len(), 1 | 2) {
+        let place = |path: &str| if path.is_empty() { "the top level".into() } else { section(path) };
+        let places: Vec<String> = places.into_iter().map(|(path, _)| place(path)).collect();
+        return format!("`{name}` belongs to {}", places.join(" or "));
     }
     let keys: Vec<_> = here.iter().map(|k| format!("`{k}`")).collect();
     format!("the keys here are {}", keys.join(", "))

@@ -170,7 +170,7 @@ colour = "red"
 [daemon]
 poll = "* * *"
 "#).join("\n"), @r#"
-    forgehand.toml:4:1: unknown key `slots` in [forge] (`slots` belongs to [daemon])
+    forgehand.toml:4:1: unknown key `slots` in [forge] (`slots` belongs to [daemon] or [[project]])
     forgehand.toml:6:8: `owner` is not a repository: write it as owner/name (the name alone, without the forge's address and without `.git`)
     forgehand.toml:7:10: `verify` must be a list, and here stands a string (write verify = ["make"])
     forgehand.toml:8:1: unknown key `verfy_network` in [[project]] (did you mean `verify_network`?)
