@@ -109,6 +109,12 @@ struct ProjectSection {
     formulas: Option<Vec<Filled>>,
     /// What the labels are called here.
     labels: Option<LabelsSection>,
+    /// How many runs at once, within those of `[daemon]`; only those bound it by default.
+    #[schemars(range(min = 1, max = 64))]
+    slots: Option<u64>,
+    /// Dollars in a UTC day, within those of all; `usd_project` of `[limits]` by default.
+    #[schemars(range(min = 0))]
+    usd_day: Option<f64>,
 }
 
 /// What the labels are called.

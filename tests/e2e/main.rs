@@ -11,11 +11,8 @@ mod endings;
 mod hands_bench;
 mod line;
 mod messages_api;
-<<<<<<< HEAD
 mod papers;
-=======
 mod pause;
->>>>>>> ef2a7c9 (Pause and resume, warn of budgets, let projects take turns)
 mod people;
 mod requests;
 mod rig;
