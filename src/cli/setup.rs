@@ -139,7 +139,8 @@ impl Setup {
 
     /// Leaves a command in the inbox; answers with what was known by then, and when the command will be taken.
     pub(super) fn order(&self, command: &Command) -> Result<(Known, &'static str), CliError> {
-        let known = self.known(&command.subject().map_or(History::None, |subject| History::Of(subject.clone())))?;
+        let known =
+            self.known(&command.subject().map_or(History::Since(SystemClock.now()), |subject| History::Of(subject.clone())))?;
         let journal = JournalReader::open(&self.state_dir)?;
         if let Some(subject) = command.subject().filter(|subject| known.ledger.issue(subject).is_none()) {
             let hint =
