@@ -12,6 +12,7 @@ mod error;
 mod explain;
 mod export;
 mod import;
+mod init;
 mod localforge;
 mod logging;
 mod logs;
@@ -29,6 +30,7 @@ mod schema;
 mod setup;
 mod status;
 mod subject;
+mod survey;
 mod visitors;
 mod wiring;
 
@@ -55,6 +57,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set a forge up: check the token, create labels and webhook, write the configuration
+    Init(Box<init::Arguments>),
     /// Watch the forge and work until stopped
     Run(run::Arguments),
     /// Look, act, wait for what was started, and end when nothing more can move now: for cron
@@ -121,6 +125,7 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
     let config = arguments.config;
     match arguments.command {
         Command::Run(a) => run::run(config, &a, doors),
+        Command::Init(a) => init::run(config, &a),
         Command::Once(a) => once::run(config, &a),
         Command::Status(a) => status::run(config, &a),
         Command::Explain(a) => explain::run(config, &a),

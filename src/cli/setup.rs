@@ -20,7 +20,7 @@ use crate::ports::{Clock, Ids};
 use super::{CliError, Kind, subject};
 
 /// The names under which a configuration is looked for.
-const FILE: &str = "forgehand.toml";
+pub(super) const FILE: &str = "forgehand.toml";
 
 /// The configuration, and where things are.
 pub(super) struct Setup {
@@ -86,7 +86,8 @@ impl Setup {
     }
 
     pub(super) fn client(&self, token: SecretString) -> Result<Client, CliError> {
-        Client::new(self.config.forge.url.as_str(), token, forge::Options::default())
+        let options = forge_options(self.config.forge.ca_file.as_deref())?;
+        Client::new(self.config.forge.url.as_str(), token, options)
             .map_err(|e| CliError::usage("the forge cannot be talked to", "check `url` and the token of [forge]").because(e))
     }
 
@@ -211,6 +212,15 @@ impl Setup {
     }
 }
 
+/// How the forge is talked to; an authority of its own is read from its file.
+pub(super) fn forge_options(ca_file: Option<&Path>) -> Result<forge::Options, CliError> {
+    let authorities = ca_file.map(std::fs::read).transpose().map_err(|e| {
+        let file = ca_file.unwrap_or(Path::new("")).display();
+        CliError::usage(format!("`ca_file` {file} cannot be read"), "check the path and its permissions").because(e)
+    })?;
+    Ok(forge::Options { authorities: authorities.unwrap_or_default(), ..forge::Options::default() })
+}
+
 /// Reads a secret from where the configuration says it is.
 pub(super) fn read_secret(source: &SecretSource, what: &str) -> Result<SecretString, CliError> {
     let found = match source {
@@ -225,6 +235,14 @@ pub(super) fn read_secret(source: &SecretSource, what: &str) -> Result<SecretStr
     Ok(SecretString::from(found.trim().to_owned()))
 }
 
+/// The configuration that a command would read, if there is one.
+pub(super) fn find_file(named: Option<PathBuf>) -> Option<PathBuf> {
+    match named {
+        Some(file) => file.exists().then_some(file),
+        None => find(&std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"))).ok(),
+    }
+}
+
 fn find(home: &Path) -> Result<PathBuf, CliError> {
     let config_home = std::env::var_os("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
     let places = [PathBuf::from(FILE), config_home.join("forgehand").join(FILE), Path::new("/etc/forgehand").join(FILE)];
@@ -232,7 +250,7 @@ fn find(home: &Path) -> Result<PathBuf, CliError> {
         let looked: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
         CliError::usage(
             "there is no configuration",
-            format!("write one of {}, or name one with --config FILE", looked.join(", ")),
+            format!("`forgehand init` writes one ({}), or name one with --config FILE", looked.join(", ")),
         )
     })
 }

@@ -127,6 +127,7 @@ fn open_git(setup: &Setup, token: SecretString) -> Result<Git, CliError> {
         forge_url: setup.config.forge.url.clone(),
         login,
         token,
+        ca_file: setup.config.forge.ca_file.clone(),
         limits: git::Limits::default(),
     };
     Git::new(options).map_err(|e| CliError::environment("git cannot be used", e, "install git 2.39 or newer"))

@@ -55,6 +55,8 @@ pub struct Forge {
     pub login: Option<Login>,
     /// Where a token with repository administration is kept: only such a one may ask about others' rights.
     pub rights_token: Option<SecretSource>,
+    /// The certificate of the authority that signed the forge's, in PEM, where that is a private one.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Where a secret is kept.
@@ -104,6 +106,7 @@ impl Config {
         };
         root_secret(&mut self.forge.token);
         self.forge.rights_token.iter_mut().for_each(root_secret);
+        self.forge.ca_file.iter_mut().for_each(root);
         self.daemon.state_dir.iter_mut().for_each(root);
         self.daemon.webhook_secret.iter_mut().for_each(root_secret);
         self.sandbox.read.iter_mut().for_each(root);
@@ -156,7 +159,8 @@ impl Forge {
         }
         let login = table.optional("login", values::login);
         let rights_token = table.optional("rights_token_env", values::env_name).map(SecretSource::Env);
-        Some(Self { url: url?, token: token?, login, rights_token })
+        let ca_file = table.optional("ca_file", values::path);
+        Some(Self { url: url?, token: token?, login, rights_token, ca_file })
     }
 }
 

@@ -32,6 +32,7 @@ impl Forge for Client {
         let mut labels: Vec<RepoLabel> = listed.items.into_iter().map(Into::into).collect();
         labels.sort_by_key(|l| l.id);
         labels.dedup_by_key(|l| l.id);
+        self.learn_names(repo, &labels);
         Ok(labels)
     }
 
@@ -98,7 +99,8 @@ impl Forge for Client {
     async fn remove_label(&self, repo: &RepoName, issue: IssueNumber, name: &str) -> Result<(), ForgeError> {
         let number = issue.0.to_string();
         // Digits would be taken for an identifier, and these two would vanish from the path.
-        let by_name = !matches!(name, "" | "." | "..") && !name.bytes().all(|b| b.is_ascii_digit());
+        let by_name =
+            !matches!(name, "" | "." | "..") && !name.bytes().all(|b| b.is_ascii_digit()) && !self.is_doubled(repo, name);
         if by_name {
             match self.send(&Call::of(Method::DELETE, repo, &["issues", &number, "labels", name])).await {
                 // The repository has no such label; the issue may still carry its organization's.

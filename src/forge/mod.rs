@@ -17,15 +17,18 @@
 //! - *A pull request closes or reopens between the two lists* of [`pulls`](crate::ports::Forge::pulls): closed in between it is reported as
 //!   open; reopened in between it may be in neither. Who looks for a lost one must look twice.
 //!
-//! Known and left to the forge: a label name that a repository has twice is no usable filter (the forge asks for both), and is taken off
-//! only once by [`remove_label`](crate::ports::Forge::remove_label).
+//! Known: a label name that a repository has twice is no usable filter (the forge asks for both) and would be taken off only once. Names that
+//! [`labels`](crate::ports::Forge::labels) saw twice are filtered here and taken off by their numbers; a second one made after that look is
+//! not known until the next one.
 
 mod calls;
 mod counts;
 mod paging;
 mod refusal;
+mod survey;
 mod transport;
 mod wire;
 
 pub use counts::Counts;
+pub use survey::{Entry, HOOK_EVENTS, Hook, Me, Scope, ScopeAnswer};
 pub use transport::{Client, Options, install_tls};

@@ -82,8 +82,8 @@ impl Client {
         let mut call = Call::of(Method::GET, repo, &["issues"])
             .query("state", if filter.open_only { "open" } else { "all" })
             .query("sort", "leastupdate");
-        // A comma parts names, so a name with one is left to our own filter.
-        if let Some(label) = filter.label.as_ref().filter(|l| !l.contains(',')) {
+        // A comma parts names, and a name that two labels share asks for both: those are left to our own filter.
+        if let Some(label) = filter.label.as_ref().filter(|l| !l.contains(',') && !self.is_doubled(repo, l)) {
             call = call.query("labels", label);
         }
         let mut found = BTreeMap::new();

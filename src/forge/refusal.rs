@@ -143,6 +143,18 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
     causes.pop().map_or_else(|| "no reason given".to_owned(), |c| clean(&c))
 }
 
+/// Whether it is the forge's certificate that was not believed.
+pub(super) fn distrusts(error: &reqwest::Error) -> bool {
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        if cause.to_string().contains("invalid peer certificate") {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,15 @@
 //! One request and its answer: addresses, the token, time-outs, retries of what only reads.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Method, Response, redirect, retry};
+use reqwest::{Certificate, Method, Response, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -17,7 +18,7 @@ use url::Url;
 
 use super::counts::Counts;
 use super::refusal::{self, Refused};
-use crate::model::{RepoName, Timestamp};
+use crate::model::{RepoLabel, RepoName, Timestamp};
 use crate::ports::{ForgeError, ForgeErrorKind};
 
 /// Limits of the client. The default is what the design says.
@@ -35,6 +36,8 @@ pub struct Options {
     pub patience: Duration,
     /// The largest answer that is read, in bytes: 32 MiB.
     pub body_limit: usize,
+    /// Certificates in PEM that are trusted beside the machine's own: a private forge's authority.
+    pub authorities: Vec<u8>,
 }
 
 impl Default for Options {
@@ -46,6 +49,7 @@ impl Default for Options {
             backoff: Duration::from_millis(300),
             patience: Duration::from_secs(5),
             body_limit: 32 << 20,
+            authorities: Vec::new(),
         }
     }
 }
@@ -54,9 +58,11 @@ impl Default for Options {
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    token: SecretString,
+    token: Option<SecretString>,
     options: Options,
     counts: Arc<Counts>,
+    /// Names that a repository was seen to have more than once.
+    doubled: Mutex<BTreeSet<(RepoName, String)>>,
 }
 
 impl fmt::Debug for Client {
@@ -79,12 +85,24 @@ impl Client {
     /// [`ForgeErrorKind::Invalid`] if the address or the token cannot be one, or if an `https` address finds no trusted certificates on
     /// this machine.
     pub fn new(url: &str, token: SecretString, options: Options) -> Result<Self, ForgeError> {
-        let base = root(url)?;
         if token.expose_secret().is_empty() || !token.expose_secret().bytes().all(|b| b.is_ascii_graphic()) {
             return Err(unusable(
                 "the token is empty or has characters that no token has: look for a line break or quotes around it",
             ));
         }
+        Self::open(url, Some(token), options)
+    }
+
+    /// The same without a token: what anybody may ask.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn anonymous(url: &str, options: Options) -> Result<Self, ForgeError> {
+        Self::open(url, None, options)
+    }
+
+    fn open(url: &str, token: Option<SecretString>, options: Options) -> Result<Self, ForgeError> {
+        let base = root(url)?;
         install_tls();
         let mut http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
@@ -97,12 +115,35 @@ impl Client {
         if base.scheme() == "http" {
             // Without TLS the machine's certificates need not be there, and are not read.
             http = http.tls_certs_only([]);
+        } else if !options.authorities.is_empty() {
+            let unreadable = |why: String| unusable(&format!("`ca_file` holds no certificate in PEM: {why}"));
+            let trusted = Certificate::from_pem_bundle(&options.authorities).map_err(|e| unreadable(refusal::chain(&e)))?;
+            if trusted.is_empty() {
+                return Err(unreadable("nothing between BEGIN CERTIFICATE and END CERTIFICATE".to_owned()));
+            }
+            http = http.tls_certs_merge(trusted);
         }
         if on_loopback(&base) {
             http = http.no_proxy();
         }
         let http = http.build().map_err(|e| unusable(&format!("no HTTP client: {}", refusal::chain(&e))))?;
-        Ok(Self { http, base, token, options, counts: Arc::default() })
+        Ok(Self { http, base, token, options, counts: Arc::default(), doubled: Mutex::default() })
+    }
+
+    /// Remembers which names a repository has more than once: such a name is no filter, and has to be taken off by its numbers.
+    pub(super) fn learn_names(&self, repo: &RepoName, labels: &[RepoLabel]) {
+        let Ok(mut doubled) = self.doubled.lock() else { return };
+        doubled.retain(|(of, _)| of != repo);
+        for (at, label) in labels.iter().enumerate() {
+            if labels.iter().skip(at + 1).any(|other| other.name == label.name) {
+                doubled.insert((repo.clone(), label.name.clone()));
+            }
+        }
+    }
+
+    /// Whether a repository was seen to have more than one label of this name.
+    pub(super) fn is_doubled(&self, repo: &RepoName, name: &str) -> bool {
+        self.doubled.lock().is_ok_and(|doubled| doubled.contains(&(repo.clone(), name.to_owned())))
     }
 
     /// How many requests were sent, retries included.
@@ -149,11 +190,13 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call<'_>, url: Url) -> Result<Answer, ForgeError> {
-        let mut token = HeaderValue::try_from(format!("token {}", self.token.expose_secret()))
-            .map_err(|_| call.error(ForgeErrorKind::Invalid, "the token cannot be sent"))?;
-        token.set_sensitive(true);
-        let mut request =
-            self.http.request(call.method.clone(), url).header(AUTHORIZATION, token).header(ACCEPT, "application/json");
+        let mut request = self.http.request(call.method.clone(), url).header(ACCEPT, "application/json");
+        if let Some(token) = &self.token {
+            let mut token = HeaderValue::try_from(format!("token {}", token.expose_secret()))
+                .map_err(|_| call.error(ForgeErrorKind::Invalid, "the token cannot be sent"))?;
+            token.set_sensitive(true);
+            request = request.header(AUTHORIZATION, token);
+        }
         if let Some(body) = &call.body {
             request = request.json(body);
         }
@@ -167,7 +210,9 @@ impl Client {
                 let refused =
                     Refused { status: status.as_u16(), headers: &headers, body: &body.unwrap_or_default(), base: &self.base };
                 let mut error = refused.error(call);
-                error.why = error.why.replace(self.token.expose_secret(), "[token]");
+                if let Some(token) = &self.token {
+                    error.why = error.why.replace(token.expose_secret(), "[token]");
+                }
                 Err(error)
             }
         }
@@ -177,6 +222,14 @@ impl Client {
     fn broken(&self, call: &Call<'_>, error: &reqwest::Error) -> ForgeError {
         if error.is_builder() {
             return call.error(ForgeErrorKind::Invalid, refusal::chain(error));
+        }
+        if error.is_connect() && refusal::distrusts(error) {
+            let why = format!(
+                "the certificate of {} is not trusted ({}): write `ca_file = \"/path/ca.pem\"` into [forge] if its authority is your own",
+                self.base,
+                refusal::chain(error)
+            );
+            return call.error(ForgeErrorKind::Unreachable { retry_after: None }, why);
         }
         if error.is_connect() {
             let why = format!(

@@ -28,6 +28,49 @@ impl User {
     }
 }
 
+/// The token's own account.
+#[derive(Deserialize)]
+pub(super) struct Account {
+    #[serde(flatten)]
+    pub user: User,
+    #[serde(default)]
+    pub is_admin: bool,
+}
+
+#[derive(Default, Deserialize)]
+struct HookConfig {
+    #[serde(default)]
+    url: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Hook {
+    id: u64,
+    #[serde(default)]
+    active: bool,
+    #[serde(default)]
+    events: Option<Vec<String>>,
+    #[serde(default)]
+    config: HookConfig,
+}
+
+impl From<Hook> for super::Hook {
+    fn from(hook: Hook) -> Self {
+        Self { id: hook.id, url: hook.config.url, active: hook.active, events: hook.events.unwrap_or_default() }
+    }
+}
+
+/// What stands at a path of a repository.
+#[derive(Deserialize)]
+pub(super) struct Entry {
+    pub name: String,
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// Base64; not in the list of a folder.
+    #[serde(default)]
+    pub content: Option<String>,
+}
+
 /// A deleted account is null or nameless; pages of a Forgejo call it Ghost.
 fn login(user: Option<User>) -> Login {
     match user {
@@ -260,10 +303,14 @@ impl Pull {
     /// Whether it goes from this branch to that one, both of the repository itself. Anybody may call a branch of a fork, or an AGit
     /// topic, like one of ours.
     pub(super) fn joins(&self, head: &Branch, base: &Branch) -> bool {
-        self.flow == 0
-            && self.head.repo_id == self.base.repo_id
+        self.is_own()
             && self.head.branch() == head.as_str()
             && self.base.branch() == base.as_str()
+    }
+
+    /// Whether its head is a branch of the repository itself: neither a fork's nor an AGit topic.
+    pub(super) fn is_own(&self) -> bool {
+        self.flow == 0 && self.head.repo_id == self.base.repo_id
     }
 
     pub(super) fn pull(self) -> Result<model::Pull, Misfit> {

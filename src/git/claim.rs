@@ -15,6 +15,9 @@ use super::process::{Call, Reach};
 use super::push::{Landed, OneRef};
 use super::{Git, failed};
 
+/// Where claims stand on the forge, each under the number of its issue. No issue has the number 0: that one is for trying.
+const CLAIMS: &str = "refs/forgehand/claims/";
+
 /// The message of a claim commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Said {
@@ -66,6 +69,18 @@ impl Git {
             Landed::Done | Landed::Stale => Ok(()),
             Landed::Refused(why) => Err(RepoError { kind: RepoErrorKind::Denied, what, why }),
         }
+    }
+
+    pub(super) async fn claims_on_forge(&self, repo: &RepoName) -> Result<Vec<(IssueNumber, Sha)>, RepoError> {
+        let what = format!("asking for the claims of {repo}");
+        let all = format!("{CLAIMS}*");
+        let call = Call::nowhere(&self.mirrors, &what).args(["ls-remote", "--refs", "--", &self.remote(repo), &all]);
+        let out = self.runner.ok(call.reach(Reach::Ask)).await?;
+        let claim = |line: &str| {
+            let (sha, name) = line.split_once('\t')?;
+            Some((IssueNumber(name.strip_prefix(CLAIMS)?.parse().ok()?), sha.parse().ok()?))
+        };
+        Ok(String::from_utf8_lossy(&out).lines().filter_map(claim).collect())
     }
 
     async fn push_claim(
@@ -126,5 +141,5 @@ impl Git {
 }
 
 fn claim_ref(issue: IssueNumber) -> String {
-    format!("refs/forgehand/claims/{}", issue.0)
+    format!("{CLAIMS}{}", issue.0)
 }

@@ -98,6 +98,10 @@ fn hint_of(said: &str) -> Option<&'static str> {
             "the forge does not accept the token: make a new one with write:repository",
         ),
         (&["returned error: 403", "HTTP 403"], "the token's user may not do that: give it write access to the repository's code"),
+        (
+            &["certificate problem", "certificate verification failed", "certificate verify failed", "CAfile"],
+            "the forge's certificate is not trusted: write `ca_file = \"/path/ca.pem\"` into [forge] if its authority is your own",
+        ),
         (&["returned error: 404", "' not found"], "the repository is not there, or the token may not see it"),
         (&["returned error: 423", "HTTP 423"], "the repository is archived"),
         (&["No space left", "Disk quota"], "make room on the disk that holds state_dir"),

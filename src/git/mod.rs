@@ -43,7 +43,7 @@ use crate::ports::{ClaimAnswer, Lease, NewClaim, PushAnswer, RepoError, RepoErro
 
 pub use author::Author;
 use fault::{environment, failed};
-use process::Runner;
+use process::{Call, Runner};
 
 /// What git needs to know.
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ pub struct Options {
     pub login: String,
     /// A token that may read and write code.
     pub token: SecretString,
+    /// The certificate of a private authority that signed the forge's, in PEM.
+    pub ca_file: Option<PathBuf>,
     /// What is accepted from an agent.
     pub limits: Limits,
 }
@@ -90,19 +92,30 @@ pub struct Git {
 impl Git {
     /// Finds the `git` program and makes the folders. Fails if there is no git or no folder can be made.
     pub fn new(options: Options) -> Result<Self, RepoError> {
-        let Options { state_dir, forge_url, login, token, limits } = options;
+        let Options { state_dir, forge_url, login, token, ca_file, limits } = options;
         let (mirrors, intake, home) = (state_dir.join("mirrors"), state_dir.join("intake"), state_dir.join("git-home"));
         for folder in [&mirrors, &intake, &home] {
             std::fs::create_dir_all(folder)
                 .map_err(|e| environment("making git's folders", format!("{}: {e}", folder.display())))?;
         }
-        let runner = Runner::new(home, &forge_url, &login, &token)?;
+        let runner = Runner::new(home, &forge_url, (&login, &token), ca_file.as_deref())?;
         Ok(Self { runner: Arc::new(runner), forge: forge_url, mirrors, intake, limits })
     }
 
     /// The objects of a repository's mirror: what a workspace borrows, and what is mounted read-only into its sandbox at this very path.
     pub fn objects(&self, repo: &RepoName) -> PathBuf {
         self.mirror_dir(repo).join("objects")
+    }
+
+    /// What git calls its version, `2.39.5`.
+    pub async fn version(&self) -> Result<String, RepoError> {
+        let out = self.runner.ok(Call::nowhere(&self.mirrors, "asking for git's version").arg("--version")).await?;
+        Ok(String::from_utf8_lossy(&out).trim().trim_start_matches("git version ").to_owned())
+    }
+
+    /// The claims that stand on the forge, whoever made them.
+    pub async fn claims(&self, repo: &RepoName) -> Result<Vec<(IssueNumber, Sha)>, RepoError> {
+        self.claims_on_forge(repo).await
     }
 
     fn mirror_dir(&self, repo: &RepoName) -> PathBuf {

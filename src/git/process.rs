@@ -203,14 +203,25 @@ pub(super) struct Runner {
     home: PathBuf,
     header_key: String,
     header: SecretString,
+    /// Whom the forge's certificate is checked by, where that is not the machine's own list.
+    authority: Option<String>,
     secrets: Vec<SecretString>,
 }
 
 impl Runner {
     /// Finds git on `PATH`. The header with the token is scoped to the forge's address, so that it can go nowhere else.
-    pub(super) fn new(home: PathBuf, forge: &Url, login: &str, token: &SecretString) -> Result<Self, RepoError> {
+    pub(super) fn new(
+        home: PathBuf,
+        forge: &Url,
+        (login, token): (&str, &SecretString),
+        authority: Option<&Path>,
+    ) -> Result<Self, RepoError> {
         let program =
             which::which("git").map_err(|e| environment("looking for git", format!("{e}: install git and put it on PATH")))?;
+        let authority = authority.map(|path| {
+            let text = path.to_str().map(str::to_owned);
+            text.ok_or_else(|| environment("looking for `ca_file`", format!("{} is not UTF-8", path.display())))
+        });
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("{login}:{}", token.expose_secret()));
         Ok(Self {
             program,
@@ -218,6 +229,7 @@ impl Runner {
             home,
             header_key: format!("http.{}/.extraHeader", forge.as_str().trim_end_matches('/')),
             header: format!("Authorization: Basic {basic}").into(),
+            authority: authority.transpose()?,
             secrets: vec![token.clone(), basic.into()],
         })
     }
@@ -266,9 +278,10 @@ impl Runner {
         ] {
             command.env(name, value);
         }
-        let auth =
-            matches!(call.reach, Reach::Ask | Reach::Transfer).then_some((self.header_key.as_str(), self.header.expose_secret()));
-        let settings = SETTINGS.iter().chain(call.reach.settings()).copied().chain(auth);
+        let forge = matches!(call.reach, Reach::Ask | Reach::Transfer);
+        let auth = forge.then_some((self.header_key.as_str(), self.header.expose_secret()));
+        let authority = self.authority.as_deref().filter(|_| forge).map(|path| ("http.sslCAInfo", path));
+        let settings = SETTINGS.iter().chain(call.reach.settings()).copied().chain(auth).chain(authority);
         let mut count = 0;
         for (key, value) in settings {
             command.env(format!("GIT_CONFIG_KEY_{count}"), key).env(format!("GIT_CONFIG_VALUE_{count}"), value);

@@ -144,8 +144,8 @@ impl World {
 
 pub fn git_for(dir: &Path, port: u16, token: &str, limits: Limits) -> Git {
     let forge_url = format!("http://127.0.0.1:{port}/sub/").parse().expect("an address");
-    Git::new(Options { state_dir: dir.join("state"), forge_url, login: "bot".into(), token: token.to_owned().into(), limits })
-        .expect("git is there")
+    let (login, token) = ("bot".into(), token.to_owned().into());
+    Git::new(Options { state_dir: dir.join("state"), forge_url, login, token, ca_file: None, limits }).expect("git is there")
 }
 
 /// Runs a script the way a person or an agent would, and answers with what it printed.

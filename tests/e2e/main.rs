@@ -9,6 +9,7 @@ mod demo;
 mod endings;
 #[path = "../all/hands_bench.rs"]
 mod hands_bench;
+mod init;
 mod line;
 mod messages_api;
 mod papers;

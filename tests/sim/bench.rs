@@ -224,6 +224,7 @@ impl<'s> Daemon<'s> {
             forge_url: self.site.forge.url().parse().expect("an address"),
             login: "bot".into(),
             token: SecretString::from(self.site.token.clone()),
+            ca_file: None,
             limits: git::Limits::default(),
         };
         let git = Arc::new(Git::new(options).expect("git"));

@@ -160,6 +160,12 @@ impl Rig {
         rig
     }
 
+    /// With a further variable of the environment, for the commands that follow.
+    pub fn with_env(mut self, name: &'static str, value: &str) -> Self {
+        self.env.push((name, value.to_owned()));
+        self
+    }
+
     fn config(&self, plan: &Plan) -> String {
         let mode = if plan.mode == Mode::None { "none" } else { "bubblewrap" };
         let mut config = format!(

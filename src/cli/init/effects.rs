@@ -1,0 +1,158 @@
+//! What is to be done, shown first and then carried out; each step leaves what is there already.
+
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::ports::{Forge as _, Ids as _};
+use crate::words;
+
+use super::super::setup::SystemIds;
+use super::super::survey;
+use super::super::{CliError, Kind};
+use super::file::{self, Wanted};
+use super::gather::{self, Basics};
+use super::look::{Found, HookState, Looked};
+use super::{Desk, Existing};
+
+/// What is to be done.
+pub(super) struct Plan {
+    seen: Vec<String>,
+    /// A token that was typed in, and where it goes.
+    token: Option<(PathBuf, SecretString)>,
+    /// For each repository the labels that it lacks.
+    labels: Vec<(usize, Vec<String>)>,
+    /// The repositories that get a webhook.
+    hooks: Vec<usize>,
+    secret_file: PathBuf,
+    config: Option<ConfigWrite>,
+}
+
+struct ConfigWrite {
+    file: PathBuf,
+    old: Option<String>,
+    text: String,
+}
+
+impl Plan {
+    pub(super) fn make(desk: &Desk, basics: &Basics, looked: &Looked, wanted: &Wanted) -> Result<Self, CliError> {
+        let labels = looked.repos.iter().map(|found| survey::missing_labels(&found.names, &found.labels));
+        let labels = labels.enumerate().filter(|(_, missing)| !missing.is_empty()).collect();
+        let makes = |found: &Found| matches!(found.hook, HookState::Make(_));
+        let hooks = looked.repos.iter().enumerate().filter(|(_, found)| makes(found)).map(|(at, _)| at).collect();
+        let secret_file = gather::secret_file(desk);
+        let config = match &desk.existing {
+            None => Some(ConfigWrite { file: desk.file.clone(), old: None, text: file::new_text(wanted)? }),
+            Some(Existing { text: old, .. }) => file::completed(old, wanted)?
+                .map(|text| ConfigWrite { file: desk.file.clone(), old: Some(old.clone()), text }),
+        };
+        let token = basics.typed.clone().map(|file| (file, basics.token.clone()));
+        Ok(Self { seen: seen(looked, &secret_file), token, labels, hooks, secret_file, config })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.token.is_none() && self.labels.is_empty() && self.hooks.is_empty() && self.config.is_none()
+    }
+
+    /// What was seen, and what will be done.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = self.seen.clone();
+        lines.extend(self.token.iter().map(|(file, _)| format!("will keep the token in {}, for you alone", file.display())));
+        for (_, missing) in &self.labels {
+            lines.push(format!("will create the labels {}", missing.join(", ")));
+        }
+        if !self.hooks.is_empty() {
+            let new = if self.secret_file.exists() { "the secret in" } else { "a new secret, kept in" };
+            lines.push(format!("will create a webhook that signs with {new} {}", self.secret_file.display()));
+        }
+        if let Some(config) = &self.config {
+            let how = if config.old.is_some() { "complete" } else { "write" };
+            lines.push(format!("will {how} {}", config.file.display()));
+        }
+        lines
+    }
+
+    /// Does it, the configuration last: what breaks off before is taken up by the next run.
+    pub(super) async fn carry_out(&self, looked: &Looked) -> Result<(), CliError> {
+        if let Some((file, token)) = &self.token {
+            file::write_secret(file, token.expose_secret())?;
+        }
+        for (at, _) in &self.labels {
+            if let Some(found) = looked.repos.get(*at) {
+                create_labels(looked, found).await?;
+            }
+        }
+        if !self.hooks.is_empty() {
+            let secret = self.secret()?;
+            for found in self.hooks.iter().filter_map(|at| looked.repos.get(*at)) {
+                if let HookState::Make(url) = &found.hook {
+                    looked.admin.create_hook(&found.repo, url.as_str(), secret.expose_secret()).await?;
+                }
+            }
+        }
+        match &self.config {
+            Some(config) => file::write(&config.file, config.old.as_deref(), &config.text),
+            None => Ok(()),
+        }
+    }
+
+    /// The secret that is kept, or a new one: 244 bits of the kernel's randomness.
+    fn secret(&self) -> Result<SecretString, CliError> {
+        let file = &self.secret_file;
+        match std::fs::read_to_string(file) {
+            Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_owned().into()),
+            Ok(_) => Err(CliError::usage(format!("{} is empty", file.display()), "remove it: a new secret is made then")),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let secret = format!("{}{}", SystemIds.uuid(), SystemIds.uuid()).replace('-', "");
+                file::write_secret(file, &secret)?;
+                Ok(secret.into())
+            }
+            Err(e) => Err(CliError::environment(format!("{} cannot be read", file.display()), e, "check its permissions")),
+        }
+    }
+}
+
+/// Looked at again just before: somebody may have made one while a person read the plan.
+async fn create_labels(looked: &Looked, found: &Found) -> Result<(), CliError> {
+    let there = looked.client.labels(&found.repo).await?;
+    for name in survey::missing_labels(&found.names, &there) {
+        let (color, description) = words::label_named(&name, &found.names);
+        looked.client.create_label(&found.repo, &name, color, description).await.map_err(|e| {
+            CliError::new(Kind::Forge, format!("{}: the label `{name}` was not created", found.repo), "run it again").because(e)
+        })?;
+    }
+    Ok(())
+}
+
+fn seen(looked: &Looked, secret_file: &std::path::Path) -> Vec<String> {
+    let mut lines = vec![format!("the forge is Forgejo {}, and the bot there is {}", looked.version, looked.login)];
+    if looked.site_admin {
+        lines.push(format!(
+            "careful: {} administers the whole forge, so no protection of a branch stops it; give forgehand an account of its own",
+            looked.login
+        ));
+    }
+    for found in &looked.repos {
+        lines.push(format!("{}: the token may write issues and code", found.repo));
+        let doubled = survey::doubled_labels(&found.names, &found.labels);
+        lines.extend(doubled.iter().map(|(name, times)| format!("  {}", words::doubled_label(name, *times))));
+        let standing = found.standing.lines(&found.names, &looked.login, found.since.as_deref());
+        lines.extend(standing.iter().map(|line| format!("  found {line}")));
+        if found.standing.is_empty() {
+            lines.push("  nothing stands there yet that concerns forgehand".to_owned());
+        }
+        match &found.hook {
+            HookState::Unwanted | HookState::Make(_) => {}
+            HookState::Kept(hook) if hook.active => lines.push(format!("  the webhook to {} is there and kept", hook.url)),
+            HookState::Kept(hook) => {
+                lines.push(format!("  the webhook to {} is there but switched off: switch it on in the repository's settings", hook.url));
+            }
+            HookState::ByHand(url) => lines.push(format!(
+                "  the token may not make webhooks: name one that administers with --rights-token-env, or make it by hand in the \
+                 repository's settings (type Forgejo, target {url}, content type JSON, the secret of {}, all issue and pull request events)",
+                secret_file.display()
+            )),
+        }
+    }
+    lines
+}
