@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::document::Faults;
 use crate::engine::EngineError;
 use crate::model::Trouble;
 use crate::ports::{ForgeError, ForgeErrorKind, JournalError};
@@ -41,12 +42,19 @@ pub struct CliError {
     hint: Option<String>,
     report: Option<miette::Report>,
     busy: bool,
+    /// All that is to be said was said: only the exit code is left.
+    told: bool,
 }
 
 impl CliError {
     /// Of a kind, with a hint.
     pub fn new(kind: Kind, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), why: None, hint: Some(hint.into()), report: None, busy: false }
+        Self { kind, what: what.into(), why: None, hint: Some(hint.into()), report: None, busy: false, told: false }
+    }
+
+    /// Only an exit code: what stands behind it was printed.
+    pub(super) fn told(kind: Kind) -> Self {
+        Self { told: true, ..Self::new(kind, "", "") }
     }
 
     /// With what stood behind it.
@@ -68,7 +76,7 @@ impl CliError {
 
     /// Mistakes of a file, shown with their places.
     pub fn file(report: miette::Report) -> Self {
-        Self { kind: Kind::Usage, what: String::new(), why: None, hint: None, report: Some(report), busy: false }
+        Self { kind: Kind::Usage, what: String::new(), why: None, hint: None, report: Some(report), busy: false, told: false }
     }
 
     /// A project cannot be worked on.
@@ -80,12 +88,40 @@ impl CliError {
             hint: None,
             report: None,
             busy: false,
+            told: false,
         }
     }
 
     /// Another process works on the same journal.
     pub fn is_busy(&self) -> bool {
         self.busy
+    }
+
+    /// What went wrong and what stood behind it, in one line.
+    pub(super) fn says(&self) -> String {
+        match &self.why {
+            Some(why) => format!("{}: {why}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
+    /// What to do.
+    pub(super) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// What went wrong and what to do, once for each mistake of a file.
+    pub(super) fn lines(&self) -> Vec<(String, String)> {
+        match self.report.as_ref().and_then(|report| report.downcast_ref::<Faults>()) {
+            Some(faults) => faults
+                .iter()
+                .map(|fault| {
+                    let place = format!("{}:{}:{}: {fault}", fault.file(), fault.line(), fault.column());
+                    (place, fault.hint().unwrap_or("correct that line").replace('\n', " "))
+                })
+                .collect(),
+            None => vec![(self.says(), self.hint().unwrap_or("see what it says").to_owned())],
+        }
     }
 
     /// What decides the exit code.
@@ -95,6 +131,9 @@ impl CliError {
 
     /// Prints it to stderr.
     pub fn report(&self) {
+        if self.told {
+            return;
+        }
         if let Some(report) = &self.report {
             anstream::eprintln!("{report:?}");
             return;

@@ -8,6 +8,7 @@ mod cancel;
 mod completions;
 mod deliveries;
 mod demo;
+mod doctor;
 mod error;
 mod explain;
 mod export;
@@ -59,6 +60,8 @@ struct Arguments {
 enum Command {
     /// Set a forge up: check the token, create labels and webhook, write the configuration
     Init(Box<init::Arguments>),
+    /// Look at everything that a run needs, and say what to mend
+    Doctor(doctor::Arguments),
     /// Watch the forge and work until stopped
     Run(run::Arguments),
     /// Look, act, wait for what was started, and end when nothing more can move now: for cron
@@ -126,6 +129,7 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
     match arguments.command {
         Command::Run(a) => run::run(config, &a, doors),
         Command::Init(a) => init::run(config, &a),
+        Command::Doctor(a) => doctor::run(config, &a),
         Command::Once(a) => once::run(config, &a),
         Command::Status(a) => status::run(config, &a),
         Command::Explain(a) => explain::run(config, &a),

@@ -62,21 +62,25 @@ impl Ids for SystemIds {
 impl Setup {
     /// Reads the configuration.
     pub(super) fn load(named: Option<PathBuf>) -> Result<Self, CliError> {
-        let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
         let file = match named {
             Some(file) => file,
-            None => find(&home)?,
+            None => find(&home())?,
         };
         let bytes = std::fs::read(&file).map_err(|e| {
             CliError::usage(format!("the configuration {} cannot be read", file.display()), "name one with --config FILE")
                 .because(e)
         })?;
         let config = Config::parse_bytes(&file.display().to_string(), &bytes).map_err(|e| CliError::file(e.into()))?;
-        let file = std::path::absolute(&file).unwrap_or(file);
+        Ok(Self::of(config, std::path::absolute(&file).unwrap_or(file)))
+    }
+
+    /// Of a configuration that was read from this file.
+    pub(super) fn of(config: Config, file: PathBuf) -> Self {
+        let home = home();
         let folder = file.parent().map(Path::to_owned).unwrap_or_default();
         let config = config.rooted(&folder, Some(&home));
         let state_dir = config.daemon.state_dir.clone().unwrap_or_else(|| default_state_dir(&home));
-        Ok(Self { config, file, state_dir, home })
+        Self { config, file, state_dir, home }
     }
 
     /// A client of the forge with the bot's token.
@@ -239,8 +243,12 @@ pub(super) fn read_secret(source: &SecretSource, what: &str) -> Result<SecretStr
 pub(super) fn find_file(named: Option<PathBuf>) -> Option<PathBuf> {
     match named {
         Some(file) => file.exists().then_some(file),
-        None => find(&std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"))).ok(),
+        None => find(&home()).ok(),
     }
+}
+
+fn home() -> PathBuf {
+    std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"))
 }
 
 fn find(home: &Path) -> Result<PathBuf, CliError> {

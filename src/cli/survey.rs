@@ -70,7 +70,8 @@ impl Standing {
         let reports = Self::carrying(client, place, &place.names.portal).await?;
         standing.reports = reports.iter().filter(|(_, labels)| place.names.decisions(labels).is_empty()).count();
         let claims = git.claims(place.repo).await.map_err(|e| {
-            CliError::new(super::Kind::Forge, format!("{}: git cannot talk to the forge", place.repo), "see what git said").because(e)
+            CliError::new(super::Kind::Forge, format!("{}: git cannot talk to the forge", place.repo), "see what git said")
+                .because(e)
         })?;
         standing.claims = claims.into_iter().map(|(issue, _)| issue).filter(|issue| issue.0 != 0).collect();
         Ok(standing)

@@ -24,7 +24,7 @@ use super::visitors::Counters;
 use super::{CliError, logging, said};
 
 /// The model that claude is told to use where the configuration names none.
-const DEFAULT_MODEL: &str = "claude-sonnet-5-5";
+pub(super) const DEFAULT_MODEL: &str = "claude-sonnet-5-5";
 
 /// What `run` and `once` work with.
 pub(super) struct Parts {
@@ -95,7 +95,7 @@ fn settings(setup: &Setup) -> Settings {
 
 fn ports(setup: &Setup, journal_id: JournalId, scanner: &Arc<Scanner>) -> Result<(Ports, Counters), CliError> {
     let (forge, rights, counters) = forges(setup)?;
-    let git = open_git(setup, read_secret(&setup.config.forge.token, "the forge's token")?)?;
+    let git = open_git(setup, &setup.state_dir, read_secret(&setup.config.forge.token, "the forge's token")?)?;
     let hands = Arc::new(hands(setup, &git, scanner)?);
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
     Ok((Ports { forge, rights, repos: Arc::new(git), hands, clock, ids, journal_id }, counters))
@@ -119,11 +119,12 @@ fn forges(setup: &Setup) -> Result<Forges, CliError> {
     Ok((Arc::new(forge), rights, Counters::of_forges(counts)))
 }
 
-fn open_git(setup: &Setup, token: SecretString) -> Result<Git, CliError> {
+/// git with its folders below this one.
+pub(super) fn open_git(setup: &Setup, state_dir: &Path, token: SecretString) -> Result<Git, CliError> {
     // With a token as password the forge reads the user off the token; the name only has to be there.
     let login = setup.config.forge.login.as_ref().map_or_else(|| "forgehand".to_owned(), ToString::to_string);
     let options = git::Options {
-        state_dir: setup.state_dir.clone(),
+        state_dir: state_dir.to_owned(),
         forge_url: setup.config.forge.url.clone(),
         login,
         token,
@@ -139,9 +140,12 @@ fn hands(setup: &Setup, git: &Git, scanner: &Arc<Scanner>) -> Result<RealHands, 
         let scanner = scanner.clone();
         Arc::new(move |text: &str| scanner.redact(text))
     };
+    let backend = backend(setup)?;
+    let sandbox = open_sandbox(setup)?;
+    say_limits(setup, &sandbox)?;
     let options = hands::Options {
-        backend: backend(setup)?,
-        sandbox: Arc::new(open_sandbox(setup)?),
+        backend,
+        sandbox: Arc::new(sandbox),
         places: Arc::new(Rooms::new(&setup.state_dir, git)),
         limits: hands::supervise::Limits {
             wall: config.limits.wall,
@@ -183,7 +187,8 @@ fn backend(setup: &Setup) -> Result<hands::Backend, CliError> {
     }))
 }
 
-fn open_sandbox(setup: &Setup) -> Result<Sandbox, CliError> {
+/// A sandbox that was proved to start.
+pub(super) fn open_sandbox(setup: &Setup) -> Result<Sandbox, CliError> {
     let config = &setup.config.sandbox;
     let shim = std::env::current_exe()
         .map_err(|e| CliError::environment("forgehand's own program cannot be found", e, "start it by its full path"))?;
@@ -205,12 +210,10 @@ fn open_sandbox(setup: &Setup) -> Result<Sandbox, CliError> {
             tmp_bytes: Some(config.tmp),
         },
     };
-    let sandbox = Sandbox::open(options).map_err(|e| {
+    Sandbox::open(options).map_err(|e| {
         let hint = "install bubblewrap, or write `mode = \"none\"` into [sandbox] if you trust every issue and every agent";
         CliError::environment("there is no sandbox, and without one no agent runs", e, hint)
-    })?;
-    say_limits(setup, &sandbox)?;
-    Ok(sandbox)
+    })
 }
 
 /// What the sandbox is worth here, for the log; what running as root costs, once for people.

@@ -78,6 +78,8 @@ struct ForgeSection {
     login: Option<Login>,
     /// The name of the variable that holds a token with repository administration: only such a one may ask about others' rights.
     rights_token_env: Option<Variable>,
+    /// The certificate (PEM) of the private authority that signed the forge's: trusted beside the machine's own list, by git instead of it.
+    ca_file: Option<Path>,
 }
 
 /// A repository under care.

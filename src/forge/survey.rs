@@ -115,7 +115,9 @@ impl Client {
         let call = Call::of(Method::POST, repo, &[path]).body(json!({}));
         match self.send(&call).await {
             Err(ForgeError { kind: ForgeErrorKind::Invalid, .. }) => Ok(ScopeAnswer::Held),
-            Err(ForgeError { kind: ForgeErrorKind::Denied, why, .. }) if why.contains("required scope") => Ok(ScopeAnswer::Lacking),
+            Err(ForgeError { kind: ForgeErrorKind::Denied, why, .. }) if why.contains("required scope") => {
+                Ok(ScopeAnswer::Lacking)
+            }
             Err(ForgeError { kind: ForgeErrorKind::Denied, why, .. }) => Ok(ScopeAnswer::Refused(why)),
             Err(error) => Err(error),
             Ok(_) => Err(call.unreadable("an empty request was taken: this is no Forgejo that forgehand knows".to_owned())),
@@ -182,4 +184,3 @@ impl Client {
         Ok(logins)
     }
 }
-

@@ -303,9 +303,7 @@ impl Pull {
     /// Whether it goes from this branch to that one, both of the repository itself. Anybody may call a branch of a fork, or an AGit
     /// topic, like one of ours.
     pub(super) fn joins(&self, head: &Branch, base: &Branch) -> bool {
-        self.is_own()
-            && self.head.branch() == head.as_str()
-            && self.base.branch() == base.as_str()
+        self.is_own() && self.head.branch() == head.as_str() && self.base.branch() == base.as_str()
     }
 
     /// Whether its head is a branch of the repository itself: neither a fork's nor an AGit topic.

@@ -68,6 +68,12 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// The pid of who holds the lock; 0 where it cannot be read.
+pub(super) fn holder(state_dir: &Path) -> Option<u32> {
+    let pid = || std::fs::read_to_string(state_dir.join("journal.lock")).ok()?.trim().parse().ok();
+    is_held(state_dir).then(|| pid().unwrap_or(0))
+}
+
 /// Whether somebody holds the lock.
 pub(super) fn is_held(state_dir: &Path) -> bool {
     let Ok(file) = File::open(state_dir.join("journal.lock")) else { return false };

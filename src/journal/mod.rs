@@ -217,3 +217,8 @@ impl Failed {
 pub fn is_written(state_dir: &Path) -> bool {
     lock::is_held(state_dir)
 }
+
+/// The pid of the process that has the journal of this folder open for writing; 0 where that is not known.
+pub fn writer(state_dir: &Path) -> Option<u32> {
+    lock::holder(state_dir)
+}

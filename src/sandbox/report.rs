@@ -13,6 +13,8 @@ pub struct SandboxReport {
     pub lacks: Vec<String>,
     /// What running as root costs, where we do.
     pub root: Option<String>,
+    /// Memory and processes are limited by a control group.
+    walled: bool,
 }
 
 impl SandboxReport {
@@ -55,6 +57,11 @@ impl SandboxReport {
             }
             Mode::None => "forgehand runs as root without a sandbox: an agent is root on this machine".to_owned(),
         });
-        Self { mode, holds, lacks, root }
+        Self { mode, holds, lacks, root, walled: unwalled.is_none() }
+    }
+
+    /// Whether memory and processes are limited by a control group, not only watched.
+    pub fn is_walled(&self) -> bool {
+        self.walled
     }
 }

@@ -37,7 +37,7 @@ fn the_configuration_is_one() {
 #[expect(clippy::disallowed_methods, reason = "the program itself is tested")]
 fn the_commands_are_there() {
     let program = env!("CARGO_BIN_EXE_forgehand");
-    for command in ["run", "once", "status", "explain", "logs", "retry", "cancel", "localforge", "demo"] {
+    for command in ["init", "doctor", "run", "once", "status", "explain", "logs", "retry", "cancel", "localforge", "demo"] {
         assert!(readme().contains(command), "the README does not name {command}");
         let help = std::process::Command::new(program).args([command, "--help"]).output().expect("the program");
         assert!(help.status.success(), "{command} --help");

@@ -84,6 +84,9 @@ async fn a_forge_in_use_is_set_up_and_gives_a_merged_pull_request_without_an_edi
     assert_eq!(labels.iter().filter(|l| *l == "claude-queue").count(), 2, "no third one: {labels:?}");
     let written = rig.written();
     assert!(written.contains("verify = [\"sh ./test.sh\"]") && written.contains("test.sh: look it over"), "{written}");
+    assert!(written.starts_with("#:schema ./forgehand.schema.json\n"), "{written}");
+    let schema = fs::read_to_string(rig.dir.path().join("forgehand.schema.json")).expect("the schema");
+    assert!(schema.contains("token_env"));
     let mode = fs::metadata(rig.config_file()).expect("the configuration").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
@@ -159,12 +162,18 @@ async fn a_webhook_is_made_once_and_its_secret_is_the_owners_alone() {
     let hooks = rig.hooks().await;
     assert_eq!(hooks.len(), 1, "{hooks:?}");
     assert_eq!((&hooks[0]["active"], &hooks[0]["config"]["url"]), (&json!(true), &json!(url)));
-    assert!(hooks[0]["events"].as_array().is_some_and(|e| e.contains(&json!("issue_label")) && e.contains(&json!("issue_comment"))));
+    assert!(
+        hooks[0]["events"].as_array().is_some_and(|e| e.contains(&json!("issue_label")) && e.contains(&json!("issue_comment")))
+    );
     let secret = rig.dir.path().join("forgehand.webhook-secret");
     assert_eq!(fs::metadata(&secret).expect("the secret").permissions().mode() & 0o777, 0o600);
     assert!(fs::read_to_string(&secret).expect("the secret").trim().len() >= 32);
     let written = rig.written();
-    assert!(!written.contains(fs::read_to_string(&secret).expect("the secret").trim()), "the secret stays out of the configuration");
+    assert!(written.contains("listen = \"127.0.0.1:8787\"\nwebhook_secret_file = \"forgehand.webhook-secret\""), "{written}");
+    assert!(
+        !written.contains(fs::read_to_string(&secret).expect("the secret").trim()),
+        "the secret stays out of the configuration"
+    );
 
     let again = rig.init(&flags).await.ok();
     assert!(again.out.contains("is there and kept") && again.out.contains("nothing to do"), "{again:?}");
@@ -187,6 +196,15 @@ async fn an_existing_configuration_is_completed_and_its_own_lines_stay() {
     assert!(now.starts_with(&mine) && now[mine.len()..].contains("repo = \"owner/second\""), "{now}");
     assert!(now[mine.len()..].contains("cargo test --offline"), "{now}");
     assert_eq!(fs::metadata(rig.config_file()).expect("it").permissions().mode() & 0o777, 0o640);
+    let owner = rig.seed.token("owner", &["write:repository", "write:issue", "read:user"]).await.expect("a token");
+    let rig = rig.with_env("OWNER_TOKEN", &owner);
+    let flags = ["init", "--webhook", "https://bot.example/hooks/forgejo", "--rights-token-env", "OWNER_TOKEN"];
+    rig.run(&flags).await.ok();
+    let now = rig.written();
+    assert!(now.contains("# my own words") && now.contains("webhook_secret_file") && now.contains("rights_token_env"), "{now}");
+    rig.run(&flags).await.ok();
+    assert_eq!((rig.written(), rig.hooks().await.len()), (now.clone(), 1));
+    rig.run(&["status"]).await.ok();
     let other = rig.run(&["init", "--url", "https://elsewhere.example"]).await;
     assert_eq!(other.code, Some(2), "{other:?}");
     rig.run(&["init"]).await.ok();

@@ -6,6 +6,7 @@ mod claude_line;
 mod commands;
 mod crash;
 mod demo;
+mod doctor;
 mod endings;
 #[path = "../all/hands_bench.rs"]
 mod hands_bench;

@@ -95,7 +95,8 @@ impl Asker {
             return Ok(None);
         }
         let theme = ColorfulTheme::default();
-        let text = Password::with_theme(&theme).with_prompt(question).allow_empty_password(true).interact().map_err(broken_off)?;
+        let text =
+            Password::with_theme(&theme).with_prompt(question).allow_empty_password(true).interact().map_err(broken_off)?;
         let text = text.trim().to_owned();
         Ok((!text.is_empty()).then(|| text.into()))
     }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::config::SecretSource;
 use crate::ports::{Forge as _, Ids as _};
 use crate::words;
 
-use super::super::setup::SystemIds;
+use super::super::setup::{SystemIds, read_secret};
 use super::super::survey;
 use super::super::{CliError, Kind};
 use super::file::{self, Wanted};
@@ -24,8 +25,10 @@ pub(super) struct Plan {
     labels: Vec<(usize, Vec<String>)>,
     /// The repositories that get a webhook.
     hooks: Vec<usize>,
-    secret_file: PathBuf,
+    secret: SecretSource,
     config: Option<ConfigWrite>,
+    /// The schema that the configuration names, where it is missing or an older version's.
+    schema: Option<ConfigWrite>,
 }
 
 struct ConfigWrite {
@@ -40,18 +43,20 @@ impl Plan {
         let labels = labels.enumerate().filter(|(_, missing)| !missing.is_empty()).collect();
         let makes = |found: &Found| matches!(found.hook, HookState::Make(_));
         let hooks = looked.repos.iter().enumerate().filter(|(_, found)| makes(found)).map(|(at, _)| at).collect();
-        let secret_file = gather::secret_file(desk);
+        let secret = gather::webhook_secret(desk);
         let config = match &desk.existing {
             None => Some(ConfigWrite { file: desk.file.clone(), old: None, text: file::new_text(wanted)? }),
-            Some(Existing { text: old, .. }) => file::completed(old, wanted)?
-                .map(|text| ConfigWrite { file: desk.file.clone(), old: Some(old.clone()), text }),
+            Some(Existing { text: old, .. }) => {
+                file::completed(old, wanted)?.map(|text| ConfigWrite { file: desk.file.clone(), old: Some(old.clone()), text })
+            }
         };
         let token = basics.typed.clone().map(|file| (file, basics.token.clone()));
-        Ok(Self { seen: seen(looked, &secret_file), token, labels, hooks, secret_file, config })
+        let schema = schema(desk)?;
+        Ok(Self { seen: seen(looked, &place(&secret)), token, labels, hooks, secret, config, schema })
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.token.is_none() && self.labels.is_empty() && self.hooks.is_empty() && self.config.is_none()
+        self.token.is_none() && self.labels.is_empty() && self.hooks.is_empty() && self.config.is_none() && self.schema.is_none()
     }
 
     /// What was seen, and what will be done.
@@ -62,10 +67,11 @@ impl Plan {
             lines.push(format!("will create the labels {}", missing.join(", ")));
         }
         if !self.hooks.is_empty() {
-            let new = if self.secret_file.exists() { "the secret in" } else { "a new secret, kept in" };
-            lines.push(format!("will create a webhook that signs with {new} {}", self.secret_file.display()));
+            let new = matches!(&self.secret, SecretSource::File(file) if !file.exists());
+            let which = if new { "a new secret, kept in" } else { "the secret in" };
+            lines.push(format!("will create a webhook that signs with {which} {}", place(&self.secret)));
         }
-        if let Some(config) = &self.config {
+        for config in self.schema.iter().chain(&self.config) {
             let how = if config.old.is_some() { "complete" } else { "write" };
             lines.push(format!("will {how} {}", config.file.display()));
         }
@@ -90,26 +96,48 @@ impl Plan {
                 }
             }
         }
-        match &self.config {
-            Some(config) => file::write(&config.file, config.old.as_deref(), &config.text),
-            None => Ok(()),
+        for config in self.schema.iter().chain(&self.config) {
+            file::write(&config.file, config.old.as_deref(), &config.text)?;
         }
+        Ok(())
     }
 
     /// The secret that is kept, or a new one: 244 bits of the kernel's randomness.
     fn secret(&self) -> Result<SecretString, CliError> {
-        let file = &self.secret_file;
-        match std::fs::read_to_string(file) {
-            Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_owned().into()),
-            Ok(_) => Err(CliError::usage(format!("{} is empty", file.display()), "remove it: a new secret is made then")),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+        match &self.secret {
+            SecretSource::File(file) if !file.exists() => {
                 let secret = format!("{}{}", SystemIds.uuid(), SystemIds.uuid()).replace('-', "");
                 file::write_secret(file, &secret)?;
                 Ok(secret.into())
             }
-            Err(e) => Err(CliError::environment(format!("{} cannot be read", file.display()), e, "check its permissions")),
+            source => match read_secret(source, "the webhook's secret")? {
+                empty if empty.expose_secret().is_empty() => {
+                    let what = format!("the webhook's secret in {} is empty", place(source));
+                    Err(CliError::usage(what, "remove the file, and a new secret is made"))
+                }
+                secret => Ok(secret),
+            },
         }
     }
+}
+
+/// A secret's place, for people.
+fn place(source: &SecretSource) -> String {
+    match source {
+        SecretSource::Env(name) => format!("${name}"),
+        SecretSource::File(file) => file.display().to_string(),
+    }
+}
+
+/// Beside a configuration that names it, the schema of this version.
+fn schema(desk: &Desk) -> Result<Option<ConfigWrite>, CliError> {
+    let names_it = |existing: &Existing| existing.text.starts_with(&format!("#:schema ./{}", file::SCHEMA_FILE));
+    if !desk.existing.as_ref().is_none_or(names_it) {
+        return Ok(None);
+    }
+    let (place, text) = (gather::beside(&desk.file, file::SCHEMA_FILE), file::schema()?);
+    let old = std::fs::read_to_string(&place).ok();
+    Ok((old.as_ref() != Some(&text)).then_some(ConfigWrite { file: place, old, text }))
 }
 
 /// Looked at again just before: somebody may have made one while a person read the plan.
@@ -124,7 +152,7 @@ async fn create_labels(looked: &Looked, found: &Found) -> Result<(), CliError> {
     Ok(())
 }
 
-fn seen(looked: &Looked, secret_file: &std::path::Path) -> Vec<String> {
+fn seen(looked: &Looked, secret: &str) -> Vec<String> {
     let mut lines = vec![format!("the forge is Forgejo {}, and the bot there is {}", looked.version, looked.login)];
     if looked.site_admin {
         lines.push(format!(
@@ -149,8 +177,7 @@ fn seen(looked: &Looked, secret_file: &std::path::Path) -> Vec<String> {
             }
             HookState::ByHand(url) => lines.push(format!(
                 "  the token may not make webhooks: name one that administers with --rights-token-env, or make it by hand in the \
-                 repository's settings (type Forgejo, target {url}, content type JSON, the secret of {}, all issue and pull request events)",
-                secret_file.display()
+                 repository's settings (type Forgejo, target {url}, content type JSON, the secret of {secret}, all issue and pull request events)"
             )),
         }
     }

@@ -15,6 +15,9 @@ use crate::model::{Login, RepoName};
 use super::super::{CliError, Kind};
 use super::propose::Proposal;
 
+/// The schema, beside the configuration: editors complete and check by it.
+pub(super) const SCHEMA_FILE: &str = "forgehand.schema.json";
+
 /// What the configuration is to say.
 pub(super) struct Wanted {
     pub(super) url: String,
@@ -49,13 +52,18 @@ pub(super) struct WantedWebhook {
 
 /// A new file.
 pub(super) fn new_text(wanted: &Wanted) -> Result<String, CliError> {
-    let mut text = String::from(
-        "# Written by `forgehand init`. `forgehand doctor` checks it; a mistake is shown with its line. Durations: 90s, 5m, 2h, 7d.\n\n[forge]\n",
+    let mut text = format!(
+        "#:schema ./{SCHEMA_FILE}\n\
+         # Written by `forgehand init`. `forgehand doctor` checks it; a mistake is shown with its line. Durations: 90s, 5m, 2h, 7d.\n\n[forge]\n",
     );
     key(&mut text, "url", &string(&wanted.url), "");
     match &wanted.token {
-        SecretSource::Env(name) => key(&mut text, "token_env", &string(name), "the name of the variable that holds the bot's token"),
-        SecretSource::File(path) => key(&mut text, "token_file", &string(&path.display().to_string()), "where the bot's token is kept"),
+        SecretSource::Env(name) => {
+            key(&mut text, "token_env", &string(name), "the name of the variable that holds the bot's token")
+        }
+        SecretSource::File(path) => {
+            key(&mut text, "token_file", &string(&path.display().to_string()), "where the bot's token is kept")
+        }
     }
     if let Some(login) = &wanted.login {
         key(&mut text, "login", &string(login.as_str()), "the token may not ask who it is");
@@ -104,18 +112,57 @@ pub(super) fn new_text(wanted: &Wanted) -> Result<String, CliError> {
 pub(super) fn completed(old: &str, wanted: &Wanted) -> Result<Option<String>, CliError> {
     let config = read_back(old)?;
     let mut text = old.to_owned();
-    for project in wanted.projects.iter().filter(|p| config.project(&p.repo).is_none()) {
-        if !text.ends_with('\n') {
-            text.push('\n');
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let mut forge = String::new();
+    if let (Some(name), None) = (&wanted.rights_token, &config.forge.rights_token) {
+        key(&mut forge, "rights_token_env", &string(name), "");
+    }
+    if let (Some(file), None) = (&wanted.ca_file, &config.forge.ca_file) {
+        key(&mut forge, "ca_file", &string(file), "");
+    }
+    text = into_section(&text, "forge", &forge);
+    let mut daemon = String::new();
+    if let Some(webhook) = &wanted.webhook {
+        if config.daemon.listen.is_none() {
+            key(&mut daemon, "listen", &string(&webhook.listen), "the forge's webhook knocks here");
         }
+        if config.daemon.webhook_secret.is_none() {
+            key(&mut daemon, "webhook_secret_file", &string(&webhook.secret_file), "");
+        }
+    }
+    text = into_section(&text, "daemon", &daemon);
+    for project in wanted.projects.iter().filter(|p| config.project(&p.repo).is_none()) {
         text.push('\n');
         text.push_str(&project_text(project));
     }
-    if text == old {
+    if text.trim_end() == old.trim_end() {
         return Ok(None);
     }
     read_back(&text)?;
     Ok(Some(text))
+}
+
+/// With lines at the head of a section, which is added at the end where it is missing.
+fn into_section(text: &str, section: &str, lines: &str) -> String {
+    if lines.is_empty() {
+        return text.to_owned();
+    }
+    let header = |line: &str| {
+        let name = line.trim().strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(name, _)| name.trim());
+        name == Some(section)
+    };
+    let mut out = String::new();
+    let mut done = false;
+    for line in text.split_inclusive('\n') {
+        out.push_str(line);
+        if !done && header(line) {
+            out.push_str(lines);
+            done = true;
+        }
+    }
+    if done { out } else { format!("{text}\n[{section}]\n{lines}") }
 }
 
 fn project_text(project: &WantedProject) -> String {
@@ -126,29 +173,29 @@ fn project_text(project: &WantedProject) -> String {
         let _infallible = writeln!(text, "# Proposed from {}: look it over.", proposal.because.join(", "));
     }
     key(&mut text, "verify", &list(&proposal.verify), "tells good work from bad: each of these must end with 0");
-    if !proposal.setup.is_empty() {
+    let knows = |name: &str| Config::known_keys(SECTIONS).contains(&format!("project[].{name}"));
+    if !proposal.setup.is_empty() && knows("setup") {
         key(&mut text, "setup", &list(&proposal.setup), "runs before agent and verification, with the network named below");
     }
-    if !proposal.caches.is_empty() {
+    if !proposal.caches.is_empty() && knows("caches") {
         key(&mut text, "caches", &list(&proposal.caches), "written by setup, read by agents");
     }
-    if !proposal.network.is_empty() {
+    if !proposal.network.is_empty() && knows("network") {
         key(&mut text, "network", &list(&proposal.network), "where setup may fetch from");
     }
-    if let Some(since) = since {
+    if let Some(since) = since.as_ref().filter(|_| knows("since")) {
         key(&mut text, "since", &string(since), "issues filed before the first start that are triaged all the same");
     }
     text
 }
 
-/// Keys that this version's reader does not know yet: they are written as comments.
-const LATER: [&str; 6] = ["setup", "caches", "network", "since", "listen", "webhook_secret_file"];
+/// A text with the sections that keys are looked for in.
+const SECTIONS: &str = "[forge]\n[[project]]\n[daemon]\n";
 
 fn key(text: &mut String, name: &str, value: &str, comment: &str) {
-    let mark = if LATER.contains(&name) { "# " } else { "" };
     let _infallible = match comment {
-        "" => writeln!(text, "{mark}{name} = {value}"),
-        comment => writeln!(text, "# {comment}\n{mark}{name} = {value}"),
+        "" => writeln!(text, "{name} = {value}"),
+        comment => writeln!(text, "# {comment}\n{name} = {value}"),
     };
 }
 
@@ -167,7 +214,9 @@ fn read_back(text: &str) -> Result<Config, CliError> {
 
 /// Writes a file whole or not at all: a new one for its owner alone, an existing one with the rights that it had.
 pub(super) fn write(file: &Path, old: Option<&str>, text: &str) -> Result<(), CliError> {
-    let failed = |e: std::io::Error| CliError::environment(format!("{} cannot be written", file.display()), e, "check the folder's permissions");
+    let failed = |e: std::io::Error| {
+        CliError::environment(format!("{} cannot be written", file.display()), e, "check the folder's permissions")
+    };
     // Where it is a link, what it leads to is written.
     let file = &fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -184,6 +233,13 @@ pub(super) fn write(file: &Path, old: Option<&str>, text: &str) -> Result<(), Cl
     let mode = fs::metadata(file).map_err(failed)?.permissions().mode();
     fresh.as_file().set_permissions(fs::Permissions::from_mode(mode & 0o777)).map_err(failed)?;
     fresh.persist(file).map(drop).map_err(|e| failed(e.error))
+}
+
+/// The schema as this version has it.
+pub(super) fn schema() -> Result<String, CliError> {
+    let text = serde_json::to_string_pretty(&crate::config::schema());
+    text.map(|text| text + "\n")
+        .map_err(|e| CliError::new(Kind::Internal, "the schema could not be written as JSON", "please report this").because(e))
 }
 
 /// Writes a secret for its owner alone, never over another one.

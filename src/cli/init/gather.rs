@@ -103,9 +103,12 @@ fn asked_repos(desk: &Desk, arguments: &Arguments, none_yet: bool) -> Result<Vec
     if !arguments.repos.is_empty() || !none_yet {
         return Ok(arguments.repos.clone());
     }
-    let Some(text) = desk.asker.line("Repositories (owner/name, several with blanks between)", "")? else { return Ok(Vec::new()) };
+    let Some(text) = desk.asker.line("Repositories (owner/name, several with blanks between)", "")? else {
+        return Ok(Vec::new());
+    };
     let parse = |word: &str| {
-        word.parse::<RepoName>().map_err(|e| CliError::usage(format!("`{word}` names no repository"), "write owner/name").because(e))
+        word.parse::<RepoName>()
+            .map_err(|e| CliError::usage(format!("`{word}` names no repository"), "write owner/name").because(e))
     };
     text.split([' ', ',']).filter(|word| !word.is_empty()).map(parse).collect()
 }
@@ -130,7 +133,8 @@ fn token(desk: &Desk, arguments: &Arguments) -> Result<Option<Token>, CliError> 
     if set && desk.asker.agrees(&format!("Use the token in ${TOKEN_ENV}?"), false)? {
         return read(SecretSource::Env(TOKEN_ENV.to_owned()));
     }
-    let question = "The bot's token (write:issue, write:repository, read:user; it is kept beside the configuration; empty: it is elsewhere)";
+    let question =
+        "The bot's token (write:issue, write:repository, read:user; it is kept beside the configuration; empty: it is elsewhere)";
     if let Some(secret) = desk.asker.secret(question)? {
         let file = beside(&desk.file, TOKEN_FILE);
         return Ok(Some((SecretSource::File(PathBuf::from(TOKEN_FILE)), secret, Some(file))));
@@ -221,7 +225,8 @@ pub(super) fn beside(file: &Path, name: &str) -> PathBuf {
     file.parent().unwrap_or(Path::new(".")).join(name)
 }
 
-/// Where the webhook's secret is kept.
-pub(super) fn secret_file(desk: &Desk) -> PathBuf {
-    beside(&desk.file, SECRET_FILE)
+/// Where the webhook's secret is kept: as the configuration says, or in a file beside it.
+pub(super) fn webhook_secret(desk: &Desk) -> SecretSource {
+    let named = desk.existing.as_ref().and_then(|e| e.setup.config.daemon.webhook_secret.clone());
+    named.unwrap_or_else(|| SecretSource::File(beside(&desk.file, SECRET_FILE)))
 }

@@ -56,7 +56,8 @@ pub(super) async fn all(desk: &Desk, arguments: &Arguments, basics: &Basics) -> 
     }
     let (login, site_admin) = who(&client, basics).await?;
     let hook = webhook(desk, arguments)?;
-    let folder = tempfile::tempdir().map_err(|e| CliError::environment("no temporary folder can be made", e, "see whether the disk is full"))?;
+    let folder = tempfile::tempdir()
+        .map_err(|e| CliError::environment("no temporary folder can be made", e, "see whether the disk is full"))?;
     let git = git_in(folder.path(), basics)?;
     let mut repos = Vec::new();
     for repo in &basics.repos {
@@ -86,17 +87,22 @@ fn webhook(desk: &Desk, arguments: &Arguments) -> Result<Option<Url>, CliError> 
     if desk.existing.is_some() || !desk.asker.is_there() {
         return Ok(None);
     }
-    let question = "Where the forge reaches this machine for a webhook (https://bot.example/hooks/forgejo; empty: none, polling does)";
+    let question =
+        "Where the forge reaches this machine for a webhook (https://bot.example/hooks/forgejo; empty: none, polling does)";
     let text = desk.asker.line(question, "")?.unwrap_or_default();
     if text.is_empty() {
         return Ok(None);
     }
-    let url = text.parse().map_err(|e| CliError::usage(format!("`{text}` is no address"), "write it with https://").because(e))?;
+    let url =
+        text.parse().map_err(|e| CliError::usage(format!("`{text}` is no address"), "write it with https://").because(e))?;
     Ok(Some(url))
 }
 
 fn git_in(folder: &std::path::Path, basics: &Basics) -> Result<Git, CliError> {
-    let forge_url = basics.url.parse().map_err(|e| CliError::usage(format!("`{}` is no address", basics.url), "write it with https://").because(e))?;
+    let forge_url = basics
+        .url
+        .parse()
+        .map_err(|e| CliError::usage(format!("`{}` is no address", basics.url), "write it with https://").because(e))?;
     let options = git::Options {
         state_dir: folder.to_owned(),
         forge_url,

@@ -222,7 +222,9 @@ fn python_tests(files: &Files) -> &'static str {
 
 /// Whether a Makefile has a target.
 fn has_target(makefile: &str, target: &str) -> bool {
-    makefile.lines().any(|line| line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(':') && !rest.contains(":=")))
+    makefile
+        .lines()
+        .any(|line| line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(':') && !rest.contains(":=")))
 }
 
 /// The hosts that a lock file fetches from, by the addresses in it. Those of people's pages stand in lock files too, so only the lines that

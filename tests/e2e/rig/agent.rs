@@ -51,7 +51,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn config(&self, dir: &Path) -> String {
+    pub fn config(&self, dir: &Path) -> String {
         match self {
             Self::Script { .. } => {
                 format!("backend = \"command\"\ncommand = [\"sh\", \"{}\"]", dir.join("agent/agent.sh").display())

@@ -5,6 +5,7 @@
 
 mod agent;
 mod started;
+pub mod veil;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -235,8 +236,8 @@ impl Rig {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_forgehand"));
         command.arg("--config").arg(config).args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         // Nothing of the one who runs the tests: no key, no sign-in, no settings.
-        command.env_clear().env("HOME", self.dir.path().join("home")).envs(self.env.iter().cloned());
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("RUST_LOG", "forgehand=debug");
+        command.env_clear().env("HOME", self.dir.path().join("home")).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("RUST_LOG", "forgehand=debug").envs(self.env.iter().cloned());
         command.kill_on_drop(true);
         command
     }

@@ -1,0 +1,108 @@
+//! The model: whether there are credentials, when they end, and, if asked to, whether they work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::{Check, Patient};
+use crate::cli::setup::SystemClock;
+use crate::cli::{Kind, wiring};
+use crate::config::{Backend, Claude};
+use crate::gateway::{Address, Credential, Door, Gateway, Order, Prices, Upstream};
+use crate::model::Usd;
+use crate::ports::Clock as _;
+
+/// A sign-in that ends earlier than this is warned of.
+const SOON: Duration = Duration::from_hours(72);
+/// How long the model may take to say a word.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SIGN_IN: &str = "`claude setup-token` makes a token for a year: put it into CLAUDE_CODE_OAUTH_TOKEN, or name its file by `key_file` in [agent]";
+
+pub(super) async fn examine(patient: &Patient, online: bool, checks: &mut Vec<Check>) {
+    let Backend::Claude(claude) = &patient.setup.config.agent.backend else {
+        if online {
+            checks.push(Check::ok("model", "the agent is a command of your own: there is no model to call"));
+        }
+        return;
+    };
+    checks.push(credentials(patient, claude));
+    if online {
+        checks.push(call(patient, claude).await);
+    }
+}
+
+fn credentials(patient: &Patient, claude: &Claude) -> Check {
+    const NAME: &str = "credentials";
+    let missing = |says: &str| match claude.base_url.scheme() == "http" && claude.key.is_none() {
+        true => Check::ok(NAME, "none, and a model server of your own needs none"),
+        false => Check::fail(Kind::Environment, NAME, says, SIGN_IN),
+    };
+    let Some(source) = patient.setup.credentials() else {
+        return missing("there are no credentials for the model");
+    };
+    match source.load() {
+        Err(error) => Check::fail(Kind::Environment, NAME, error.to_string(), SIGN_IN),
+        Ok(None) => missing("the place of the model's credentials is empty"),
+        Ok(Some(Credential::ApiKey(_))) => Check::ok(NAME, "an API key"),
+        Ok(Some(Credential::Bearer(_, None))) => Check::ok(NAME, "a token; when it ends is not written in it"),
+        Ok(Some(Credential::Bearer(_, Some(end)))) => {
+            let now = SystemClock.now();
+            if end <= now {
+                Check::fail(Kind::Environment, NAME, format!("the sign-in of Claude Code ended at {end}"), SIGN_IN)
+            } else if end.since(now) < SOON {
+                Check::warn(NAME, format!("the sign-in of Claude Code ends at {end}"), SIGN_IN)
+            } else {
+                Check::ok(NAME, format!("a sign-in of Claude Code that ends at {end}"))
+            }
+        }
+    }
+}
+
+/// One word of the model, through the gateway as an agent's calls go.
+async fn call(patient: &Patient, claude: &Claude) -> Check {
+    const NAME: &str = "model";
+    match tokio::time::timeout(PATIENCE, said(patient, claude)).await {
+        Ok(Ok(says)) => Check::ok(NAME, says),
+        Ok(Err(why)) => Check::fail(Kind::Environment, NAME, format!("{}: {why}", claude.base_url), MODEL),
+        Err(_) => Check::fail(Kind::Environment, NAME, format!("{} does not answer", claude.base_url), MODEL),
+    }
+}
+
+const MODEL: &str = "check the credentials, `model` and `base_url` of [agent], and that this machine reaches it";
+
+async fn said(patient: &Patient, claude: &Claude) -> Result<String, String> {
+    let model = claude.model.clone().unwrap_or_else(|| wiring::DEFAULT_MODEL.to_owned());
+    let (calls, mut told) = mpsc::channel(4);
+    let order = Order {
+        upstream: Upstream {
+            base_url: claude.base_url.clone(),
+            allow_http: claude.base_url.scheme() == "http",
+            credentials: patient.setup.credentials(),
+        },
+        door: Door::Tcp,
+        models: vec![model.clone()],
+        budget: Usd::from_dollars(0.1),
+        budget_call: Usd::from_dollars(0.1),
+        prices: Arc::new(Prices::shipped()),
+        calls,
+    };
+    let gateway = Gateway::open(order).await.map_err(|e| e.to_string())?;
+    let Address::Tcp { url, key } = gateway.address() else { return Err("the gateway has no port".to_owned()) };
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().map_err(|e| e.to_string())?;
+    let body = json!({"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Say yes."}]});
+    let request = client.post(format!("{url}/v1/messages")).header("x-api-key", key.expose_secret());
+    let answer = request.header("anthropic-version", "2023-06-01").json(&body).send().await.map_err(|e| e.to_string())?;
+    let status = answer.status();
+    let text = answer.text().await.map_err(|e| e.to_string())?;
+    gateway.close().await;
+    if !status.is_success() {
+        let message = serde_json::from_str::<serde_json::Value>(&text).ok();
+        let message = message.and_then(|m| m.pointer("/error/message").and_then(|m| m.as_str().map(str::to_owned)));
+        return Err(format!("{status}: {}", message.unwrap_or_default()));
+    }
+    let cost = told.recv().await.map(|call| call.cost);
+    Ok(format!("{model} answers{}", cost.map(|cost| format!("; that cost {cost}")).unwrap_or_default()))
+}

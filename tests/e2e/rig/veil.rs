@@ -1,0 +1,115 @@
+//! Something in front of a forge, as people have it: a proxy that changes what passes, or one that speaks TLS with a private certificate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// What is changed on the way.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// What the forge calls its version.
+    pub version: Option<&'static str>,
+    /// What the forge says the time is.
+    pub date: Option<String>,
+}
+
+/// A proxy in front of a forge, for as long as it is kept.
+pub struct Veil {
+    pub url: String,
+    /// The certificate of the authority, where it speaks TLS.
+    pub authority: String,
+    _tasks: JoinSet<()>,
+}
+
+struct Behind {
+    forge: String,
+    client: reqwest::Client,
+    changes: Changes,
+}
+
+impl Veil {
+    /// Passes everything on, with some changes.
+    pub async fn changing(forge: &str, changes: Changes) -> Self {
+        forgehand::forge::install_tls();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
+        let behind = Arc::new(Behind { forge: forge.to_owned(), client, changes });
+        let router = Router::new().fallback(pass).with_state(behind);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { axum::serve(listener, router).await.expect("serves") });
+        Self { url, authority: String::new(), _tasks: tasks }
+    }
+
+    /// Speaks TLS as `localhost`, by a certificate that no machine trusts.
+    pub async fn private(forge: &str) -> Self {
+        forgehand::forge::install_tls();
+        let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        authority.distinguished_name.push(rcgen::DnType::CommonName, "An authority of our own");
+        let authority_key = rcgen::KeyPair::generate().expect("a key");
+        let authority_pem = authority.self_signed(&authority_key).expect("signed").pem();
+        let issuer = rcgen::Issuer::new(authority, authority_key);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+        let leaf = leaf.signed_by(&key, &issuer).expect("signed");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key);
+        let acceptor = TlsAcceptor::from(Arc::new(config.expect("a server")));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
+        let target = forge.trim_start_matches("http://").to_owned();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, target) = (acceptor.clone(), target.clone());
+                connections.spawn(async move {
+                    // A client that does not trust us hangs up here.
+                    let Ok(mut outer) = acceptor.accept(stream).await else { return };
+                    let Ok(mut inner) = TcpStream::connect(&target).await else { return };
+                    let _ended = copy_bidirectional(&mut outer, &mut inner).await;
+                });
+            }
+        });
+        Self { url, authority: authority_pem, _tasks: tasks }
+    }
+}
+
+async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+    let body = to_bytes(body, 64 << 20).await.expect("a body");
+    let mut asked = behind.client.request(parts.method, format!("{}{path}", behind.forge)).timeout(Duration::from_secs(60));
+    for (name, value) in
+        parts.headers.iter().filter(|(name, _)| !matches!(name.as_str(), "host" | "content-length" | "transfer-encoding"))
+    {
+        asked = asked.header(name, value);
+    }
+    let answer = asked.body(body).send().await.expect("the forge answers");
+    let mut response = Response::builder().status(answer.status());
+    for (name, value) in
+        answer.headers().iter().filter(|(name, _)| !matches!(name.as_str(), "content-length" | "transfer-encoding" | "date"))
+    {
+        response = response.header(name, value);
+    }
+    if let Some(date) = behind.changes.date.as_ref() {
+        response = response.header("date", date);
+    }
+    let body = answer.bytes().await.expect("its body");
+    let body = match behind.changes.version {
+        Some(version) if path.ends_with("/api/v1/version") => format!("{{\"version\":\"{version}\"}}").into(),
+        _ => body,
+    };
+    response.body(Body::from(body)).expect("an answer")
+}
