@@ -4,13 +4,13 @@
 
 mod comment;
 mod outcome;
-mod standing;
+mod setting_up;
 mod story;
 mod wait;
 
 pub use comment::status_comment;
 pub use outcome::{outcome, refusal, remedy};
-pub use standing::{doubled_label, label_named, standing_claims, standing_issues, standing_pull, standing_reports};
+pub use setting_up::{doubled_label, label_named, standing_claims, standing_issues, standing_pull, standing_reports};
 pub use story::{event, intent};
 pub use wait::{budget, mover, paused, resume, trouble, turned_away, wait};
 

@@ -6,11 +6,10 @@ use crate::model::{Branch, Decision, IssueNumber, LabelNames, Login, PullNumber}
 /// An open pull request from a branch that is named like ours.
 pub fn standing_pull(pull: PullNumber, branch: &Branch, by: &Login, ours: bool) -> String {
     if ours {
-        format!("pull request {pull} ({branch}), opened by us: it is taken up as the work on its issue and waits for its merge")
+        format!("pull request {pull} ({branch}), opened by us: it is taken over as the work on its issue and waits for its merge")
     } else {
         format!(
-            "pull request {pull} ({branch}), opened by {by}: it is taken for the work on its issue; nothing is pushed over it, and a person \
-             merges or closes it"
+            "pull request {pull} ({branch}), opened by {by}: it is left alone; nothing is pushed over its branch, and a person merges or closes it"
         )
     }
 }
