@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Branch, Change, Evidence, IssueNumber, Refusal, RepoName, RunId, Sha};
+use crate::model::{Branch, Change, Evidence, IssueNumber, PortRange, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
     AgentOrder, AgentReport, ClaimAnswer, HandError, HandErrorKind, HandEvent, Hands, Lease, NewClaim, PushAnswer, RepoError,
-    RepoErrorKind, Repos, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
+    RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
 };
 
 /// Refuses everything.
@@ -32,6 +32,10 @@ impl Repos for Nobody {
     }
 
     async fn read(&self, _: &RepoName, _: &Sha, _: &str, _: u64) -> Result<Option<String>, RepoError> {
+        no_git()
+    }
+
+    async fn holds(&self, _: &RepoName, _: &Sha, _: &str) -> Result<bool, RepoError> {
         no_git()
     }
 
@@ -78,6 +82,10 @@ impl Hands for Nobody {
         no_hands()
     }
 
+    async fn set_up(&self, _: &SetUpOrder, _: CancellationToken) -> Result<(), HandError> {
+        no_hands()
+    }
+
     async fn agent(&self, _: &AgentOrder, _: mpsc::Sender<HandEvent>, _: CancellationToken) -> Result<AgentReport, HandError> {
         no_hands()
     }
@@ -87,6 +95,14 @@ impl Hands for Nobody {
     }
 
     async fn verify(&self, _: &VerifyOrder, _: CancellationToken) -> Result<Evidence, HandError> {
+        no_hands()
+    }
+
+    async fn port(&self, _: &RepoName, _: &RunId, _: PortRange) -> Result<u16, HandError> {
+        no_hands()
+    }
+
+    async fn retire(&self, _: &RepoName, _: &RunId) -> Result<(), HandError> {
         no_hands()
     }
 

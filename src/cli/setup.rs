@@ -176,6 +176,7 @@ impl Setup {
                 .collect(),
             slots: p.slots,
             usd_day: p.usd_day.unwrap_or(limits.usd_project),
+            sets_up: p.provisions.sets_up(),
         };
         Ok(Policy {
             journal,

@@ -15,7 +15,7 @@ use crate::journal::{History, SqliteJournal};
 use crate::model::JournalId;
 use crate::ports::{Forge, Journal};
 use crate::sandbox::{self, Sandbox};
-use crate::scan::Scanner;
+use crate::scan::{Scanner, secrets_of_variables};
 
 use super::nobody::Nobody;
 use super::places::{Rooms, VERIFY};
@@ -66,6 +66,10 @@ fn scanner(setup: &Setup) -> Result<Scanner, CliError> {
     if let Some(Ok(Some(credential))) = setup.credentials().map(|source| source.load()) {
         own.push(credential.secret().clone());
     }
+    for file in setup.config.projects.iter().filter_map(|p| p.provisions.env_file.as_ref()) {
+        // Each run that needs it reads it again, and says so where it cannot.
+        own.extend(std::fs::read_to_string(&file.from).map(|text| secrets_of_variables(&text)).unwrap_or_default());
+    }
     Ok(Scanner::new(own))
 }
 
@@ -79,6 +83,7 @@ fn settings(setup: &Setup) -> Settings {
         person_paths: p.person_paths.clone(),
         base: p.base.clone(),
         obey: p.obey.clone(),
+        provisions: p.provisions.clone(),
     };
     Settings {
         forge: config.forge.url.to_string(),
@@ -143,6 +148,10 @@ fn hands(setup: &Setup, git: &Git, scanner: &Arc<Scanner>) -> Result<RealHands, 
     let backend = backend(setup)?;
     let sandbox = open_sandbox(setup)?;
     say_limits(setup, &sandbox)?;
+    let learn: hands::Learn = {
+        let scanner = scanner.clone();
+        Arc::new(move |text: &str| scanner.learn(secrets_of_variables(text)))
+    };
     let options = hands::Options {
         backend,
         sandbox: Arc::new(sandbox),
@@ -154,10 +163,13 @@ fn hands(setup: &Setup, git: &Git, scanner: &Arc<Scanner>) -> Result<RealHands, 
             ..hands::supervise::Limits::default()
         },
         verify_limit: config.limits.verify,
+        setup_limit: config.limits.setup,
         network: config.sandbox.network.clone(),
         sockets: sockets(setup)?,
+        ports: setup.state_dir.join("ports"),
         logs: setup.state_dir.join("runs"),
         redact,
+        learn,
     };
     Ok(RealHands::new(options))
 }
@@ -220,6 +232,15 @@ pub(super) fn open_sandbox(setup: &Setup) -> Result<Sandbox, CliError> {
 fn say_limits(setup: &Setup, sandbox: &Sandbox) -> Result<(), CliError> {
     let report = sandbox.describe();
     tracing::info!(mode = ?report.mode, lacks = report.lacks.join("; "), "sandbox");
+    for project in setup.config.projects.iter().filter(|_| report.mode == sandbox::Mode::None) {
+        let given = &project.provisions;
+        if !given.services.is_empty() || !given.network.is_empty() {
+            tracing::warn!(
+                project = %project.repo,
+                "without a sandbox `services` and `network` hold nobody back: all that this machine reaches can be reached"
+            );
+        }
+    }
     match &report.root {
         Some(cost) => said::once(&setup.state_dir, "root", cost),
         None => said::forget(&setup.state_dir, "root"),
@@ -237,6 +258,12 @@ fn forbidden(setup: &Setup) -> Vec<PathBuf> {
     secret(&setup.config.forge.token);
     setup.config.forge.rights_token.iter().for_each(&mut secret);
     setup.config.daemon.webhook_secret.iter().for_each(&mut secret);
+    setup
+        .config
+        .projects
+        .iter()
+        .filter_map(|p| p.provisions.env_file.as_ref())
+        .for_each(|f| secret(&SecretSource::File(f.from.clone())));
     if let Backend::Claude(claude) = &setup.config.agent.backend {
         claude.key.iter().for_each(&mut secret);
     }

@@ -60,6 +60,8 @@ pub struct Limits {
     pub silence_tool: Duration,
     /// A whole verification.
     pub verify: Duration,
+    /// The commands of a project's `setup` together.
+    pub setup: Duration,
     /// Changed lines of a diff.
     pub diff_lines: u64,
     /// Money for one call of the model.
@@ -137,6 +139,7 @@ impl Limits {
             silence: table.or("silence", minutes(5), values::limit),
             silence_tool: table.or("silence_tool", minutes(30), values::limit),
             verify: table.or("verify", minutes(30), values::limit),
+            setup: table.or("setup", minutes(15), values::limit),
             diff_lines: table.or("diff_lines", 4_000, |v| v.whole(1, 10_000_000)),
             usd_call: table.or("usd_call", dollars(1), values::usd),
             usd_run: table.or("usd_run", dollars(5), values::usd),

@@ -7,6 +7,7 @@
 mod agent;
 mod daemon;
 mod project;
+mod provisions;
 mod schema;
 mod values;
 
@@ -110,6 +111,7 @@ impl Config {
         self.daemon.state_dir.iter_mut().for_each(root);
         self.daemon.webhook_secret.iter_mut().for_each(root_secret);
         self.sandbox.read.iter_mut().for_each(root);
+        self.projects.iter_mut().filter_map(|p| p.provisions.env_file.as_mut()).for_each(|file| root(&mut file.from));
         self.sandbox.path.iter_mut().for_each(root);
         if let Backend::Claude(claude) = &mut self.agent.backend {
             claude.key.iter_mut().for_each(root_secret);

@@ -2,9 +2,9 @@
 
 use globset::GlobBuilder;
 
-use super::values;
+use super::{provisions, values};
 use crate::document::{Table, Value};
-use crate::model::{Branch, FormulaName, IssueNumber, LabelNames, Login, RepoName, Usd};
+use crate::model::{Branch, FormulaName, IssueNumber, LabelNames, Login, Provisions, RepoName, Usd};
 
 /// The paths whose change a person must decide on, unless a project names its own.
 pub const DEFAULT_PERSON_PATHS: [&str; 10] = [
@@ -49,6 +49,8 @@ pub struct Project {
     pub slots: Option<u32>,
     /// Money for a UTC day, within that of all; `usd_project` of `[limits]` where it is left out.
     pub usd_day: Option<Usd>,
+    /// What runs are given beside their clone.
+    pub provisions: Provisions,
 }
 
 impl Project {
@@ -83,6 +85,7 @@ impl Project {
         let labels = read_labels(&table.table("labels"), labels);
         let slots = table.optional("slots", |v| v.whole(1, 64).and_then(|n| u32::try_from(n).ok()));
         let usd_day = table.optional("usd_day", values::usd);
+        let provisions = provisions::read(table);
         Some(Self {
             repo: repo?,
             verify: verify?,
@@ -97,6 +100,7 @@ impl Project {
             labels,
             slots,
             usd_day,
+            provisions,
         })
     }
 }
@@ -149,10 +153,7 @@ fn repo(value: &Value<'_>) -> Option<RepoName> {
 }
 
 fn verify(value: &Value<'_>) -> Option<Vec<String>> {
-    let commands = value.list(|v| {
-        let command = v.filled()?;
-        if command.contains('\0') { v.wrong("a command holds a NUL character", "take it out") } else { Some(command) }
-    })?;
+    let commands = value.list(values::command)?;
     if commands.is_empty() {
         let help = "name at least one command that fails where the project is broken, such as \"sh ./test.sh\"";
         return value.wrong("`verify` names no command: nothing would tell good work from bad", help);

@@ -45,6 +45,8 @@ strings! {
     Label r"^[^,\r\n]{1,50}$" "claude-queue";
     Login r"^[A-Za-z0-9._-]+$" "ann";
     Socket r"^\s*\S+:[0-9]+\s*$" "127.0.0.1:8787";
+    Service r"^[^:\s]+:[0-9]+$" "127.0.0.1:5432";
+    Ports r"^\s*[0-9]+(\s*-\s*[0-9]+)?\s*$" "3100-3109";
     Filled r"\S" "text";
 }
 
@@ -109,6 +111,17 @@ struct ProjectSection {
     /// The formulas that are on.
     #[schemars(extend("default" = ["triage", "fix"]))]
     formulas: Option<Vec<Filled>>,
+    /// Commands that make a fresh clone ready to work in, in order: before an agent that writes, and before the verification.
+    setup: Option<Vec<Filled>>,
+    /// Hosts that `setup` may reach beside `network` of `[sandbox]`.
+    network: Option<Vec<Host>>,
+    /// A file of variables that is put into the clone for whoever writes and for the verification. It is in no commit, and its values are
+    /// masked wherever forgehand writes.
+    env_file: Option<EnvFileSection>,
+    /// Services on this machine's loopback that are seen at the same address inside, such as a test database. Nothing else of that loopback is.
+    services: Option<Vec<Service>>,
+    /// Ports of which each run gets one of its own as `PORT`, such as "3100-3109".
+    ports: Option<Ports>,
     /// What the labels are called here.
     labels: Option<LabelsSection>,
     /// How many runs at once, within those of `[daemon]`; only those bound it by default.
@@ -117,6 +130,16 @@ struct ProjectSection {
     /// Dollars in a UTC day, within those of all; `usd_project` of `[limits]` by default.
     #[schemars(range(min = 0))]
     usd_day: Option<f64>,
+}
+
+/// A file of variables, `KEY=VALUE` on each line.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct EnvFileSection {
+    /// Where it is kept on this machine. Read when a run starts.
+    from: Path,
+    /// Where it is put, from the root of the repository; nothing tracked may be there.
+    to: Filled,
 }
 
 /// What the labels are called.
@@ -252,6 +275,9 @@ struct LimitsSection {
     /// A whole verification.
     #[schemars(extend("default" = "30m"))]
     verify: Option<Time>,
+    /// The commands of a project's `setup` together.
+    #[schemars(extend("default" = "15m"))]
+    setup: Option<Time>,
     /// Changed lines of a diff.
     #[schemars(range(min = 1, max = 10000000), extend("default" = 4000))]
     diff_lines: Option<u64>,

@@ -112,6 +112,12 @@ pub(super) fn path(value: &Value<'_>) -> Option<PathBuf> {
     Some(PathBuf::from(text))
 }
 
+/// A command for a shell.
+pub(super) fn command(value: &Value<'_>) -> Option<String> {
+    let command = value.filled()?;
+    if command.contains('\0') { value.wrong("a command holds a NUL character", "take it out") } else { Some(command) }
+}
+
 /// A login on the forge.
 pub(super) fn login(value: &Value<'_>) -> Option<Login> {
     let text = value.filled()?;

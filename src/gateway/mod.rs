@@ -1,7 +1,8 @@
 //! What stands between a confined agent and the outside: the proxy to the model and the proxy to the hosts it may reach.
 //!
 //! [`Gateway`] adds the key that the agent never sees, lets pass only the run's models and only what stays inside the sandbox, meters
-//! tokens and money, and ends a run that is over its budget. [`Egress`] forwards to exactly the hosts that are configured.
+//! tokens and money, and ends a run that is over its budget. [`Egress`] forwards to exactly the hosts that are configured, [`Relay`]
+//! to exactly one service of this machine.
 //! Neither writes a secret into a log, an error or an answer.
 //!
 //! **Money.** A call is admitted while less than the run's budget is spent; its size is not guessed beforehand, because clients ask for
@@ -25,11 +26,13 @@ mod hosts;
 mod meter;
 mod prices;
 mod proxy;
+mod relay;
 mod verdict;
 
 pub use credentials::{Credential, CredentialError, CredentialSource, find_credentials};
 pub use egress::{Egress, EgressError};
 pub use prices::{Prices, PricesError, Usage};
+pub use relay::Relay;
 pub use verdict::Verdict;
 
 use std::io;

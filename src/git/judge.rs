@@ -28,6 +28,9 @@ impl Git {
     ) -> Result<Change, Stop> {
         self.whole_and_not_too_large(dir, order, tip).await?;
         let commits = self.own_history(dir, order, tip).await?;
+        if let Some(private) = &order.private {
+            self.holds_nothing_private(dir, private, &commits).await?;
+        }
         let (entries, counts) = self.compare(dir, &order.base, tip).await?;
         if entries.is_empty() {
             return Err(Refusal::NothingCommitted.into());
@@ -101,6 +104,19 @@ impl Git {
             return Err(Refusal::NotABundle { why: "a bundle with endless commit messages".to_owned() }.into());
         }
         Ok(commits)
+    }
+
+    /// No commit may hold the private path, for all of them are published; nor anything in the place of a folder that leads to it, or the
+    /// file could not be put into a clone of that commit.
+    async fn holds_nothing_private(&self, dir: &Path, private: &str, commits: &[String]) -> Result<(), Stop> {
+        let folders: Vec<&str> = private.match_indices('/').filter_map(|(at, _)| private.get(..at)).collect();
+        let ask = |path: &str| commits.iter().map(|commit| format!("{commit}:{path}")).collect::<Vec<_>>();
+        let held = self.kinds(dir, &ask(private)).await?.into_iter().any(|kind| kind.is_some());
+        let mut barred = false;
+        for folder in folders {
+            barred |= self.kinds(dir, &ask(folder)).await?.into_iter().flatten().any(|kind| kind.name != "tree");
+        }
+        if held || barred { Err(Refusal::EnvFile { path: private.to_owned() }.into()) } else { Ok(()) }
     }
 
     async fn compare(&self, dir: &Path, base: &Sha, tip: &Sha) -> Result<(Vec<Entry>, diff::Counts), Stop> {

@@ -70,6 +70,11 @@ impl Git {
         Ok(Some(String::from_utf8_lossy(&text).into_owned()))
     }
 
+    pub(super) async fn has_path(&self, repo: &RepoName, at: &Sha, path: &str) -> Result<bool, RepoError> {
+        let [found] = &self.kinds(&self.mirror_dir(repo), &[format!("{at}:{path}")]).await?[..] else { return Ok(false) };
+        Ok(found.is_some())
+    }
+
     pub(super) async fn forget_run(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError> {
         const WHAT: &str = "forgetting a run";
         let (kept, name) = (run_ref(run)?, run_folder(run)?.to_owned());

@@ -154,6 +154,10 @@ impl Repos for Git {
         self.read_file(repo, at, path, limit).await
     }
 
+    async fn holds(&self, repo: &RepoName, at: &Sha, path: &str) -> Result<bool, RepoError> {
+        self.has_path(repo, at, path).await
+    }
+
     async fn claim(&self, repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> Result<ClaimAnswer, RepoError> {
         self.take_claim(repo, issue, claim).await
     }

@@ -14,13 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::claude::{self, Call};
 use super::places::Place;
+use super::shell::{Outfit, own_forward};
 use super::site::{MODEL_PORT, NETWORK_PORT, Site, cancelled, environment, proxy_env, sandbox_failed};
 use super::supervise::{Dialect, Supervisor};
 use super::transcript::{Redact, Transcript};
 use super::turn::{Driven, Ears, Metered, drive};
 use super::{Backend, ClaudeBackend, RealHands, command, output};
 use crate::gateway::{Address, Door, Egress, Gateway, GatewayError, Order, Upstream};
-use crate::model::{HandOutcome, ModelCall, RunId, Usd};
+use crate::model::{HandOutcome, ModelCall, RunId, StepOutput, Usd};
 use crate::ports::{AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Session};
 use crate::sandbox::{Forward, Mode, Mount, MountAccess, Process, Spec};
 
@@ -57,6 +58,7 @@ impl RealHands {
             return Err(cancelled("starting an agent"));
         }
         let place = self.options.places.place(&order.workspace.repo, &order.workspace.run)?;
+        self.remember_env(&order.workspace.run).await?;
         let ask = Ask { order, place, events, cancel };
         let redact = Arc::clone(&self.options.redact);
         let mut transcript = Transcript::open(&self.options.logs, &order.label, redact).await;
@@ -68,7 +70,11 @@ impl RealHands {
             Backend::Claude(backend) => self.claude_turn(backend, &ask, &mut transcript).await?,
             Backend::Command { argv } => self.command_turn(argv, &ask, &mut transcript).await?,
         };
-        let report = AgentReport { outcome: self.cleaned(report.outcome), ..report };
+        let report = AgentReport {
+            outcome: self.cleaned(report.outcome),
+            output: cleaned_output(report.output, &self.options.redact),
+            ..report
+        };
         transcript
             .note(json!({"turn": "ended", "step": step, "outcome": report.outcome, "output": report.output.as_ref().err()}))
             .await;
@@ -116,11 +122,9 @@ impl RealHands {
         let gateway = self.open_gateway(backend, order, calls_out).await?;
         let site = Site::new(&self.options.sandbox, &ask.place, ask.order.access);
         let (url, key, forward) = match gateway.address() {
-            Address::Socket(socket) => (
-                format!("http://127.0.0.1:{MODEL_PORT}"),
-                DUMMY_KEY.to_owned(),
-                Some(Forward { port: MODEL_PORT, socket: socket.clone() }),
-            ),
+            Address::Socket(socket) => {
+                (format!("http://127.0.0.1:{MODEL_PORT}"), DUMMY_KEY.to_owned(), Some(own_forward(MODEL_PORT, socket)))
+            }
             Address::Tcp { url, key } => (url.clone(), key.expose_secret().to_owned(), None),
         };
         let own_server = backend.upstream.base_url != Upstream::default().base_url;
@@ -141,10 +145,10 @@ impl RealHands {
             forwards: forward.into_iter().collect(),
         };
         let supervisor = Supervisor::new(self.options.limits, Dialect::StreamJson, backend.claude.max_turns);
-        let (process, egress) = self.start(order, site, start).await?;
+        let (process, ways) = self.start(order, site, start).await?;
         let ears = ears(ask, &self.options.redact, transcript, Some(Metered { gateway, calls }));
         let driven = drive(process, supervisor, ears).await.map_err(|error| environment("listening to an agent", error))?;
-        close(egress, transcript).await;
+        ways.close(transcript).await;
         Ok(driven)
     }
 
@@ -164,11 +168,11 @@ impl RealHands {
             mounts: mounts.into_iter().map(read_only).collect(),
             forwards: Vec::new(),
         };
-        let (process, egress) = self.start(order, site, start).await?;
+        let (process, ways) = self.start(order, site, start).await?;
         let supervisor = Supervisor::new(self.options.limits, Dialect::Plain, 0);
         let driven = drive(process, supervisor, ears(ask, &self.options.redact, transcript, None)).await;
         let driven = driven.map_err(|error| environment("listening to an agent", error))?;
-        close(egress, transcript).await;
+        ways.close(transcript).await;
         let output = match driven.ending.outcome {
             HandOutcome::Succeeded => command::read_result(&result).and_then(|json| output::parse_output(order.output, &json)),
             _ => driven.ending.answer.and_then(|answer| Err(answer.to_string())),
@@ -176,17 +180,21 @@ impl RealHands {
         Ok(AgentReport { outcome: driven.ending.outcome, output, resumable: false })
     }
 
-    async fn start(&self, order: &AgentOrder, site: Site, start: Start) -> Result<(Process, Option<Egress>), HandError> {
+    async fn start(&self, order: &AgentOrder, site: Site, start: Start) -> Result<(Process, Ways), HandError> {
         let Start { program, args, env, mounts, mut forwards } = start;
         let mut all_env = site.env();
         all_env.extend(env);
+        let outfit = self.outfit(&order.workspace.run, &order.given).await?;
+        all_env.extend(outfit.env.iter().cloned());
+        forwards.extend(outfit.forwards.iter().cloned());
         let egress = self.open_egress(&order.workspace.run, &self.options.network).await?;
         if let Some((_, socket)) = &egress {
-            forwards.push(Forward { port: NETWORK_PORT, socket: socket.clone() });
+            forwards.push(own_forward(NETWORK_PORT, socket));
             all_env.extend(proxy_env(NETWORK_PORT));
         }
         let mut all_mounts = site.mounts;
         all_mounts.extend(mounts);
+        all_mounts.extend(outfit.mounts.iter().cloned());
         let spec = Spec {
             program,
             args: args.into_iter().map(OsString::from).collect(),
@@ -197,7 +205,7 @@ impl RealHands {
             forwards,
         };
         let process = self.options.sandbox.start(spec).await.map_err(|error| sandbox_failed("starting an agent", &error))?;
-        Ok((process, egress.map(|(egress, _)| egress)))
+        Ok((process, Ways { egress: egress.map(|(egress, _)| egress), outfit }))
     }
 
     async fn open_gateway(
@@ -241,7 +249,7 @@ impl RealHands {
     }
 
     /// The path of a socket of a run: short, because a socket's path has 107 bytes at most.
-    fn socket(&self, run: &RunId, what: &str) -> Result<PathBuf, HandError> {
+    pub(super) fn socket(&self, run: &RunId, what: &str) -> Result<PathBuf, HandError> {
         let folder = &self.options.sockets;
         DirBuilder::new()
             .recursive(true)
@@ -270,6 +278,23 @@ impl RealHands {
     }
 }
 
+/// An agent's answer without secrets: it is journalled, and parts of it are published.
+fn cleaned_output(output: Result<StepOutput, String>, redact: &Redact) -> Result<StepOutput, String> {
+    fn clean(value: &mut serde_json::Value, redact: &Redact) {
+        match value {
+            serde_json::Value::String(text) => *text = redact(text),
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| clean(item, redact)),
+            serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| clean(field, redact)),
+            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+        }
+    }
+    let output = output.map_err(|why| redact(&why))?;
+    let said = |error: serde_json::Error| format!("the structured output holds a secret in the place of a choice: {error}");
+    let mut value = serde_json::to_value(&output).map_err(said)?;
+    clean(&mut value, redact);
+    serde_json::from_value(value).map_err(|error| redact(&said(error)))
+}
+
 /// The file for a command's structured output, in the place's `out`.
 const RESULT: &str = "result.json";
 
@@ -288,13 +313,22 @@ fn session_words(session: &Session) -> serde_json::Value {
     }
 }
 
-/// Ends the network of a turn; what it refused is worth knowing.
-async fn close(egress: Option<Egress>, transcript: &mut Transcript) {
-    let Some(egress) = egress else { return };
-    let blocked = egress.blocked();
-    egress.close().await;
-    if !blocked.is_empty() {
-        tracing::info!(?blocked, "an agent asked for hosts that are not in `network`");
-        transcript.note(json!({"blocked": blocked})).await;
+/// The ways out of a turn's sandbox.
+struct Ways {
+    egress: Option<Egress>,
+    outfit: Outfit,
+}
+
+impl Ways {
+    /// Ends them; what the network refused is worth knowing.
+    async fn close(self, transcript: &mut Transcript) {
+        self.outfit.close().await;
+        let Some(egress) = self.egress else { return };
+        let blocked = egress.blocked();
+        egress.close().await;
+        if !blocked.is_empty() {
+            tracing::info!(?blocked, "an agent asked for hosts that are not in `network`");
+            transcript.note(json!({"blocked": blocked})).await;
+        }
     }
 }

@@ -44,6 +44,8 @@ impl RealHands {
             return Err(cancelled(WHAT));
         }
         let place = self.options.places.place(&order.repo, &order.run)?;
+        // What comes out is scanned, maybe by a process that did not read the env file.
+        self.remember_env(&order.run).await?;
         let file = place.out.join(BUNDLE);
         command::clear_result(&file).map_err(|error| environment(WHAT, format!("{}: {error}", file.display())))?;
         let site = Site::new(&self.options.sandbox, &place, Access::Read);

@@ -19,6 +19,9 @@ pub mod claude;
 pub mod command;
 pub mod output;
 mod places;
+mod ports;
+mod setup;
+mod shell;
 mod site;
 pub mod stream;
 pub mod supervise;
@@ -35,12 +38,16 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use places::{Place, Places};
+pub use places::{KeptEnv, Place, Places};
+use ports::{Asks, PortBook};
+use site::environment;
 pub use transcript::Redact;
 
 use crate::gateway::{Prices, Upstream};
-use crate::model::{Evidence, RepoName, RunId};
-use crate::ports::{AgentOrder, AgentReport, HandError, HandEvent, Hands, VerifyOrder, WorkspaceOrder};
+use crate::model::{Evidence, PortRange, RepoName, RunId};
+use crate::ports::{
+    AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Hands, SetUpOrder, VerifyOrder, WorkspaceOrder,
+};
 use crate::sandbox::{Mode, Sandbox};
 
 /// What the hands are given.
@@ -56,15 +63,24 @@ pub struct Options {
     pub limits: supervise::Limits,
     /// How long a whole verification may take.
     pub verify_limit: Duration,
+    /// How long the commands of a `setup` may take together.
+    pub setup_limit: Duration,
     /// Hosts that an agent may reach, `name` or `name:port`.
     pub network: Vec<String>,
     /// A folder for sockets, with a path of at most 80 bytes; it is made on first use, mode 0700.
     pub sockets: PathBuf,
+    /// A folder for the book of ports that runs have.
+    pub ports: PathBuf,
     /// The folder for transcripts.
     pub logs: PathBuf,
     /// Takes secrets out of what is logged or told.
     pub redact: Redact,
+    /// Is given the text of each env file before it is used, so that `redact` knows what is secret in it.
+    pub learn: Learn,
 }
+
+/// Learns the secrets in a file of variables.
+pub type Learn = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Who works.
 #[derive(Clone, Debug)]
@@ -93,13 +109,15 @@ pub struct ClaudeBackend {
 pub struct RealHands {
     options: Options,
     mode: Mode,
+    ports: PortBook,
 }
 
 impl RealHands {
     /// Ready to work; nothing is started yet.
     pub fn new(options: Options) -> Self {
         let mode = options.sandbox.describe().mode;
-        Self { options, mode }
+        let ports = PortBook::new(options.ports.clone());
+        Self { options, mode, ports }
     }
 }
 
@@ -107,6 +125,10 @@ impl RealHands {
 impl Hands for RealHands {
     async fn prepare(&self, order: &WorkspaceOrder) -> Result<(), HandError> {
         self.options.places.prepare(order).await
+    }
+
+    async fn set_up(&self, order: &SetUpOrder, cancel: CancellationToken) -> Result<(), HandError> {
+        self.make_ready(order, &cancel).await
     }
 
     async fn agent(
@@ -124,6 +146,24 @@ impl Hands for RealHands {
 
     async fn verify(&self, order: &VerifyOrder, cancel: CancellationToken) -> Result<Evidence, HandError> {
         self.verification(order, &cancel).await
+    }
+
+    async fn port(&self, repo: &RepoName, run: &RunId, range: PortRange) -> Result<u16, HandError> {
+        const WHAT: &str = "choosing a port";
+        let asks = Asks { repo, run, range, on_host: self.mode == Mode::None };
+        let lives = |repo: &RepoName, run: &RunId| self.options.places.place(repo, run).is_ok_and(|place| place.home.exists());
+        let held = self.ports.hold(&asks, lives).map_err(|error| environment(WHAT, error))?;
+        let taken = || HandError {
+            kind: HandErrorKind::Busy,
+            what: WHAT.to_owned(),
+            why: format!("each of {}-{} (`ports`) is another run's or somebody listens on it", range.first, range.last),
+        };
+        held.ok_or_else(taken)
+    }
+
+    async fn retire(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError> {
+        self.ports.give_back(run).map_err(|error| environment("giving a port back", error))?;
+        self.options.places.drop_env(repo, run).await
     }
 
     async fn discard(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 
 use crate::model::{RepoName, RunId};
 use crate::ports::{HandError, VerifyOrder, WorkspaceOrder};
@@ -21,6 +22,15 @@ pub struct Place {
     pub objects: Vec<PathBuf>,
 }
 
+/// The env file of a run, as its source was when the run began.
+#[derive(Clone, Debug)]
+pub struct KeptEnv {
+    /// Where it goes, from the root of a clone.
+    pub to: String,
+    /// Its text.
+    pub text: SecretString,
+}
+
 /// Makes workspaces. Implemented by whoever wires the workspace module to the hands: the two stand on the same floor.
 #[async_trait]
 pub trait Places: Send + Sync {
@@ -28,6 +38,14 @@ pub trait Places: Send + Sync {
     async fn prepare(&self, order: &WorkspaceOrder) -> Result<(), HandError>;
     /// The folders of a run's workspace, prepared or not.
     fn place(&self, repo: &RepoName, run: &RunId) -> Result<Place, HandError>;
+    /// Keeps the run's env file where no sandbox sees it.
+    async fn keep_env(&self, run: &RunId, env: &KeptEnv) -> Result<(), HandError>;
+    /// The run's env file; none if it has none.
+    async fn kept_env(&self, run: &RunId) -> Result<Option<KeptEnv>, HandError>;
+    /// Puts an env file into a place's tree, following nothing that lies there, and lets git overlook it.
+    async fn put_env(&self, place: &Place, env: &KeptEnv) -> Result<(), HandError>;
+    /// Takes the run's env file out of its workspace, and what was kept of it.
+    async fn drop_env(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError>;
     /// A fresh clone of exactly the order's commit, with HOME and `out` of its own; nothing that an agent left is in it.
     async fn check_out(&self, order: &VerifyOrder) -> Result<Place, HandError>;
     /// Removes such a clone. One that is gone is no error.

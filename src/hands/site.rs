@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::places::Place;
-use crate::model::Access;
+use crate::model::{Access, OWN_PORTS};
 use crate::ports::{HandError, HandErrorKind};
 use crate::sandbox::{Mount, MountAccess, Sandbox, SandboxError};
 
@@ -14,9 +14,9 @@ const HOME: &str = "/forgehand/home";
 /// What is handed out.
 const OUT: &str = "/forgehand/out";
 /// The port of the sandbox's own loopback behind which the model is.
-pub(super) const MODEL_PORT: u16 = 8701;
+pub(super) const MODEL_PORT: u16 = OWN_PORTS[0];
 /// The port of the sandbox's own loopback behind which the network's proxy is.
-pub(super) const NETWORK_PORT: u16 = 8702;
+pub(super) const NETWORK_PORT: u16 = OWN_PORTS[1];
 
 /// A place, mounted.
 pub(super) struct Site {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Checks, Decision, Dependency, EffectKey, Event, Failure, FailureKind, Intent, LabelsMean, Lane, ModelCall, Outcome,
+    Checks, Cost, Decision, Dependency, EffectKey, Event, Failure, FailureKind, Intent, LabelsMean, Lane, ModelCall, Outcome,
     PullState, Record, RunId, RunOutcome, Saying, SeenIssue, Status, StepOutput, Story, Subject, Timestamp, Trigger,
 };
 
@@ -200,6 +200,7 @@ impl IssueState {
         if seen.open && !self.seen.open {
             self.done = false;
             self.attempts = 0;
+            self.setup_failures = 0;
             self.backoff = None;
         }
         self.seen = seen.clone();
@@ -286,6 +287,7 @@ impl IssueState {
             }
             Trigger::Answered => {
                 self.attempts = 0;
+                self.setup_failures = 0;
                 self.backoff = None;
                 self.forget_triage();
             }
@@ -293,6 +295,7 @@ impl IssueState {
                 self.skip_triage = false;
                 self.queued = Some(at);
                 self.attempts = 0;
+                self.setup_failures = 0;
                 self.backoff = None;
             }
             Trigger::TriagedQuestion => {
@@ -326,6 +329,7 @@ impl IssueState {
 
     fn fresh_start(&mut self) {
         self.attempts = 0;
+        self.setup_failures = 0;
         self.backoff = None;
         self.retry = None;
         self.set_back = None;
@@ -392,6 +396,7 @@ impl IssueState {
             Outcome::Failed { failure } => self.failed(intent, failure),
             Outcome::Prepared { .. }
             | Outcome::NothingThere
+            | Outcome::SetUp
             | Outcome::AgentEnded { .. }
             | Outcome::Taken { .. }
             | Outcome::Verified { .. }
@@ -436,9 +441,20 @@ impl IssueState {
                     triaged.breakdown = None;
                 }
             }
-            (Intent::Agent { .. } | Intent::Take { .. } | Intent::Verify { .. } | Intent::Prepare { .. }, kind) => {
+            (
+                Intent::Agent { .. }
+                | Intent::Take { .. }
+                | Intent::Verify { .. }
+                | Intent::Prepare { .. }
+                | Intent::SetUp { .. },
+                kind,
+            ) => {
                 let Some(run) = self.run.as_mut() else { return };
                 match kind {
+                    FailureKind::Setup => {
+                        run.state = StepState::SetupFailed { why: failure.why.clone() };
+                        self.retry = None;
+                    }
                     FailureKind::Environment | FailureKind::Refused | FailureKind::Gone => self.broken(failure),
                     FailureKind::Cancelled => run.state = StepState::cancelled(),
                     FailureKind::Passing | FailureKind::Doubtful | FailureKind::NoCredentials => {}
@@ -478,8 +494,10 @@ impl IssueState {
                 unread: false,
             });
         }
-        if let Outcome::Prepared { issue, .. } = outcome {
-            self.see(issue);
+        match outcome {
+            Outcome::Prepared { issue, .. } => self.see(issue),
+            Outcome::SetUp => self.setup_failures = 0,
+            _ => {}
         }
         let Some(run) = self.run.as_mut() else { return };
         run.outcome(intent, outcome);
@@ -516,6 +534,7 @@ impl IssueState {
                     branch: run.branch.clone(),
                 });
                 self.attempts += u32::from(*costs_attempt);
+                self.setup_failures += u32::from(outcome.cost() == Cost::Pause);
                 self.backoff = *backoff_until;
                 if let (RunOutcome::InvalidOutput { .. }, Some(prepared)) = (outcome, &run.prepared) {
                     let breakdown = self.triaged.as_ref().and_then(|t| t.breakdown);

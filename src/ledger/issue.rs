@@ -42,6 +42,8 @@ pub struct IssueState {
     pub asked: Option<TextMark>,
     /// Attempts that were spent since the last fresh start.
     pub attempts: u32,
+    /// Failures of the project's setup in a row.
+    pub setup_failures: u32,
     /// How often runs were started at all; makes their names unique.
     pub runs_started: u32,
     /// Not tried before this time.
@@ -96,6 +98,7 @@ impl IssueState {
             answered: false,
             asked: None,
             attempts: 0,
+            setup_failures: 0,
             runs_started: 0,
             backoff: None,
             last: None,

@@ -24,6 +24,8 @@ pub struct RunState {
     pub branch: Branch,
     /// What it stands on; none before it is prepared.
     pub prepared: Option<Prepared>,
+    /// Its workspace has what the project's runs are given.
+    pub set_up: bool,
     /// The step it is at.
     pub cursor: usize,
     /// How far that step is.
@@ -65,6 +67,8 @@ pub struct Prepared {
     pub base: Sha,
     /// The branch that its pull request goes to.
     pub base_branch: Branch,
+    /// The tip of that branch when the run began.
+    pub trunk: Sha,
     /// Where its branch was on the forge, if it was there.
     pub tip: Option<Sha>,
     /// The texts it reads.
@@ -111,6 +115,11 @@ pub enum StepState {
     },
     /// What the step asked of the forge is there.
     Proposed,
+    /// The project's setup failed.
+    SetupFailed {
+        /// How.
+        why: String,
+    },
     /// Something of ours or the machine's failed.
     Broken {
         /// What.
@@ -145,6 +154,7 @@ impl RunState {
             started: at,
             branch,
             prepared: None,
+            set_up: false,
             cursor: 0,
             state: StepState::Ready { told: Told::Prompt, resume: false },
             told: Told::Prompt,
@@ -166,15 +176,17 @@ impl RunState {
 
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome) {
         match outcome {
-            Outcome::Prepared { base, base_branch, tip, issue, read_up_to } => {
+            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk } => {
                 self.prepared = Some(Prepared {
                     base: base.clone(),
                     base_branch: base_branch.clone(),
+                    trunk: trunk.as_ref().unwrap_or(base).clone(),
                     tip: tip.clone(),
                     text: issue.text.clone(),
                     read_up_to: *read_up_to,
                 });
             }
+            Outcome::SetUp => self.set_up = true,
             Outcome::NothingThere => self.state = StepState::Broken { why: "the repository has no commit yet".into() },
             Outcome::AgentEnded { how, output, resumable } => {
                 if let (Some(step), Ok(output)) = (self.step().map(|s| s.id.clone()), output) {

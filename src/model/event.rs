@@ -417,6 +417,11 @@ pub enum Intent {
         /// It goes on from where its branch is, because a pull request of ours is open there.
         on_branch: bool,
     },
+    /// Make the workspace a place like home: the project's env file and its `setup`.
+    SetUp {
+        /// The run.
+        run: RunId,
+    },
     /// Let the agent of a step work.
     Agent {
         /// The run.
@@ -567,9 +572,14 @@ pub enum Outcome {
         issue: SeenIssue,
         /// The newest comment that was read.
         read_up_to: Option<CommentId>,
+        /// The tip of that branch: what setup for the caches runs on. An older journal has none.
+        #[serde(default)]
+        trunk: Option<Sha>,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere,
+    /// The workspace is set up.
+    SetUp,
     /// The agent's turn ended.
     AgentEnded {
         /// How.
@@ -637,6 +647,8 @@ pub enum FailureKind {
     Refused,
     /// What it was about is gone.
     Gone,
+    /// The project's `setup` or its env file.
+    Setup,
     /// It was stopped.
     Cancelled,
 }
@@ -692,6 +704,7 @@ impl Intent {
             Self::Say { what: Saying::Status { .. }, .. } => "status",
             Self::Close => "close",
             Self::Prepare { .. } => "prepare",
+            Self::SetUp { .. } => "setup",
             Self::Agent { .. } => "agent",
             Self::Take { .. } => "take",
             Self::Verify { .. } => "verify",
@@ -703,7 +716,7 @@ impl Intent {
 
     /// Work on this machine, which can be told to end and which slots are for.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Prepare { .. } | Self::Agent { .. } | Self::Take { .. } | Self::Verify { .. })
+        matches!(self, Self::Prepare { .. } | Self::SetUp { .. } | Self::Agent { .. } | Self::Take { .. } | Self::Verify { .. })
     }
 
     /// The lane it goes in: one effect at a time in each lane of an issue.

@@ -7,6 +7,7 @@ mod event;
 mod forge;
 mod ids;
 mod outcome;
+mod provisions;
 mod reason;
 mod template;
 mod time;
@@ -17,6 +18,7 @@ pub use event::*;
 pub use forge::*;
 pub use ids::*;
 pub use outcome::*;
+pub use provisions::*;
 pub use reason::*;
 pub use template::*;
 

@@ -75,6 +75,11 @@ pub enum Refusal {
         /// The limit.
         limit: u64,
     },
+    /// A commit holds the project's env file, or something in its way.
+    EnvFile {
+        /// Its path.
+        path: String,
+    },
     /// A secret stands in the diff.
     Secret {
         /// The file.
@@ -198,6 +203,11 @@ pub enum RunOutcome {
         /// What.
         why: String,
     },
+    /// The project's `setup` or its env file stood in the way, before an agent's work was judged.
+    SetupFailed {
+        /// The command and the tail of its output, cleaned of secrets.
+        why: String,
+    },
 }
 
 /// What an ending costs.
@@ -207,6 +217,8 @@ pub enum Cost {
     Nothing,
     /// One attempt, and the backoff is waited for.
     Attempt,
+    /// No attempt of an agent, but the backoff is waited for, and as many in a row as there are attempts are the last.
+    Pause,
     /// Everything: it is not tried again until a person asks for it.
     Final,
 }
@@ -223,6 +235,7 @@ impl RunOutcome {
             | Self::NeedsPerson { .. }
             | Self::BranchTaken { .. } => Cost::Final,
             Self::VerificationFailed { .. } | Self::BundleRefused { .. } | Self::Environment { .. } => Cost::Attempt,
+            Self::SetupFailed { .. } => Cost::Pause,
             Self::Hand { how } => match how {
                 HandOutcome::Crashed { .. } | HandOutcome::Stalled | HandOutcome::TimedOut => Cost::Attempt,
                 HandOutcome::Budget { .. } | HandOutcome::Succeeded => Cost::Final,
@@ -246,6 +259,7 @@ impl RunOutcome {
             Self::NeedsPerson { .. } => "needs-person",
             Self::BranchTaken { .. } => "branch-taken",
             Self::Environment { .. } => "environment",
+            Self::SetupFailed { .. } => "setup-failed",
             Self::Hand { how } => how.word(),
         }
     }

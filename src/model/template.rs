@@ -55,6 +55,12 @@ impl TemplateKind {
                 ("guide", Outside),
                 ("failure", Outside),
                 ("verify", list(Plain)),
+                // What is set up for whoever works: each of these may be absent.
+                ("at_home", Plain),
+                ("setup", list(Plain)),
+                ("env_file", Plain),
+                ("services", list(Plain)),
+                ("port", Plain),
                 ("schema", Plain),
             ],
             Self::Proposal => vec![

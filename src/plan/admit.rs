@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::ledger::{ClaimState, IssueState};
 use crate::model::{
-    Branch, Decision, Dependency, Event, FormulaName, Intent, Lane, RepoName, RunId, Subject, Timestamp, Usd, Wait,
+    Branch, Cost, Decision, Dependency, Event, FormulaName, Intent, Lane, RepoName, RunId, Subject, Timestamp, Usd, Wait,
 };
 
 use super::{Action, Budget, Context, Plan, run};
@@ -247,7 +247,9 @@ impl Context<'_> {
         }
         if let Some(until) = state.backoff.filter(|until| *until > self.now) {
             let outcome = state.last.as_ref().map_or("failed", |last| last.outcome.word()).to_owned();
-            return Some(Wait::Backoff { until, attempt: state.attempts, outcome });
+            let failed = state.last.as_ref().map(|last| last.outcome.cost());
+            let attempt = if failed == Some(Cost::Pause) { state.setup_failures } else { state.attempts };
+            return Some(Wait::Backoff { until, attempt, outcome });
         }
         if let ClaimState::Theirs { by, until } = &state.claim
             && *until > self.now

@@ -104,8 +104,10 @@ fn effect(ledger: &Ledger, subject: &Subject, intent: &Intent) -> Result<(), Vio
     if state.open.contains_key(&intent.lane()) {
         return Err(Violation::Overlap(subject.clone()));
     }
-    let needs_claim =
-        matches!(intent, Intent::Agent { .. } | Intent::Push { .. } | Intent::OpenPull { .. } | Intent::Prepare { .. });
+    let needs_claim = matches!(
+        intent,
+        Intent::Agent { .. } | Intent::Push { .. } | Intent::OpenPull { .. } | Intent::Prepare { .. } | Intent::SetUp { .. }
+    );
     if needs_claim && !matches!(state.claim, ClaimState::Ours(_)) {
         return Err(Violation::NoClaim(subject.clone()));
     }

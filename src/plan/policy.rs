@@ -57,6 +57,8 @@ pub struct ProjectPolicy {
     pub slots: Option<u32>,
     /// Its money for a day, within that of all.
     pub usd_day: Usd,
+    /// Workspaces that are written in are set up first: the project has an env file or a `setup`.
+    pub sets_up: bool,
 }
 
 impl ProjectPolicy {

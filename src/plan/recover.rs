@@ -94,6 +94,7 @@ fn looked_up(intent: &Intent) -> bool {
         | Intent::Labels { .. }
         | Intent::Close
         | Intent::Prepare { .. }
+        | Intent::SetUp { .. }
         | Intent::Agent { .. }
         | Intent::Take { .. }
         | Intent::Verify { .. }

@@ -26,6 +26,7 @@ pub(super) fn is_published(outcome: &RunOutcome) -> bool {
         | RunOutcome::BundleRefused { .. }
         | RunOutcome::BranchTaken { .. }
         | RunOutcome::Hand { .. }
+        | RunOutcome::SetupFailed { .. }
         | RunOutcome::Environment { .. } => false,
     }
 }
@@ -47,8 +48,8 @@ impl Context<'_> {
             return Some(self.stopped(live, why));
         }
         let Some(prepared) = &run.prepared else {
-            if let StepState::Broken { why } = &run.state {
-                return Some(self.end(live, RunOutcome::Environment { why: why.clone() }));
+            if let Some(outcome) = in_the_way(run) {
+                return Some(self.end(live, outcome));
             }
             let on_branch = state.pull.as_ref().is_some_and(|p| p.state == crate::model::PullState::Open);
             return Some(self.local(subject, Intent::Prepare { run: run.id.clone(), on_branch }));
@@ -58,7 +59,17 @@ impl Context<'_> {
             return Some(self.dispatch(live, prepared.tip.as_ref()));
         }
         let shown = self.labels_write(subject, state).or_else(|| self.status(subject, state, project));
-        Some(shown.unwrap_or_else(|| self.step(live)))
+        Some(shown.unwrap_or_else(|| self.set_up(live, project).unwrap_or_else(|| self.step(live))))
+    }
+
+    /// Whoever writes finds the workspace set up; who only reads needs none of it.
+    fn set_up(&self, live: Live<'_>, project: &ProjectPolicy) -> Option<Next> {
+        let Live { subject, run, .. } = live;
+        if let Some(outcome) = in_the_way(run) {
+            return Some(self.end(live, outcome));
+        }
+        let wanted = project.sets_up && !run.set_up && run.formula.steps.iter().any(writes);
+        wanted.then(|| self.local(subject, Intent::SetUp { run: run.id.clone() }))
     }
 
     /// What was read when the run was prepared may say that it is not wanted any more.
@@ -97,9 +108,6 @@ impl Context<'_> {
         let Some(step) = run.step() else {
             return self.end(live, RunOutcome::Succeeded { pull: run.pull });
         };
-        if let StepState::Broken { why } = &run.state {
-            return self.end(live, RunOutcome::Environment { why: why.clone() });
-        }
         match &step.kind {
             StepKind::Agent { access, .. } => self.agent(live, step, *access),
             StepKind::Verify { on_failure } => self.verify(live, step, on_failure.as_ref()),
@@ -256,13 +264,18 @@ impl Context<'_> {
     fn end(&self, live: Live<'_>, outcome: RunOutcome) -> Next {
         let Live { subject, state, run } = live;
         let cost = outcome.cost();
-        let spent = state.attempts + u32::from(cost == Cost::Attempt);
+        let spent = match cost {
+            Cost::Attempt => state.attempts + 1,
+            Cost::Pause => state.setup_failures + 1,
+            Cost::Nothing | Cost::Final => state.attempts,
+        };
+        let pauses = matches!(cost, Cost::Attempt | Cost::Pause);
         let again = match cost {
             Cost::Nothing => true,
-            Cost::Attempt => spent < self.policy.attempts,
+            Cost::Attempt | Cost::Pause => spent < self.policy.attempts,
             Cost::Final => false,
         };
-        let backoff = (cost == Cost::Attempt && again).then(|| self.now + self.policy.backoff_after(spent));
+        let backoff = (pauses && again).then(|| self.now + self.policy.backoff_after(spent));
         let trigger = if again { Trigger::Requeued } else { verdict(run, &outcome) };
         let mut events: Vec<Event> = self.pause(&outcome).into_iter().collect();
         events.push(ended(run, outcome, cost == Cost::Attempt, backoff));
@@ -294,6 +307,15 @@ impl Context<'_> {
     }
 }
 
+/// What is no agent's doing and ends the run.
+fn in_the_way(run: &RunState) -> Option<RunOutcome> {
+    match &run.state {
+        StepState::Broken { why } => Some(RunOutcome::Environment { why: why.clone() }),
+        StepState::SetupFailed { why } => Some(RunOutcome::SetupFailed { why: why.clone() }),
+        _ => None,
+    }
+}
+
 /// The row's trigger for a run that is not tried again.
 fn verdict(run: &RunState, outcome: &RunOutcome) -> Trigger {
     match outcome {
@@ -313,6 +335,7 @@ fn verdict(run: &RunState, outcome: &RunOutcome) -> Trigger {
         | RunOutcome::VerificationFailed { .. }
         | RunOutcome::BundleRefused { .. }
         | RunOutcome::Environment { .. }
+        | RunOutcome::SetupFailed { .. }
         | RunOutcome::Hand { .. } => Trigger::FailedForGood,
     }
 }

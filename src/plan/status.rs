@@ -44,9 +44,14 @@ impl Context<'_> {
         match state.at {
             Some(Decision::Working) => state.live_run().map(|run| Story::Working { attempt: run.attempt, of }),
             Some(Decision::Queue) | None => {
-                let last = state.last.as_ref().filter(|last| last.outcome.cost() == Cost::Attempt)?;
+                let last = state.last.as_ref()?;
+                let attempt = match last.outcome.cost() {
+                    Cost::Attempt => state.attempts,
+                    Cost::Pause => state.setup_failures,
+                    Cost::Nothing | Cost::Final => return None,
+                };
                 let waits = state.backoff.is_some_and(|until| until > self.now) && state.moved_by != Some(Trigger::TriagedQueue);
-                waits.then(|| Story::TryingAgain { attempt: state.attempts, of, outcome: last.outcome.clone() })
+                waits.then(|| Story::TryingAgain { attempt, of, outcome: last.outcome.clone() })
             }
             Some(Decision::Pr) => {
                 let pull = state.pull.as_ref()?;

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{
-    Access, Branch, Evidence, FormulaName, HandOutcome, ModelCall, OutputShape, RepoName, RunId, Sha, StepId, StepOutput, Usd,
+    Access, Branch, Evidence, FormulaName, HandOutcome, ModelCall, OutputShape, PortRange, Provisions, RepoName, RunId, Sha,
+    StepId, StepOutput, Usd,
 };
 
 /// Places to work, and those who work there.
@@ -16,6 +17,9 @@ pub trait Hands: Send + Sync {
     /// Makes the workspace of an attempt: a clone of the mirror at `base`, on `branch`. An existing one of the same attempt is kept as it
     /// is (stale `.git/*.lock` files removed), so that a cut step goes on with its commits.
     async fn prepare(&self, order: &WorkspaceOrder) -> Result<(), HandError>;
+    /// Makes a prepared workspace a place like home: puts the project's env file into it and runs its `setup`, with network. The file's
+    /// source is read here and kept as it was for the run. Repeating it does it anew.
+    async fn set_up(&self, order: &SetUpOrder, cancel: CancellationToken) -> Result<(), HandError>;
     /// Lets an agent work. Ends when the agent and all that it started are gone. Cancelling asks it to end, then makes it.
     async fn agent(
         &self,
@@ -27,6 +31,11 @@ pub trait Hands: Send + Sync {
     async fn bundle(&self, order: &WorkspaceOrder, cancel: CancellationToken) -> Result<Option<PathBuf>, HandError>;
     /// Runs the project's verification on a commit of the run's throw-away repository, in a fresh clone.
     async fn verify(&self, order: &VerifyOrder, cancel: CancellationToken) -> Result<Evidence, HandError>;
+    /// The port that a run is handed out of a range: one that no other living run has, the same again as long as it can be. An error that
+    /// passes where all are taken.
+    async fn port(&self, repo: &RepoName, run: &RunId, range: PortRange) -> Result<u16, HandError>;
+    /// Takes back what a run was given for as long as it lived, its env file above all; what it made stays.
+    async fn retire(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError>;
     /// Removes the workspace. One that is gone is no error.
     async fn discard(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError>;
 }
@@ -44,6 +53,28 @@ pub struct WorkspaceOrder {
     pub branch: Branch,
     /// Author and committer of the agent's commits, `Name <mail>`.
     pub author: String,
+}
+
+/// What a run is given beside its clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// As the configuration has it.
+    pub provisions: Provisions,
+    /// The tip of the branch that the work goes to, which no agent wrote; it is in the mirror.
+    pub trunk: Option<Sha>,
+    /// The port of `provisions.ports` that the run has.
+    pub port: Option<u16>,
+}
+
+/// A workspace to make ready.
+#[derive(Clone, Debug)]
+pub struct SetUpOrder {
+    /// The workspace.
+    pub workspace: WorkspaceOrder,
+    /// What it is given.
+    pub given: Given,
+    /// A name for logs, `issue-7-attempt-1`.
+    pub label: String,
 }
 
 /// An agent's turn.
@@ -69,6 +100,8 @@ pub struct AgentOrder {
     pub budget_call: Usd,
     /// A name for logs, `issue-7-attempt-1`.
     pub label: String,
+    /// What the run is given beside its clone.
+    pub given: Given,
 }
 
 /// A conversation with an agent. A UUID each.
@@ -115,6 +148,8 @@ pub struct VerifyOrder {
     pub commands: Vec<String>,
     /// Hosts that may be reached, `name` or `name:port`.
     pub network: Vec<String>,
+    /// What the run is given beside its clone. Its `setup` runs before the commands.
+    pub given: Given,
 }
 
 /// The machine's or our own failure to let somebody work.
@@ -136,6 +171,10 @@ pub enum HandErrorKind {
     NoCredentials,
     /// The machine: no sandbox, no program, no disk.
     Environment,
+    /// The project's `setup` or its env file: nobody's work is to blame.
+    Setup,
+    /// Others have what it needs, and will give it back.
+    Busy,
     /// Cancelled before it began or while it ran.
     Cancelled,
 }

@@ -14,6 +14,8 @@ pub trait Repos: Send + Sync {
     async fn sync(&self, repo: &RepoName, branches: &[Branch], keep: &RunId) -> Result<Tips, RepoError>;
     /// A file of a commit in the mirror, as text; none if it is not there, not a regular file, or longer than `limit` bytes.
     async fn read(&self, repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Result<Option<String>, RepoError>;
+    /// Whether a commit in the mirror has something at a path, whatever it is.
+    async fn holds(&self, repo: &RepoName, at: &Sha, path: &str) -> Result<bool, RepoError>;
     /// Tries to take, renew or take over the claim of an issue by pushing a unique commit with a lease (`facts/forgejo.md`).
     async fn claim(&self, repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> Result<ClaimAnswer, RepoError>;
     /// Gives a claim back: deletes the ref if it still is `held`. One that is gone or is another's is no error.
@@ -99,6 +101,8 @@ pub struct TakeOrder {
     pub diff_lines: u64,
     /// Globs of paths that a person must decide on.
     pub person_paths: Vec<String>,
+    /// A path that no commit may hold: the project's env file.
+    pub private: Option<String>,
     /// The project's verify commands: files of the change that they name are told.
     pub verify: Vec<String>,
 }

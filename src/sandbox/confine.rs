@@ -8,6 +8,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -68,16 +69,16 @@ pub(super) fn is_base(path: &Path) -> bool {
 }
 
 /// The place inside of the socket that a port is carried to.
-pub(super) fn socket_inside(port: u16) -> PathBuf {
-    Path::new(SOCKETS).join(port.to_string())
+pub(super) fn socket_inside(address: Ipv4Addr, port: u16) -> PathBuf {
+    Path::new(SOCKETS).join(format!("{address}-{port}"))
 }
 
 /// What is mounted for one sandbox.
 pub(super) struct Layout<'a> {
     /// Checked already, their sources real.
     pub(super) mounts: &'a [Mount],
-    /// A port and its socket outside.
-    pub(super) sockets: &'a [(u16, PathBuf)],
+    /// Where a socket is to be inside, and where it is outside.
+    pub(super) sockets: &'a [(PathBuf, PathBuf)],
     /// For each of the private temporary file systems.
     pub(super) tmp_bytes: Option<u64>,
     /// Holds the made files of `/etc` until the sandbox is up.
@@ -117,8 +118,8 @@ impl Layout<'_> {
         for mount in mounts {
             list.bind(mount.access, &mount.source, &mount.target);
         }
-        for (port, socket) in self.sockets {
-            list.bind(MountAccess::Read, socket, &socket_inside(*port));
+        for (inside, socket) in self.sockets {
+            list.bind(MountAccess::Read, socket, inside);
         }
         list.add(["--remount-ro", "/dev", "--remount-ro", "/"]);
         Ok(list.words)

@@ -25,6 +25,7 @@ mod wire;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -118,7 +119,9 @@ pub enum MountAccess {
 /// A port of the sandbox's own loopback that leads out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
-    /// The port on 127.0.0.1 inside.
+    /// The address of the loopback inside, 127.0.0.1 mostly.
+    pub address: Ipv4Addr,
+    /// The port of that address.
     pub port: u16,
     /// The Unix socket of the host that answers.
     pub socket: PathBuf,
@@ -286,10 +289,11 @@ impl Shared {
             // The kernel lets root pass, and an old one counts what the same user runs elsewhere.
             nproc: self.limits.processes.filter(|_| confined && !self.root && counts_by_namespace()).map(with_shim),
         };
-        let forwards = spec
-            .forwards
-            .iter()
-            .map(|forward| PortForward { port: forward.port, socket: confine::socket_inside(forward.port).into_os_string() });
+        let forwards = spec.forwards.iter().map(|Forward { address, port, .. }| PortForward {
+            address: *address,
+            port: *port,
+            socket: confine::socket_inside(*address, *port).into_os_string(),
+        });
         let setup = Setup {
             program: program.into_os_string(),
             args: spec.args,
@@ -342,13 +346,13 @@ impl Shared {
 
     fn confined_command(&self, spec: &Spec, mounts: &[Mount]) -> Result<(Vec<OsString>, tempfile::TempDir), SandboxError> {
         let mut sockets = Vec::new();
-        for Forward { port, socket } in &spec.forwards {
+        for Forward { address, port, socket } in &spec.forwards {
             let failed = |why: String| SandboxError::Forward { port: *port, why: format!("{}: {why}", socket.display()) };
             let meta = fs::metadata(socket).map_err(|error| failed(error.to_string()))?;
             if !meta.file_type().is_socket() {
                 return Err(failed("it is not a socket".to_owned()));
             }
-            sockets.push((*port, socket.clone()));
+            sockets.push((confine::socket_inside(*address, *port), socket.clone()));
         }
         let made = tempfile::tempdir().map_err(SandboxError::start)?;
         let layout = Layout { mounts, sockets: &sockets, tmp_bytes: self.limits.tmp_bytes, made: &made };

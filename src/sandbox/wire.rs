@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::net::Ipv4Addr;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,7 @@ pub(super) struct Setup {
 /// A port of the sandbox's own loopback, and the socket that it is carried to, as seen inside.
 #[derive(Serialize, Deserialize)]
 pub(super) struct PortForward {
+    pub(super) address: Ipv4Addr,
     pub(super) port: u16,
     pub(super) socket: OsString,
 }

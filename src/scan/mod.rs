@@ -9,14 +9,17 @@
 
 mod own;
 mod rules;
+mod variables;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use own::OwnSecrets;
 use rules::RULES;
+pub use variables::secrets_of_variables;
 
 /// What a finding of one of our own secrets is called.
 pub const OWN_SECRET: &str = "own-secret";
@@ -36,8 +39,16 @@ pub struct Finding {
 }
 
 /// Looks for secrets. It knows ours, and does not show them.
+///
+/// What it knows grows: a project's env file is read when a run starts.
 pub struct Scanner {
-    own: OwnSecrets,
+    own: RwLock<Known>,
+}
+
+/// The secrets, and what finds them.
+struct Known {
+    secrets: Vec<SecretString>,
+    own: Arc<OwnSecrets>,
 }
 
 impl fmt::Debug for Scanner {
@@ -49,7 +60,22 @@ impl fmt::Debug for Scanner {
 impl Scanner {
     /// A scanner that also knows these secrets. Those of fewer than six bytes are left out: they would be found everywhere.
     pub fn new(own: Vec<SecretString>) -> Self {
-        Self { own: OwnSecrets::new(&own) }
+        let found = Arc::new(OwnSecrets::new(&own));
+        Self { own: RwLock::new(Known { secrets: own, own: found }) }
+    }
+
+    /// From now on it knows these too; what it knew it keeps.
+    pub fn learn(&self, more: Vec<SecretString>) {
+        let mut known = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.secrets.len();
+        for secret in more {
+            if !known.secrets.iter().any(|old| old.expose_secret() == secret.expose_secret()) {
+                known.secrets.push(secret);
+            }
+        }
+        if known.secrets.len() > before {
+            known.own = Arc::new(OwnSecrets::new(&known.secrets));
+        }
     }
 
     /// The secrets in a text, in order, none overlapping another; ours win over rules.
@@ -59,7 +85,8 @@ impl Scanner {
 
     /// As [`Scanner::find`], in what may not be text.
     pub fn find_bytes(&self, bytes: &[u8]) -> Vec<Finding> {
-        let own = self.own.find(bytes).into_iter().map(|range| Finding { rule: OWN_SECRET, range });
+        let known = self.own.read().unwrap_or_else(PoisonError::into_inner).own.clone();
+        let own = known.find(bytes).into_iter().map(|range| Finding { rule: OWN_SECRET, range });
         let mut all: Vec<Finding> = own.chain(RULES.find(bytes)).collect();
         all.sort_by_key(|f| (f.range.start, f.rule != OWN_SECRET, std::cmp::Reverse(f.range.end)));
         let mut kept: Vec<Finding> = Vec::with_capacity(all.len());

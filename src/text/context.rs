@@ -9,8 +9,8 @@ use super::characters::{cut, printable};
 use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
-    Branch, Change, Evidence, IssueNumber, OutputShape, Remark, RepoName, Risk, RunTexts, StepId, StepOutput, TemplateKind,
-    TierReason, Usd, Variable,
+    Branch, Change, Evidence, IssueNumber, OutputShape, Provisions, Remark, RepoName, Risk, RunTexts, StepId, StepOutput,
+    TemplateKind, TierReason, Usd, Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -40,6 +40,10 @@ pub struct PromptContext<'a> {
     pub failure: Option<&'a str>,
     /// The project's verify commands.
     pub verify: &'a [String],
+    /// What the run is given beside its clone.
+    pub provisions: &'a Provisions,
+    /// The port that it was handed.
+    pub port: Option<u16>,
     /// What the step must answer.
     pub output: OutputShape,
     /// What earlier steps answered.
@@ -93,6 +97,11 @@ impl PromptContext<'_> {
             "guide": texts.guide.as_deref().map(|t| cut(&printable(t), GUIDE_LIMIT)),
             "failure": self.failure.map(|t| cut(&printable(t), COMMENT_LIMIT)),
             "verify": self.verify,
+            "at_home": *self.provisions != Provisions::default(),
+            "setup": self.provisions.setup,
+            "services": self.provisions.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "port": self.port,
+            "env_file": self.provisions.env_file.as_ref().map(|file| &file.to),
             "schema": format!("{:#}", self.output.schema()),
             "steps": outputs(self.steps),
         });

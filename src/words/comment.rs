@@ -1,6 +1,6 @@
 //! The one status comment of an issue.
 
-use crate::model::{Decision, LabelNames, PersonWhy, Status, Story};
+use crate::model::{Decision, LabelNames, PersonWhy, RunOutcome, Status, Story};
 
 use crate::text;
 
@@ -27,10 +27,19 @@ fn story(story: &Story, names: &LabelNames) -> String {
     match story {
         Story::Standing => String::new(),
         Story::Working { attempt, of } => format!("**An agent is working on this** (attempt {attempt} of {of})."),
+        Story::TryingAgain { attempt, of, outcome: how @ RunOutcome::SetupFailed { .. } } => format!(
+            "**This could not begin** (try {attempt} of {of}): {}. It is tried again after a pause; no attempt is spent.",
+            one_line(&outcome(how))
+        ),
         Story::TryingAgain { attempt, of, outcome: how } => {
             format!("**Attempt {attempt} of {of} failed**: {}. It is tried again after a pause.", one_line(&outcome(how)))
         }
         Story::Opened { pull } => format!("**Pull request {pull} is open** and waits for review."),
+        Story::Failed { outcome: how @ RunOutcome::SetupFailed { .. }, .. } => format!(
+            "**This could not begin, also when tried again**: {}.\n\nWhat to do: {}. Label {queue} hands it to an agent again.",
+            one_line(&outcome(how)),
+            remedy(how),
+        ),
         Story::Failed { outcome: how, attempts } => format!(
             "**This failed for good** after {}: {}.\n\nWhat to do: {}. Label {queue} hands it to an agent again.",
             super::counted(u64::from(*attempts), "attempt"),

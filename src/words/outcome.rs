@@ -22,6 +22,7 @@ pub fn outcome(outcome: &RunOutcome) -> String {
         RunOutcome::NeedsPerson { paths } => format!("the change touches what a person must decide on: {}", paths.join(", ")),
         RunOutcome::BranchTaken { branch } => format!("branch `{branch}` has commits that are not forgehand's; they are kept"),
         RunOutcome::Environment { why } => format!("the machine stood in the way: {why}"),
+        RunOutcome::SetupFailed { why } => format!("the project's setup failed: {why}"),
         RunOutcome::Hand { how } => hand(how),
     }
 }
@@ -56,6 +57,9 @@ pub fn remedy(outcome: &RunOutcome) -> &'static str {
         RunOutcome::NeedsPerson { .. } => "look at the branch and open the pull request yourself if it is right",
         RunOutcome::BranchTaken { .. } => "merge, rename or delete that branch",
         RunOutcome::Environment { .. } => "see to the machine that forgehand runs on",
+        RunOutcome::SetupFailed { .. } => {
+            "mend what it says, or `setup`, `network` and `env_file` of the project in forgehand's configuration"
+        }
         RunOutcome::Hand { how } => match how {
             HandOutcome::Budget { .. } => "raise the limit in the configuration, or split the issue",
             HandOutcome::Stalled | HandOutcome::TimedOut => "raise the limit in [limits], or split the issue",
@@ -79,6 +83,7 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::BrokenObjects { why } => format!("broken objects ({why})"),
         Refusal::SymlinkOut { path } => format!("`{path}` is a symbolic link that leads out of the repository"),
         Refusal::DiffTooLarge { lines, limit } => format!("the diff has {lines} changed lines, the limit is {limit}"),
+        Refusal::EnvFile { path } => format!("a commit holds `{path}`, the project's env file, or something in its place"),
         Refusal::Secret { path, rule } => format!("`{path}` holds what looks like a secret (rule {rule})"),
     }
 }

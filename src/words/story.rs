@@ -17,6 +17,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Say { what: Saying::Status { .. }, edit: None, .. } => "write a status comment".to_owned(),
         Intent::Close => "close the issue".to_owned(),
         Intent::Prepare { .. } => "prepare a workspace".to_owned(),
+        Intent::SetUp { .. } => "set the workspace up".to_owned(),
         Intent::Agent { step, resume, told, .. } => {
             let how = match (resume, told) {
                 (true, Told::GoOn) => " (resumed)",
@@ -181,6 +182,7 @@ fn ended(ended: &Outcome) -> Option<String> {
             let tip = tip.as_ref().map_or_else(String::new, |tip| format!(", the branch is at {}", tip.short()));
             format!("  starts from {}{tip}", base.short())
         }
+        Outcome::SetUp => "  set up".to_owned(),
         Outcome::NothingThere => "  the repository has no commit yet".to_owned(),
         Outcome::AgentEnded { how, output, .. } => match output {
             Ok(_) => format!("  the agent's turn: {}", how.word()),

@@ -21,6 +21,9 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             let list: Vec<String> = open.iter().map(|d| format!("{}{}", d.repo, d.issue)).collect();
             format!("it depends on {}, still open", list.join(", "))
         }
+        Wait::Backoff { until, attempt, outcome } if outcome == "setup-failed" => {
+            format!("the project's setup failed (try {attempt}); the next one is due at {until}")
+        }
         Wait::Backoff { until, attempt, outcome } => {
             format!("attempt {attempt} failed ({outcome}); the next one is due at {until}")
         }

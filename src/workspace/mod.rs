@@ -11,6 +11,7 @@
 //! that its sandbox is gone first. A daemon killed half-way leaves a `new~` folder, removed with the workspace.
 
 mod locks;
+mod private;
 mod remove;
 
 use std::path::{Path, PathBuf};
@@ -112,6 +113,46 @@ impl Workspaces {
     pub async fn discard(&self, run: &RunId) -> Result<(), HandError> {
         let (work, folder) = (self.work.clone(), self.folder(run)?);
         blocking("discarding a workspace", move || remove::remove_tree(&work, &folder)).await
+    }
+
+    /// Puts a file into a tree that is in nobody's commit: git is told to overlook it.
+    pub async fn put_private(&self, tree: PathBuf, to: String, text: Vec<u8>) -> Result<(), HandError> {
+        blocking(&format!("putting {to} into a workspace"), move || private::put(&tree, &to, &text)).await
+    }
+
+    /// Keeps something of a run beside its tree, where nobody but us can look; whole or not at all.
+    pub async fn keep(&self, run: &RunId, name: &'static str, bytes: Vec<u8>) -> Result<(), HandError> {
+        let folder = self.folder(run)?;
+        blocking("keeping what a run is given", move || {
+            let mut file = tempfile::NamedTempFile::with_prefix_in("new~", &folder)?;
+            std::io::Write::write_all(&mut file, &bytes)?;
+            file.persist(folder.join(name))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What was kept; none if nothing was.
+    pub async fn kept(&self, run: &RunId, name: &'static str) -> Result<Option<Vec<u8>>, HandError> {
+        let path = self.folder(run)?.join(name);
+        blocking("reading what a run was given", move || match std::fs::read(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        })
+        .await
+    }
+
+    /// Takes a private file out of a run's tree, and what was kept of it.
+    pub async fn take_private(&self, run: &RunId, to: String, name: &'static str) -> Result<(), HandError> {
+        let folder = self.folder(run)?;
+        blocking("taking a file out of a workspace", move || {
+            private::take(&folder.join("tree"), &to)?;
+            match std::fs::remove_file(folder.join(name)) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+                _ => Ok(()),
+            }
+        })
+        .await
     }
 
     fn folder(&self, run: &RunId) -> Result<PathBuf, HandError> {

@@ -179,7 +179,7 @@ poll = "* * *"
     forgehand.toml:13:1: unknown key `wal` in [limits] (did you mean `wall`?)
     forgehand.toml:14:11: `silence` must be a time with its unit, and here stands a whole number (write "90s", "5m", "2h" or "7d")
     forgehand.toml:15:10: `verify` cannot be nothing (write a time such as "5m")
-    forgehand.toml:16:1: unknown key `colour` in [limits] (the keys here are `adopt_after`, `attempts`, `backoff`, `diff_lines`, `question`, `silence`, `silence_tool`, `usd_call`, `usd_day`, `usd_project`, `usd_run`, `verify`, `wall`)
+    forgehand.toml:16:1: unknown key `colour` in [limits] (the keys here are `adopt_after`, `attempts`, `backoff`, `diff_lines`, `question`, `setup`, `silence`, `silence_tool`, `usd_call`, `usd_day`, `usd_project`, `usd_run`, `verify`, `wall`)
     forgehand.toml:18:8: `* * *` is not a cron pattern (write five fields, or six with seconds first; UTC)
     "#);
 }
@@ -340,5 +340,77 @@ proptest! {
     #[test]
     fn no_text_makes_the_duration_panic(text in "\\PC{0,20}") {
         let _ = parse_duration(&text);
+    }
+}
+
+/// The one mistake of a project with these further lines.
+fn project_mistake(lines: &str) -> String {
+    one_mistake("verify = [\"sh ./test.sh\"]\n", &format!("verify = [\"sh ./test.sh\"]\n{lines}\n"))
+}
+
+#[test]
+fn what_a_project_gives_its_runs_is_read() {
+    let lines =
+        "setup = [\"npm ci\"]\nnetwork = [\"registry.npmjs.org\"]\nenv_file = { from = \"app.env\", to = \"App/.env\" }\n";
+    let config = parse(&SMALLEST.replace("[agent]", &format!("{lines}[agent]"))).rooted(Path::new("/etc/forgehand"), None);
+    let given = &config.projects[0].provisions;
+    assert_eq!(
+        (given.setup.as_slice(), given.network.as_slice()),
+        (&["npm ci".to_owned()][..], &["registry.npmjs.org".to_owned()][..])
+    );
+    let file = given.env_file.as_ref().expect("an env file");
+    assert_eq!((file.from.as_path(), file.to.as_str()), (Path::new("/etc/forgehand/app.env"), "App/.env"));
+    assert!(given.sets_up() && !parse(SMALLEST).projects[0].provisions.sets_up());
+    assert_eq!(config.limits.setup.as_secs(), 900);
+}
+
+#[test]
+fn an_env_file_stays_in_the_repository_and_out_of_git() {
+    for (to, words) in [
+        ("/etc/x", "leads out of the repository"),
+        ("a/../../x", "leads out of the repository"),
+        ("a//x", "cannot name a file"),
+        ("./x", "cannot name a file"),
+        ("a/", "cannot name a file"),
+        (".git/hooks/x", "git's own folder"),
+        ("a/.GIT/x", "git's own folder"),
+    ] {
+        let said = project_mistake(&format!("env_file = {{ from = \"/e\", to = \"{to}\" }}"));
+        assert!(said.contains(words), "{to}: {said}");
+    }
+    assert!(project_mistake("env_file = { from = \"/e\" }").contains("to"));
+    assert!(project_mistake("env_file = { from = \"/e\", to = \"x\", mode = 1 }").contains("unknown key `mode`"));
+    assert!(project_mistake("env_file = \"/e\"").contains("a table"));
+    assert!(project_mistake("setup = [\"\"]").contains("empty"));
+}
+
+#[test]
+fn services_and_ports_are_of_this_machine_and_out_of_each_others_way() {
+    let config = parse(
+        &SMALLEST.replace("[agent]", "services = [\"127.0.0.1:5432\", \"localhost:6379\"]\nports = \"3100-3109\"\n[agent]"),
+    );
+    let given = &config.projects[0].provisions;
+    let services: Vec<String> = given.services.iter().map(ToString::to_string).collect();
+    assert_eq!(services, ["127.0.0.1:5432", "127.0.0.1:6379"]);
+    let range = given.ports.expect("a range");
+    assert_eq!((range.first, range.last, range.contains(3109), range.contains(3110)), (3100, 3109, true, false));
+    for (lines, words) in [
+        ("services = [\"db.example:5432\"]", "is not on this machine's loopback"),
+        ("services = [\"10.0.0.5:5432\"]", "is not on this machine's loopback"),
+        ("services = [\"[::1]:5432\"]", "by IPv6"),
+        ("services = [\"127.0.0.1\"]", "has no port"),
+        ("services = [\"127.0.0.1:70000\"]", "not an address with a port"),
+        ("services = [\"127.0.0.1:389\"]", "cannot be opened inside a sandbox"),
+        ("services = [\"127.0.0.1:8701\"]", "forgehand's own"),
+        ("services = [\"127.0.0.1:5432\", \"localhost:5432\"]", "named twice"),
+        ("ports = \"3109-3100\"", "ends before it begins"),
+        ("ports = \"80-90\"", "cannot be opened inside a sandbox"),
+        ("ports = \"8700-8710\"", "forgehand's own"),
+        ("ports = \"many\"", "not a range of ports"),
+        ("ports = 3100", "a string"),
+        ("services = [\"127.0.0.1:3105\"]\nports = \"3100-3109\"", "lies within `ports`"),
+    ] {
+        let said = project_mistake(lines);
+        assert!(said.contains(words), "{lines}: {said}");
     }
 }

@@ -103,7 +103,8 @@ fn the_example_shows_each_key() {
     let named = |key: &str| {
         text.lines().map(|l| shown(l).unwrap_or(l)).any(|l| {
             let head = l.trim_start_matches(['[', ' ']);
-            head.strip_prefix(key).is_some_and(|rest| rest.starts_with([' ', '=', ']'])) || l.contains(&format!(".{key}]"))
+            let within = [format!(".{key}]"), format!("{{ {key} = "), format!(", {key} = ")];
+            head.strip_prefix(key).is_some_and(|rest| rest.starts_with([' ', '=', ']'])) || within.iter().any(|w| l.contains(w))
         })
     };
     let missing: Vec<String> =

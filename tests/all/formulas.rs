@@ -3,8 +3,8 @@
 use forgehand::formula::{FormulaErrors, load, shipped, shipped_prompt, shipped_text};
 use forgehand::model::{
     Access, Branch, Change, ChangedFile, CommandRun, Evidence, FixOutput, FixVerdict, Formula, IssueNumber, Login, OutputShape,
-    Proposal, Remark, RepoName, Risk, Route, RunTexts, Sha, StepId, StepKind, StepOutput, TierReason, TierSource, Timestamp,
-    TriageOutput, Usd,
+    Proposal, Provisions, Remark, RepoName, Risk, Route, RunTexts, Sha, StepId, StepKind, StepOutput, TierReason, TierSource,
+    Timestamp, TriageOutput, Usd,
 };
 use forgehand::text::{PROMPT_LIMIT, PromptContext, ProposalContext, render_prompt, render_proposal};
 use proptest::prelude::*;
@@ -155,10 +155,10 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:1: there is no block `with` (here are `#if`, `#unless` and `#each`)
     prompts/own.md:1:1: only names can stand here (write the name of a variable)
     prompts/own.md:1:1: `outside` takes one text (write {{outside issue.title}})
-    prompts/own.md:1:1: unknown variable `../repo` (here are `attempt`, `base`, `branch`, `breakdown`, `comments`, `failure`, `guide`, `issue`, `repo`, `schema`, `steps`, `verify`)
-    prompts/own.md:1:1: unknown variable `@root.issue.body` (here are `attempt`, `base`, `branch`, `breakdown`, `comments`, `failure`, `guide`, `issue`, `repo`, `schema`, `steps`, `verify`)
+    prompts/own.md:1:1: unknown variable `../repo` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
+    prompts/own.md:1:1: unknown variable `@root.issue.body` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
     prompts/own.md:1:1: `each` takes one name (write {{#if name}}, {{#unless name}} or {{#each list}})
-    prompts/partials/inner.md:1:24: unknown variable `nonsense` (here are `attempt`, `base`, `branch`, `breakdown`, `comments`, `failure`, `guide`, `issue`, `repo`, `schema`, `steps`, `verify`)
+    prompts/partials/inner.md:1:24: unknown variable `nonsense` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
     prompts/own.md:1:1: there is no partial `nowhere` (put the text into prompts/partials/nowhere.md)
     prompts/own.md:1:1: `inner` cannot be put in (write it as {{> name}}, without parameters)
     prompts/own.md:1:1: templates have no decorators or blocks of partials (templates have `{{name}}`, helpers, `{{#if}}`, `{{#unless}}`, `{{#each}}` and `{{> partial}}`)
@@ -201,6 +201,8 @@ fn with_prompt_context<T>(texts: &RunTexts, failure: Option<&str>, use_it: impl 
         attempt: 2,
         failure,
         verify: &["sh ./test.sh".into()],
+        provisions: &Provisions::default(),
+        port: None,
         output: OutputShape::Fix,
         steps: &[],
     })

@@ -55,6 +55,7 @@ impl Attack {
             author,
             diff_lines: 50,
             person_paths: vec![],
+            private: Some("App/.env".into()),
             verify: vec![],
         }
     }

@@ -249,6 +249,7 @@ async fn taken(world: &World, run: &str, script: &str) -> (TakeOrder, forgehand:
         author: AUTHOR.into(),
         diff_lines: 4000,
         person_paths: vec!["migrations".into()],
+        private: Some("App/.env".into()),
         verify: vec!["sh ./test.sh".into()],
     };
     let change = world.git.take(&order).await.expect("takes").expect("accepts");

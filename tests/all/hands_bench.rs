@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use forgehand::hands::supervise::Limits;
-use forgehand::hands::{Backend, Options, Place, Places, RealHands};
+use forgehand::hands::{Backend, KeptEnv, Options, Place, Places, RealHands};
 use forgehand::model::{Access, OutputShape, RepoName, RunId, Sha, Usd};
 use forgehand::ports::{
-    AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Hands, Session, VerifyOrder, WorkspaceOrder,
+    AgentOrder, AgentReport, Given, HandError, HandErrorKind, HandEvent, Hands, Session, VerifyOrder, WorkspaceOrder,
 };
 use forgehand::sandbox::{self, Mode, Sandbox};
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -106,10 +107,13 @@ impl Bench {
             places,
             limits: limits(),
             verify_limit: Duration::from_secs(30),
+            setup_limit: Duration::from_secs(30),
             network: Vec::new(),
             sockets: dir.path().join("s"),
+            ports: dir.path().join("ports"),
             logs: dir.path().join("logs/runs"),
             redact: Arc::new(|text| text.replace(SECRET, "[removed]")),
+            learn: Arc::new(|_| {}),
         };
         adjust(&mut options);
         let hands = Arc::new(RealHands::new(options));
@@ -136,6 +140,7 @@ impl Bench {
             budget: Usd::from_dollars(5.0),
             budget_call: Usd::from_dollars(1.0),
             label: "issue-7-attempt-1".to_owned(),
+            given: Given::default(),
         }
     }
 
@@ -232,6 +237,27 @@ impl Places for Folders {
         self.make(&place, &["clone", "-q", "--no-checkout", &from]);
         git(&place.tree, &["checkout", "-q", "--detach", order.sha.as_str()]);
         Ok(place)
+    }
+
+    async fn keep_env(&self, run: &RunId, env: &KeptEnv) -> Result<(), HandError> {
+        fs::write(self.root.join(format!("{run}.env")), format!("{}\n{}", env.to, env.text.expose_secret())).expect("kept");
+        Ok(())
+    }
+
+    async fn kept_env(&self, run: &RunId) -> Result<Option<KeptEnv>, HandError> {
+        let kept = fs::read_to_string(self.root.join(format!("{run}.env"))).ok();
+        let split = kept.as_ref().and_then(|kept| kept.split_once('\n'));
+        Ok(split.map(|(to, text)| KeptEnv { to: to.to_owned(), text: text.to_owned().into() }))
+    }
+
+    async fn put_env(&self, place: &Place, env: &KeptEnv) -> Result<(), HandError> {
+        fs::write(place.tree.join(&env.to), env.text.expose_secret()).expect("put");
+        Ok(())
+    }
+
+    async fn drop_env(&self, _repo: &RepoName, run: &RunId) -> Result<(), HandError> {
+        fs::remove_file(self.root.join(format!("{run}.env"))).expect("it was kept");
+        Ok(())
     }
 
     async fn drop_check_out(&self, _order: &VerifyOrder) -> Result<(), HandError> {

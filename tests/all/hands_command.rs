@@ -13,7 +13,7 @@ use forgehand::hands::output::{parse_output, schema};
 use forgehand::hands::supervise::Limits;
 use forgehand::hands::{Backend, ClaudeBackend, command};
 use forgehand::model::{Access, FixVerdict, HandOutcome, OutputShape, StepOutput};
-use forgehand::ports::{HandErrorKind, Hands, VerifyOrder};
+use forgehand::ports::{Given, HandErrorKind, Hands, VerifyOrder};
 use forgehand::sandbox::{Mode, Sandbox};
 use rustix::fs::FileType;
 use serde_json::{Value, json};
@@ -249,6 +249,7 @@ async fn committed(sandbox: Arc<Sandbox>, verify_limit: Duration) -> (Bench, Ver
         sha,
         commands: vec!["sh ./test.sh".to_owned()],
         network: Vec::new(),
+        given: Given::default(),
     };
     (bench, order)
 }

@@ -74,6 +74,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         FailureKind::Environment,
         FailureKind::Refused,
         FailureKind::Gone,
+        FailureKind::Setup,
         FailureKind::Cancelled,
     ];
     prop_oneof![

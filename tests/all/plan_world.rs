@@ -113,6 +113,7 @@ pub fn policy() -> Policy {
         formulas: shipped(),
         slots: None,
         usd_day: Usd(25_000_000),
+        sets_up: true,
     };
     Policy {
         journal: "0ur5".into(),
@@ -494,6 +495,10 @@ impl World {
                 Outcome::Closed
             }
             Intent::Prepare { on_branch, .. } => self.prepare(number, *on_branch),
+            Intent::SetUp { .. } if dice == 9 => {
+                Outcome::Failed { failure: Failure { kind: FailureKind::Setup, why: "`npm ci` ended with exit code 1".into() } }
+            }
+            Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { .. } => agent(state, dice),
             Intent::Take { .. } => {
                 let head = sha(self.count());
@@ -597,7 +602,7 @@ impl World {
             depends: Vec::new(),
         };
         let read_up_to = issue.comments.iter().map(|c| c.0).max();
-        Outcome::Prepared { base, base_branch: "main".into(), tip, issue: seen, read_up_to }
+        Outcome::Prepared { base, base_branch: "main".into(), tip, issue: seen, read_up_to, trunk: Some(sha(1)) }
     }
 }
 
@@ -655,6 +660,7 @@ fn taken(head: Sha, dice: u8) -> Outcome {
         10 => Some(Refusal::BrokenObjects { why: "no".into() }),
         11 => Some(Refusal::SymlinkOut { path: "p".into() }),
         12 => Some(Refusal::DiffTooLarge { lines: 9, limit: 1 }),
+        6 => Some(Refusal::EnvFile { path: "p".into() }),
         13 => Some(Refusal::Secret { path: "p".into(), rule: "r".into() }),
         _ => None,
     };

@@ -340,7 +340,7 @@ async fn a_forward_carries_both_ways_and_many_at_once() {
                   print(len(got), got[:15].decode(), flush=True)\n\
                   threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]\n[t.start() for t in threads]\n[t.join() for t in threads]";
     let mut spec = place.spec(&sandbox, "python3", &["-c", script]);
-    spec.forwards.push(Forward { port: 8377, socket: socket.clone() });
+    spec.forwards.push(Forward { address: std::net::Ipv4Addr::LOCALHOST, port: 8377, socket: socket.clone() });
     let done = run(&sandbox, spec).await;
     let mut lines: Vec<&str> = done.out.lines().collect();
     lines.sort_unstable();
@@ -348,7 +348,7 @@ async fn a_forward_carries_both_ways_and_many_at_once() {
     assert_eq!(lines.iter().map(|line| line.trim()).collect::<Vec<_>>(), expected, "{}", done.err);
 
     let mut spec = place.bash(&sandbox, "true");
-    spec.forwards.push(Forward { port: 8377, socket: sockets.path().join("gone") });
+    spec.forwards.push(Forward { address: std::net::Ipv4Addr::LOCALHOST, port: 8377, socket: sockets.path().join("gone") });
     let error = sandbox.start(spec).await.expect_err("no such socket");
     assert!(matches!(error, SandboxError::Forward { port: 8377, .. }), "{error}");
 }
@@ -358,7 +358,7 @@ async fn a_forward_without_a_sandbox_is_refused() {
     let sandbox = Sandbox::open(options(Mode::None)).expect("opens");
     let place = Place::new();
     let mut spec = place.bash(&sandbox, "true");
-    spec.forwards.push(Forward { port: 1234, socket: "/nowhere".into() });
+    spec.forwards.push(Forward { address: std::net::Ipv4Addr::LOCALHOST, port: 1234, socket: "/nowhere".into() });
     assert!(matches!(sandbox.start(spec).await, Err(SandboxError::Forward { port: 1234, .. })));
 }
 

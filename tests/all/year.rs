@@ -204,6 +204,7 @@ impl Made {
             }
             Intent::Close => Outcome::Closed,
             Intent::Prepare { .. } => self.prepare(number),
+            Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { .. } => agent(number, state),
             Intent::Take { .. } => {
                 let head = sha(self.count());
@@ -265,7 +266,14 @@ impl Made {
             comments: issue.comments,
             depends: Vec::new(),
         };
-        Outcome::Prepared { base: sha(1), base_branch: Branch::from("main"), tip: None, issue: seen, read_up_to: None }
+        Outcome::Prepared {
+            base: sha(1),
+            base_branch: Branch::from("main"),
+            tip: None,
+            issue: seen,
+            read_up_to: None,
+            trunk: Some(sha(1)),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod doctor;
 mod endings;
 #[path = "../all/hands_bench.rs"]
 mod hands_bench;
+mod home;
 mod init;
 mod line;
 mod messages_api;

@@ -168,6 +168,7 @@ impl<'s> Daemon<'s> {
             formulas: shipped(),
             slots: None,
             usd_day: Usd(25_000_000),
+            sets_up: true,
         };
         Policy {
             journal: journal.id(),

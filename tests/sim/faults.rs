@@ -11,12 +11,12 @@ use forgehand::git::Git;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
     Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, Issue, IssueNumber, JournalId, LabelEvent,
-    Login, Permission, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, RunId, Sha, Timestamp,
+    Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, RunId, Sha, Timestamp,
 };
 use forgehand::ports::{
     AgentOrder, AgentReport, ClaimAnswer, Clock, Forge, ForgeError, ForgeErrorKind, HandError, HandErrorKind, HandEvent, Hands,
     IssueFilter, Journal, JournalError, Lease, Listed, NewClaim, NewPull, PushAnswer, Recalled, RepoError, RepoErrorKind, Repos,
-    TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
+    SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -268,6 +268,7 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
 port! { Repos for Arc<Git>, Repos, RepoError:
     read sync(repo: &RepoName, branches: &[Branch], keep: &RunId) -> Tips;
     read read(repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Option<String>;
+    read holds(repo: &RepoName, at: &Sha, path: &str) -> bool;
     write claim(repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> ClaimAnswer;
     write release(repo: &RepoName, issue: IssueNumber, held: &Sha) -> ();
     read take(order: &TakeOrder) -> Result<Change, Refusal>;
@@ -281,8 +282,11 @@ port! { Repos for Arc<Git>, Repos, RepoError:
 
 port! { Hands for super::hands::Played, Hands, HandError:
     read prepare(order: &WorkspaceOrder) -> ();
+    read set_up(order: &SetUpOrder, cancel: CancellationToken) -> ();
     read agent(order: &AgentOrder, events: mpsc::Sender<HandEvent>, cancel: CancellationToken) -> AgentReport;
     read bundle(order: &WorkspaceOrder, cancel: CancellationToken) -> Option<std::path::PathBuf>;
     read verify(order: &VerifyOrder, cancel: CancellationToken) -> Evidence;
+    read port(repo: &RepoName, run: &RunId, range: PortRange) -> u16;
+    read retire(repo: &RepoName, run: &RunId) -> ();
     read discard(repo: &RepoName, run: &RunId) -> ();
 }

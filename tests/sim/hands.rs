@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use forgehand::git::Git;
 use forgehand::model::{
-    CommandRun, Evidence, FixOutput, FixVerdict, HandOutcome, OutputShape, RepoName, Risk, Route, RunId, StepOutput, TriageOutput,
+    CommandRun, Evidence, FixOutput, FixVerdict, HandOutcome, OutputShape, PortRange, RepoName, Risk, Route, RunId, StepOutput,
+    TriageOutput,
 };
-use forgehand::ports::{AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Hands, VerifyOrder, WorkspaceOrder};
+use forgehand::ports::{
+    AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Hands, SetUpOrder, VerifyOrder, WorkspaceOrder,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -96,6 +99,10 @@ impl Hands for Played {
         std::fs::write(tree.join("ready"), "").map_err(broken)
     }
 
+    async fn set_up(&self, _order: &SetUpOrder, _cancel: CancellationToken) -> Result<(), HandError> {
+        Ok(())
+    }
+
     async fn agent(
         &self,
         order: &AgentOrder,
@@ -125,6 +132,14 @@ impl Hands for Played {
         let run = |command: &String| CommandRun { command: command.clone(), exit: Some(0), millis: 0, tail: String::new() };
         let commands = order.commands.iter().map(run).collect();
         Ok(Evidence { sha: order.sha.clone(), commands, passed: true, timed_out: false })
+    }
+
+    async fn port(&self, _repo: &RepoName, _run: &RunId, range: PortRange) -> Result<u16, HandError> {
+        Ok(range.first)
+    }
+
+    async fn retire(&self, _repo: &RepoName, _run: &RunId) -> Result<(), HandError> {
+        Ok(())
     }
 
     async fn discard(&self, _repo: &RepoName, run: &RunId) -> Result<(), HandError> {

@@ -3,8 +3,9 @@
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Change, Failure, Outcome, Refusal, Sha, StepId, StepKind, Told};
-use crate::ports::{AgentOrder, HandEvent, Session, TakeOrder, VerifyOrder};
+use crate::ledger::RunState;
+use crate::model::{Access, Change, Failure, Outcome, Refusal, Sha, StepId, StepKind, Subject, Told};
+use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, VerifyOrder};
 use crate::{text, words};
 
 use super::super::input::Input;
@@ -29,7 +30,7 @@ impl Worker {
         heard: mpsc::Sender<Input>,
         cancel: CancellationToken,
     ) -> Result<Outcome, Failure> {
-        let agent_order = self.agent_order(order, turn)?;
+        let agent_order = self.agent_order(order, turn).await?;
         // A turn that was cut before this one left its workspace as it was, whether its session is resumed or not: git's locks are stale.
         self.ports.hands.prepare(&agent_order.workspace).await.map_err(hands)?;
         let run = agent_order.workspace.run.clone();
@@ -47,20 +48,22 @@ impl Worker {
         Ok(Outcome::AgentEnded { how: report.outcome, output: report.output, resumable: report.resumable })
     }
 
-    fn agent_order(&self, order: &Order<'_>, turn: &Turn<'_>) -> Result<AgentOrder, Failure> {
+    async fn agent_order(&self, order: &Order<'_>, turn: &Turn<'_>) -> Result<AgentOrder, Failure> {
         let run = order.run()?;
         let step = run.formula.steps.iter().find(|s| s.id == *turn.step).ok_or_else(|| environment("the step is gone"))?;
         let StepKind::Agent { access, output, prompt, .. } = &step.kind else {
             return Err(environment(format!("step {} is no agent's", step.id)));
         };
         let texts = self.texts.read(&run.id)?;
+        // Who only reads needs no secret, no service and no port.
+        let given = if *access == Access::Write { self.given(order).await? } else { Given::default() };
         let prompt = match (turn.resume, turn.told) {
-            (false, told) | (true, told @ Told::Prompt) => context::prompt(order, prompt, &texts, told)?,
+            (false, told) | (true, told @ Told::Prompt) => context::prompt(order, prompt, &texts, told, &given)?,
             (true, Told::GoOn) => words::go_on(),
             (true, Told::AnswerAgain { why }) => words::answer_again(&text::fence(why)),
             (true, told @ Told::Failing { .. }) => {
                 let template = run.formula.steps.iter().find_map(|s| failing_prompt(&s.kind, &step.id)).unwrap_or(prompt);
-                context::prompt(order, template, &texts, told)?
+                context::prompt(order, template, &texts, told, &given)?
             }
         };
         Ok(AgentOrder {
@@ -73,7 +76,8 @@ impl Worker {
             session: if turn.resume { Session::Resume(turn.session.to_owned()) } else { Session::New(turn.session.to_owned()) },
             budget: self.settings.usd_run.minus(run.cost),
             budget_call: self.settings.usd_call,
-            label: format!("issue-{}-attempt-{}", order.subject.issue.0, run.attempt),
+            label: label(order.subject, run),
+            given,
         })
     }
 
@@ -92,6 +96,7 @@ impl Worker {
             author: self.settings.author.clone(),
             diff_lines: self.settings.diff_lines,
             person_paths: order.project.person_paths.clone(),
+            private: order.project.provisions.env_file.as_ref().map(|file| file.to.clone()),
             verify: order.project.verify.clone(),
         };
         let judged = match self.ports.repos.take(&take).await.map_err(repos)? {
@@ -119,10 +124,16 @@ impl Worker {
             sha: sha.clone(),
             commands: order.project.verify.clone(),
             network: order.project.verify_network.clone(),
+            given: self.given(order).await?,
         };
         let evidence = self.ports.hands.verify(&verify, cancel).await.map_err(hands)?;
         Ok(Outcome::Verified { evidence })
     }
+}
+
+/// A name for the log of an attempt.
+pub(super) fn label(subject: &Subject, run: &RunState) -> String {
+    format!("issue-{}-attempt-{}", subject.issue.0, run.attempt)
 }
 
 /// What an agent step is told when the verification behind it failed.

@@ -1,13 +1,14 @@
 //! What templates are filled with, taken from a run.
 
 use crate::model::{Evidence, Failure, RunOutcome, RunTexts, StepId, StepOutput, TierReason, Told};
+use crate::ports::Given;
 use crate::text::{PromptContext, ProposalContext, TextError, render_prompt, render_proposal};
 use crate::{tier, words};
 
 use super::{Order, environment};
 
 /// A step's prompt.
-pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: &Told) -> Result<String, Failure> {
+pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: &Told, given: &Given) -> Result<String, Failure> {
     let run = order.run()?;
     let failure = failure(order, told);
     let steps = outputs(order)?;
@@ -24,6 +25,8 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
         attempt: run.attempt,
         failure: failure.as_deref(),
         verify: &order.project.verify,
+        provisions: &given.provisions,
+        port: given.port,
         output: output.ok_or_else(|| environment("the step is no agent's"))?,
         steps: &steps,
     };

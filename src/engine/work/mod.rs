@@ -12,6 +12,7 @@ mod observe;
 mod prepare;
 mod publish;
 mod say;
+mod setup;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ pub use texts::TextStore;
 
 use crate::ledger::{IssueState, RunState};
 use crate::model::{
-    Branch, EffectKey, Failure, FailureKind, Intent, LabelNames, Login, Outcome, RepoName, Subject, Timestamp, Usd,
+    Branch, EffectKey, Failure, FailureKind, Intent, LabelNames, Login, Outcome, Provisions, RepoName, Subject, Timestamp, Usd,
 };
 use crate::ports::{ForgeError, ForgeErrorKind, HandError, HandErrorKind, RepoError, RepoErrorKind};
 use crate::scan::Scanner;
@@ -75,6 +76,8 @@ pub struct ProjectSettings {
     pub base: Option<Branch>,
     /// Logins whose comments count where the token may not ask for rights.
     pub obey: Vec<Login>,
+    /// What runs are given beside their clone.
+    pub provisions: Provisions,
 }
 
 /// Makes effects.
@@ -156,6 +159,7 @@ impl Worker {
             Intent::Say { what, edit, replaces } => self.say(order, what, *edit, *replaces).await,
             Intent::Close => self.close(order).await,
             Intent::Prepare { on_branch, .. } => self.prepare(order, *on_branch).await,
+            Intent::SetUp { .. } => self.set_up(order, cancel).await,
             Intent::Agent { step, session, resume, told, .. } => {
                 let turn = agent::Turn { step, session, resume: *resume, told };
                 self.agent(order, &turn, heard, cancel).await
@@ -232,7 +236,11 @@ fn hands(error: HandError) -> Failure {
     let kind = match error.kind {
         HandErrorKind::NoCredentials => FailureKind::NoCredentials,
         HandErrorKind::Environment => FailureKind::Environment,
+        HandErrorKind::Setup => FailureKind::Setup,
+        HandErrorKind::Busy => FailureKind::Passing,
         HandErrorKind::Cancelled => FailureKind::Cancelled,
     };
-    Failure { kind, why: error.to_string() }
+    // What was tried is said by the words for the failure.
+    let why = if kind == FailureKind::Setup { error.why } else { error.to_string() };
+    Failure { kind, why }
 }

@@ -30,7 +30,7 @@ impl Worker {
             return Ok(Outcome::NothingThere);
         };
         let guide = self.ports.repos.read(repo, &base, "CLAUDE.md", GUIDE).await.map_err(repos)?;
-        let from = if on_branch { tip.clone().unwrap_or_else(|| base.clone()) } else { base };
+        let from = if on_branch { tip.clone().unwrap_or_else(|| base.clone()) } else { base.clone() };
         let texts = self.texts_of(order, &issue, &comments, guide).await?;
         self.texts.write(&run.id, &texts)?;
         self.ports.hands.prepare(&self.workspace(order, &from)?).await.map_err(hands)?;
@@ -40,6 +40,7 @@ impl Worker {
             tip,
             issue: seen_issue(repo, &issue),
             read_up_to: comments.iter().map(|c| c.id).max(),
+            trunk: Some(base),
         })
     }
 
@@ -114,6 +115,7 @@ impl Worker {
 
     pub(super) async fn discard(&self, order: &Order<'_>, run: &RunId, keep_workspace: bool) -> Result<Outcome, Failure> {
         let repo = &order.subject.repo;
+        self.ports.hands.retire(repo, run).await.map_err(hands)?;
         if !keep_workspace {
             self.ports.hands.discard(repo, run).await.map_err(hands)?;
             self.ports.repos.forget(repo, run).await.map_err(repos)?;

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,8 +20,8 @@ const STACK: usize = 64 << 10;
 
 /// Listens on each port. The program must not start before: it may call at once.
 pub(super) fn listen(forwards: Vec<PortForward>) -> io::Result<()> {
-    for PortForward { port, socket } in forwards {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+    for PortForward { address, port, socket } in forwards {
+        let listener = TcpListener::bind((address, port))
             .map_err(|error| io::Error::other(format!("port {port} of the sandbox: {error}")))?;
         thread::Builder::new().stack_size(STACK).spawn(move || accept(&listener, &socket))?;
     }

@@ -40,6 +40,8 @@ pub struct Plan {
     pub agent: Agent,
     /// The project's files.
     pub files: Vec<(&'static str, String)>,
+    /// Further lines of `[[project]]`.
+    pub project: String,
     /// Further lines of `[limits]`.
     pub limits: &'static str,
     /// Further lines of `[daemon]`.
@@ -55,6 +57,7 @@ impl Plan {
             mode: Mode::Bubblewrap,
             agent: Agent::scripted(TRIAGE, FIX),
             files: vec![("add.sh", "echo 5\n".to_owned()), ("test.sh", "test \"$(sh add.sh 2 2)\" = 4\n".to_owned())],
+            project: String::new(),
             limits: "",
             daemon: "",
             env: Vec::new(),
@@ -67,6 +70,10 @@ impl Plan {
 
     pub fn mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
+    }
+
+    pub fn project(self, lines: &str) -> Self {
+        Self { project: lines.to_owned(), ..self }
     }
 
     pub fn limits(self, limits: &'static str) -> Self {
@@ -170,8 +177,9 @@ impl Rig {
     fn config(&self, plan: &Plan) -> String {
         let mode = if plan.mode == Mode::None { "none" } else { "bubblewrap" };
         let mut config = format!(
-            "[forge]\nurl = \"{}\"\ntoken_file = \"token\"\n\n[[project]]\nrepo = \"{REPO}\"\nverify = [\"sh ./test.sh\"]\n",
-            self.forge.url()
+            "[forge]\nurl = \"{}\"\ntoken_file = \"token\"\n\n[[project]]\nrepo = \"{REPO}\"\nverify = [\"sh ./test.sh\"]\n{}\n",
+            self.forge.url(),
+            plan.project
         );
         let state = self.state_dir();
         writeln!(config, "\n[agent]\n{}\nauthor = \"Robot <robot@example.test>\"", plan.agent.config(self.dir.path()))

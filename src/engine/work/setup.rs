@@ -1,0 +1,41 @@
+//! Making a run's workspace a place like home.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{Failure, FailureKind, Outcome};
+use crate::ports::{Given, SetUpOrder};
+
+use super::{Order, Worker, hands, repos};
+
+impl Worker {
+    pub(super) async fn set_up(&self, order: &Order<'_>, cancel: CancellationToken) -> Result<Outcome, Failure> {
+        let (run, prepared) = (order.run()?, order.prepared()?);
+        let given = self.given(order).await?;
+        if let Some(file) = &given.provisions.env_file
+            && self.ports.repos.holds(&order.subject.repo, &prepared.base, &file.to).await.map_err(repos)?
+        {
+            let why = format!(
+                "`{}`, the place of the env file, is tracked in the repository: take it out of git, or name another place as `to`",
+                file.to
+            );
+            return Err(Failure { kind: FailureKind::Setup, why });
+        }
+        let set_up = SetUpOrder {
+            workspace: self.workspace(order, &prepared.base)?,
+            given,
+            label: super::agent::label(order.subject, run),
+        };
+        self.ports.hands.set_up(&set_up, cancel).await.map_err(hands)?;
+        Ok(Outcome::SetUp)
+    }
+
+    /// What the run is given beside its clone.
+    pub(super) async fn given(&self, order: &Order<'_>) -> Result<Given, Failure> {
+        let (provisions, trunk) = (order.project.provisions.clone(), order.prepared()?.trunk.clone());
+        let port = match provisions.ports {
+            Some(range) => Some(self.ports.hands.port(&order.subject.repo, &order.run()?.id, range).await.map_err(hands)?),
+            None => None,
+        };
+        Ok(Given { provisions, trunk: Some(trunk), port })
+    }
+}
