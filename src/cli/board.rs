@@ -9,6 +9,8 @@ use crate::model::{BudgetOf, LabelNames, Scope, Subject, Timestamp, Wait};
 use crate::plan::{self, Budget, Policy};
 use crate::words;
 
+use super::in_force::Report;
+
 /// `status --json`.
 #[derive(Debug, Serialize)]
 pub(super) struct Board {
@@ -19,6 +21,8 @@ pub(super) struct Board {
     pub(super) troubles: Vec<TroubleRow>,
     pub(super) paused: Vec<PauseRow>,
     pub(super) budgets: Vec<BudgetRow>,
+    /// What the daemon that runs says of its configuration.
+    pub(super) configuration: Option<Report>,
     /// Whether webhooks arrive, where the configuration listens for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) webhook: Option<WebhookRow>,
@@ -111,6 +115,7 @@ impl Board {
             paused: ledger.pauses(now).map(|(what, pause)| pause_row(what, pause)).collect(),
             budgets: plan::budgets(ledger, policy, now).into_iter().map(budget_row).collect(),
             webhook: None,
+            configuration: None,
         };
         for (subject, state) in ledger.issues() {
             let Some(project) = policy.projects.get(&subject.repo) else { continue };
@@ -143,6 +148,11 @@ impl Board {
     /// The board as lines for people.
     pub(super) fn lines(&self, several: bool) -> Vec<String> {
         let mut lines = Vec::new();
+        if let Some(report) = &self.configuration {
+            let broken = report.broken.iter().map(|b| words::broken_configuration(&b.mistakes, &report.since));
+            let later = report.at_next_start.iter().map(|key| words::at_next_start(key));
+            lines.extend(broken.chain(later).map(|line| format!("! {line}")));
+        }
         for trouble in &self.troubles {
             lines.push(format!("! {}: {}", trouble.repo, trouble.trouble));
         }

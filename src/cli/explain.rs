@@ -42,7 +42,7 @@ struct Explanation {
 
 /// Explains an issue.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    let setup = Setup::load(config)?;
+    let setup = Setup::shown(config)?;
     let subject = subject::parse(&setup.config, &arguments.issue)?;
     let known = setup.known(&History::Of(subject.clone()))?;
     let explanation = match known.ledger.issue(&subject) {

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 
 /// Tells the story.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    let setup = Setup::load(config)?;
+    let setup = Setup::shown(config)?;
     let wanted = arguments.issue.as_deref().map(|text| subject::parse(&setup.config, text)).transpose()?;
     let Some(journal) = JournalReader::open(&setup.state_dir)? else {
         return Err(CliError::usage("there is no journal yet", "it begins with the first `forgehand once` or `run`"));

@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 
 /// Leaves the command.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    let setup = Setup::load(config)?;
+    let setup = Setup::shown(config)?;
     let what = subject::scope(&setup.config, arguments.what.as_deref())?;
     let until = arguments.until.as_deref().map(|text| until(text, SystemClock.now())).transpose()?;
     let (_, when) = setup.order(&Command::Pause { what: what.clone(), until })?;

@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 
 /// Leaves the command.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    let setup = Setup::load(config)?;
+    let setup = Setup::shown(config)?;
     let what = subject::scope(&setup.config, arguments.what.as_deref())?;
     let (known, when) = setup.order(&Command::Resume { what: what.clone() })?;
     let paused: Vec<&Scope> = known.ledger.pauses(known.now).map(|(scope, _)| scope).collect();

@@ -16,5 +16,5 @@ pub(super) struct Arguments {
 
 /// Leaves the command.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    Setup::load(config)?.leave(&arguments.issue, "is handed to an agent again", |subject| Command::Retry { subject })
+    Setup::shown(config)?.leave(&arguments.issue, "is handed to an agent again", |subject| Command::Retry { subject })
 }

@@ -8,14 +8,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{self, Mode, Stop};
+use crate::engine::{self, Ended, Mode, Stop};
 use crate::ports::{DoorOrder, Doors, OpenDoor, Visits};
 
-use super::schedule::Schedule;
+use super::CliError;
+use super::reload::{Live, Reloader};
 use super::setup::{Setup, read_secret};
 use super::visitors::Visitors;
 use super::wiring;
-use super::{CliError, Kind};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -31,12 +31,15 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
     let parts = wiring::build(&setup, true)?;
     let (waker, mut wakes) = engine::wakes();
     let (stop, stopped) = watch::channel(Stop::No);
-    let schedule = Schedule::start(&setup.config.daemon.poll, waker.clone())
-        .await
-        .map_err(|e| CliError::new(Kind::Usage, "the schedule could not be started", "check `poll` of [daemon]").because(e))?;
-    let visitors = Visitors::new(&setup, waker, parts.counters);
+    let (renew, renewals) = tokio::sync::mpsc::channel(1);
+    let live = Live::new(setup);
+    let setup = live.setup();
+    let visitors = Visitors::new(&setup, waker.clone(), parts.counters);
+    let known = visitors.clone();
+    let taken = Box::new(move |setup: &Setup| known.know(setup));
+    let mut reloader = Reloader::start(live.clone(), parts.shared, renew, waker, taken).await?;
     let (seen, heard) = (visitors.clone(), visitors.clone());
-    let mut engine = parts.engine.drain_for(setup.config.daemon.drain);
+    let mut engine = parts.engine.drain_for(setup.config.daemon.drain).renew_from(renewals);
     engine = engine.listen(Box::new(move |_, events, ledger| heard.heard(events, ledger)));
     engine = engine.observe(Box::new(move |core| {
         notify_alive();
@@ -46,18 +49,19 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
     let door = open(&setup, doors, visitors, close.clone()).await?;
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(projects = setup.config.projects.len(), state = %setup.state_dir.display(), "forgehand watches");
-    let credentials = || setup.has_credentials();
     super::once::say_credentials(&setup)?;
+    let credentials = || live.setup().has_credentials();
     let ended = tokio::select! {
         biased;
         ended = engine.run(Mode::Daemon, &mut wakes, stopped, &credentials) => ended,
+        () = reloader.watch() => Ok(Ended::Stopped),
         () = stop_on_signals(&stop) => Err(crate::ports::JournalError::Storage {
             what: "stopping".into(),
             why: "stopped at once; what was under way is looked up at the next start".into(),
         }.into()),
     };
     notify(&[sd_notify::NotifyState::Stopping]);
-    schedule.stop().await;
+    reloader.stop().await;
     close.cancel();
     if let Some(mut door) = door {
         door.closed().await;
@@ -113,7 +117,7 @@ fn notify_alive() {
 }
 
 /// Tells systemd, if there is one.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
+pub(super) fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "systemd could not be told");
     }

@@ -25,7 +25,11 @@ pub(super) const FILE: &str = "forgehand.toml";
 /// The configuration, and where things are.
 pub(super) struct Setup {
     pub(super) config: Config,
+    /// Its file, and what stands there.
     pub(super) file: PathBuf,
+    pub(super) text: Vec<u8>,
+    /// Where `formulas` and `prompts` are looked for: beside the file.
+    pub(super) folder: PathBuf,
     pub(super) state_dir: PathBuf,
     pub(super) home: PathBuf,
 }
@@ -60,6 +64,9 @@ impl Ids for SystemIds {
 }
 
 impl Setup {
+    /// The folders beside a configuration that belong to it.
+    pub(super) const PARTS: [&str; 2] = ["formulas", "prompts"];
+
     /// Reads the configuration.
     pub(super) fn load(named: Option<PathBuf>) -> Result<Self, CliError> {
         let file = match named {
@@ -70,8 +77,28 @@ impl Setup {
             CliError::usage(format!("the configuration {} cannot be read", file.display()), "name one with --config FILE")
                 .because(e)
         })?;
-        let config = Config::parse_bytes(&file.display().to_string(), &bytes).map_err(|e| CliError::file(e.into()))?;
-        Ok(Self::of(config, std::path::absolute(&file).unwrap_or(file)))
+        Self::parse(file, bytes)
+    }
+
+    /// As [`Setup::load`], for commands that only look or leave an order: where the configuration is broken and a daemon goes on with an
+    /// older one, they work on what that has in force.
+    pub(super) fn shown(named: Option<PathBuf>) -> Result<Self, CliError> {
+        let broken = match Self::load(named.clone()) {
+            Ok(setup) => match setup.formulas() {
+                Ok(_) => return Ok(setup),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let home = home();
+        let file = named.or_else(|| find(&home).ok());
+        file.and_then(|file| super::in_force::find(&file, &home)).ok_or(broken)
+    }
+
+    /// Reads the text of a configuration.
+    pub(super) fn parse(file: PathBuf, text: Vec<u8>) -> Result<Self, CliError> {
+        let config = Config::parse_bytes(&file.display().to_string(), &text).map_err(|e| CliError::file(e.into()))?;
+        Ok(Self { text, ..Self::of(config, std::path::absolute(&file).unwrap_or(file)) })
     }
 
     /// Of a configuration that was read from this file.
@@ -80,7 +107,7 @@ impl Setup {
         let folder = file.parent().map(Path::to_owned).unwrap_or_default();
         let config = config.rooted(&folder, Some(&home));
         let state_dir = config.daemon.state_dir.clone().unwrap_or_else(|| default_state_dir(&home));
-        Self { config, file, state_dir, home }
+        Self { config, file, text: Vec::new(), folder, state_dir, home }
     }
 
     /// A client of the forge with the bot's token.
@@ -177,6 +204,7 @@ impl Setup {
             slots: p.slots,
             usd_day: p.usd_day.unwrap_or(limits.usd_project),
             sets_up: p.provisions.sets_up(),
+            leaving: false,
         };
         Ok(Policy {
             journal,
@@ -201,7 +229,7 @@ impl Setup {
     /// The shipped formulas, and those of the configuration folder in their place.
     fn formulas(&self) -> Result<std::collections::BTreeMap<crate::model::FormulaName, crate::model::Formula>, CliError> {
         let mut formulas = formula::shipped();
-        let folder = self.file.parent().map(Path::to_owned).unwrap_or_default();
+        let folder = &self.folder;
         for name in formulas.keys().cloned().collect::<Vec<_>>() {
             let path = folder.join("formulas").join(format!("{name}.toml"));
             let Ok(text) = std::fs::read_to_string(&path) else { continue };
@@ -264,7 +292,7 @@ fn find(home: &Path) -> Result<PathBuf, CliError> {
     })
 }
 
-fn default_state_dir(home: &Path) -> PathBuf {
+pub(super) fn default_state_dir(home: &Path) -> PathBuf {
     if let Some(dir) = std::env::var_os("STATE_DIRECTORY") {
         return PathBuf::from(dir);
     }

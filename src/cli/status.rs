@@ -29,12 +29,13 @@ pub(super) struct Arguments {
 
 /// Shows the board.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    let setup = Setup::load(config)?;
+    let setup = Setup::shown(config)?;
     let history = if arguments.all { History::All } else { History::Since(Timestamp(SystemClock.now().0 - RECENT)) };
     let known = setup.known(&history)?;
     let plan = known.plan();
     let mut board = Board::new(&known.ledger, &known.policy, known.now, |subject| plan.waits.get(subject).cloned());
     board.webhook = setup.config.daemon.listen.map(|_| webhook(&Deliveries::read(&setup.state_dir)));
+    board.configuration = super::in_force::report(&setup.state_dir);
     if arguments.json {
         board.with_past(&known.ledger, &known.policy);
         return super::setup::print_json(&board);

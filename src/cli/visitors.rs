@@ -43,6 +43,10 @@ impl Counters {
     }
 }
 
+fn by_name(setup: &Setup) -> BTreeMap<String, RepoName> {
+    setup.config.projects.iter().map(|p| (p.repo.to_string().to_ascii_lowercase(), p.repo.clone())).collect()
+}
+
 /// What is behind the door.
 pub(super) struct Visitors {
     waker: Waker,
@@ -63,10 +67,9 @@ struct State {
 impl Visitors {
     pub(super) fn new(setup: &Setup, waker: Waker, counters: Counters) -> Arc<Self> {
         let now = SystemClock.now();
-        let projects = setup.config.projects.iter().map(|p| (p.repo.to_string().to_ascii_lowercase(), p.repo.clone()));
         let results = ["accepted", "ignored"].into_iter().chain(Unwelcome::ALL.map(Unwelcome::word));
         let state = State {
-            projects: projects.collect(),
+            projects: by_name(setup),
             metrics: Metrics::new(now),
             deliveries: Keeper::open(&setup.state_dir),
             results: results.map(|word| (word, 0)).collect(),
@@ -74,6 +77,11 @@ impl Visitors {
             measured: Timestamp::default(),
         };
         Arc::new(Self { waker, counters, state: Mutex::new(state) })
+    }
+
+    /// The configuration was read anew.
+    pub(super) fn know(&self, setup: &Setup) {
+        self.state().projects = by_name(setup);
     }
 
     /// The engine made a step.

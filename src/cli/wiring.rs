@@ -7,7 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::config::{Backend, SandboxMode, SecretSource};
-use crate::engine::{Engine, Ports, Preview, ProjectSettings, Settings, TextStore};
+use crate::engine::{Engine, Ports, Preview, ProjectSettings, Renewal, Settings, TextStore};
+use crate::forge;
 use crate::gateway::{Prices, Upstream};
 use crate::git::{self, Git};
 use crate::hands::{self, ClaudeBackend, RealHands};
@@ -30,24 +31,56 @@ pub(super) const DEFAULT_MODEL: &str = "claude-sonnet-5-5";
 pub(super) struct Parts {
     pub(super) engine: Engine,
     pub(super) counters: Counters,
+    pub(super) shared: Shared,
+}
+
+/// What outlives a configuration that is read anew.
+pub(super) struct Shared {
+    journal: JournalId,
+    scanner: Arc<Scanner>,
+    sandbox: Arc<Sandbox>,
+    /// What the sandbox was opened with.
+    confined: (crate::config::Sandbox, Vec<PathBuf>),
+    counts: ForgeCounts,
 }
 
 /// Opens everything. The journal comes first: when another process has it, nothing else is touched.
 pub(super) fn build(setup: &Setup, log_to_stderr: bool) -> Result<Parts, CliError> {
     let journal = SqliteJournal::open(&setup.state_dir, &SystemIds)?;
     let id = journal.id();
-    let scanner = Arc::new(scanner(setup)?);
+    let scanner = Arc::new(Scanner::new(secrets(setup)?));
     logging::begin(&setup.state_dir, setup.config.daemon.log, &scanner, log_to_stderr)?;
-    let (ports, counters) = ports(setup, id.clone(), &scanner)?;
+    let sandbox = sandbox_of(setup)?;
+    let counts = ForgeCounts::default();
+    let counters = Counters::of_forges(vec![counts.bot.clone(), counts.rights.clone()]);
+    let shared = Shared { journal: id.clone(), scanner: scanner.clone(), sandbox, confined: confined(setup), counts };
+    let ports = ports(setup, &shared)?;
     let texts = TextStore::new(&setup.state_dir);
     let engine = Engine::new(Box::new(journal), setup.policy(id)?, settings(setup), ports, (texts, scanner))?;
-    Ok(Parts { engine, counters })
+    Ok(Parts { engine, counters, shared })
+}
+
+/// A configuration that was read anew, made ready to be taken up: whole, or nothing of it.
+pub(super) fn renew(setup: &Setup, shared: &mut Shared) -> Result<Renewal, CliError> {
+    let policy = setup.policy(shared.journal.clone())?;
+    shared.scanner.learn(secrets(setup)?);
+    let confined = confined(setup);
+    let sandbox = if confined == shared.confined { shared.sandbox.clone() } else { sandbox_of(setup)? };
+    let (journal, scanner, counts) = (shared.journal.clone(), shared.scanner.clone(), shared.counts.clone());
+    let next = Shared { journal, scanner, sandbox, confined, counts };
+    let (settings, ports, drain) = (settings(setup), ports(setup, &next)?, setup.config.daemon.drain);
+    *shared = next;
+    Ok(Renewal { policy, settings, ports, drain })
+}
+
+fn confined(setup: &Setup) -> (crate::config::Sandbox, Vec<PathBuf>) {
+    (setup.config.sandbox.clone(), forbidden(setup))
 }
 
 /// What would be done now.
 pub(super) async fn preview(setup: &Setup) -> Result<Preview, CliError> {
     let id = JournalId("preview".into());
-    let (forge, rights, _) = forges(setup)?;
+    let (forge, rights) = forges(setup, &ForgeCounts::default())?;
     let (repos, hands) = (Arc::new(Nobody), Arc::new(Nobody));
     let ports =
         Ports { forge, rights, repos, hands, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), journal_id: id.clone() };
@@ -55,7 +88,7 @@ pub(super) async fn preview(setup: &Setup) -> Result<Preview, CliError> {
 }
 
 /// All secrets of ours that could turn up in a text.
-fn scanner(setup: &Setup) -> Result<Scanner, CliError> {
+fn secrets(setup: &Setup) -> Result<Vec<SecretString>, CliError> {
     let mut own = vec![read_secret(&setup.config.forge.token, "the forge's token")?];
     if let Some(source) = &setup.config.forge.rights_token {
         own.push(read_secret(source, "the token that may ask for rights")?);
@@ -70,7 +103,7 @@ fn scanner(setup: &Setup) -> Result<Scanner, CliError> {
         // Each run that needs it reads it again, and says so where it cannot.
         own.extend(std::fs::read_to_string(&file.from).map(|text| secrets_of_variables(&text)).unwrap_or_default());
     }
-    Ok(Scanner::new(own))
+    Ok(own)
 }
 
 fn settings(setup: &Setup) -> Settings {
@@ -98,30 +131,34 @@ fn settings(setup: &Setup) -> Settings {
     }
 }
 
-fn ports(setup: &Setup, journal_id: JournalId, scanner: &Arc<Scanner>) -> Result<(Ports, Counters), CliError> {
-    let (forge, rights, counters) = forges(setup)?;
+fn ports(setup: &Setup, shared: &Shared) -> Result<Ports, CliError> {
+    let (forge, rights) = forges(setup, &shared.counts)?;
+    let journal_id = shared.journal.clone();
     let git = open_git(setup, &setup.state_dir, read_secret(&setup.config.forge.token, "the forge's token")?)?;
-    let hands = Arc::new(hands(setup, &git, scanner)?);
-    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-    Ok((Ports { forge, rights, repos: Arc::new(git), hands, clock, ids, journal_id }, counters))
+    let hands = Arc::new(hands(setup, &git, shared)?);
+    Ok(Ports { forge, rights, repos: Arc::new(git), hands, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), journal_id })
 }
 
-/// The forge twice, and what is counted of both.
-type Forges = (Arc<dyn Forge>, Option<Arc<dyn Forge>>, Counters);
+/// The forge twice.
+type Forges = (Arc<dyn Forge>, Option<Arc<dyn Forge>>);
+
+/// What is counted of both; clients that take the place of older ones go on counting.
+#[derive(Clone, Default)]
+struct ForgeCounts {
+    bot: Arc<forge::Counts>,
+    rights: Arc<forge::Counts>,
+}
 
 /// The forge with the bot's token, and with the one that may ask for people's rights.
-fn forges(setup: &Setup) -> Result<Forges, CliError> {
-    let forge = setup.forge()?;
-    let mut counts = vec![forge.counts()];
+fn forges(setup: &Setup, counts: &ForgeCounts) -> Result<Forges, CliError> {
     let rights: Option<Arc<dyn Forge>> = match &setup.config.forge.rights_token {
         Some(source) => {
             let client = setup.client(read_secret(source, "the token that may ask for rights")?)?;
-            counts.push(client.counts());
-            Some(Arc::new(client))
+            Some(Arc::new(client.counted_by(counts.rights.clone())))
         }
         None => None,
     };
-    Ok((Arc::new(forge), rights, Counters::of_forges(counts)))
+    Ok((Arc::new(setup.forge()?.counted_by(counts.bot.clone())), rights))
 }
 
 /// git with its folders below this one.
@@ -139,22 +176,19 @@ pub(super) fn open_git(setup: &Setup, state_dir: &Path, token: SecretString) -> 
     Git::new(options).map_err(|e| CliError::environment("git cannot be used", e, "install git 2.39 or newer"))
 }
 
-fn hands(setup: &Setup, git: &Git, scanner: &Arc<Scanner>) -> Result<RealHands, CliError> {
+fn hands(setup: &Setup, git: &Git, shared: &Shared) -> Result<RealHands, CliError> {
     let config = &setup.config;
     let redact: hands::Redact = {
-        let scanner = scanner.clone();
+        let scanner = shared.scanner.clone();
         Arc::new(move |text: &str| scanner.redact(text))
     };
-    let backend = backend(setup)?;
-    let sandbox = open_sandbox(setup)?;
-    say_limits(setup, &sandbox)?;
     let learn: hands::Learn = {
-        let scanner = scanner.clone();
+        let scanner = shared.scanner.clone();
         Arc::new(move |text: &str| scanner.learn(secrets_of_variables(text)))
     };
     let options = hands::Options {
-        backend,
-        sandbox: Arc::new(sandbox),
+        backend: backend(setup)?,
+        sandbox: shared.sandbox.clone(),
         places: Arc::new(Rooms::new(&setup.state_dir, git)),
         limits: hands::supervise::Limits {
             wall: config.limits.wall,
@@ -226,6 +260,13 @@ pub(super) fn open_sandbox(setup: &Setup) -> Result<Sandbox, CliError> {
         let hint = "install bubblewrap, or write `mode = \"none\"` into [sandbox] if you trust every issue and every agent";
         CliError::environment("there is no sandbox, and without one no agent runs", e, hint)
     })
+}
+
+/// A sandbox, and what it is worth here said.
+fn sandbox_of(setup: &Setup) -> Result<Arc<Sandbox>, CliError> {
+    let sandbox = open_sandbox(setup)?;
+    say_limits(setup, &sandbox)?;
+    Ok(Arc::new(sandbox))
 }
 
 /// What the sandbox is worth here, for the log; what running as root costs, once for people.

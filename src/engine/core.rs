@@ -12,7 +12,7 @@ use crate::plan::{self, Action, Plan, Policy, View};
 use crate::ports::HandEvent;
 
 use super::input::{Input, LookedAt};
-use super::observed;
+use super::{observed, reload};
 
 /// How often one input may lead to decisions that lead to decisions, before the plan counts as going round in circles.
 const ROUNDS: u32 = 500;
@@ -202,6 +202,7 @@ impl Core {
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         let mut turn = Turn::new(now);
         self.take(input, &mut turn);
+        reload::part(self);
         self.decide(&mut turn);
         turn.effects()
     }
@@ -242,6 +243,7 @@ impl Core {
             }
             Input::Tick => {}
             Input::Command { row, command } => self.command(turn, row, command),
+            Input::Policy(policy) => reload::adopt(self, *policy),
             Input::Credentials(there) => self.view.credentials = there,
             Input::Drain => self.view.draining = true,
             Input::Halt => self.halt(turn),

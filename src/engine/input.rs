@@ -6,6 +6,7 @@ use crate::model::{
     Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, RepoName, RunId, Subject,
     Timestamp, Trouble,
 };
+use crate::plan::Policy;
 use crate::ports::HandEvent;
 
 /// What the core is told.
@@ -87,6 +88,8 @@ pub enum Input {
         /// What.
         event: HandEvent,
     },
+    /// The configuration was read anew.
+    Policy(Box<Policy>),
     /// Start nothing new.
     Drain,
     /// End what runs.

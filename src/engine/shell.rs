@@ -20,6 +20,7 @@ use crate::scan::Scanner;
 
 use super::core::{Core, Effect, Job};
 use super::input::Input;
+use super::reload::{Renewal, Workers};
 use super::wakes::{Wake, Wakes};
 use super::work::{Settings, TextStore, Worker};
 
@@ -97,9 +98,9 @@ pub type Listener = Box<dyn FnMut(Timestamp, &[Event], &Ledger) + Send>;
 /// The engine.
 pub struct Engine {
     core: Core,
-    policy: Policy,
     journal: Box<dyn Journal>,
-    worker: Arc<Worker>,
+    workers: Workers,
+    renewals: Option<mpsc::Receiver<Renewal>>,
     clock: Arc<dyn Clock>,
     jobs: JoinSet<Input>,
     cancels: BTreeMap<EffectKey, CancellationToken>,
@@ -123,14 +124,14 @@ impl Engine {
         keep: (TextStore, Arc<Scanner>),
     ) -> Result<Self, EngineError> {
         let Recalled { ledger, kept } = journal.recall()?;
-        let core = Core::on(ledger, policy.clone());
+        let core = Core::on(ledger, policy);
         let clock = ports.clock.clone();
-        let worker = Arc::new(Worker::new(ports, settings, keep.0, keep.1));
+        let workers = Workers::new(Worker::new(ports, settings, keep.0, keep.1));
         Ok(Self {
             core,
-            policy,
             journal,
-            worker,
+            workers,
+            renewals: None,
             clock,
             jobs: JoinSet::new(),
             cancels: BTreeMap::new(),
@@ -147,6 +148,12 @@ impl Engine {
     /// How long agents may go on after the engine is told to stop.
     pub fn drain_for(mut self, drain: Duration) -> Self {
         self.drain = drain;
+        self
+    }
+
+    /// Takes configurations up that were read anew.
+    pub fn renew_from(mut self, renewals: mpsc::Receiver<Renewal>) -> Self {
+        self.renewals = Some(renewals);
         self
     }
 
@@ -249,10 +256,16 @@ impl Engine {
                     Input::Tick
                 }
             },
+            Some(new) = renewal(&mut self.renewals) => {
+                self.drain = new.drain;
+                self.workers.renew(new.ports, new.settings);
+                self.input(Input::Credentials(credentials())).await?;
+                Input::Policy(Box::new(new.policy))
+            }
             wake = wakes.next() => {
                 self.input(Input::Credentials(credentials())).await?;
                 let repos = match wake {
-                    Wake::All => self.policy.projects.keys().cloned().collect(),
+                    Wake::All => self.repos(),
                     Wake::Projects(repos) => repos.into_iter().collect(),
                 };
                 Input::Wake { repos, force: false }
@@ -278,8 +291,12 @@ impl Engine {
         plan.waits.values().any(|wait| matches!(wait, crate::model::Wait::LookingUp { .. }))
     }
 
+    fn repos(&self) -> Vec<RepoName> {
+        self.core.policy().projects.keys().cloned().collect()
+    }
+
     async fn wake_all(&mut self, force: bool) -> Result<(), EngineError> {
-        let repos: Vec<RepoName> = self.policy.projects.keys().cloned().collect();
+        let repos = self.repos();
         self.input(Input::Wake { repos, force }).await
     }
 
@@ -343,7 +360,7 @@ impl Engine {
         if let Job::Act { key, .. } = &job {
             self.cancels.insert(key.clone(), cancel.clone());
         }
-        let (worker, heard) = (self.worker.clone(), self.heard.0.clone());
+        let (worker, heard) = (self.workers.of(&job, self.core.ledger()), self.heard.0.clone());
         self.jobs.spawn(async move { worker.run(job, heard, cancel).await });
     }
 
@@ -365,7 +382,7 @@ impl Engine {
             (self.core.view().draining, self.core.view().halting, self.core.view().credentials);
         let Recalled { ledger, kept } = self.journal.recall()?;
         self.kept = kept;
-        self.core = Core::on(ledger, self.policy.clone());
+        self.core = Core::on(ledger, self.core.policy().clone());
         self.core.limit_starts(starts);
         self.core.resume_view(draining, halting, credentials);
         let begin = self.core.begin(env!("CARGO_PKG_VERSION"), std::process::id(), self.clock.now());
@@ -374,7 +391,7 @@ impl Engine {
                 self.append(at, &events)?;
             }
         }
-        let repos: Vec<RepoName> = self.policy.projects.keys().cloned().collect();
+        let repos = self.repos();
         let effects = self.core.handle(Input::Wake { repos, force: true }, self.clock.now());
         for effect in effects {
             match effect {
@@ -419,7 +436,15 @@ impl Engine {
     /// The projects that cannot be worked on, and why.
     pub fn troubles(&self) -> Vec<(RepoName, Trouble)> {
         // The journal remembers projects that the configuration has no more, under an old name for one.
-        let projects = self.core.ledger().projects.iter().filter(|(repo, _)| self.policy.projects.contains_key(*repo));
+        let projects = self.core.ledger().projects.iter().filter(|(repo, _)| self.core.policy().projects.contains_key(*repo));
         projects.filter_map(|(repo, p)| Some((repo.clone(), p.trouble.clone()?.0))).collect()
+    }
+}
+
+/// The next configuration that was read anew; never, where nobody reads.
+async fn renewal(from: &mut Option<mpsc::Receiver<Renewal>>) -> Option<Renewal> {
+    match from {
+        Some(renewals) => renewals.recv().await,
+        None => std::future::pending().await,
     }
 }

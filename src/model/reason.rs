@@ -30,6 +30,8 @@ pub enum Wait {
         #[serde(default)]
         project: Option<RepoName>,
     },
+    /// The project was taken out of the configuration, and something still runs there.
+    Leaving,
     /// A person paused it, its project, or everything.
     Paused {
         /// What was paused.
@@ -155,6 +157,7 @@ impl Wait {
             | Self::Failed
             | Self::Merge { .. }
             | Self::NeedsFormula { .. }
+            | Self::Leaving
             | Self::Draining
             | Self::NoCredentials
             | Self::Closed

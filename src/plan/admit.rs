@@ -130,7 +130,7 @@ impl Room {
         for (subject, _) in context.ledger.issues().filter(|(subject, state)| context.takes_slot(subject, state)) {
             *taken.entry(subject.repo).or_default() += 1;
         }
-        let claiming = context.ledger.issues().filter(|(_, state)| is_claiming(state)).count();
+        let claiming = context.ledger.issues().filter(|(s, state)| taken.contains_key(&s.repo) && is_claiming(state)).count();
         let claiming = u32::try_from(claiming).unwrap_or(u32::MAX);
         Self {
             slots: context.policy.slots.saturating_sub(taken.values().sum()),
@@ -195,6 +195,9 @@ impl Context<'_> {
     /// Whether an issue takes a slot: with a run that lives, or a claim on its way to one. A run whose project is in trouble gives its
     /// slot away while nothing of it works on this machine, so that it does not hold up other projects.
     pub(super) fn takes_slot(&self, subject: &Subject, state: &IssueState) -> bool {
+        if !self.policy.projects.contains_key(&subject.repo) {
+            return works_here(state);
+        }
         let parked = || self.project_wait(&subject.repo).is_some() && !works_here(state);
         (state.live_run().is_some() && !parked()) || is_claiming(state)
     }
@@ -238,6 +241,9 @@ impl Context<'_> {
     fn blocked(&self, subject: &Subject, state: &IssueState) -> Option<Wait> {
         if self.view.draining {
             return Some(Wait::Draining);
+        }
+        if self.policy.projects.get(&subject.repo).is_some_and(|p| p.leaving) {
+            return Some(Wait::Leaving);
         }
         if let Some((what, pause)) = self.ledger.pause_of(subject, self.now) {
             return Some(Wait::Paused { what, until: pause.until });

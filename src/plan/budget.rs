@@ -101,7 +101,8 @@ impl Context<'_> {
 
     /// What runs that live, and claims on their way to one, may still spend.
     fn reserved(&self, of: Option<&RepoName>) -> Usd {
-        let issues = self.ledger.issues().filter(|(subject, _)| of.is_none_or(|repo| *repo == subject.repo));
+        let under_care = |repo: &RepoName| self.policy.projects.contains_key(repo) && of.is_none_or(|of| of == repo);
+        let issues = self.ledger.issues().filter(|(subject, _)| under_care(&subject.repo));
         let kept = issues.map(|(_, state)| match state.live_run() {
             Some(run) => self.policy.usd_run.minus(run.cost),
             None if admit::is_claiming(state) => self.policy.usd_run,

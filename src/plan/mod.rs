@@ -295,7 +295,12 @@ impl Context<'_> {
             }
             if !matches!(state.claim, ClaimState::Ours(_)) {
                 let claim = Action::Do { subject: subject.clone(), intent: Intent::Claim { renews: None } };
-                return if self.view.draining { Next::Wait(Wait::Draining) } else { Next::Act(claim) };
+                let leaving = self.policy.projects.get(&subject.repo).is_some_and(|p| p.leaving);
+                return match (self.view.draining, leaving) {
+                    (true, _) => Next::Wait(Wait::Draining),
+                    (false, true) => Next::Wait(Wait::Leaving),
+                    (false, false) => Next::Act(claim),
+                };
             }
         }
         Next::Act(Action::Record(self.moved(subject, state, Trigger::Orphaned)))

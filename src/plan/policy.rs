@@ -59,6 +59,8 @@ pub struct ProjectPolicy {
     pub usd_day: Usd,
     /// Workspaces that are written in are set up first: the project has an env file or a `setup`.
     pub sets_up: bool,
+    /// The configuration has it no more: what runs goes on to its end, and nothing new is started.
+    pub leaving: bool,
 }
 
 impl ProjectPolicy {

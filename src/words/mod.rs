@@ -39,6 +39,21 @@ pub fn label_look(decision: Option<Decision>) -> (&'static str, &'static str) {
     }
 }
 
+/// A configuration that is not taken up; the mistakes as lines.
+pub fn broken_configuration(mistakes: &[String], since: &str) -> String {
+    let first = mistakes.first().map_or("it cannot be read", String::as_str);
+    let more = match mistakes.len() {
+        0 | 1 => String::new(),
+        n => format!(", and {}", counted(n as u64 - 1, "more mistake")),
+    };
+    format!("the configuration is broken, and the one that was read at {since} stays in force: {first}{more}")
+}
+
+/// What a running process cannot change.
+pub fn at_next_start(key: &str) -> String {
+    format!("{key} was changed, which takes effect at the next start")
+}
+
 /// Money for people; calls without usage are said, because they count as nothing.
 pub fn cost(cost: crate::model::Usd, unmetered: bool) -> String {
     if unmetered { format!("{cost} (some model calls gave no usage and count as $0.00)") } else { cost.to_string() }

@@ -46,6 +46,7 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::Orphan { until } => {
             format!("it carries {} and no run of ours is known; left alone until {until}", label(names, Decision::Working))
         }
+        Wait::Leaving => "its project was taken out of the configuration: what runs goes on, nothing new is started".to_owned(),
         Wait::Draining => "the daemon is about to end and starts nothing".to_owned(),
         Wait::NoCredentials => "there are no credentials for the model".to_owned(),
         Wait::Closed => "it is closed".to_owned(),
@@ -84,6 +85,7 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Merge { .. } => format!("merging or closing the pull request; label {queue} asks for more work on it"),
         Wait::NeedsFormula { .. } => format!("a person, or label {queue} for another run on the same branch"),
         Wait::Orphan { .. } => format!("`forgehand retry` or label {queue} takes it up at once"),
+        Wait::Leaving => "its [[project]] section in the configuration".to_owned(),
         Wait::Draining => "starting the daemon again".to_owned(),
         Wait::NoCredentials => "an API key or CLAUDE_CODE_OAUTH_TOKEN in the environment, or a sign-in with `claude`".to_owned(),
         Wait::Closed => "opening it again".to_owned(),

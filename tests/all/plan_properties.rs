@@ -42,6 +42,8 @@ pub enum Step {
     Time(i64),
     Kill,
     Stop,
+    /// The configuration changes: so many slots, and the project in it or not.
+    Configure(u32, bool),
 }
 
 fn decision() -> impl Strategy<Value = Decision> {
@@ -97,6 +99,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         3 => prop::sample::select(vec![1_000, 6_000, 31_000, 200_000, 1_000_000, 8_000_000]).prop_map(Step::Time),
         1 => Just(Step::Kill),
         1 => Just(Step::Stop),
+        1 => (1..=3_u32, prop::bool::weighted(0.6)).prop_map(|(slots, there)| Step::Configure(slots, there)),
     ]
 }
 
@@ -266,8 +269,10 @@ pub fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate) -> World {
             }
             Step::Kill => world.begin(),
             Step::Stop => world.stop_and_start(),
+            Step::Configure(slots, there) => world.configure(*slots, *there),
         }
     }
+    world.configure(2, true);
     settle(&mut world, last);
     at_rest(&world, &orders);
     world

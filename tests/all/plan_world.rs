@@ -87,6 +87,8 @@ pub struct World {
     pending: Vec<Pending>,
     counter: u64,
     shadow: Ledger,
+    /// What the configuration says.
+    policy: Policy,
     /// How often runs of each issue were started.
     pub runs: BTreeMap<u64, u32>,
     /// What happened, people's acts included, for who has to find out: the issue, where it is about one, and what.
@@ -114,6 +116,7 @@ pub fn policy() -> Policy {
         slots: None,
         usd_day: Usd(25_000_000),
         sets_up: true,
+        leaving: false,
     };
     Policy {
         journal: "0ur5".into(),
@@ -150,6 +153,7 @@ impl World {
             pending: Vec::new(),
             counter: 100,
             shadow: Ledger::default(),
+            policy: policy(),
             runs: BTreeMap::new(),
             story: Vec::new(),
         };
@@ -185,11 +189,21 @@ impl World {
     /// The process starts, on what the journal holds.
     pub fn begin(&mut self) {
         self.pending.clear();
-        self.core = Core::new(&self.records, policy());
+        self.core = Core::new(&self.records, self.policy.clone());
         assert_eq!(&self.shadow, self.core.ledger(), "the journal gives the same ledger again");
         let effects = self.core.begin("test", 1, self.now);
         self.carry_out(effects);
         self.wake();
+    }
+
+    /// The configuration is read anew: so many slots, and the project in it or not.
+    pub fn configure(&mut self, slots: u32, there: bool) {
+        self.policy = Policy { slots, ..policy() };
+        if !there {
+            self.policy.projects.clear();
+        }
+        self.story.push((None, format!("{} -- {slots} slots, the project is {}", self.now, if there { "there" } else { "out" })));
+        self.input(Input::Policy(Box::new(self.policy.clone())));
     }
 
     /// Look at everything.
@@ -235,6 +249,7 @@ impl World {
                 assert!(state.run.is_none(), "{subject}: a second run");
                 assert!(state.attempts < policy().attempts, "{subject}: more attempts than allowed");
                 assert_eq!(self.shadow.pause_of(subject, at), None, "{subject}: started while it was paused");
+                assert!(self.policy.projects.contains_key(&subject.repo), "{subject}: started outside the configuration");
                 *self.runs.entry(subject.issue.0).or_default() += 1;
             }
             _ => {}
@@ -264,7 +279,8 @@ impl World {
                 assert!(lanes.insert((subject.clone(), intent.lane())), "{subject}: two effects at once");
             }
         }
-        for (subject, state) in self.core.ledger().issues().filter(|(_, s)| s.seen.open) {
+        let under_care = self.core.policy().projects.contains_key(&repo());
+        for (subject, state) in self.core.ledger().issues().filter(|(_, s)| s.seen.open && under_care) {
             let acts = lanes.iter().any(|(s, _)| *s == subject)
                 || self.core.view().finding.iter().any(|key| self.core.ledger().open(key).is_some_and(|(s, _)| *s == subject));
             let waits = self.core.plan().waits.contains_key(&subject) || self.core.view().reading.contains(&subject);

@@ -17,6 +17,8 @@ mod messages_api;
 mod papers;
 mod pause;
 mod people;
+mod projects;
+mod reload;
 mod requests;
 mod rig;
 mod webhook;

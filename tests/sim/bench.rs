@@ -169,6 +169,7 @@ impl<'s> Daemon<'s> {
             slots: None,
             usd_day: Usd(25_000_000),
             sets_up: true,
+            leaving: false,
         };
         Policy {
             journal: journal.id(),

@@ -57,7 +57,8 @@ impl Worker {
         if order.facts.labels.iter().any(|l| l.name == name) {
             return Ok(Vec::new());
         }
-        let _one_at_a_time = self.labelling.lock().await;
+        let lock = self.labelling(repo);
+        let _one_at_a_time = lock.lock().await;
         let mut labels = self.ports.forge.labels(repo).await.map_err(forge)?;
         if !labels.iter().any(|l| l.name == name) {
             let (color, description) = words::label_look(order.project.labels.decision(name));

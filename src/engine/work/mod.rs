@@ -87,10 +87,13 @@ pub(super) struct Worker {
     pub(super) texts: TextStore,
     pub(super) scanner: Arc<Scanner>,
     /// The forge's clock less ours, in milliseconds.
-    skew: AtomicI64,
-    /// One label creation at a time: names are not unique on a forge.
-    labelling: tokio::sync::Mutex<()>,
+    skew: Arc<AtomicI64>,
+    /// One label creation at a time in each project: names are not unique on a forge.
+    labelling: Arc<Labelling>,
 }
+
+/// A lock for each project.
+type Labelling = std::sync::Mutex<BTreeMap<RepoName, Arc<tokio::sync::Mutex<()>>>>;
 
 /// An effect to make, with what it needs to know.
 pub(super) struct Order<'a> {
@@ -103,7 +106,18 @@ pub(super) struct Order<'a> {
 
 impl Worker {
     pub(super) fn new(ports: Ports, settings: Settings, texts: TextStore, scanner: Arc<Scanner>) -> Self {
-        Self { ports, settings, texts, scanner, skew: AtomicI64::new(0), labelling: tokio::sync::Mutex::new(()) }
+        Self { ports, settings, texts, scanner, skew: Arc::default(), labelling: Arc::default() }
+    }
+
+    /// The same with other ports and settings; what it has learned, and what keeps two from writing at once, it shares.
+    pub(super) fn renewed(&self, ports: Ports, settings: Settings) -> Self {
+        let (texts, scanner) = (self.texts.clone(), self.scanner.clone());
+        Self { ports, settings, texts, scanner, skew: self.skew.clone(), labelling: self.labelling.clone() }
+    }
+
+    fn labelling(&self, repo: &RepoName) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.labelling.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        locks.entry(repo.clone()).or_default().clone()
     }
 
     /// Does a job, and tells what came of it.

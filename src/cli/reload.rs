@@ -1,0 +1,213 @@
+//! The configuration, its formulas, prompts and files of secrets, read anew while the daemon runs: when they change, and on SIGHUP.
+//!
+//! Promises: whole or not at all; one that is broken leaves the last good one in force, and is said once in the log and for as long as it
+//! is so by `status`; what cannot be changed in a running process is said to take effect at the next start.
+//!
+//! Known race: a file is read while it is written. A change counts only when a second look, a moment later, finds the same; a mistake that
+//! is read all the same is mended by the next change.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::config::{Backend, SecretSource};
+use crate::engine::{Renewal, Waker};
+use crate::ports::Clock;
+use crate::words;
+
+use super::in_force::{self, Broken, Report};
+use super::run::notify;
+use super::schedule::Schedule;
+use super::setup::{Setup, SystemClock};
+use super::wiring::{self, Shared};
+use super::{CliError, Kind};
+
+/// How often the files are looked at: a few calls of `stat`.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The configuration in force, for all who ask.
+#[derive(Clone)]
+pub(super) struct Live(Arc<Mutex<Arc<Setup>>>);
+
+impl Live {
+    pub(super) fn new(setup: Setup) -> Self {
+        Self(Arc::new(Mutex::new(Arc::new(setup))))
+    }
+
+    pub(super) fn setup(&self) -> Arc<Setup> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, setup: Setup) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
+    }
+}
+
+/// What of each file tells that it was changed.
+type Marks = Vec<(PathBuf, Option<(std::time::SystemTime, u64, u64)>)>;
+
+/// Is told of a configuration that was taken up.
+pub(super) type Taken = Box<dyn Fn(&Setup) + Send>;
+
+/// Reads anew what changes.
+pub(super) struct Reloader {
+    live: Live,
+    shared: Shared,
+    renewals: mpsc::Sender<Renewal>,
+    waker: Waker,
+    taken: Taken,
+    schedule: Option<Schedule>,
+    /// The files as they were read last.
+    read: Marks,
+    /// As a look found them that they have been changed since.
+    changed: Option<Marks>,
+    report: Report,
+}
+
+impl Reloader {
+    /// Begins with what is in force, and wakes by its schedule.
+    pub(super) async fn start(
+        live: Live,
+        shared: Shared,
+        renewals: mpsc::Sender<Renewal>,
+        waker: Waker,
+        taken: Taken,
+    ) -> Result<Self, CliError> {
+        let setup = live.setup();
+        let schedule = Some(schedule(&setup, &waker).await?);
+        let report = Report::new(&setup, SystemClock.now());
+        in_force::keep(&setup)?;
+        report.write(&setup.state_dir)?;
+        Ok(Self { read: marks(&setup), changed: None, live, shared, renewals, waker, taken, schedule, report })
+    }
+
+    /// Goes on until it is dropped.
+    pub(super) async fn watch(&mut self) {
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else { return std::future::pending().await };
+        loop {
+            let asked = tokio::select! {
+                biased;
+                _ = hangup.recv() => true,
+                () = tokio::time::sleep(EVERY) => false,
+            };
+            let found = marks(&self.live.setup());
+            if asked || (found != self.read && self.changed.as_ref() == Some(&found)) {
+                self.reload(found).await;
+            } else {
+                self.changed = (found != self.read).then_some(found);
+            }
+        }
+    }
+
+    /// Stops waking.
+    pub(super) async fn stop(self) {
+        if let Some(schedule) = self.schedule {
+            schedule.stop().await;
+        }
+    }
+
+    async fn reload(&mut self, found: Marks) {
+        let reloading = sd_notify::NotifyState::monotonic_usec_now().map(|now| vec![sd_notify::NotifyState::Reloading, now]);
+        notify(&reloading.unwrap_or_default());
+        (self.read, self.changed) = (found, None);
+        match self.take_up().await {
+            Ok(later) => {
+                for key in &later {
+                    tracing::warn!("{}", words::at_next_start(key));
+                }
+                tracing::info!("the configuration was read anew");
+                // Files of secrets may have other names now.
+                self.read = marks(&self.live.setup());
+                self.report = Report { at_next_start: later, ..Report::new(&self.live.setup(), SystemClock.now()) };
+            }
+            Err(error) => {
+                let mistakes = told(&error);
+                if self.report.broken.as_ref().is_none_or(|broken| broken.mistakes != mistakes) {
+                    tracing::error!("{}", words::broken_configuration(&mistakes, &self.report.since));
+                    self.report.broken = Some(Broken { since: SystemClock.now().to_string(), mistakes });
+                }
+            }
+        }
+        if let Err(error) = self.report.write(&self.live.setup().state_dir) {
+            tracing::error!("{}", told(&error).join("; "));
+        }
+        notify(&[sd_notify::NotifyState::Ready]);
+    }
+
+    /// Takes up what stands there, whole or not at all; answers with what takes effect at the next start.
+    async fn take_up(&mut self) -> Result<Vec<String>, CliError> {
+        let old = self.live.setup();
+        let mut new = Setup::load(Some(old.file.clone()))?;
+        let later = keep_fixed(&mut new, &old);
+        // A sandbox is tried out before it counts as one.
+        let renewal = tokio::task::block_in_place(|| wiring::renew(&new, &mut self.shared))?;
+        if new.config.daemon.poll != old.config.daemon.poll {
+            let next = schedule(&new, &self.waker).await?;
+            if let Some(before) = self.schedule.replace(next) {
+                before.stop().await;
+            }
+        }
+        in_force::keep(&new)?;
+        (self.taken)(&new);
+        self.live.set(new);
+        // Refused only where the engine has ended, which ends us too.
+        let _ended = self.renewals.send(renewal).await;
+        Ok(later)
+    }
+}
+
+/// What a running process cannot change stays as it was; answers with what that is.
+fn keep_fixed(new: &mut Setup, old: &Setup) -> Vec<String> {
+    let mut later = Vec::new();
+    let mut keep = |changed: bool, what: &str| later.extend(changed.then(|| what.to_owned()));
+    let (daemon, before) = (&mut new.config.daemon, &old.config.daemon);
+    keep(new.state_dir != old.state_dir, "`state_dir` of [daemon]");
+    new.state_dir.clone_from(&old.state_dir);
+    keep(new.config.forge.url != old.config.forge.url, "`url` of [forge]");
+    new.config.forge.url.clone_from(&old.config.forge.url);
+    keep(daemon.log != before.log, "`log` of [daemon]");
+    daemon.log = before.log;
+    keep(daemon.listen != before.listen, "`listen` of [daemon]");
+    daemon.listen = before.listen;
+    keep(daemon.webhook_secret != before.webhook_secret, "the webhook's secret of [daemon]");
+    daemon.webhook_secret.clone_from(&before.webhook_secret);
+    later
+}
+
+async fn schedule(setup: &Setup, waker: &Waker) -> Result<Schedule, CliError> {
+    Schedule::start(&setup.config.daemon.poll, waker.clone())
+        .await
+        .map_err(|e| CliError::new(Kind::Usage, "the schedule could not be started", "check `poll` of [daemon]").because(e))
+}
+
+/// The files that a configuration is made of, secrets included, as they are now.
+fn marks(setup: &Setup) -> Marks {
+    use std::os::unix::fs::MetadataExt;
+    let mut files = vec![setup.file.clone()];
+    for part in Setup::PARTS {
+        files.extend(in_force::files_below(&setup.folder.join(part)));
+    }
+    let forge = &setup.config.forge;
+    let key = match &setup.config.agent.backend {
+        Backend::Claude(claude) => claude.key.as_ref(),
+        Backend::Command(_) => None,
+    };
+    for source in [Some(&forge.token), forge.rights_token.as_ref(), key].into_iter().flatten() {
+        if let SecretSource::File(path) = source {
+            files.push(path.clone());
+        }
+    }
+    let mark = |path: PathBuf| {
+        let about = std::fs::metadata(&path).ok().and_then(|m| Some((m.modified().ok()?, m.len(), m.ino())));
+        (path, about)
+    };
+    files.into_iter().map(mark).collect()
+}
+
+/// An error as lines for logs.
+fn told(error: &CliError) -> Vec<String> {
+    error.lines().into_iter().map(|(what, help)| format!("{what} ({help})")).collect()
+}
