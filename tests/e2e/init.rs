@@ -210,3 +210,31 @@ async fn an_existing_configuration_is_completed_and_its_own_lines_stay() {
     rig.run(&["init"]).await.ok();
     assert_eq!(rig.written(), now);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_it_asks_for_everything() {
+    let Some(rig) = bare("init::on_a_terminal").await else { return };
+    if which::which("script").is_err() {
+        return crate::hands_bench::not_run("init::on_a_terminal", "`script` is not installed, which makes a terminal");
+    }
+    rig.issue("Old trouble", "2 and 2 gives 5", &["portal"]).await;
+    let agent = format!("sh {}", rig.dir.path().join("agent/agent.sh").display());
+    let url = rig.forge.url();
+    // Address, token's file, repository, no webhook, since when, what verifies (as proposed, and no more), agent, and yes.
+    let answers = [url.as_str(), "token", REPO, "", "all", "", "", &agent, "y"].join("\n") + "\n";
+    fs::write(rig.dir.path().join("answers"), answers).expect("the answers");
+    let line = format!("TERM=dumb {} --config {} init", env!("CARGO_BIN_EXE_forgehand"), rig.config_file().display());
+    #[expect(clippy::disallowed_methods, reason = "the test makes a terminal for the program under test")]
+    let mut script = tokio::process::Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).current_dir(rig.dir.path()).kill_on_drop(true);
+    script.stdin(fs::File::open(rig.dir.path().join("answers")).expect("the answers"));
+    let output =
+        tokio::time::timeout(std::time::Duration::from_secs(60), script.output()).await.expect("it ends").expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let written = rig.written();
+    for words in [&format!("url = \"{url}\""), "verify = [\"sh ./test.sh\"]", "command = [\"sh\", "] {
+        assert!(written.contains(words), "{words} in {written}\n{said}");
+    }
+    assert!(said.contains("will write") && said.contains("triaged"), "{said}");
+}

@@ -61,10 +61,10 @@ impl Asker {
         let mut lines = Vec::new();
         for nth in 0.. {
             let proposal = proposed.get(nth).map(String::as_str).unwrap_or_default();
-            let question = if nth == 0 { question.to_owned() } else { "  and then (empty: no more)".to_owned() };
+            let question = if nth == 0 { question.to_owned() } else { "  and then (empty: no more; -: not this one)".to_owned() };
             match self.line(&question, proposal)? {
-                Some(line) if !line.is_empty() && line != "-" => lines.push(line),
                 Some(line) if line == "-" => {}
+                Some(line) if !line.is_empty() => lines.push(line),
                 _ => break,
             }
         }

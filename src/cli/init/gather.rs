@@ -146,17 +146,20 @@ fn token(desk: &Desk, arguments: &Arguments) -> Result<Option<Token>, CliError> 
 }
 
 /// What the configuration is to say, when all was looked at.
-pub(super) fn wanted(desk: &Desk, arguments: &Arguments, basics: &Basics, looked: &Looked) -> Result<Wanted, CliError> {
+pub(super) fn wanted(desk: &Desk, arguments: &Arguments, basics: &Basics, looked: &mut Looked) -> Result<Wanted, CliError> {
     let mut projects = Vec::new();
-    for found in &looked.repos {
+    for found in &mut looked.repos {
         let known = desk.existing.as_ref().is_some_and(|e| e.setup.config.project(&found.repo).is_some());
         if known {
             continue;
         }
+        if found.since.is_none() && found.standing.reports > 0 {
+            found.since = asked_since(desk, &found.repo, found.standing.reports)?;
+        }
         projects.push(WantedProject {
             repo: found.repo.clone(),
             proposal: decided(desk, arguments, &found.repo, &found.proposal)?,
-            since: arguments.since.clone(),
+            since: found.since.clone(),
         });
     }
     let backend = backend(desk, arguments)?;
@@ -174,6 +177,17 @@ pub(super) fn wanted(desk: &Desk, arguments: &Arguments, basics: &Basics, looked
         state_dir: arguments.state_dir.as_ref().map(|dir| text(&std::path::absolute(dir).unwrap_or_else(|_| dir.clone()))),
         webhook,
     })
+}
+
+/// Old reports would be left alone in silence otherwise.
+fn asked_since(desk: &Desk, repo: &RepoName, reports: usize) -> Result<Option<String>, CliError> {
+    let question = format!("{reports} old reports in {repo}: triage those filed from when on (a date, `all`; empty: none)");
+    match desk.asker.line(&question, "")? {
+        Some(text) if !text.is_empty() => {
+            super::since(&text).map(Some).map_err(|e| CliError::usage(format!("`{text}` is neither a date nor `all`"), e))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The proposal as flags and the person at the terminal change it.
@@ -203,6 +217,7 @@ fn decided(desk: &Desk, arguments: &Arguments, repo: &RepoName, found: &Proposal
 fn backend(desk: &Desk, arguments: &Arguments) -> Result<WantedBackend, CliError> {
     let name = match arguments.backend {
         None if !arguments.command.is_empty() => BackendName::Command,
+        None if desk.existing.is_none() => return asked_backend(desk),
         None => BackendName::Claude,
         Some(name) => name,
     };
@@ -217,6 +232,15 @@ fn backend(desk: &Desk, arguments: &Arguments) -> Result<WantedBackend, CliError
         BackendName::Command => {
             Err(CliError::usage("--backend command needs the program", "name it: --command python3 /path/agent.py"))
         }
+    }
+}
+
+/// Claude, or the words of a command.
+fn asked_backend(desk: &Desk) -> Result<WantedBackend, CliError> {
+    let answer = desk.asker.line("Who does the work: `claude`, or a command of your own", "claude")?.unwrap_or_default();
+    match answer.as_str() {
+        "" | "claude" => Ok(WantedBackend::Claude),
+        words => Ok(WantedBackend::Command(words.split_whitespace().map(str::to_owned).collect())),
     }
 }
 

@@ -119,8 +119,8 @@ fn existing(file: &Path) -> Result<Existing, CliError> {
 
 async fn setting_up(desk: &Desk, arguments: &Arguments) -> Result<(), CliError> {
     let basics = gather::basics(desk, arguments)?;
-    let looked = look::all(desk, arguments, &basics).await?;
-    let wanted = gather::wanted(desk, arguments, &basics, &looked)?;
+    let mut looked = look::all(desk, arguments, &basics).await?;
+    let wanted = gather::wanted(desk, arguments, &basics, &mut looked)?;
     let plan = effects::Plan::make(desk, &basics, &looked, &wanted)?;
     for line in plan.lines() {
         anstream::println!("{line}");
