@@ -250,3 +250,63 @@ pub(super) fn write_secret(file: &Path, secret: &str) -> Result<(), CliError> {
         CliError::environment(format!("the secret cannot be written to {}", file.display()), e, "move away what stands there")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::init::propose::{Files, propose};
+
+    fn project(file: &str) -> WantedProject {
+        let mut files = Files::from([(file.to_owned(), None)]);
+        files.insert("test.sh".to_owned(), None);
+        WantedProject { repo: "o/r".parse().expect("a name"), proposal: propose(&files), since: Some("2026-01-31".to_owned()) }
+    }
+
+    #[test]
+    fn every_proposal_reads_and_is_written_with_its_keys() {
+        let locks = [
+            "pnpm-lock.yaml",
+            "yarn.lock",
+            "bun.lock",
+            "package-lock.json",
+            "Cargo.lock",
+            "go.mod",
+            "uv.lock",
+            "poetry.lock",
+            "requirements.txt",
+            "Gemfile.lock",
+            "composer.lock",
+            "mix.lock",
+            "pom.xml",
+            "build.gradle",
+        ];
+        for lock in locks {
+            let wanted = Wanted {
+                url: "https://forge.example".to_owned(),
+                token: SecretSource::Env("T".to_owned()),
+                rights_token: Some("R".to_owned()),
+                login: Some(Login::from("bot")),
+                ca_file: Some("/ca.pem".to_owned()),
+                projects: vec![project(lock)],
+                backend: WantedBackend::Command(vec!["sh".to_owned(), "a \"b\"".to_owned()]),
+                state_dir: Some("/var/lib/forgehand".to_owned()),
+                webhook: Some(WantedWebhook { listen: "127.0.0.1:8787".to_owned(), secret_file: "s".to_owned() }),
+            };
+            let text = new_text(&wanted).unwrap_or_else(|e| panic!("{lock}: {:?}", e.lines()));
+            let known = Config::known_keys(SECTIONS);
+            assert!(known.contains("project[].setup") && known.contains("project[].network"));
+            for key in ["setup", "network", "caches", "since"] {
+                let written = text.contains(&format!("\n{key} = "));
+                assert_eq!(written, known.contains(&format!("project[].{key}")), "{key} of {lock} in {text}");
+            }
+            assert_eq!(completed(&text, &wanted).expect("reads"), None, "{lock}");
+        }
+    }
+
+    #[test]
+    fn what_is_added_to_a_section_leaves_the_rest() {
+        let text = "a = 1\n[ daemon ] # mine\nslots = 2\n[x]\n";
+        assert_eq!(into_section(text, "daemon", "listen = 1\n"), "a = 1\n[ daemon ] # mine\nlisten = 1\nslots = 2\n[x]\n");
+        assert_eq!(into_section(text, "forge", "k = 1\n"), format!("{text}\n[forge]\nk = 1\n"));
+    }
+}
