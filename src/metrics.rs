@@ -111,7 +111,10 @@ impl Metrics {
     /// Measures what is so now in these projects.
     pub fn measure<'p>(&mut self, ledger: &Ledger, projects: impl Iterator<Item = &'p RepoName>, now: Timestamp) {
         let mut gauges = Gauges { journal: ledger.seq, ..Gauges::default() };
-        gauges.paused = u64::from(ledger.account_paused.as_ref().is_some_and(|(until, _)| *until > now));
+        gauges.paused = {
+            let paused = |a: &&crate::ledger::AccountState| a.paused.as_ref().is_some_and(|(until, _)| *until > now);
+            u64::try_from(ledger.accounts.values().filter(paused).count()).unwrap_or(u64::MAX)
+        };
         for repo in projects {
             let (name, project) = (repo.to_string(), ledger.projects.get(repo));
             gauges.trouble.insert(name.clone(), project.is_some_and(|p| p.trouble.is_some()));

@@ -9,6 +9,7 @@ use crate::model::{BudgetOf, LabelNames, Scope, Subject, Timestamp, Wait};
 use crate::plan::{self, Budget, Policy};
 use crate::words;
 
+use super::accounts::AccountReport;
 use super::in_force::Report;
 
 /// `status --json`.
@@ -26,6 +27,9 @@ pub(super) struct Board {
     /// Whether webhooks arrive, where the configuration listens for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) webhook: Option<WebhookRow>,
+    /// The accounts that agents work on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) accounts: Vec<AccountReport>,
 }
 
 /// Whether webhooks arrive.
@@ -116,6 +120,7 @@ impl Board {
             budgets: plan::budgets(ledger, policy, now).into_iter().map(budget_row).collect(),
             webhook: None,
             configuration: None,
+            accounts: Vec::new(),
         };
         for (subject, state) in ledger.issues() {
             let Some(project) = policy.projects.get(&subject.repo) else { continue };
@@ -159,6 +164,7 @@ impl Board {
         lines.extend(self.webhook.iter().filter_map(|webhook| Some(format!("! webhook: {}", webhook.trouble.as_ref()?))));
         lines.extend(self.paused.iter().map(|pause| format!("! {}", pause.line)));
         lines.extend(self.budgets.iter().filter_map(|budget| Some(format!("! {}", budget.warning.as_ref()?))));
+        lines.extend(self.accounts.iter().filter_map(AccountReport::line));
         let shown: Vec<&Row> = self.issues.iter().filter(|row| row.state != "closed").collect();
         let name = |row: &Row| if several { format!("{}#{}", row.repo, row.number) } else { format!("#{}", row.number) };
         let width = shown.iter().map(|row| name(row).len()).max().unwrap_or(0);

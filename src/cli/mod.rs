@@ -3,6 +3,7 @@
 //! Promises: exit codes 0, 1 internal, 2 configuration or usage, 3 forge, 4 environment; every error has a hint; what a machine may read
 //! is JSON on stdout with `--json`, and nothing else there.
 
+mod accounts;
 mod board;
 mod cancel;
 mod completions;

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 
 use crate::engine::{self, Core, Mode, Stop};
-use crate::model::{LabelNames, Timestamp, Wait};
+use crate::model::{Timestamp, Wait};
 use crate::ports::Clock;
 use crate::words;
 
 use super::setup::{Setup, SystemClock};
 use super::wiring;
-use super::{CliError, Kind, board::Board, said};
+use super::{CliError, Kind, board::Board};
 
 /// Arguments of `once`.
 #[derive(Debug, clap::Args)]
@@ -46,15 +46,13 @@ async fn once(setup: &Setup, arguments: &Arguments) -> Result<(), CliError> {
         Err(error) if error.is_busy() => return Ok(()),
         parts => parts?,
     };
-    say_credentials(setup)?;
     let (_waker, mut wakes) = engine::wakes();
     let (stop, stopped) = watch::channel(Stop::No);
     let mut engine = parts.engine.drain_for(setup.config.daemon.drain).limit_starts(arguments.max);
     let before = engine.core().ledger().seq;
-    let credentials = || setup.has_credentials();
     let ended = tokio::select! {
         biased;
-        ended = engine.run(Mode::Once, &mut wakes, stopped, &credentials) => ended,
+        ended = engine.run(Mode::Once, &mut wakes, stopped) => ended,
         () = stop_after(&stop, arguments.for_) => return Ok(()),
     };
     ended.map_err(CliError::from)?;
@@ -89,20 +87,6 @@ async fn stop_after(stop: &watch::Sender<Stop>, limit: Option<std::time::Duratio
     super::run::interrupted().await;
 }
 
-/// No credentials: said once, remembered, and quiet from then on.
-pub(super) fn say_credentials(setup: &Setup) -> Result<(), CliError> {
-    const WHAT: &str = "no-credentials";
-    if setup.has_credentials() {
-        return said::forget(&setup.state_dir, WHAT);
-    }
-    let mover = words::mover(&Wait::NoCredentials, &LabelNames::default());
-    said::once(
-        &setup.state_dir,
-        WHAT,
-        &format!("there are no credentials for the model, so no agent is started; what helps: {mover}"),
-    )
-}
-
 /// What was done is for the log; what is waited for by time is printed with its time.
 fn report(core: &Core, moved: bool, now: Timestamp) {
     for (subject, wait) in &core.plan().waits {
@@ -112,7 +96,7 @@ fn report(core: &Core, moved: bool, now: Timestamp) {
             | Wait::AccountPaused { until, .. }
             | Wait::Retry { until, .. }
             | Wait::Claimed { until, .. } => *until > now,
-            Wait::Budget { until, .. } | Wait::Paused { until, .. } => until.is_some(),
+            Wait::Budget { until, .. } | Wait::Paused { until, .. } | Wait::SignInEnded { until, .. } => until.is_some(),
             _ => false,
         };
         if moved && timed {

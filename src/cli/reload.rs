@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::config::{Backend, SecretSource};
+use crate::config::SecretSource;
 use crate::engine::{Renewal, Waker};
 use crate::ports::Clock;
 use crate::words;
@@ -191,11 +191,9 @@ fn marks(setup: &Setup) -> Marks {
         files.extend(in_force::files_below(&setup.folder.join(part)));
     }
     let forge = &setup.config.forge;
-    let key = match &setup.config.agent.backend {
-        Backend::Claude(claude) => claude.key.as_ref(),
-        Backend::Command(_) => None,
-    };
-    for source in [Some(&forge.token), forge.rights_token.as_ref(), key].into_iter().flatten() {
+    // Credentials of the model are read for each call anyway.
+    let tokens = setup.config.agents.iter().filter_map(|agent| agent.token.as_ref());
+    for source in [Some(&forge.token), forge.rights_token.as_ref()].into_iter().flatten().chain(tokens) {
         if let SecretSource::File(path) = source {
             files.push(path.clone());
         }

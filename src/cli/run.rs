@@ -49,11 +49,9 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
     let door = open(&setup, doors, visitors, close.clone()).await?;
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(projects = setup.config.projects.len(), state = %setup.state_dir.display(), "forgehand watches");
-    super::once::say_credentials(&setup)?;
-    let credentials = || live.setup().has_credentials();
     let ended = tokio::select! {
         biased;
-        ended = engine.run(Mode::Daemon, &mut wakes, stopped, &credentials) => ended,
+        ended = engine.run(Mode::Daemon, &mut wakes, stopped) => ended,
         () = reloader.watch() => Ok(Ended::Stopped),
         () = stop_on_signals(&stop) => Err(crate::ports::JournalError::Storage {
             what: "stopping".into(),

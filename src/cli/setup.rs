@@ -7,17 +7,16 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::config::{Backend, Config, SecretSource};
+use crate::config::{Agent, Config, SecretSource};
 use crate::forge::{self, Client};
 use crate::formula;
-use crate::gateway::{self, CredentialSource};
 use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
-use crate::model::{Command, JournalId, Subject, Timestamp};
-use crate::plan::{Policy, ProjectPolicy};
+use crate::model::{Command, JournalId, Standings, Subject, Timestamp};
+use crate::plan::{Crew, Member, Policy, ProjectPolicy};
 use crate::ports::{Clock, Ids};
 
-use super::{CliError, Kind, subject};
+use super::{CliError, Kind, accounts, subject};
 
 /// The names under which a configuration is looked for.
 pub(super) const FILE: &str = "forgehand.toml";
@@ -40,7 +39,7 @@ pub(super) struct Known {
     pub(super) policy: Policy,
     pub(super) now: Timestamp,
     pub(super) daemon_lives: bool,
-    pub(super) credentials: bool,
+    pub(super) standings: Standings,
 }
 
 /// The machine's clock.
@@ -122,26 +121,6 @@ impl Setup {
             .map_err(|e| CliError::usage("the forge cannot be talked to", "check `url` and the token of [forge]").because(e))
     }
 
-    /// Where the model's credentials come from; none where the backend needs none.
-    pub(super) fn credentials(&self) -> Option<CredentialSource> {
-        let Backend::Claude(claude) = &self.config.agent.backend else { return None };
-        let (env, file) = match &claude.key {
-            Some(SecretSource::Env(name)) => (Some(name.as_str()), None),
-            Some(SecretSource::File(path)) => (None, Some(path.as_path())),
-            None => (None, None),
-        };
-        gateway::find_credentials(|name| std::env::var(name).ok(), env, file, &self.home)
-    }
-
-    /// Whether an agent could work: a command needs no credentials, nor does a model on this machine.
-    pub(super) fn has_credentials(&self) -> bool {
-        match &self.config.agent.backend {
-            Backend::Command(_) => true,
-            Backend::Claude(claude) if claude.base_url.scheme() == "http" && claude.key.is_none() => true,
-            Backend::Claude(_) => self.credentials().is_some_and(|source| matches!(source.load(), Ok(Some(_)))),
-        }
-    }
-
     /// The fold of the journal, read beside whoever writes it; nothing where there is none yet.
     pub(super) fn ledger(&self, history: &History) -> Result<Ledger, CliError> {
         match JournalReader::open(&self.state_dir)? {
@@ -157,7 +136,7 @@ impl Setup {
             policy: self.policy(JournalId(String::new()))?,
             now: SystemClock.now(),
             daemon_lives: crate::journal::is_written(&self.state_dir),
-            credentials: self.has_credentials(),
+            standings: self.standings(),
         })
     }
 
@@ -222,8 +201,22 @@ impl Setup {
             trouble_pause: Duration::from_mins(5),
             unreachable_pause: Duration::from_secs(30),
             retry: [5, 15, 60, 300].map(Duration::from_secs).to_vec(),
+            crew: self.crew(),
             projects: self.config.projects.iter().map(|p| (p.repo.clone(), project(p))).collect(),
         })
+    }
+
+    /// Who works, for the plan.
+    pub(super) fn crew(&self) -> Crew {
+        let member = |agent: &Agent| Member {
+            name: agent.name.clone(),
+            roles: agent.roles.iter().cloned().collect(),
+            accounts: agent.accounts.clone(),
+            identity: agent.token.is_some(),
+        };
+        let usd_day = self.config.accounts.iter().filter_map(|a| Some((a.name.clone(), a.usd_day?))).collect();
+        let others = self.config.agents.iter().map(member).collect();
+        Crew { usual: member(&self.config.agent), others, usd_day }
     }
 
     /// The shipped formulas, and those of the configuration folder in their place.
@@ -260,6 +253,13 @@ pub(super) fn read_secret(source: &SecretSource, what: &str) -> Result<SecretStr
         SecretSource::Env(name) => std::env::var(name).map_err(|e| {
             CliError::usage(format!("{what} is not in the environment"), format!("set {name}, or use `token_file`")).because(e)
         })?,
+        SecretSource::Credential(name) => {
+            let hint = format!("write `LoadCredential={name}:/path` into the unit; systemd sets CREDENTIALS_DIRECTORY then");
+            let path = accounts::passed(name)
+                .ok_or_else(|| CliError::usage(format!("systemd passed no credentials, {what} is to be one"), hint.clone()))?;
+            std::fs::read_to_string(&path)
+                .map_err(|e| CliError::usage(format!("{what} cannot be read from {}", path.display()), hint).because(e))?
+        }
         SecretSource::File(path) => std::fs::read_to_string(path).map_err(|e| {
             CliError::usage(format!("{what} cannot be read from {}", path.display()), "check the path and its permissions")
                 .because(e)

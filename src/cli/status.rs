@@ -36,6 +36,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     let mut board = Board::new(&known.ledger, &known.policy, known.now, |subject| plan.waits.get(subject).cloned());
     board.webhook = setup.config.daemon.listen.map(|_| webhook(&Deliveries::read(&setup.state_dir)));
     board.configuration = super::in_force::report(&setup.state_dir);
+    board.accounts = setup.account_reports(&known.ledger, known.now);
     if arguments.json {
         board.with_past(&known.ledger, &known.policy);
         return super::setup::print_json(&board);
@@ -59,7 +60,14 @@ fn webhook(deliveries: &Deliveries) -> WebhookRow {
 impl Known {
     /// The plan as the daemon would make it now, seen from outside: every project counts as looked at, what is intended as under way.
     pub(super) fn plan(&self) -> Plan {
-        let mut view = View { credentials: self.credentials, ..View::default() };
+        let mut view = View { standings: self.standings.clone(), ..View::default() };
+        // What could not be renewed is tried again by whoever runs, not by us.
+        view.not_renewed = self
+            .ledger
+            .accounts
+            .iter()
+            .filter_map(|(name, account)| Some((name.clone(), (self.now, account.not_renewed.clone()?))))
+            .collect();
         view.fresh = self.policy.projects.keys().cloned().collect();
         view.checked = self.ledger.issues().map(|(subject, _): (Subject, _)| (subject, self.now)).collect();
         if self.daemon_lives {

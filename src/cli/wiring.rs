@@ -1,23 +1,25 @@
 //! Builds the real ports and hands them to the engine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::config::{Backend, SandboxMode, SecretSource};
-use crate::engine::{Engine, Ports, Preview, ProjectSettings, Renewal, Settings, TextStore};
+use crate::config::{Agent, Backend, SandboxMode, SecretSource};
+use crate::engine::{Engine, Identity, Ports, Preview, ProjectSettings, Renewal, Settings, TextStore};
 use crate::forge;
 use crate::gateway::{Prices, Upstream};
 use crate::git::{self, Git};
 use crate::hands::{self, ClaudeBackend, RealHands};
 use crate::journal::{History, SqliteJournal};
-use crate::model::JournalId;
-use crate::ports::{Forge, Journal};
+use crate::model::{AgentName, JournalId};
+use crate::ports::{Forge, Journal, RepoError, Repos};
 use crate::sandbox::{self, Sandbox};
 use crate::scan::{Scanner, secrets_of_variables};
 
+use super::accounts::{self, RealAccounts};
 use super::nobody::Nobody;
 use super::places::{Rooms, VERIFY};
 use super::setup::{Setup, SystemClock, SystemIds, read_secret};
@@ -82,9 +84,20 @@ pub(super) async fn preview(setup: &Setup) -> Result<Preview, CliError> {
     let id = JournalId("preview".into());
     let (forge, rights) = forges(setup, &ForgeCounts::default())?;
     let (repos, hands) = (Arc::new(Nobody), Arc::new(Nobody));
-    let ports =
-        Ports { forge, rights, repos, hands, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), journal_id: id.clone() };
-    Ok(Preview::make(setup.ledger(&History::All)?, setup.policy(id)?, settings(setup), ports, setup.has_credentials()).await)
+    let identities = identities(setup)?;
+    let identities = identities.into_iter().map(|(agent, forge)| (agent, Identity { forge, repos: repos.clone() })).collect();
+    let ports = Ports {
+        forge,
+        rights,
+        repos,
+        hands,
+        accounts: Arc::new(RealAccounts::new(setup, None)),
+        identities,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        journal_id: id.clone(),
+    };
+    Ok(Preview::make(setup.ledger(&History::All)?, setup.policy(id)?, settings(setup), ports).await)
 }
 
 /// All secrets of ours that could turn up in a text.
@@ -96,13 +109,18 @@ fn secrets(setup: &Setup) -> Result<Vec<SecretString>, CliError> {
     if let Some(source) = &setup.config.daemon.webhook_secret {
         own.push(read_secret(source, "the webhook's secret")?);
     }
-    if let Some(Ok(Some(credential))) = setup.credentials().map(|source| source.load()) {
-        own.push(credential.secret().clone());
+    for agent in &setup.config.agents {
+        if let Some(source) = &agent.token {
+            own.push(read_secret(source, &format!("the token of agent `{}`", agent.name))?);
+        }
     }
     for file in setup.config.projects.iter().filter_map(|p| p.provisions.env_file.as_ref()) {
         // Each run that needs it reads it again, and says so where it cannot.
         own.extend(std::fs::read_to_string(&file.from).map(|text| secrets_of_variables(&text)).unwrap_or_default());
     }
+    // What cannot be read is no secret that could get anywhere; it is told where it is needed.
+    let credentials = setup.account_sources().into_values().flatten().filter_map(|source| source.load().ok().flatten());
+    own.extend(credentials.map(|credential| credential.secret().clone()));
     Ok(own)
 }
 
@@ -122,6 +140,8 @@ fn settings(setup: &Setup) -> Settings {
         forge: config.forge.url.to_string(),
         login: config.forge.login.clone(),
         author: config.agent.author.to_string(),
+        authors: config.agents.iter().map(|agent| (agent.name.clone(), agent.author.to_string())).collect(),
+        crew: setup.crew(),
         diff_lines: config.limits.diff_lines,
         usd_run: config.limits.usd_run,
         usd_call: config.limits.usd_call,
@@ -136,7 +156,41 @@ fn ports(setup: &Setup, shared: &Shared) -> Result<Ports, CliError> {
     let journal_id = shared.journal.clone();
     let git = open_git(setup, &setup.state_dir, read_secret(&setup.config.forge.token, "the forge's token")?)?;
     let hands = Arc::new(hands(setup, &git, shared)?);
-    Ok(Ports { forge, rights, repos: Arc::new(git), hands, clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), journal_id })
+    let mut own = BTreeMap::new();
+    for (agent, forge) in identities(setup)? {
+        let named = setup.config.agents.iter().find(|a| a.name == agent).and_then(|a| a.token.as_ref());
+        let Some(source) = named else { continue };
+        let token = read_secret(source, &format!("the token of agent `{agent}`"))?;
+        let repos: Arc<dyn Repos> = Arc::new(git.as_another(agent.as_str(), &token).map_err(|e| no_git(&e))?);
+        own.insert(agent, Identity { forge, repos });
+    }
+    Ok(Ports {
+        forge,
+        rights,
+        repos: Arc::new(git),
+        hands,
+        accounts: Arc::new(RealAccounts::new(setup, Some(shared.scanner.clone()))),
+        identities: own,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        journal_id,
+    })
+}
+
+/// The forge, as each agent that has an identity of its own there.
+fn identities(setup: &Setup) -> Result<BTreeMap<AgentName, Arc<dyn Forge>>, CliError> {
+    let mut forges = BTreeMap::new();
+    for agent in &setup.config.agents {
+        let Some(source) = &agent.token else { continue };
+        let token = read_secret(source, &format!("the token of agent `{}`", agent.name))?;
+        let forge: Arc<dyn Forge> = Arc::new(setup.client(token)?);
+        forges.insert(agent.name.clone(), forge);
+    }
+    Ok(forges)
+}
+
+fn no_git(error: &RepoError) -> CliError {
+    CliError::environment("git cannot be used", error, "install git 2.39 or newer")
 }
 
 /// The forge twice.
@@ -173,7 +227,7 @@ pub(super) fn open_git(setup: &Setup, state_dir: &Path, token: SecretString) -> 
         ca_file: setup.config.forge.ca_file.clone(),
         limits: git::Limits::default(),
     };
-    Git::new(options).map_err(|e| CliError::environment("git cannot be used", e, "install git 2.39 or newer"))
+    Git::new(options).map_err(|e| no_git(&e))
 }
 
 fn hands(setup: &Setup, git: &Git, shared: &Shared) -> Result<RealHands, CliError> {
@@ -182,12 +236,16 @@ fn hands(setup: &Setup, git: &Git, shared: &Shared) -> Result<RealHands, CliErro
         let scanner = shared.scanner.clone();
         Arc::new(move |text: &str| scanner.redact(text))
     };
+    let usual = backend(setup, &config.agent)?;
+    let others = config.agents.iter().map(|agent| Ok((agent.name.clone(), backend(setup, agent)?)));
+    let agents = others.collect::<Result<_, CliError>>()?;
     let learn: hands::Learn = {
         let scanner = shared.scanner.clone();
         Arc::new(move |text: &str| scanner.learn(secrets_of_variables(text)))
     };
     let options = hands::Options {
-        backend: backend(setup)?,
+        backend: usual,
+        agents,
         sandbox: shared.sandbox.clone(),
         places: Arc::new(Rooms::new(&setup.state_dir, git)),
         limits: hands::supervise::Limits {
@@ -208,8 +266,8 @@ fn hands(setup: &Setup, git: &Git, shared: &Shared) -> Result<RealHands, CliErro
     Ok(RealHands::new(options))
 }
 
-fn backend(setup: &Setup) -> Result<hands::Backend, CliError> {
-    let claude = match &setup.config.agent.backend {
+fn backend(setup: &Setup, agent: &Agent) -> Result<hands::Backend, CliError> {
+    let claude = match &agent.backend {
         Backend::Command(argv) => return Ok(hands::Backend::Command { argv: argv.clone() }),
         Backend::Claude(claude) => claude,
     };
@@ -227,9 +285,11 @@ fn backend(setup: &Setup) -> Result<hands::Backend, CliError> {
             base_url: claude.base_url.clone(),
             // The configuration refused plain http that it does not allow.
             allow_http: claude.base_url.scheme() == "http",
-            credentials: setup.credentials(),
+            // For a run that began before the account of its next turn was named.
+            credentials: setup.credentials_of(agent),
         },
         prices: Arc::new(Prices::shipped()),
+        accounts: Arc::new(setup.account_sources().into_iter().filter_map(|(name, source)| Some((name, source?))).collect()),
     }))
 }
 
@@ -291,10 +351,10 @@ fn say_limits(setup: &Setup, sandbox: &Sandbox) -> Result<(), CliError> {
 /// What no sandbox may see: our state, the configuration, tokens, credentials.
 fn forbidden(setup: &Setup) -> Vec<PathBuf> {
     let mut places = vec![setup.state_dir.clone(), setup.file.clone(), setup.home.join(".claude"), setup.home.join(".ssh")];
-    let mut secret = |source: &SecretSource| {
-        if let SecretSource::File(path) = source {
-            places.push(path.clone());
-        }
+    let mut secret = |source: &SecretSource| match source {
+        SecretSource::File(path) => places.push(path.clone()),
+        SecretSource::Credential(name) => places.extend(accounts::passed(name)),
+        SecretSource::Env(_) => {}
     };
     secret(&setup.config.forge.token);
     setup.config.forge.rights_token.iter().for_each(&mut secret);
@@ -305,9 +365,9 @@ fn forbidden(setup: &Setup) -> Vec<PathBuf> {
         .iter()
         .filter_map(|p| p.provisions.env_file.as_ref())
         .for_each(|f| secret(&SecretSource::File(f.from.clone())));
-    if let Backend::Claude(claude) = &setup.config.agent.backend {
-        claude.key.iter().for_each(&mut secret);
-    }
+    setup.config.agents.iter().filter_map(|agent| agent.token.as_ref()).for_each(&mut secret);
+    let credentials = setup.account_sources().into_values().flatten();
+    places.extend(credentials.filter_map(|source| source.path().map(Path::to_owned)));
     places
 }
 

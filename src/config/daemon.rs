@@ -108,7 +108,8 @@ pub enum SandboxMode {
 
 impl Daemon {
     pub(super) fn read(table: &Table<'_>) -> Self {
-        let webhook_secret = values::secret_source(table, "webhook_secret_env", "webhook_secret_file");
+        let webhook_secret =
+            values::secret_source(table, "webhook_secret_env", "webhook_secret_file", "webhook_secret_credential");
         Self {
             state_dir: table.optional("state_dir", values::path),
             slots: count(table, "slots", 1, 64),

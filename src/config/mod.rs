@@ -4,6 +4,7 @@
 //! (whether a program, folder or variable exists is for the caller to find out). No file is opened and no clock is read here. A
 //! `Config` holds no secret, only where one is kept, so its `Debug` shows none.
 
+mod account;
 mod agent;
 mod daemon;
 mod project;
@@ -11,11 +12,12 @@ mod provisions;
 mod schema;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use url::Url;
 
+pub use account::{Account, AccountSource};
 pub use agent::{Agent, Author, Backend, Claude};
 pub use daemon::{Daemon, Limits, LogFormat, Poll, Sandbox, SandboxMode};
 pub use project::{DEFAULT_PERSON_PATHS, Project};
@@ -23,7 +25,7 @@ pub use schema::schema;
 pub use values::parse_duration;
 
 use crate::document::{self, Table};
-use crate::model::{LabelNames, Login, RepoName};
+use crate::model::{AccountName, LabelNames, Login, RepoName};
 
 /// All mistakes of a configuration file.
 pub type ConfigErrors = document::Faults;
@@ -37,6 +39,10 @@ pub struct Config {
     pub projects: Vec<Project>,
     /// `[agent]`.
     pub agent: Agent,
+    /// `[agents.NAME]`.
+    pub agents: Vec<Agent>,
+    /// `[[account]]`.
+    pub accounts: Vec<Account>,
     /// `[daemon]`.
     pub daemon: Daemon,
     /// `[limits]`; `usd_run` is the agent's `budget_usd` where that is given.
@@ -67,6 +73,8 @@ pub enum SecretSource {
     Env(String),
     /// In this file, read again when it changes.
     File(PathBuf),
+    /// In the credential that systemd passes by this name, a file below `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
 }
 
 impl Config {
@@ -86,6 +94,27 @@ impl Config {
         document::known_keys(text, Self::read)
     }
 
+    /// Everybody who works, the default agent first.
+    pub fn crew(&self) -> impl Iterator<Item = &Agent> {
+        std::iter::once(&self.agent).chain(&self.agents)
+    }
+
+    /// Every account that somebody works on, with where its credentials are. An agent's own key is an account of the agent's name.
+    pub fn account_sources(&self) -> BTreeMap<AccountName, AccountSource> {
+        let mut sources = BTreeMap::new();
+        for agent in self.crew() {
+            let own = match &agent.backend {
+                Backend::Claude(Claude { key: Some(key), .. }) => AccountSource::Key(key.clone()),
+                Backend::Claude(_) | Backend::Command(_) => AccountSource::Usual,
+            };
+            for name in &agent.accounts {
+                let named = self.accounts.iter().find(|a| a.name == *name).map(|a| a.source.clone());
+                sources.entry(name.clone()).or_insert_with(|| named.unwrap_or_else(|| own.clone()));
+            }
+        }
+        sources
+    }
+
     /// The project of a repository; names are compared as the forge does, without regard to case.
     pub fn project(&self, repo: &RepoName) -> Option<&Project> {
         self.projects.iter().find(|p| same_repo(&p.repo, repo))
@@ -103,7 +132,7 @@ impl Config {
         };
         let root_secret = |source: &mut SecretSource| match source {
             SecretSource::File(path) => root(path),
-            SecretSource::Env(_) => {}
+            SecretSource::Env(_) | SecretSource::Credential(_) => {}
         };
         root_secret(&mut self.forge.token);
         self.forge.rights_token.iter_mut().for_each(root_secret);
@@ -113,10 +142,14 @@ impl Config {
         self.sandbox.read.iter_mut().for_each(root);
         self.projects.iter_mut().filter_map(|p| p.provisions.env_file.as_mut()).for_each(|file| root(&mut file.from));
         self.sandbox.path.iter_mut().for_each(root);
-        if let Backend::Claude(claude) = &mut self.agent.backend {
-            claude.key.iter_mut().for_each(root_secret);
-            if claude.program.components().count() > 1 {
-                root(&mut claude.program);
+        self.accounts.iter_mut().filter_map(|a| a.source.path_mut()).for_each(root);
+        for agent in std::iter::once(&mut self.agent).chain(&mut self.agents) {
+            agent.token.iter_mut().for_each(root_secret);
+            if let Backend::Claude(claude) = &mut agent.backend {
+                claude.key.iter_mut().for_each(root_secret);
+                if claude.program.components().count() > 1 {
+                    root(&mut claude.program);
+                }
             }
         }
         self
@@ -127,10 +160,12 @@ impl Config {
         let labels = project::read_labels(&root.table("labels"), &LabelNames::default());
         let projects = Self::read_projects(root, &labels);
         let mut limits = Limits::read(&root.table("limits"));
-        let agent = Agent::read(root, &mut limits);
+        let accounts = Account::read_all(root);
+        let agent = Agent::read(root, &mut limits, &accounts);
+        let agents = Agent::read_others(root, agent.as_ref(), &accounts);
         let daemon = Daemon::read(&root.table("daemon"));
         let sandbox = Sandbox::read(&root.table("sandbox"));
-        Some(Self { forge: forge?, projects, agent: agent?, daemon, limits, sandbox })
+        Some(Self { forge: forge?, projects, agent: agent?, agents, accounts, daemon, limits, sandbox })
     }
 
     fn read_projects(root: &Table<'_>, labels: &LabelNames) -> Vec<Project> {
@@ -155,8 +190,8 @@ impl Forge {
         let example = "[forge]\nurl = \"https://forge.example\"\ntoken_env = \"FORGEHAND_TOKEN\"";
         let table = root.required_table("forge", example)?;
         let url = table.required("url", "url = \"https://forge.example\"", values::url);
-        let token = values::secret_source(&table, "token_env", "token_file");
-        if token.is_none() && !table.has("token_env") && !table.has("token_file") {
+        let token = values::secret_source(&table, "token_env", "token_file", "token_credential");
+        if !["token_env", "token_file", "token_credential"].into_iter().any(|key| table.has(key)) {
             table.lacks("token_env", "token_env = \"FORGEHAND_TOKEN\", or token_file = \"/path\"");
         }
         let login = table.optional("login", values::login);

@@ -6,6 +6,7 @@
 #![expect(dead_code, reason = "only the shape of these types is used")]
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -48,6 +49,8 @@ strings! {
     Service r"^[^:\s]+:[0-9]+$" "127.0.0.1:5432";
     Ports r"^\s*[0-9]+(\s*-\s*[0-9]+)?\s*$" "3100-3109";
     Filled r"\S" "text";
+    Name r"^[a-z][a-z0-9_-]{0,31}$" "work";
+    Credential r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$" "forge-token";
 }
 
 /// The configuration of forgehand.
@@ -58,7 +61,11 @@ struct File {
     /// The repositories under care; no repository twice.
     #[schemars(length(min = 1))]
     project: Vec<ProjectSection>,
+    /// Accounts with the model's provider, each with its own quota, usage limit and pause. Without one: the usual places.
+    account: Option<Vec<AccountSection>>,
     agent: AgentSection,
+    /// Further agents by their names; what one leaves out it takes from `[agent]`.
+    agents: Option<BTreeMap<String, OtherAgentSection>>,
     daemon: Option<DaemonSection>,
     limits: Option<LimitsSection>,
     sandbox: Option<SandboxSection>,
@@ -76,6 +83,8 @@ struct ForgeSection {
     token_env: Option<Variable>,
     /// The file that holds the bot's token; read again when it changes.
     token_file: Option<Path>,
+    /// The name of the credential that systemd passes with the bot's token in it (`LoadCredential=NAME:/path`).
+    token_credential: Option<Credential>,
     /// The bot's login, where its token may not ask who it is (without `read:user`).
     login: Option<Login>,
     /// The name of the variable that holds a token with repository administration: only such a one may ask about others' rights.
@@ -206,6 +215,10 @@ struct AgentSection {
     key_env: Option<Variable>,
     /// The file that holds the model's key; read again when it changes.
     key_file: Option<Path>,
+    /// The name of the credential that systemd passes with the model's key in it.
+    key_credential: Option<Credential>,
+    /// The account of `[[account]]` that it works on; of several the first that can be used. All of them, in order, by default.
+    account: Option<OneOrMore>,
     /// Turns of a session at most.
     #[schemars(range(min = 1, max = 10000), extend("default" = 100))]
     max_turns: Option<u64>,
@@ -215,6 +228,79 @@ struct AgentSection {
     /// Author and committer of what is pushed.
     #[schemars(extend("default" = "forgehand <forgehand@localhost>"))]
     author: Option<Mailbox>,
+}
+
+/// An account with the model's provider. One of the six places is needed.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct AccountSection {
+    /// What agents call it.
+    name: Name,
+    /// The name of the variable that holds an API key.
+    key_env: Option<Variable>,
+    /// The file that holds an API key; read again when it changes.
+    key_file: Option<Path>,
+    /// The name of the variable that holds a token of `claude setup-token`.
+    oauth_token_env: Option<Variable>,
+    /// The file that holds a token of `claude setup-token`; read again when it changes.
+    oauth_token_file: Option<Path>,
+    /// A sign-in of Claude Code, as ~/.claude/.credentials.json; renewed by the host's own `claude` when it is needed.
+    sign_in: Option<Path>,
+    /// The name of the credential that systemd passes with a key or token in it.
+    credential: Option<Credential>,
+    /// Dollars for this account in a UTC day.
+    #[schemars(range(min = 0))]
+    usd_day: Option<f64>,
+}
+
+/// A further agent.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OtherAgentSection {
+    /// The roles of formulas' steps that it takes over; no role twice.
+    roles: Option<Vec<Name>>,
+    /// What kind of agent it is.
+    backend: Option<Backend>,
+    /// The program and its arguments, with `backend = "command"`.
+    #[schemars(length(min = 1))]
+    command: Option<Vec<String>>,
+    /// The Claude Code program.
+    claude: Option<Path>,
+    /// The model.
+    model: Option<Filled>,
+    /// Where the Messages API is; then with a key or account of its own, or plain http.
+    base_url: Option<Address>,
+    /// Plain http to another machine is allowed for `base_url`.
+    allow_http: Option<bool>,
+    /// The name of the variable that holds a key of its own.
+    key_env: Option<Variable>,
+    /// The file that holds a key of its own.
+    key_file: Option<Path>,
+    /// The name of the credential that systemd passes with a key of its own in it.
+    key_credential: Option<Credential>,
+    /// The account that it works on; of several the first that can be used.
+    account: Option<OneOrMore>,
+    /// Turns of a session at most.
+    #[schemars(range(min = 1, max = 10000))]
+    max_turns: Option<u64>,
+    /// The name of the variable that holds the token of an identity of its own: its branch, pull request and breakdown are made with it.
+    token_env: Option<Variable>,
+    /// The file that holds that token.
+    token_file: Option<Path>,
+    /// The name of the credential that systemd passes with that token in it.
+    token_credential: Option<Credential>,
+    /// Author and committer of what it makes.
+    author: Option<Mailbox>,
+}
+
+/// One name, or a list of them.
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+enum OneOrMore {
+    /// One.
+    One(Name),
+    /// Several, in this order.
+    More(Vec<Name>),
 }
 
 /// How the log is written.
@@ -251,6 +337,8 @@ struct DaemonSection {
     webhook_secret_env: Option<Variable>,
     /// The file that holds that secret.
     webhook_secret_file: Option<Path>,
+    /// The name of the credential that systemd passes with that secret in it.
+    webhook_secret_credential: Option<Credential>,
 }
 
 /// What a run may take.

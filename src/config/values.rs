@@ -148,16 +148,59 @@ pub(super) fn env_name(value: &Value<'_>) -> Option<String> {
     Some(text)
 }
 
-/// Where a secret is kept: one of two keys, not both.
-pub(super) fn secret_source(table: &Table<'_>, env: &'static str, file: &'static str) -> Option<SecretSource> {
+/// Where a secret is kept: one of these keys, not several.
+pub(super) fn secret_source(
+    table: &Table<'_>,
+    env: &'static str,
+    file: &'static str,
+    credential: &'static str,
+) -> Option<SecretSource> {
     let in_env = table.optional(env, env_name).map(SecretSource::Env);
     let in_file = table.optional(file, path).map(SecretSource::File);
-    if table.has(env)
-        && let Some(both) = table.value(file)
-    {
-        return both.wrong(format!("`{env}` and `{file}` are both given"), "keep one of the two");
+    let passed = table.optional(credential, credential_name).map(SecretSource::Credential);
+    if !one_of_keys(table, &[env, file, credential]) {
+        return None;
     }
-    in_env.or(in_file)
+    in_env.or(in_file).or(passed)
+}
+
+/// Complains where more than one of these keys is given.
+pub(super) fn one_of_keys(table: &Table<'_>, keys: &[&'static str]) -> bool {
+    let given: Vec<&'static str> = keys.iter().copied().filter(|key| table.has(key)).collect();
+    if let [first, second, ..] = given.as_slice()
+        && let Some(both) = table.value(second)
+    {
+        both.wrong::<()>(format!("`{first}` and `{second}` are both given"), "keep one of the two");
+        return false;
+    }
+    true
+}
+
+/// The name of a credential that systemd passes: `LoadCredential=NAME:/path`.
+pub(super) fn credential_name(value: &Value<'_>) -> Option<String> {
+    let text = value.filled()?;
+    let named = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) && !text.starts_with('.');
+    if !named || text.starts_with("sk-ant-") {
+        let help = format!("`{}` is the *name* of a credential that systemd passes, such as \"forge-token\"", value.key());
+        return value.wrong_hidden(format!("`{}` does not name a credential", value.key()), help);
+    }
+    Some(text)
+}
+
+/// A name that a user chooses for something of ours.
+pub(super) fn name(value: &Value<'_>) -> Option<String> {
+    let text = value.filled()?;
+    if is_name(&text) { Some(text) } else { value.wrong(format!("`{}` is not a name", text.escape_debug()), NAME_HELP) }
+}
+
+/// What a name may be.
+pub(super) const NAME_HELP: &str = "small letters, digits, `-` and `_`, a letter first, 32 at most";
+
+/// Whether it is such a name.
+pub(super) fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.len() <= 32
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
 }
 
 /// A host that a sandbox may reach, `name` or `name:port`.

@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use fault::{Fault, Faults, SourceFile};
@@ -44,13 +45,22 @@ pub fn read<T>(file: &str, text: &str, build: impl FnOnce(&Table<'_>) -> Option<
     }
 }
 
-/// The keys that `build` asks a document for, each with its tables: `project[].repo`.
+/// The keys that `build` asks a document for, each with its tables: `project[].repo`, and `agents.*.model` where names are chosen.
 pub fn known_keys<T>(text: &str, build: impl FnOnce(&Table<'_>) -> Option<T>) -> BTreeSet<String> {
     let (document, _) = DeTable::parse_recoverable(text);
     let sink = Sink::default();
     build(&Table { sink: &sink, path: String::new(), span: 0..0, entries: Some(document.get_ref()) });
     let known = sink.known.into_inner();
-    known.iter().flat_map(|(path, keys)| keys.iter().map(|key| join(path, key))).collect()
+    let named = sink.named.into_inner();
+    let general = |path: &str| {
+        let chosen =
+            |table: &String| path.strip_prefix(table.as_str())?.strip_prefix('.').map(|rest| (table.clone(), rest.to_owned()));
+        match named.iter().find_map(chosen) {
+            Some((table, rest)) => format!("{table}.*{}", rest.find('.').map_or("", |at| &rest[at..])),
+            None => path.to_owned(),
+        }
+    };
+    known.iter().flat_map(|(path, keys)| keys.iter().map(|key| join(&general(path), key))).collect()
 }
 
 /// The text of a file's bytes; a fault at the first that is not UTF-8.
@@ -81,6 +91,8 @@ struct Sink {
     missing: RefCell<Vec<Found>>,
     alone: RefCell<Option<Found>>,
     known: RefCell<BTreeMap<String, BTreeSet<&'static str>>>,
+    /// Tables whose keys are names that the user chose.
+    named: RefCell<BTreeSet<String>>,
 }
 
 impl Sink {
@@ -90,6 +102,11 @@ impl Sink {
 
     /// Walks the document beside what was asked for. A table that nobody opened was complained of already.
     fn unknown_keys(&self, table: &DeTable<'_>, path: &str) {
+        if self.named.borrow().contains(path) {
+            let inner = table.iter().filter_map(|(key, value)| Some((key.get_ref(), value.get_ref().as_table()?)));
+            inner.for_each(|(name, table)| self.unknown_keys(table, &join(path, name)));
+            return;
+        }
         let known = self.known.borrow();
         let Some(here) = known.get(path) else { return };
         for (key, value) in table {
@@ -200,6 +217,21 @@ impl<'a> Table<'a> {
             Some(Table { sink: self.sink, path: path.clone(), span: item.span(), entries })
         };
         value.items().into_iter().flatten().filter_map(open).collect()
+    }
+
+    /// The tables of a table whose keys are names, `[key.NAME]`, in the order of their names; none where it is left out.
+    pub fn named_tables(&self, key: &'static str) -> Vec<(String, Table<'a>)> {
+        let path = join(&self.path, key);
+        let Some(entries) = self.value(key).and_then(|found| found.table()) else { return Vec::new() };
+        self.sink.named.borrow_mut().insert(path.clone());
+        let open = |name: &str, value: &'a Spanned<DeValue<'a>>| {
+            let path = join(&path, name);
+            let value = Value::new(self.sink, path.clone(), value);
+            let entries = Some(value.table()?);
+            self.sink.known.borrow_mut().entry(path.clone()).or_default();
+            Some((name.to_owned(), Table { sink: self.sink, path, span: value.span(), entries }))
+        };
+        entries.iter().filter_map(|(name, value)| open(name.get_ref(), value)).collect()
     }
 
     /// Complains of the table as a whole.

@@ -79,6 +79,11 @@ impl<'a> Value<'a> {
         self.value.get_ref().is_integer()
     }
 
+    /// Whether it is a list.
+    pub fn is_list(&self) -> bool {
+        self.value.get_ref().is_array()
+    }
+
     /// A whole number from `least` to `most`.
     pub fn whole(&self, least: u64, most: u64) -> Option<u64> {
         let DeValue::Integer(number) = self.value.get_ref() else { return self.mistyped("a whole number") };

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ledger::{IssueState, Ledger, PullRef};
-use crate::model::{Command, EffectKey, Event, Intent, Outcome, ProjectFacts, Record, RepoName, RunId, Subject, Timestamp};
+use crate::model::{
+    AccountName, Command, EffectKey, Event, Intent, Outcome, ProjectFacts, Record, RepoName, RunId, Standing, Standings, Subject,
+    Timestamp,
+};
 use crate::plan::{self, Action, Plan, Policy, View};
 use crate::ports::HandEvent;
 
@@ -83,6 +86,8 @@ pub enum Job {
         /// The project.
         facts: Facts,
     },
+    /// Renew the sign-in of an account.
+    Renew(AccountName),
     /// Look an effect up.
     Find {
         /// Its key.
@@ -126,8 +131,7 @@ impl Core {
 
     /// A core on what is known.
     pub fn on(ledger: Ledger, policy: Policy) -> Self {
-        let view = View { credentials: true, ..View::default() };
-        Self { ledger, policy, view, writings: BTreeMap::new(), plan: Plan::default(), beginning: None }
+        Self { ledger, policy, view: View::default(), writings: BTreeMap::new(), plan: Plan::default(), beginning: None }
     }
 
     /// Everything that is known.
@@ -156,10 +160,12 @@ impl Core {
     }
 
     /// What an engine that begins again in the same process already knows.
-    pub(super) fn resume_view(&mut self, draining: bool, halting: bool, credentials: bool) {
-        self.view.draining = draining;
-        self.view.halting = halting;
-        self.view.credentials = credentials;
+    pub(super) fn resume_view(&mut self, before: View) {
+        self.view.starts_left = before.starts_left;
+        self.view.draining = before.draining;
+        self.view.halting = before.halting;
+        self.view.standings = before.standings;
+        self.view.not_renewed = before.not_renewed;
     }
 
     /// Nothing is under way, wanted or planned.
@@ -169,6 +175,7 @@ impl Core {
             && v.finding.is_empty()
             && v.looking.is_empty()
             && v.reading.is_empty()
+            && v.renewing.is_empty()
             && self.plan.actions.is_empty()
     }
 
@@ -244,7 +251,19 @@ impl Core {
             Input::Tick => {}
             Input::Command { row, command } => self.command(turn, row, command),
             Input::Policy(policy) => reload::adopt(self, *policy),
-            Input::Credentials(there) => self.view.credentials = there,
+            Input::Accounts(standings) => self.stand(turn, standings),
+            Input::Renewed { account, result, standings } => {
+                self.view.renewing.remove(&account);
+                let failed = result.err();
+                match failed.clone() {
+                    None => self.view.not_renewed.remove(&account),
+                    Some(why) => self.view.not_renewed.insert(account.clone(), (turn.now, why)),
+                };
+                if self.ledger.accounts.get(&account).and_then(|a| a.not_renewed.as_ref()) != failed.as_ref() {
+                    self.note(turn, Event::SignInRenewed { account, failed });
+                }
+                self.stand(turn, standings);
+            }
             Input::Drain => self.view.draining = true,
             Input::Halt => self.halt(turn),
             Input::Heard { run, session, event } => self.heard(turn, run, session, event),
@@ -275,6 +294,16 @@ impl Core {
         }
         self.note(turn, Event::Commanded { row, command, after_look });
         self.note_all(turn, events);
+    }
+
+    /// What can be used again was renewed, by whomever.
+    fn stand(&mut self, turn: &mut Turn, standings: Standings) {
+        let ready = |account: &AccountName| matches!(standings.get(account), Some(Standing::Ready));
+        let failed = self.ledger.accounts.iter().filter(|(_, state)| state.not_renewed.is_some());
+        let again: Vec<AccountName> = failed.map(|(account, _)| account.clone()).filter(ready).collect();
+        self.note_all(turn, again.into_iter().map(|account| Event::SignInRenewed { account, failed: None }).collect());
+        self.view.not_renewed.retain(|account, _| !matches!(standings.get(account), None | Some(Standing::Ready)));
+        self.view.standings = standings;
     }
 
     fn halt(&mut self, turn: &mut Turn) {
@@ -387,6 +416,10 @@ impl Core {
                     self.view.reading.insert(subject.clone());
                     let named = self.ledger.issue(subject).map(|s| s.seen.depends.clone()).unwrap_or_default();
                     turn.start(Job::Dependencies { subject: subject.clone(), named });
+                }
+                Action::Renew(account) => {
+                    self.view.renewing.insert(account.clone());
+                    turn.start(Job::Renew(account.clone()));
                 }
                 Action::Checks(subject) => {
                     let Some(pull) = self.ledger.issue(subject).and_then(|s| s.pull.as_ref()) else { continue };

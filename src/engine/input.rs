@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, RepoName, RunId, Subject,
-    Timestamp, Trouble,
+    AccountName, Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, RepoName,
+    RunId, Standings, Subject, Timestamp, Trouble,
 };
 use crate::plan::Policy;
 use crate::ports::HandEvent;
@@ -28,8 +28,17 @@ pub enum Input {
         /// It.
         command: Command,
     },
-    /// Whether there are credentials for the model.
-    Credentials(bool),
+    /// How the credentials of the accounts stand.
+    Accounts(Standings),
+    /// Renewing a sign-in ended.
+    Renewed {
+        /// Of which account.
+        account: AccountName,
+        /// Why it did not work.
+        result: Result<(), String>,
+        /// How the accounts stand since.
+        standings: Standings,
+    },
     /// A survey ended.
     Surveyed {
         /// Of which project.

@@ -17,6 +17,6 @@ pub use self::core::{Core, Effect, Facts, Job};
 pub use input::{Input, LookedAt, PullRead};
 pub use preview::Preview;
 pub use reload::Renewal;
-pub use shell::{Ended, Engine, EngineError, Listener, Mode, Observer, Ports, Stop};
+pub use shell::{Ended, Engine, EngineError, Identity, Listener, Mode, Observer, Ports, Stop};
 pub use wakes::{Wake, Waker, Wakes, wakes};
 pub use work::{ProjectSettings, Settings, TextStore};

@@ -29,7 +29,7 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
         Input::Looked { repo, result } => looked(core, repo, result),
         Input::History { subject, result } => {
             core.view.reading.remove(&subject);
-            let login = core.ledger.projects.get(&subject.repo).and_then(|p| p.facts.as_ref()).map(|f| f.login.clone());
+            let login = core.ledger.projects.get(&subject.repo).and_then(|p| p.facts.as_ref()).map(ProjectFacts::logins);
             match (result, login) {
                 (Ok(labels), Some(login)) => plan::history(&core.ledger, &core.policy, now, &subject, &labels, &login),
                 (Err(trouble), _) => troubled(subject.repo, trouble),
@@ -207,7 +207,7 @@ fn dependency_seen(core: &Core, subject: &Subject, open: bool) -> Option<Event> 
 fn answered(core: &Core, repo: &RepoName, comment: &Comment) -> Option<Event> {
     let subject = Subject { repo: repo.clone(), issue: comment.issue };
     let state = core.ledger.issue(&subject)?;
-    let ours = core.ledger.projects.get(repo)?.facts.as_ref()?.login == comment.author;
+    let ours = core.ledger.projects.get(repo)?.facts.as_ref()?.is_ours(&comment.author);
     let read = state.triaged.as_ref().and_then(|t| t.read_up_to).is_some_and(|read| comment.id <= read);
     if ours || read || state.answered || state.at != Some(Decision::NeedsInfo) {
         return None;

@@ -26,14 +26,14 @@ pub struct Preview {
 
 impl Preview {
     /// Looks at every project and plans.
-    pub async fn make(ledger: Ledger, policy: Policy, settings: Settings, ports: Ports, credentials: bool) -> Self {
+    pub async fn make(ledger: Ledger, policy: Policy, settings: Settings, ports: Ports) -> Self {
         let clock = ports.clock.clone();
         let repos = policy.projects.keys().cloned().collect();
         // Texts and secrets belong to effects, and none is made here.
         let worker = Worker::new(ports, settings, TextStore::new(std::path::Path::new("")), Arc::new(Scanner::new(Vec::new())));
         let mut core = Core::on(ledger, policy);
         let mut would = Vec::new();
-        let mut inputs = vec![Input::Credentials(credentials), Input::Wake { repos, force: true }];
+        let mut inputs = vec![Input::Accounts(worker.standings()), Input::Wake { repos, force: true }];
         let (heard, _unheard) = mpsc::channel(1);
         while let Some(input) = inputs.pop() {
             for effect in core.handle(input, clock.now()) {
@@ -41,6 +41,8 @@ impl Preview {
                     Effect::Start(job) => match *job {
                         Job::Act { subject, intent, .. } => would.push((subject, intent)),
                         Job::Find { subject, intent, .. } => would.push((subject, intent)),
+                        // A dry run renews nothing either.
+                        Job::Renew(_) => {}
                         job => inputs.push(worker.run(job, heard.clone(), CancellationToken::new()).await),
                     },
                     Effect::Append { .. } | Effect::Cancel(_) | Effect::Alarm(_) => {}

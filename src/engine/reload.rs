@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ledger::{ClaimState, Ledger};
-use crate::model::{RepoName, RunId};
+use crate::model::{RepoName, RunId, Standings};
 use crate::plan::{Policy, ProjectPolicy};
 
 use super::core::{Core, Job};
@@ -82,6 +82,11 @@ pub(super) struct Workers {
 impl Workers {
     pub(super) fn new(worker: Worker) -> Self {
         Self { newest: Arc::new(worker), of_runs: BTreeMap::new() }
+    }
+
+    /// How the accounts stand now.
+    pub(super) fn standings(&self) -> Standings {
+        self.newest.standings()
     }
 
     /// The one for a job.

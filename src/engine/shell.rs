@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::Ledger;
-use crate::model::{EffectKey, Event, JournalId, RepoName, Timestamp, Trouble};
+use crate::model::{AgentName, EffectKey, Event, JournalId, RepoName, Timestamp, Trouble};
 use crate::plan::{Policy, Violation};
-use crate::ports::{Clock, Forge, Hands, Ids, Journal, JournalError, Recalled, Repos};
+use crate::ports::{Accounts, Clock, Forge, Hands, Ids, Journal, JournalError, Recalled, Repos};
 use crate::scan::Scanner;
 
 use super::core::{Core, Effect, Job};
@@ -43,12 +43,25 @@ pub struct Ports {
     pub repos: Arc<dyn Repos>,
     /// Workspaces, agents, verification.
     pub hands: Arc<dyn Hands>,
+    /// The accounts with the model's provider.
+    pub accounts: Arc<dyn Accounts>,
+    /// What an agent's own work is done with on the forge, of those that have an identity of their own.
+    pub identities: BTreeMap<AgentName, Identity>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Identifiers.
     pub ids: Arc<dyn Ids>,
     /// Which journal is written.
     pub journal_id: JournalId,
+}
+
+/// An identity on the forge.
+#[derive(Clone)]
+pub struct Identity {
+    /// The forge, with its token.
+    pub forge: Arc<dyn Forge>,
+    /// git, with its token, on the same mirrors.
+    pub repos: Arc<dyn Repos>,
 }
 
 /// How long the engine goes on.
@@ -187,18 +200,12 @@ impl Engine {
     }
 
     /// Runs until it is told to stop, or (`once`) until nothing more can move now. `wakes` asks for looks; `stop` ends it.
-    pub async fn run(
-        &mut self,
-        mode: Mode,
-        wakes: &mut Wakes,
-        mut stop: watch::Receiver<Stop>,
-        credentials: &(dyn Fn() -> bool + Send + Sync),
-    ) -> Result<Ended, EngineError> {
+    pub async fn run(&mut self, mode: Mode, wakes: &mut Wakes, mut stop: watch::Receiver<Stop>) -> Result<Ended, EngineError> {
         let begin = self.core.begin(env!("CARGO_PKG_VERSION"), std::process::id(), self.clock.now());
         self.carry_out(begin).await?;
         // A pause that was left while nobody ran holds before anything is started.
         self.take_commands().await?;
-        self.input(Input::Credentials(credentials())).await?;
+        self.input(Input::Accounts(self.workers.standings())).await?;
         self.wake_all(true).await?;
         let mut looked_at = self.core.ledger().seq;
         let mut halt_at: Option<Timestamp> = None;
@@ -224,12 +231,12 @@ impl Engine {
                 if self.core.ledger().seq == looked_at {
                     return self.finish().await;
                 }
-                self.input(Input::Credentials(credentials())).await?;
+                self.input(Input::Accounts(self.workers.standings())).await?;
                 self.wake_all(false).await?;
                 looked_at = self.core.ledger().seq;
                 continue;
             }
-            self.step(wakes, &mut stop, halt_at, credentials).await?;
+            self.step(wakes, &mut stop, halt_at).await?;
         }
     }
 
@@ -239,7 +246,6 @@ impl Engine {
         wakes: &mut Wakes,
         stop: &mut watch::Receiver<Stop>,
         halt_at: Option<Timestamp>,
-        credentials: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<(), EngineError> {
         let now = self.clock.now();
         let halt_at = halt_at.filter(|at| *at > now);
@@ -259,11 +265,11 @@ impl Engine {
             Some(new) = renewal(&mut self.renewals) => {
                 self.drain = new.drain;
                 self.workers.renew(new.ports, new.settings);
-                self.input(Input::Credentials(credentials())).await?;
+                self.input(Input::Accounts(self.workers.standings())).await?;
                 Input::Policy(Box::new(new.policy))
             }
             wake = wakes.next() => {
-                self.input(Input::Credentials(credentials())).await?;
+                self.input(Input::Accounts(self.workers.standings())).await?;
                 let repos = match wake {
                     Wake::All => self.repos(),
                     Wake::Projects(repos) => repos.into_iter().collect(),
@@ -377,14 +383,11 @@ impl Engine {
         self.jobs.shutdown().await;
         while self.heard.1.try_recv().is_ok() {}
         self.journal.reopen()?;
-        let starts = self.core.view().starts_left;
-        let (draining, halting, credentials) =
-            (self.core.view().draining, self.core.view().halting, self.core.view().credentials);
+        let before = self.core.view().clone();
         let Recalled { ledger, kept } = self.journal.recall()?;
         self.kept = kept;
         self.core = Core::on(ledger, self.core.policy().clone());
-        self.core.limit_starts(starts);
-        self.core.resume_view(draining, halting, credentials);
+        self.core.resume_view(before);
         let begin = self.core.begin(env!("CARGO_PKG_VERSION"), std::process::id(), self.clock.now());
         for effect in begin {
             if let Effect::Append { at, events } = effect {

@@ -27,12 +27,14 @@ mod meter;
 mod prices;
 mod proxy;
 mod relay;
+mod renew;
 mod verdict;
 
 pub use credentials::{Credential, CredentialError, CredentialSource, find_credentials};
 pub use egress::{Egress, EgressError};
 pub use prices::{Prices, PricesError, Usage};
 pub use relay::Relay;
+pub use renew::{RenewError, Renewal};
 pub use verdict::Verdict;
 
 use std::io;

@@ -84,8 +84,10 @@ impl Default for Limits {
 pub struct Git {
     runner: Arc<Runner>,
     forge: Url,
+    ca_file: Option<PathBuf>,
     mirrors: PathBuf,
     intake: PathBuf,
+    home: PathBuf,
     limits: Limits,
 }
 
@@ -98,8 +100,14 @@ impl Git {
             std::fs::create_dir_all(folder)
                 .map_err(|e| environment("making git's folders", format!("{}: {e}", folder.display())))?;
         }
-        let runner = Runner::new(home, &forge_url, (&login, &token), ca_file.as_deref())?;
-        Ok(Self { runner: Arc::new(runner), forge: forge_url, mirrors, intake, limits })
+        let runner = Runner::new(home.clone(), &forge_url, (&login, &token), ca_file.as_deref())?;
+        Ok(Self { runner: Arc::new(runner), forge: forge_url, ca_file, mirrors, intake, home, limits })
+    }
+
+    /// The same mirrors and runs, with another one's token on the forge.
+    pub fn as_another(&self, login: &str, token: &SecretString) -> Result<Self, RepoError> {
+        let runner = Runner::new(self.home.clone(), &self.forge, (login, token), self.ca_file.as_deref())?;
+        Ok(Self { runner: Arc::new(runner), ..self.clone() })
     }
 
     /// The objects of a repository's mirror: what a workspace borrows, and what is mounted read-only into its sandbox at this very path.

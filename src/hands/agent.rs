@@ -64,9 +64,9 @@ impl RealHands {
         let mut transcript = Transcript::open(&self.options.logs, &order.label, redact).await;
         let (formula, step) = (&order.formula, &order.step);
         transcript
-            .note(json!({"turn": "begins", "formula": formula, "step": step, "session": session_words(&order.session)}))
+            .note(json!({"turn": "begins", "agent": order.agent, "formula": formula, "step": step, "session": session_words(&order.session)}))
             .await;
-        let report = match &self.options.backend {
+        let report = match self.options.agents.get(&order.agent).unwrap_or(&self.options.backend) {
             Backend::Claude(backend) => self.claude_turn(backend, &ask, &mut transcript).await?,
             Backend::Command { argv } => self.command_turn(argv, &ask, &mut transcript).await?,
         };
@@ -218,8 +218,12 @@ impl RealHands {
             Mode::Bubblewrap => Door::Socket(self.socket(&order.workspace.run, "model")?),
             Mode::None => Door::Tcp,
         };
+        let mut upstream = backend.upstream.clone();
+        if let Some(credentials) = order.account.as_ref().and_then(|account| backend.accounts.get(account)) {
+            upstream.credentials = Some(credentials.clone());
+        }
         let order = Order {
-            upstream: backend.upstream.clone(),
+            upstream,
             door,
             models: vec![backend.claude.model.clone()],
             budget: order.budget,

@@ -30,6 +30,7 @@ mod transcript;
 mod turn;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +44,8 @@ use ports::{Asks, PortBook};
 use site::environment;
 pub use transcript::Redact;
 
-use crate::gateway::{Prices, Upstream};
-use crate::model::{Evidence, PortRange, RepoName, RunId};
+use crate::gateway::{CredentialSource, Prices, Upstream};
+use crate::model::{AccountName, AgentName, Evidence, PortRange, RepoName, RunId};
 use crate::ports::{
     AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Hands, SetUpOrder, VerifyOrder, WorkspaceOrder,
 };
@@ -53,8 +54,10 @@ use crate::sandbox::{Mode, Sandbox};
 /// What the hands are given.
 #[derive(Clone)]
 pub struct Options {
-    /// Who works.
+    /// Who works, unless another one is asked for.
     pub backend: Backend,
+    /// The others.
+    pub agents: BTreeMap<AgentName, Backend>,
     /// Where everything is started.
     pub sandbox: Arc<Sandbox>,
     /// Who makes workspaces.
@@ -103,6 +106,8 @@ pub struct ClaudeBackend {
     pub upstream: Upstream,
     /// What tokens cost.
     pub prices: Arc<Prices>,
+    /// Where the credentials of the accounts are that a turn may be on; on none of these, the provider's are used.
+    pub accounts: Arc<BTreeMap<AccountName, CredentialSource>>,
 }
 
 /// Hands that really work.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Checks, Cost, Decision, Dependency, EffectKey, Event, Failure, FailureKind, Intent, LabelsMean, Lane, ModelCall, Outcome,
-    PullState, Record, RunId, RunOutcome, Saying, SeenIssue, Status, StepOutput, Story, Subject, Timestamp, Trigger,
+    AccountName, AgentName, Checks, Cost, Decision, Dependency, EffectKey, Event, Failure, FailureKind, Intent, LabelsMean, Lane,
+    ModelCall, Outcome, PullState, Record, RunId, RunOutcome, Saying, SeenIssue, Status, StepOutput, Story, Subject, Timestamp,
+    Trigger,
 };
 
 use super::{
@@ -39,7 +40,12 @@ impl Ledger {
             Event::BudgetWarned { what, at_percent, limit, .. } => self.warned(what, *at_percent, *limit, at),
             Event::Surveyed { repo, facts } => {
                 let project = self.projects.entry(repo.clone()).or_default();
-                project.facts = Some(facts.clone());
+                let mut facts = facts.clone();
+                // What an agent that is gone wrote stays ours.
+                for (agent, login) in project.facts.iter().flat_map(|before| &before.others) {
+                    facts.others.entry(agent.clone()).or_insert_with(|| login.clone());
+                }
+                project.facts = Some(facts);
                 project.trouble = None;
             }
             Event::Looked { repo, until } => self.projects.entry(repo.clone()).or_default().looked = Some(*until),
@@ -68,9 +74,13 @@ impl Ledger {
                 }
             }
             Event::Called { run, call } => self.called(run, call, at),
-            Event::AccountPaused { until, why } => {
-                self.account_paused = Some((*until, why.clone()));
-                self.account_failures += 1;
+            Event::AccountPaused { until, why, account } => {
+                let account = self.accounts.entry(account.clone().unwrap_or_else(AccountName::usual)).or_default();
+                account.paused = Some((*until, why.clone()));
+                account.failures += 1;
+            }
+            Event::SignInRenewed { account, failed } => {
+                self.accounts.entry(account.clone()).or_default().not_renewed.clone_from(failed);
             }
             Event::SessionStarted { run, .. }
             | Event::Advanced { run, .. }
@@ -136,8 +146,10 @@ impl Ledger {
         let Some(issue) = self.issue_mut(subject) else { return };
         let lane = intent.lane();
         issue.effects += 1;
-        if let (Intent::Agent { session, .. }, Some(run)) = (intent, issue.run.as_mut()) {
+        if let (Intent::Agent { session, agent, account, .. }, Some(run)) = (intent, issue.run.as_mut()) {
             run.turns += 1;
+            run.agent = Some(agent.clone().unwrap_or_else(AgentName::usual));
+            run.account.clone_from(account);
             if run.session.as_ref() != Some(session) {
                 run.session = None;
             }
@@ -176,10 +188,19 @@ impl Ledger {
 
     fn called(&mut self, run: &RunId, call: &ModelCall, at: Timestamp) {
         super::spend(&mut self.spent, at.day(), call.cost);
-        if call.status == Some(200) {
-            self.account_failures = 0;
-        }
         let Some(subject) = self.runs.get(run).cloned() else { return };
+        let by = self.issue(&subject).and_then(|issue| issue.run.as_ref()).map(|run| (run.agent.clone(), run.account.clone()));
+        let (agent, account) = by.unwrap_or_default();
+        let months = self.agents.entry(agent.unwrap_or_else(AgentName::usual)).or_default();
+        *months.entry(at.month()).or_default() += call.cost;
+        while months.len() > super::MONTHS {
+            months.pop_first();
+        }
+        let account = self.accounts.entry(account.unwrap_or_else(AccountName::usual)).or_default();
+        super::spend(&mut account.spent, at.day(), call.cost);
+        if call.status == Some(200) {
+            account.failures = 0;
+        }
         if let Some(project) = self.projects.get_mut(&subject.repo) {
             super::spend(&mut project.spent, at.day(), call.cost);
         }

@@ -22,7 +22,8 @@ pub use run::{Prepared, RunState, StepState};
 pub use running::{Pause, Warned};
 
 use crate::model::{
-    BudgetOf, EffectKey, IssueNumber, Lane, ProjectFacts, PullNumber, RepoName, RunId, Scope, Subject, Timestamp, Trouble, Usd,
+    AccountName, AgentName, BudgetOf, EffectKey, IssueNumber, Lane, ProjectFacts, PullNumber, RepoName, RunId, Scope, Subject,
+    Timestamp, Trouble, Usd,
 };
 
 /// Everything that is known.
@@ -32,10 +33,10 @@ pub struct Ledger {
     pub seq: u64,
     /// The projects that were ever seen.
     pub projects: BTreeMap<RepoName, ProjectState>,
-    /// The model's account cannot be used before this time.
-    pub account_paused: Option<(Timestamp, String)>,
-    /// How often the account was paused in a row without a call that worked in between.
-    pub account_failures: u32,
+    /// The accounts that were used or paused.
+    pub accounts: BTreeMap<AccountName, AccountState>,
+    /// What each agent cost, by UTC month.
+    pub agents: BTreeMap<AgentName, BTreeMap<String, Usd>>,
     /// What was spent, by UTC day.
     pub spent: BTreeMap<String, Usd>,
     /// The inbox's last row that was taken.
@@ -84,8 +85,31 @@ impl ProjectState {
 /// What the fold and its types are, as a hash of their source: a ledger that was written down by another fold is folded anew.
 pub const SHAPE: &str = env!("FORGEHAND_LEDGER_SHAPE");
 
+/// What is known of an account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AccountState {
+    /// It cannot be used before this time, and why.
+    pub paused: Option<(Timestamp, String)>,
+    /// How often it was paused in a row without a call that worked in between.
+    pub failures: u32,
+    /// Why its sign-in could not be renewed.
+    pub not_renewed: Option<String>,
+    /// What was spent on it, by UTC day.
+    pub spent: BTreeMap<String, Usd>,
+}
+
+impl AccountState {
+    /// What was spent on a day.
+    pub fn spent_on(&self, day: &str) -> Usd {
+        self.spent.get(day).copied().unwrap_or_default()
+    }
+}
+
 /// How many days of spending are remembered.
 const DAYS: usize = 8;
+
+/// How many months of an agent's spending are remembered.
+const MONTHS: usize = 13;
 
 fn spend(by_day: &mut BTreeMap<String, Usd>, day: String, cost: Usd) {
     *by_day.entry(day).or_default() += cost;
@@ -95,6 +119,11 @@ fn spend(by_day: &mut BTreeMap<String, Usd>, day: String, cost: Usd) {
 }
 
 impl Ledger {
+    /// What an agent cost in a UTC month.
+    pub fn cost_of(&self, agent: &AgentName, month: &str) -> Usd {
+        self.agents.get(agent).and_then(|months| months.get(month)).copied().unwrap_or_default()
+    }
+
     /// The state of an issue, of the history too.
     pub fn issue(&self, subject: &Subject) -> Option<&IssueState> {
         let project = self.projects.get(&subject.repo)?;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Advance, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, Outcome, PullNumber, Refusal, RunId, RunOutcome,
-    Sha, Step, StepId, StepOutput, StopWhy, TextMark, Timestamp, Told, Usd,
+    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, Outcome, PullNumber,
+    Refusal, RunId, RunOutcome, Sha, Step, StepId, StepOutput, StopWhy, TextMark, Timestamp, Told, Usd,
 };
 
 /// What is known of one run.
@@ -34,6 +34,10 @@ pub struct RunState {
     pub told: Told,
     /// Turns of agents that were begun; names their sessions.
     pub turns: u32,
+    /// Who works, or worked last.
+    pub agent: Option<AgentName>,
+    /// Whose money or quota that takes.
+    pub account: Option<AccountName>,
     /// The session that could be resumed.
     pub session: Option<String>,
     /// How often a turn of this step was cut and taken up again.
@@ -159,6 +163,8 @@ impl RunState {
             state: StepState::Ready { told: Told::Prompt, resume: false },
             told: Told::Prompt,
             turns: 0,
+            agent: None,
+            account: None,
             session: None,
             cuts: 0,
             asked_again: false,

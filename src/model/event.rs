@@ -1,13 +1,13 @@
 //! The events of the journal: what was seen, what was decided, what was intended, and what came of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Dependency, EffectKey, Evidence, Formula, HandOutcome,
-    JournalId, Login, ModelCall, PullNumber, PullState, Refusal, RepoFacts, RepoLabel, RepoName, RunId, RunOutcome, Scope, Sha,
-    StepId, StepOutput, Subject, TextMark, Timestamp, Trouble, Usd,
+    AccountName, AgentName, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Dependency, EffectKey, Evidence,
+    Formula, HandOutcome, JournalId, Login, ModelCall, PullNumber, PullState, Refusal, RepoFacts, RepoLabel, RepoName, RunId,
+    RunOutcome, Scope, Sha, StepId, StepOutput, Subject, TextMark, Timestamp, Trouble, Usd,
 };
 
 /// An event as it was journalled.
@@ -263,6 +263,16 @@ pub enum Event {
         until: Timestamp,
         /// Why.
         why: String,
+        /// Which; none in a journal from before there were several.
+        #[serde(default)]
+        account: Option<AccountName>,
+    },
+    /// A sign-in could not be renewed, or can be used again.
+    SignInRenewed {
+        /// Of which account.
+        account: AccountName,
+        /// Why it could not.
+        failed: Option<String>,
     },
 }
 
@@ -275,10 +285,25 @@ pub struct ProjectFacts {
     pub version: String,
     /// Our own login.
     pub login: Login,
+    /// The logins of agents that have an identity of their own.
+    #[serde(default)]
+    pub others: BTreeMap<AgentName, Login>,
     /// The repository.
     pub repository: RepoFacts,
     /// Its labels.
     pub labels: Vec<RepoLabel>,
+}
+
+impl ProjectFacts {
+    /// Whether a login is one of ours.
+    pub fn is_ours(&self, login: &Login) -> bool {
+        self.login == *login || self.others.values().any(|other| other == login)
+    }
+
+    /// All logins of ours.
+    pub fn logins(&self) -> BTreeSet<Login> {
+        self.others.values().chain([&self.login]).cloned().collect()
+    }
 }
 
 /// An issue as it was seen; of its texts only the marks.
@@ -434,6 +459,12 @@ pub enum Intent {
         resume: bool,
         /// What it is told besides, or instead, of the step's prompt.
         told: Told,
+        /// Who works; none in a journal from before there were several.
+        #[serde(default)]
+        agent: Option<AgentName>,
+        /// Whose money or quota it takes; none where the agent needs no account.
+        #[serde(default)]
+        account: Option<AccountName>,
     },
     /// Take the agent's commits over and judge them.
     Take {

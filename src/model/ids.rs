@@ -160,9 +160,36 @@ text!(
     EffectKey
 );
 text!(
+    /// The name of an agent, as the configuration gives it.
+    AgentName
+);
+text!(
+    /// The name of an account with the model's provider.
+    AccountName
+);
+text!(
     /// A SHA-256 in lower-case hex: what a text from outside was when we read it.
     TextHash
 );
+
+impl AgentName {
+    /// The agent of `[agent]`: it has every role that no other one has.
+    pub fn usual() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+impl AccountName {
+    /// The account of `[agent]` where none is named.
+    pub fn usual() -> Self {
+        Self("default".to_owned())
+    }
+
+    /// The account that is found in the usual places, of an agent that does not take that of `[agent]`.
+    pub fn usual_places() -> Self {
+        Self("usual".to_owned())
+    }
+}
 
 /// The name of a git object, 40 (SHA-1) or 64 (SHA-256) lower-case hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 //!
 //! Everything here is data. Nothing does I/O, reads a clock or knows how it is stored on a forge.
 
+mod account;
 mod command;
 mod event;
 mod forge;
@@ -13,6 +14,7 @@ mod template;
 mod time;
 mod work;
 
+pub use account::*;
 pub use command::*;
 pub use event::*;
 pub use forge::*;

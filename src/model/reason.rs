@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dependency, FormulaName, JournalId, PullNumber, RepoName, RunOutcome, Scope, Timestamp, Usd};
+use super::{AccountName, Dependency, FormulaName, JournalId, PullNumber, RepoName, RunOutcome, Scope, Timestamp, Usd};
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,10 +67,28 @@ pub enum Wait {
     },
     /// The model's account cannot be used.
     AccountPaused {
+        /// Which.
+        account: AccountName,
         /// Until when.
         until: Timestamp,
         /// Why.
         why: String,
+    },
+    /// The account's sign-in is being renewed.
+    Renewing {
+        /// Which.
+        account: AccountName,
+    },
+    /// The account's sign-in has ended and could not be renewed.
+    SignInEnded {
+        /// Which.
+        account: AccountName,
+        /// When it ended.
+        since: Timestamp,
+        /// Why it was not renewed.
+        why: String,
+        /// When renewing it is tried again.
+        until: Option<Timestamp>,
     },
     /// A budget is spent.
     Budget {
@@ -148,7 +166,7 @@ impl Wait {
             | Self::Project { until, .. }
             | Self::Question { until }
             | Self::Orphan { until } => Some(*until),
-            Self::Budget { until, .. } | Self::Paused { until, .. } => *until,
+            Self::Budget { until, .. } | Self::Paused { until, .. } | Self::SignInEnded { until, .. } => *until,
             Self::Acting { .. }
             | Self::NoSlot { .. }
             | Self::Behind { .. }
@@ -159,6 +177,7 @@ impl Wait {
             | Self::NeedsFormula { .. }
             | Self::Leaving
             | Self::Draining
+            | Self::Renewing { .. }
             | Self::NoCredentials
             | Self::Closed
             | Self::NotOurs => None,

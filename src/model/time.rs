@@ -40,6 +40,11 @@ impl Timestamp {
         self.utc().format("%Y-%m-%d").to_string()
     }
 
+    /// The UTC month, `2026-11`.
+    pub fn month(self) -> String {
+        self.utc().format("%Y-%m").to_string()
+    }
+
     /// The beginning of the next UTC day.
     pub fn next_day(self) -> Self {
         const DAY: i64 = 86_400_000;

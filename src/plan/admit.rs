@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::ledger::{ClaimState, IssueState};
 use crate::model::{
-    Branch, Cost, Decision, Dependency, Event, FormulaName, Intent, Lane, RepoName, RunId, Subject, Timestamp, Usd, Wait,
+    Branch, Cost, Decision, Dependency, Event, Formula, FormulaName, Intent, Lane, RepoName, RunId, Subject, Timestamp, Usd, Wait,
 };
 
 use super::{Action, Budget, Context, Plan, run};
@@ -214,7 +214,7 @@ impl Context<'_> {
             let because = "the formula is not on for this project".to_owned();
             return Verdict::Wait(Wait::NeedsFormula { formula: candidate.formula.clone(), because });
         };
-        if let Some(wait) = self.blocked(subject, state).or_else(|| self.over_budget(subject, room)) {
+        if let Some(wait) = self.blocked(subject, state, formula).or_else(|| self.over_budget(subject, room)) {
             return Verdict::Wait(wait);
         }
         let full = room.full(self, &subject.repo);
@@ -238,7 +238,7 @@ impl Context<'_> {
         Verdict::Start(Action::Do { subject: subject.clone(), intent: Intent::Claim { renews: None } })
     }
 
-    fn blocked(&self, subject: &Subject, state: &IssueState) -> Option<Wait> {
+    fn blocked(&self, subject: &Subject, state: &IssueState, formula: &Formula) -> Option<Wait> {
         if self.view.draining {
             return Some(Wait::Draining);
         }
@@ -262,13 +262,7 @@ impl Context<'_> {
         {
             return Some(Wait::Claimed { by: by.clone(), until: *until });
         }
-        if !self.view.credentials {
-            return Some(Wait::NoCredentials);
-        }
-        if let Some((until, why)) = self.ledger.account_paused.as_ref().filter(|(until, _)| *until > self.now) {
-            return Some(Wait::AccountPaused { until: *until, why: why.clone() });
-        }
-        None
+        self.accounts_wait(formula)
     }
 
     /// A run that cannot be paid does not start.
@@ -302,7 +296,7 @@ impl Context<'_> {
         Verdict::Read(Action::Dependencies(subject.clone()))
     }
 
-    fn start(&self, subject: &Subject, state: &IssueState, formula: &crate::model::Formula) -> Action {
+    fn start(&self, subject: &Subject, state: &IssueState, formula: &Formula) -> Action {
         let number = state.runs_started + 1;
         let prefix = self.policy.projects.get(&subject.repo).map_or("claude/issue-", |p| p.branch_prefix.as_str());
         let writes = formula.steps.iter().any(run::writes);

@@ -69,7 +69,8 @@ pub fn check(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
             | Action::Look(_)
             | Action::History(_)
             | Action::Dependencies(_)
-            | Action::Checks(_) => {}
+            | Action::Checks(_)
+            | Action::Renew(_) => {}
         }
     }
     slots(starts, ledger, view, policy)?;
@@ -143,7 +144,7 @@ fn forgotten(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
             Action::Do { subject: s, .. } | Action::History(s) | Action::Dependencies(s) | Action::Checks(s) => s == subject,
             Action::Record(events) => events.iter().any(|e| super::subject_of(ledger, e).as_ref() == Some(subject)),
             Action::Find { key } | Action::Stop { key, .. } => ledger.open(key).is_some_and(|(s, _)| s == subject),
-            Action::Survey(_) | Action::Look(_) => false,
+            Action::Survey(_) | Action::Look(_) | Action::Renew(_) => false,
         })
     };
     let known = ledger.issues().filter(|(s, state)| policy.projects.contains_key(&s.repo) && state.seen.open);

@@ -16,18 +16,18 @@ pub(super) fn read_history(
     found: &BTreeSet<Decision>,
     events: &[LabelEvent],
     names: &LabelNames,
-    login: &Login,
+    ours: &BTreeSet<Login>,
 ) -> LabelsMean {
     let added = || events.iter().rev().filter(|e| e.added).filter_map(|e| Some((names.decision(&e.label)?, &e.by)));
     let news = |label: &Decision| found.contains(label) && state.written.as_ref().is_none_or(|written| !written.contains(label));
     // A person's word goes before ours, whose writing may have come late.
-    let by_person = added().find(|(label, by)| news(label) && *by != login);
+    let by_person = added().find(|(label, by)| news(label) && !ours.contains(*by));
     match by_person.or_else(|| added().find(|(label, _)| found.contains(label))) {
         None => LabelsMean::Standing { label: found.first().copied() },
         Some((label, _)) if state.written.is_none() => LabelsMean::Standing { label: Some(label) },
         Some((label, _)) if state.at == Some(label) => LabelsMean::Leftover,
-        Some((label, by)) if by == login && state.unsure.contains(&label) => LabelsMean::Leftover,
-        Some((label, by)) if by == login => LabelsMean::Foreign { label },
+        Some((label, by)) if ours.contains(by) && state.unsure.contains(&label) => LabelsMean::Leftover,
+        Some((label, by)) if ours.contains(by) => LabelsMean::Foreign { label },
         Some((label, _)) => match label {
             Decision::Queue | Decision::Interactive | Decision::NeedsInfo => LabelsMean::Ordered { label },
             Decision::Working | Decision::Pr | Decision::Failed => LabelsMean::SetByHand { label },

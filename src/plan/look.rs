@@ -17,7 +17,11 @@ pub(super) fn plan(context: &Context<'_>, repo: &RepoName, plan: &mut Plan) {
     {
         return;
     }
-    let known = project.and_then(|p| p.facts.as_ref()).is_some_and(|f| f.forge == context.policy.forge);
+    // An agent that came with an identity of its own: its login must be known as ours before it does anything.
+    let identities = || context.policy.crew.members().filter(|m| m.identity);
+    let known = project
+        .and_then(|p| p.facts.as_ref())
+        .is_some_and(|f| f.forge == context.policy.forge && identities().all(|m| f.others.contains_key(&m.name)));
     let healthy = project.is_none_or(|p| p.trouble.as_ref().is_none_or(|(trouble, _)| passes(trouble)));
     plan.actions.push(if known && healthy { Action::Look(repo.clone()) } else { Action::Survey(repo.clone()) });
 }

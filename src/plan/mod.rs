@@ -4,8 +4,10 @@
 //! not planned again; each open issue of ours either has an action or a reason. Risk of its own: it decides on what was *seen*, which may
 //! be older than what is; so what it decides is checked again where it is done (the label writer, the claim, the push lease).
 
+mod accounts;
 mod admit;
 mod budget;
+mod crew;
 mod invariants;
 mod labels;
 mod look;
@@ -18,6 +20,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use budget::{Budget, budgets};
+pub use crew::{Crew, Member};
 pub use invariants::{Violation, check};
 pub use policy::{Policy, ProjectPolicy};
 pub use table::{From, Row, TABLE, To, mermaid, target};
@@ -25,8 +28,8 @@ pub use table::{From, Row, TABLE, To, mermaid, target};
 use self::labels::read_history;
 use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef};
 use crate::model::{
-    BudgetOf, Checks, Command, Decision, EffectKey, Event, Intent, LabelEvent, Lane, Login, PullState, RepoName, RunId, Scope,
-    StopWhy, Subject, Timestamp, Trigger, Wait,
+    AccountName, BudgetOf, Checks, Command, Decision, EffectKey, Event, Intent, LabelEvent, Lane, Login, PullState, RepoName,
+    RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
 };
 
 /// Something to do.
@@ -63,6 +66,8 @@ pub enum Action {
     Dependencies(Subject),
     /// Read the checks of its pull request.
     Checks(Subject),
+    /// Renew the sign-in of an account.
+    Renew(AccountName),
 }
 
 /// What to do now, and why the rest waits.
@@ -109,8 +114,12 @@ pub struct View {
     pub draining: bool,
     /// No local work is started either: the process is about to end.
     pub halting: bool,
-    /// There are credentials for the model.
-    pub credentials: bool,
+    /// How the credentials of each account stand; ready where nothing is said.
+    pub standings: Standings,
+    /// Accounts whose sign-in is being renewed.
+    pub renewing: BTreeSet<AccountName>,
+    /// Accounts whose sign-in could not be renewed: when that was tried, and why.
+    pub not_renewed: BTreeMap<AccountName, (Timestamp, String)>,
     /// How many runs may still be started, where that is limited (`once --max`).
     pub starts_left: Option<u32>,
 }
@@ -165,6 +174,7 @@ pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Pl
     }
     admit::plan(&context, candidates, &mut plan);
     budget::warn(&context, &mut plan);
+    accounts::renew(&context, &mut plan);
     let times = plan.waits.values().filter_map(Wait::until).chain(context.timers());
     plan.wake = times.filter(|t| *t > now).min();
     plan
@@ -444,7 +454,8 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
         | Event::Paused { .. }
         | Event::Resumed { .. }
         | Event::BudgetWarned { .. }
-        | Event::AccountPaused { .. } => None,
+        | Event::AccountPaused { .. }
+        | Event::SignInRenewed { .. } => None,
     }
 }
 
@@ -472,7 +483,7 @@ pub fn history(
     now: Timestamp,
     subject: &Subject,
     events: &[LabelEvent],
-    login: &Login,
+    ours: &BTreeSet<Login>,
 ) -> Vec<Event> {
     let view = View::default();
     let context = Context { ledger, view: &view, policy, now };
@@ -482,6 +493,6 @@ pub fn history(
         // What was asked about is gone again.
         return Vec::new();
     }
-    let meaning = context.meaning(state, &found).unwrap_or_else(|| read_history(state, &found, events, &project.labels, login));
+    let meaning = context.meaning(state, &found).unwrap_or_else(|| read_history(state, &found, events, &project.labels, ours));
     context.obey(subject, state, found, meaning)
 }

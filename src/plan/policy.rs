@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::Crew;
 use crate::model::{Formula, FormulaName, JournalId, LabelNames, Login, RepoName, Trouble, Usd};
 
 /// What the configuration lets the plan do.
@@ -38,6 +39,8 @@ pub struct Policy {
     pub unreachable_pause: Duration,
     /// Pauses after each failure in a row of an effect; the last one repeats.
     pub retry: Vec<Duration>,
+    /// Who works, and on which accounts.
+    pub crew: Crew,
     /// The projects under care.
     pub projects: BTreeMap<RepoName, ProjectPolicy>,
 }

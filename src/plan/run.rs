@@ -150,11 +150,27 @@ impl Context<'_> {
             let limit = format!("usd_run ({})", self.policy.usd_run);
             return self.end(live, RunOutcome::Hand { how: HandOutcome::Budget { limit } });
         }
+        let StepKind::Agent { role, .. } = &step.kind else { return self.unexpected(live, &run.state) };
+        let member = self.policy.crew.of_role(role);
+        let account = match self.account(member) {
+            Ok(account) => account,
+            Err(wait @ (Wait::NoCredentials | Wait::Renewing { .. } | Wait::SignInEnded { .. })) => return Next::Wait(wait),
+            // A limit that came while it was at work: the provider says whether it may go on.
+            Err(_) => run.account.clone().or_else(|| member.accounts.first().cloned()),
+        };
         let (session, resume) = match &run.session {
             Some(session) if resume => (session.clone(), true),
             _ => (session_id(run), false),
         };
-        let intent = Intent::Agent { run: run.id.clone(), step: step.id.clone(), session, resume, told: told.clone() };
+        let intent = Intent::Agent {
+            run: run.id.clone(),
+            step: step.id.clone(),
+            session,
+            resume,
+            told: told.clone(),
+            agent: Some(member.name.clone()),
+            account,
+        };
         self.local(subject, intent)
     }
 
@@ -277,24 +293,25 @@ impl Context<'_> {
         };
         let backoff = (pauses && again).then(|| self.now + self.policy.backoff_after(spent));
         let trigger = if again { Trigger::Requeued } else { verdict(run, &outcome) };
-        let mut events: Vec<Event> = self.pause(&outcome).into_iter().collect();
+        let mut events: Vec<Event> = self.pause(run, &outcome).into_iter().collect();
         events.push(ended(run, outcome, cost == Cost::Attempt, backoff));
         events.extend(self.moved(subject, state, trigger));
         Next::Act(Action::Record(events))
     }
 
     /// A usage limit or an unreachable model pauses the account, so that nothing else starts in vain.
-    fn pause(&self, outcome: &RunOutcome) -> Option<Event> {
+    fn pause(&self, run: &RunState, outcome: &RunOutcome) -> Option<Event> {
         let RunOutcome::Hand { how } = outcome else { return None };
-        let growing = self.now + self.policy.retry_after(self.ledger.account_failures + 1);
+        let growing = self.now + self.policy.retry_after(self.failures(run.account.as_ref()) + 1);
+        let account = run.account.clone();
         match how {
             HandOutcome::UsageLimit { until } => {
                 let until = until.filter(|until| *until > self.now).unwrap_or(self.now + self.policy.trouble_pause);
-                Some(Event::AccountPaused { until, why: "the usage limit is reached".into() })
+                Some(Event::AccountPaused { until, why: "the usage limit is reached".into(), account })
             }
             HandOutcome::Unreachable { why, credentials } => {
                 let until = if *credentials { self.now + self.policy.trouble_pause } else { growing };
-                Some(Event::AccountPaused { until, why: why.clone() })
+                Some(Event::AccountPaused { until, why: why.clone(), account })
             }
             HandOutcome::Succeeded
             | HandOutcome::Stalled

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{
-    Access, Branch, Evidence, FormulaName, HandOutcome, ModelCall, OutputShape, PortRange, Provisions, RepoName, RunId, Sha,
-    StepId, StepOutput, Usd,
+    Access, AccountName, AgentName, Branch, Evidence, FormulaName, HandOutcome, ModelCall, OutputShape, PortRange, Provisions,
+    RepoName, RunId, Sha, StepId, StepOutput, Usd,
 };
 
 /// Places to work, and those who work there.
@@ -102,6 +102,10 @@ pub struct AgentOrder {
     pub label: String,
     /// What the run is given beside its clone.
     pub given: Given,
+    /// Who works.
+    pub agent: AgentName,
+    /// Whose money or quota it takes; none where the agent needs no account.
+    pub account: Option<AccountName>,
 }
 
 /// A conversation with an agent. A UUID each.

@@ -3,12 +3,14 @@
 //! `main` builds the real ones; tests put decorators around them. A trait here promises what its adapter must keep and says which
 //! of its calls may be repeated.
 
+mod accounts;
 mod door;
 mod forge;
 mod hands;
 mod journal;
 mod repos;
 
+pub use accounts::*;
 pub use door::*;
 pub use forge::*;
 pub use hands::*;

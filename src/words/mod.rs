@@ -2,12 +2,14 @@
 //!
 //! Promises: no sentence carries raw text from outside; what an agent said is quoted and defused before it gets here.
 
+mod accounts;
 mod comment;
 mod outcome;
 mod setting_up;
 mod story;
 mod wait;
 
+pub use accounts::{credential, credential_warning};
 pub use comment::status_comment;
 pub use outcome::{outcome, refusal, remedy};
 pub use setting_up::{doubled_label, label_named, standing_claims, standing_issues, standing_pull, standing_reports};
@@ -24,6 +26,11 @@ fn label(names: &crate::model::LabelNames, decision: Decision) -> String {
 /// `1 attempt`, `3 attempts`.
 fn counted(n: u64, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
+/// An account, as people are told of it.
+pub fn account(name: &crate::model::AccountName) -> String {
+    if *name == crate::model::AccountName::usual() { "the model's account".to_owned() } else { format!("account `{name}`") }
 }
 
 /// Colour and description of a label that forgehand creates.

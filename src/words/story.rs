@@ -1,6 +1,6 @@
 //! The journal's story, a line for each event that a person wants to read.
 
-use crate::model::{Advance, Command, Event, Intent, LabelsMean, Outcome, PullState, Saying, StopWhy, Told, Trigger};
+use crate::model::{Advance, AgentName, Command, Event, Intent, LabelsMean, Outcome, PullState, Saying, StopWhy, Told, Trigger};
 
 use super::{outcome, refusal};
 
@@ -18,14 +18,16 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Close => "close the issue".to_owned(),
         Intent::Prepare { .. } => "prepare a workspace".to_owned(),
         Intent::SetUp { .. } => "set the workspace up".to_owned(),
-        Intent::Agent { step, resume, told, .. } => {
+        Intent::Agent { step, resume, told, agent, .. } => {
             let how = match (resume, told) {
                 (true, Told::GoOn) => " (resumed)",
                 (_, Told::AnswerAgain { .. }) => " (asked for its answer again)",
                 (_, Told::Failing { .. }) => " (with the failing output)",
                 _ => "",
             };
-            format!("let the agent work on step {step}{how}")
+            let who = agent.as_ref().filter(|name| **name != AgentName::usual());
+            let who = who.map_or_else(|| "the agent".to_owned(), |name| format!("agent {name}"));
+            format!("let {who} work on step {step}{how}")
         }
         Intent::Take { .. } => "take the commits over".to_owned(),
         Intent::Verify { sha, .. } => format!("verify {}", sha.short()),
@@ -98,7 +100,16 @@ pub fn event(event: &Event) -> Option<String> {
             let again = backoff_until.map_or_else(String::new, |until| format!("; tried again at {until}"));
             format!("run {run} ended: {}{again}", outcome(how))
         }
-        Event::AccountPaused { until, why } => format!("the model's account is paused until {until}: {why}"),
+        Event::SignInRenewed { account, failed: Some(why) } => {
+            format!("the sign-in of {} could not be renewed: {why}", super::account(account))
+        }
+        Event::SignInRenewed { account, failed: None } => {
+            format!("the sign-in of {} can be used again", super::account(account))
+        }
+        Event::AccountPaused { until, why, account } => {
+            let account = account.clone().unwrap_or_else(crate::model::AccountName::usual);
+            format!("{} is paused until {until}: {why}", super::account(&account))
+        }
         Event::Looked { .. } | Event::PullMoved { .. } | Event::Settled { .. } | Event::Obeyed { .. } => return None,
     })
 }

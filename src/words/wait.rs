@@ -28,7 +28,11 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             format!("attempt {attempt} failed ({outcome}); the next one is due at {until}")
         }
         Wait::Retry { until, why } => format!("{why}; tried again at {until}"),
-        Wait::AccountPaused { until, why } => format!("the model's account is paused until {until}: {why}"),
+        Wait::AccountPaused { account, until, why } => format!("{} is paused until {until}: {why}", super::account(account)),
+        Wait::Renewing { account } => format!("the sign-in of {} is being renewed", super::account(account)),
+        Wait::SignInEnded { account, since, why, .. } => {
+            format!("the sign-in of {} ended at {since} and was not renewed: {why}", super::account(account))
+        }
         Wait::Budget { which, spent, reserved, limit, .. } => {
             let kept = if *reserved == Usd(0) { String::new() } else { format!(", {reserved} kept for what runs") };
             format!("the budget of the {which} does not pay for another run: {spent} of {limit} spent{kept}")
@@ -74,6 +78,10 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Dependencies { .. } => "closing what it depends on, or removing the dependency".to_owned(),
         Wait::Backoff { .. } => "time, or `forgehand retry`".to_owned(),
         Wait::AccountPaused { .. } => "time, or other credentials".to_owned(),
+        Wait::Renewing { .. } => "nothing to do: it goes on by itself".to_owned(),
+        Wait::SignInEnded { .. } => {
+            "signing in again with `claude`, or better a token of `claude setup-token`, which lasts a year".to_owned()
+        }
         Wait::Budget { which, .. } if which == "project" => {
             "a new day (UTC), or a higher `usd_day` of its [[project]] (`usd_project` in [limits])".to_owned()
         }
@@ -87,7 +95,10 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Orphan { .. } => format!("`forgehand retry` or label {queue} takes it up at once"),
         Wait::Leaving => "its [[project]] section in the configuration".to_owned(),
         Wait::Draining => "starting the daemon again".to_owned(),
-        Wait::NoCredentials => "an API key or CLAUDE_CODE_OAUTH_TOKEN in the environment, or a sign-in with `claude`".to_owned(),
+        Wait::NoCredentials => {
+            "a token of `claude setup-token` in CLAUDE_CODE_OAUTH_TOKEN or a file, an API key, or a sign-in with `claude`"
+                .to_owned()
+        }
         Wait::Closed => "opening it again".to_owned(),
         Wait::NotOurs => format!("label `{}` has it triaged, label {queue} has it worked on at once", names.portal),
     }

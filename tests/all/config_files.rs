@@ -104,7 +104,8 @@ fn the_example_shows_each_key() {
         text.lines().map(|l| shown(l).unwrap_or(l)).any(|l| {
             let head = l.trim_start_matches(['[', ' ']);
             let within = [format!(".{key}]"), format!("{{ {key} = "), format!(", {key} = ")];
-            head.strip_prefix(key).is_some_and(|rest| rest.starts_with([' ', '=', ']'])) || within.iter().any(|w| l.contains(w))
+            head.strip_prefix(key).is_some_and(|rest| rest.starts_with([' ', '=', ']', '.']))
+                || within.iter().any(|w| l.contains(w))
         })
     };
     let missing: Vec<String> =

@@ -592,7 +592,9 @@ fn credentials_are_found_where_they_were_named() {
     assert!(find_credentials(both, Some("UNSET"), None, home.path()).is_none(), "another account was used");
     let file = Some(Path::new("/key"));
     assert!(matches!(find_credentials(both, Some("UNSET"), file, home.path()), Some(CredentialSource::File(_))));
-    assert!(find_credentials(|_| None, None, None, home.path()).is_none());
+    let nothing = find_credentials(|_| None, None, None, home.path());
+    assert!(matches!(&nothing, Some(CredentialSource::SignIn(_))), "a sign-in that comes later counts: {nothing:?}");
+    assert!(nothing.unwrap().load().unwrap().is_none());
     assert!(CredentialSource::File("/not/there".into()).load().unwrap().is_none());
 }
 

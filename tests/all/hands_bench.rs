@@ -3,6 +3,7 @@
 //! The workspaces are made by git on the host, as a stand-in for the workspace module: a bare mirror, a `--shared` clone of it, and for
 //! verification a fresh clone of whatever bundle was taken over.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -103,6 +104,7 @@ impl Bench {
         let places = Arc::new(Folders { root: dir.path().to_owned() });
         let mut options = Options {
             backend,
+            agents: BTreeMap::new(),
             sandbox,
             places,
             limits: limits(),
@@ -141,6 +143,8 @@ impl Bench {
             budget_call: Usd::from_dollars(1.0),
             label: "issue-7-attempt-1".to_owned(),
             given: Given::default(),
+            agent: forgehand::model::AgentName::usual(),
+            account: None,
         }
     }
 

@@ -351,7 +351,12 @@ async fn verification_reaches_the_hosts_that_are_named_and_no_other() {
 async fn without_credentials_nothing_starts() {
     let Some(sandbox) = sandbox("hands_command::without_credentials_nothing_starts", Mode::None) else { return };
     let claude = Claude { program: "/nowhere/claude".into(), model: "claude-sonnet-4-5".to_owned(), max_turns: 1 };
-    let backend = ClaudeBackend { claude, upstream: Upstream::default(), prices: Arc::new(Prices::shipped()) };
+    let backend = ClaudeBackend {
+        claude,
+        upstream: Upstream::default(),
+        prices: Arc::new(Prices::shipped()),
+        accounts: Default::default(),
+    };
     let bench = Bench::new(sandbox, Backend::Claude(backend), &[], |_| {}).await;
     let error = bench.turn(&bench.order("")).await.report.expect_err("it cannot start");
     assert_eq!(error.kind, HandErrorKind::NoCredentials);

@@ -24,6 +24,7 @@ mod plan_properties;
 mod plan_running;
 mod plan_world;
 mod readme;
+mod renewal;
 mod sandbox;
 mod secret_scan;
 mod text_cleaning;

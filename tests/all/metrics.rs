@@ -109,7 +109,7 @@ fn what_stands_is_counted_and_the_queue_has_an_age() {
         let subject = Subject { repo: repo(), issue: IssueNumber(number) };
         Event::Moved { subject, trigger: Trigger::TriagedQueue, to: Some(to) }
     };
-    let pause = Event::AccountPaused { until: Timestamp(10_000_000), why: "used up".into() };
+    let pause = Event::AccountPaused { until: Timestamp(10_000_000), why: "used up".into(), account: None };
     let text = text(vec![
         seen(1, true),
         seen(2, true),

@@ -94,7 +94,7 @@ impl Site {
     }
 
     fn plan_at(&self, now: Timestamp) -> Plan {
-        let view = View { credentials: true, fresh: self.policy.projects.keys().cloned().collect(), ..View::default() };
+        let view = View { fresh: self.policy.projects.keys().cloned().collect(), ..View::default() };
         let ledger = self.ledger();
         let made = plan(&ledger, &view, &self.policy, now);
         forgehand::plan::check(&made, &ledger, &view, &self.policy).expect("a plan that keeps the rules");
@@ -138,6 +138,7 @@ fn facts(name: &str) -> ProjectFacts {
         forge: "http://forge".into(),
         version: "15".into(),
         login: plan_world::BOT.into(),
+        others: std::collections::BTreeMap::new(),
         repository: RepoFacts {
             name: repo(name),
             default_branch: "main".into(),

@@ -13,7 +13,7 @@ use forgehand::model::{
     ProjectFacts, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Risk, Route, Saying, SeenIssue, Sha,
     StepOutput, Subject, TextMark, Timestamp, TriageOutput, Trouble, Usd, Wait,
 };
-use forgehand::plan::{Plan, Policy, ProjectPolicy, plan, subject_of, target};
+use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
 
 /// The bot.
@@ -134,6 +134,7 @@ pub fn policy() -> Policy {
         trouble_pause: secs(300),
         unreachable_pause: secs(30),
         retry: vec![secs(5), secs(15), secs(60), secs(300)],
+        crew: Crew::default(),
         projects: BTreeMap::from([(repo(), project)]),
     }
 }
@@ -319,6 +320,11 @@ impl World {
                 let result = pending.seen.filter(|_| well).ok_or_else(trouble);
                 Input::Looked { repo, result }
             }
+            Job::Renew(account) => Input::Renewed {
+                account,
+                result: if well { Ok(()) } else { Err("it did not change".into()) },
+                standings: BTreeMap::new(),
+            },
             Job::History(subject) => {
                 let read = self.issues[&subject.issue.0].history.clone();
                 Input::History { subject, result: if well { Ok(read) } else { Err(trouble()) } }
@@ -714,6 +720,7 @@ pub fn facts() -> ProjectFacts {
         forge: "http://forge".into(),
         version: "15".into(),
         login: BOT.into(),
+        others: BTreeMap::new(),
         repository: RepoFacts {
             name: repo(),
             default_branch: "main".into(),

@@ -154,6 +154,7 @@ impl Made {
                 let issues = std::mem::take(&mut self.moved).into_values().collect();
                 Input::Looked { repo, result: Ok(LookedAt { date: Some(self.now), issues, ..stamp }) }
             }
+            Job::Renew(account) => panic!("nobody renews {account} here"),
             Job::History(subject) => Input::History { subject, result: Ok(Vec::new()) },
             Job::Dependencies { subject, .. } => Input::Dependencies { subject, result: Ok(Vec::new()) },
             Job::Checks { subject, .. } => Input::Checks { subject, result: Ok(green()) },

@@ -59,6 +59,7 @@ async fn bench_with(
             credentials: Some(credentials),
         },
         prices: Arc::new(Prices::shipped()),
+        accounts: Default::default(),
     };
     Some(Bench::new(sandbox, Backend::Claude(backend), files, adjust).await)
 }

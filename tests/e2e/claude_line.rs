@@ -19,11 +19,11 @@ fn plan(test: &'static str, api: &MessagesApi, more: &'static str) -> Plan {
     Plan::new(test).agent(Agent::Claude { program: claude(), url: api.url().to_owned(), more }).env("TEST_KEY", KEY)
 }
 
-fn is_triage(request: &Request) -> bool {
+pub fn is_triage(request: &Request) -> bool {
     request.prompt().contains("You triage a reported issue")
 }
 
-fn triaged() -> Reply {
+pub fn triaged() -> Reply {
     Reply::answer(
         json!({"route": "queue", "summary": "Make add.sh add.", "requirements": ["It adds"], "acceptance": ["The test passes"],
         "files": ["add.sh"], "risk": "low", "questions": []}),
@@ -39,7 +39,7 @@ fn done() -> Reply {
 }
 
 /// A model that does its work.
-fn play(request: &Request) -> Reply {
+pub fn play(request: &Request) -> Reply {
     match request.turn() {
         _ if is_triage(request) => triaged(),
         0 => repair(),

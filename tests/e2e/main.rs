@@ -1,5 +1,6 @@
 //! The slow tests: real programs, end to end.
 
+mod accounts;
 mod budgets;
 mod claude_hand;
 mod claude_line;

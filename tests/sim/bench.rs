@@ -13,7 +13,7 @@ use forgehand::journal::SqliteJournal;
 use forgehand::ledger::{ClaimState, IssueState, Ledger};
 use forgehand::localforge::{LocalForge, Options as ForgeOptions, SeedFile};
 use forgehand::model::{FixVerdict, LabelNames, RepoName, Route, Usd};
-use forgehand::plan::{Policy, ProjectPolicy};
+use forgehand::plan::{Crew, Policy, ProjectPolicy};
 use forgehand::ports::{Clock, Ids, Journal, JournalError};
 use forgehand::scan::Scanner;
 use forgehand::text::strip_marker;
@@ -143,6 +143,20 @@ pub struct Daemon<'s> {
     pub fail_fast: bool,
 }
 
+/// Accounts that can always be used.
+struct Ready;
+
+#[async_trait::async_trait]
+impl forgehand::ports::Accounts for Ready {
+    fn standings(&self) -> forgehand::model::Standings {
+        BTreeMap::new()
+    }
+
+    async fn renew(&self, account: &forgehand::model::AccountName) -> Result<(), String> {
+        panic!("nobody renews {account} here")
+    }
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Died {
@@ -187,6 +201,7 @@ impl<'s> Daemon<'s> {
             trouble_pause: secs(300),
             unreachable_pause: secs(30),
             retry: vec![secs(5), secs(15), secs(60)],
+            crew: Crew::default(),
             projects: BTreeMap::from([(self.repo.clone(), project)]),
         }
     }
@@ -197,6 +212,8 @@ impl<'s> Daemon<'s> {
             forge: self.site.forge.url(),
             login: None,
             author: "Bot <bot@localhost>".into(),
+            authors: BTreeMap::new(),
+            crew: Crew::default(),
             diff_lines: 4000,
             usd_run: Usd(5_000_000),
             usd_call: Usd(1_000_000),
@@ -238,6 +255,8 @@ impl<'s> Daemon<'s> {
             rights: None,
             repos: Arc::new(Faulty { inner: git, faults: self.faults.clone() }),
             hands: Arc::new(Faulty { inner: played, faults: self.faults.clone() }),
+            accounts: Arc::new(Ready),
+            identities: BTreeMap::new(),
             clock: self.clock.clone(),
             ids,
             journal_id: journal.id(),
@@ -257,7 +276,7 @@ impl<'s> Daemon<'s> {
         tokio::select! {
             biased;
             () = kill.cancelled() => Died::Killed,
-            ended = engine.run(Mode::Once, &mut wakes, stopped, &|| true) => match ended {
+            ended = engine.run(Mode::Once, &mut wakes, stopped) => match ended {
                 Ok(_) => Died::Quiet,
                 Err(_) => Died::Killed,
             },

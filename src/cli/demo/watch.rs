@@ -40,7 +40,7 @@ impl<'a> Watch<'a> {
             policy: setup.policy(JournalId(String::new()))?,
             now: SystemClock.now(),
             daemon_lives: true,
-            credentials: setup.has_credentials(),
+            standings: setup.standings(),
         };
         let (repo, names) = (project.repo.clone(), project.labels.clone());
         let (rejected, verified) = (BTreeSet::new(), BTreeMap::new());

@@ -8,15 +8,15 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{Check, Patient};
+use crate::cli::accounts::AccountReport;
 use crate::cli::setup::SystemClock;
 use crate::cli::{Kind, wiring};
 use crate::config::{Backend, Claude};
-use crate::gateway::{Address, Credential, Door, Gateway, Order, Prices, Upstream};
+use crate::gateway::{Address, Door, Gateway, Order, Prices, Upstream};
+use crate::journal::History;
 use crate::model::Usd;
 use crate::ports::Clock as _;
 
-/// A sign-in that ends earlier than this is warned of.
-const SOON: Duration = Duration::from_hours(72);
 /// How long the model may take to say a word.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SIGN_IN: &str = "`claude setup-token` makes a token for a year: put it into CLAUDE_CODE_OAUTH_TOKEN, or name its file by `key_file` in [agent]";
@@ -28,37 +28,34 @@ pub(super) async fn examine(patient: &Patient, online: bool, checks: &mut Vec<Ch
         }
         return;
     };
-    checks.push(credentials(patient, claude));
+    checks.extend(credentials(patient));
     if online {
         checks.push(call(patient, claude).await);
     }
 }
 
-fn credentials(patient: &Patient, claude: &Claude) -> Check {
+/// Each account that somebody works on. One that cannot be used is worth a word only, where there is another that can.
+fn credentials(patient: &Patient) -> Vec<Check> {
     const NAME: &str = "credentials";
-    let missing = |says: &str| match claude.base_url.scheme() == "http" && claude.key.is_none() {
-        true => Check::ok(NAME, "none, and a model server of your own needs none"),
-        false => Check::fail(Kind::Environment, NAME, says, SIGN_IN),
-    };
-    let Some(source) = patient.setup.credentials() else {
-        return missing("there are no credentials for the model");
-    };
-    match source.load() {
-        Err(error) => Check::fail(Kind::Environment, NAME, error.to_string(), SIGN_IN),
-        Ok(None) => missing("the place of the model's credentials is empty"),
-        Ok(Some(Credential::ApiKey(_))) => Check::ok(NAME, "an API key"),
-        Ok(Some(Credential::Bearer(_, None))) => Check::ok(NAME, "a token; when it ends is not written in it"),
-        Ok(Some(Credential::Bearer(_, Some(end)))) => {
-            let now = SystemClock.now();
-            if end <= now {
-                Check::fail(Kind::Environment, NAME, format!("the sign-in of Claude Code ended at {end}"), SIGN_IN)
-            } else if end.since(now) < SOON {
-                Check::warn(NAME, format!("the sign-in of Claude Code ends at {end}"), SIGN_IN)
-            } else {
-                Check::ok(NAME, format!("a sign-in of Claude Code that ends at {end}"))
-            }
-        }
+    let setup = &patient.setup;
+    // A journal that cannot be read is told of elsewhere.
+    let ledger = setup.ledger(&History::All).unwrap_or_default();
+    let reports = setup.account_reports(&ledger, SystemClock.now());
+    if reports.is_empty() {
+        return vec![Check::ok(NAME, "none, and a model server of your own needs none")];
     }
+    let usable = reports.iter().any(|report| report.state == "ready");
+    let check = |report: &AccountReport| {
+        let whose = if reports.len() > 1 { format!("account `{}`: ", report.name) } else { String::new() };
+        let says = format!("{whose}{}", report.warning.as_ref().unwrap_or(&report.what));
+        match (&report.warning, report.state) {
+            (None, _) => Check::ok(NAME, says),
+            (Some(_), "ready") => Check::warn(NAME, says, SIGN_IN),
+            (Some(_), _) if usable => Check::warn(NAME, says, SIGN_IN),
+            (Some(_), _) => Check::fail(Kind::Environment, NAME, says, SIGN_IN),
+        }
+    };
+    reports.iter().map(check).collect()
 }
 
 /// One word of the model, through the gateway as an agent's calls go.
@@ -80,7 +77,7 @@ async fn said(patient: &Patient, claude: &Claude) -> Result<String, String> {
         upstream: Upstream {
             base_url: claude.base_url.clone(),
             allow_http: claude.base_url.scheme() == "http",
-            credentials: patient.setup.credentials(),
+            credentials: patient.setup.credentials_of(&patient.setup.config.agent),
         },
         door: Door::Tcp,
         models: vec![model.clone()],

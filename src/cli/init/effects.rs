@@ -126,6 +126,7 @@ fn place(source: &SecretSource) -> String {
     match source {
         SecretSource::Env(name) => format!("${name}"),
         SecretSource::File(file) => file.display().to_string(),
+        SecretSource::Credential(name) => format!("credential {name}"),
     }
 }
 

@@ -61,6 +61,9 @@ pub(super) fn new_text(wanted: &Wanted) -> Result<String, CliError> {
         SecretSource::Env(name) => {
             key(&mut text, "token_env", &string(name), "the name of the variable that holds the bot's token")
         }
+        SecretSource::Credential(name) => {
+            key(&mut text, "token_credential", &string(name), "the credential that systemd passes with the bot's token in it")
+        }
         SecretSource::File(path) => {
             key(&mut text, "token_file", &string(&path.display().to_string()), "where the bot's token is kept")
         }

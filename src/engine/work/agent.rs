@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::RunState;
-use crate::model::{Access, Change, Failure, Outcome, Refusal, Sha, StepId, StepKind, Subject, Told};
+use crate::model::{Access, AccountName, AgentName, Change, Failure, Outcome, Refusal, Sha, StepId, StepKind, Subject, Told};
 use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, VerifyOrder};
 use crate::{text, words};
 
@@ -20,6 +20,8 @@ pub(super) struct Turn<'a> {
     pub(super) session: &'a str,
     pub(super) resume: bool,
     pub(super) told: &'a Told,
+    pub(super) agent: Option<&'a AgentName>,
+    pub(super) account: Option<&'a AccountName>,
 }
 
 impl Worker {
@@ -78,6 +80,8 @@ impl Worker {
             budget_call: self.settings.usd_call,
             label: label(order.subject, run),
             given,
+            agent: turn.agent.cloned().unwrap_or_else(AgentName::usual),
+            account: turn.account.cloned(),
         })
     }
 
@@ -93,7 +97,7 @@ impl Worker {
             bundle,
             branch: workspace.branch,
             base: prepared.base.clone(),
-            author: self.settings.author.clone(),
+            author: self.author(order.run()?),
             diff_lines: self.settings.diff_lines,
             person_paths: order.project.person_paths.clone(),
             private: order.project.provisions.env_file.as_ref().map(|file| file.to.clone()),

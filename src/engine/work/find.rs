@@ -24,7 +24,7 @@ impl Worker {
                 let comments = self.ports.forge.issue_comments(&subject.repo, subject.issue).await.map_err(forge)?;
                 let mut ours: Vec<_> = comments
                     .into_iter()
-                    .filter(|c| c.author == facts.login && text::find_marker(&c.body).as_ref() == Some(key))
+                    .filter(|c| facts.is_ours(&c.author) && text::find_marker(&c.body).as_ref() == Some(key))
                     .map(|c| c.id)
                     .collect();
                 ours.sort();
@@ -39,9 +39,9 @@ impl Worker {
             Intent::OpenPull { head, base, .. } => {
                 let since = self.by_forge_clock(since) - SLACK;
                 let pulls = self.ports.forge.pulls(&subject.repo, head, base, Some(since)).await.map_err(forge)?;
-                let ours: Vec<_> = pulls.into_iter().filter(|p| p.author == facts.login && p.created >= since).collect();
+                let ours: Vec<_> = pulls.into_iter().filter(|p| facts.is_ours(&p.author) && p.created >= since).collect();
                 let closed = ours.iter().map(|p| p.number).min();
-                let open = self.keep_lowest(&subject.repo, &facts.login, ours).await?.map(|p| p.number);
+                let open = self.keep_lowest(&subject.repo, facts, ours).await?.map(|p| p.number);
                 Ok(open.or(closed).map(|pull| Outcome::PullOpened { pull }))
             }
             _ => Ok(None),

@@ -27,9 +27,11 @@ pub use texts::TextStore;
 
 use crate::ledger::{IssueState, RunState};
 use crate::model::{
-    Branch, EffectKey, Failure, FailureKind, Intent, LabelNames, Login, Outcome, Provisions, RepoName, Subject, Timestamp, Usd,
+    AgentName, Branch, EffectKey, Failure, FailureKind, Intent, LabelNames, Login, Outcome, Provisions, RepoName, Standings,
+    Subject, Timestamp, Usd,
 };
-use crate::ports::{ForgeError, ForgeErrorKind, HandError, HandErrorKind, RepoError, RepoErrorKind};
+use crate::plan::Crew;
+use crate::ports::{Forge, ForgeError, ForgeErrorKind, HandError, HandErrorKind, RepoError, RepoErrorKind, Repos};
 use crate::scan::Scanner;
 
 use super::core::{Facts, Job};
@@ -45,6 +47,10 @@ pub struct Settings {
     pub login: Option<Login>,
     /// Author and committer, `Name <mail>`.
     pub author: String,
+    /// The same of agents that have one of their own.
+    pub authors: BTreeMap<AgentName, String>,
+    /// Who works.
+    pub crew: Crew,
     /// Changed lines at most.
     pub diff_lines: u64,
     /// A run's money.
@@ -143,6 +149,10 @@ impl Worker {
                 let result = self.checks(&subject, &pull).await;
                 Input::Checks { subject, result }
             }
+            Job::Renew(account) => {
+                let result = self.ports.accounts.renew(&account).await;
+                Input::Renewed { account, result, standings: self.standings() }
+            }
             Job::Find { key, subject, intent, since, facts } => {
                 let result = self.find(&key, &subject, &intent, since, &facts).await;
                 Input::Found { key, result }
@@ -174,8 +184,8 @@ impl Worker {
             Intent::Close => self.close(order).await,
             Intent::Prepare { on_branch, .. } => self.prepare(order, *on_branch).await,
             Intent::SetUp { .. } => self.set_up(order, cancel).await,
-            Intent::Agent { step, session, resume, told, .. } => {
-                let turn = agent::Turn { step, session, resume: *resume, told };
+            Intent::Agent { step, session, resume, told, agent, account, .. } => {
+                let turn = agent::Turn { step, session, resume: *resume, told, agent: agent.as_ref(), account: account.as_ref() };
                 self.agent(order, &turn, heard, cancel).await
             }
             Intent::Take { .. } => self.take(order, cancel).await,
@@ -189,6 +199,27 @@ impl Worker {
     async fn close(&self, order: &Order<'_>) -> Result<Outcome, Failure> {
         self.ports.forge.close_issue(&order.subject.repo, order.subject.issue).await.map_err(forge)?;
         Ok(Outcome::Closed)
+    }
+
+    /// How the accounts stand now.
+    pub(super) fn standings(&self) -> Standings {
+        self.ports.accounts.standings()
+    }
+
+    /// Who is author of what a run pushes.
+    fn author(&self, run: &RunState) -> String {
+        let member = self.settings.crew.author_of(&run.formula);
+        self.settings.authors.get(&member.name).unwrap_or(&self.settings.author).clone()
+    }
+
+    /// The one place that says as whom something is done on the forge: a run's breakdown, branch and pull request as the agent whose work
+    /// they are, where it has an identity of its own. Everything else, labels and the status comment with it, is the bot's.
+    fn as_author(&self, run: &RunState) -> (&dyn Forge, &dyn Repos) {
+        let member = self.settings.crew.author_of(&run.formula);
+        match self.ports.identities.get(&member.name) {
+            Some(identity) => (identity.forge.as_ref(), identity.repos.as_ref()),
+            None => (self.ports.forge.as_ref(), self.ports.repos.as_ref()),
+        }
     }
 
     /// Now, by the forge's clock.

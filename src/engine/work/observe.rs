@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::ledger::PullRef;
-use crate::model::{Dependency, Issue, IssueNumber, LabelEvent, ProjectFacts, RepoName, Subject, Timestamp, Trouble};
+use crate::model::{
+    AgentName, Dependency, Issue, IssueNumber, LabelEvent, Login, ProjectFacts, RepoName, Subject, Timestamp, Trouble,
+};
 use crate::ports::{ForgeError, ForgeErrorKind, IssueFilter};
 
 use super::super::input::{LookedAt, PullRead};
@@ -33,7 +35,31 @@ impl Worker {
             return Err(Trouble::Empty);
         }
         let labels = self.ports.forge.labels(repo).await.map_err(trouble)?;
-        Ok(ProjectFacts { forge: self.settings.forge.clone(), version, login, repository, labels })
+        let others = self.identities(repo).await?;
+        Ok(ProjectFacts { forge: self.settings.forge.clone(), version, login, others, repository, labels })
+    }
+
+    /// Who the agents with an identity of their own are on the forge; each must be able to push.
+    async fn identities(&self, repo: &RepoName) -> Result<BTreeMap<AgentName, Login>, Trouble> {
+        let mut logins = BTreeMap::new();
+        for (agent, identity) in &self.ports.identities {
+            let of_agent = |error| match trouble(error) {
+                Trouble::Unauthorized => {
+                    Trouble::Denied { why: format!("the forge does not accept the token of agent `{agent}`") }
+                }
+                Trouble::Denied { why } => Trouble::Denied { why: format!("agent `{agent}`: {why}") },
+                other => other,
+            };
+            let login = identity.forge.whoami().await.map_err(of_agent)?;
+            let repository = identity.forge.repository(repo).await.map_err(of_agent)?;
+            if !repository.can_push {
+                return Err(Trouble::Denied {
+                    why: format!("`{login}`, whom agent `{agent}` works as, may not write to {repo}"),
+                });
+            }
+            logins.insert(agent.clone(), login);
+        }
+        Ok(logins)
     }
 
     /// Two requests see everything that people did. The first look asks by label instead, so that ten thousand issues of no concern

@@ -53,7 +53,6 @@ impl Worker {
         comments: &[Comment],
         guide: Option<String>,
     ) -> Result<RunTexts, Failure> {
-        let ours = &order.facts.login;
         let reads = order.run()?.formula.steps.iter().all(|s| !matches!(s.kind, StepKind::Agent { access: Access::Write, .. }));
         let breakdown = order.state.triaged.as_ref().and_then(|t| t.breakdown);
         let mut texts = RunTexts {
@@ -70,7 +69,7 @@ impl Worker {
                 continue;
             }
             let counts = match rights.get(&comment.author) {
-                _ if comment.author == *ours => false,
+                _ if order.facts.is_ours(&comment.author) => false,
                 _ if reads && comment.author == issue.author => true,
                 Some(counts) => *counts,
                 None => self.may_write(order, &comment.author).await?,
@@ -110,7 +109,7 @@ impl Worker {
     pub(super) fn workspace(&self, order: &Order<'_>, base: &Sha) -> Result<WorkspaceOrder, Failure> {
         let run = order.run()?;
         let (repo, branch): (RepoName, Branch) = (order.subject.repo.clone(), run.branch.clone());
-        Ok(WorkspaceOrder { repo, run: run.id.clone(), base: base.clone(), branch, author: self.settings.author.clone() })
+        Ok(WorkspaceOrder { repo, run: run.id.clone(), base: base.clone(), branch, author: self.author(run) })
     }
 
     pub(super) async fn discard(&self, order: &Order<'_>, run: &RunId, keep_workspace: bool) -> Result<Outcome, Failure> {

@@ -4,7 +4,7 @@ use crate::model::{Branch, Failure, FailureKind, Outcome, Proposal, Pull, PullSt
 use crate::ports::{Lease, NewPull, PushAnswer};
 use crate::text;
 
-use super::{Order, Worker, context, environment, forge, repos};
+use super::{Facts, Order, Worker, context, environment, forge, repos};
 
 impl Worker {
     pub(super) async fn push(
@@ -15,8 +15,9 @@ impl Worker {
         lease: Option<&Sha>,
     ) -> Result<Outcome, Failure> {
         let lease = lease.map_or(Lease::Absent, |at| Lease::At(at.clone()));
-        let run = &order.run()?.id;
-        let answer = self.ports.repos.push(&order.subject.repo, run, sha, branch, &lease).await.map_err(repos)?;
+        let run = order.run()?;
+        let (_, repos_of_author) = self.as_author(run);
+        let answer = repos_of_author.push(&order.subject.repo, &run.id, sha, branch, &lease).await.map_err(repos)?;
         Ok(match answer {
             PushAnswer::Pushed => Outcome::Pushed,
             PushAnswer::Stale { tip } => Outcome::PushStale { tip },
@@ -37,22 +38,23 @@ impl Worker {
             return Ok(Outcome::PullOpened { pull: pull.number });
         }
         let new = self.new_pull(order, step, head, base)?;
-        let pull = self.ports.forge.create_pull(repo, &new).await.map_err(forge)?;
+        let (forge_of_author, _) = self.as_author(order.run()?);
+        let pull = forge_of_author.create_pull(repo, &new).await.map_err(forge)?;
         Ok(Outcome::PullOpened { pull: pull.number })
     }
 
     /// Of several open ones of ours the lowest number stays.
     pub(super) async fn keep_one(&self, order: &Order<'_>, pulls: Vec<Pull>) -> Result<Option<Pull>, Failure> {
-        self.keep_lowest(&order.subject.repo, &order.facts.login, pulls).await
+        self.keep_lowest(&order.subject.repo, order.facts, pulls).await
     }
 
     pub(super) async fn keep_lowest(
         &self,
         repo: &crate::model::RepoName,
-        login: &crate::model::Login,
+        facts: &Facts,
         pulls: Vec<Pull>,
     ) -> Result<Option<Pull>, Failure> {
-        let mut ours: Vec<Pull> = pulls.into_iter().filter(|p| p.author == *login && p.state == PullState::Open).collect();
+        let mut ours: Vec<Pull> = pulls.into_iter().filter(|p| facts.is_ours(&p.author) && p.state == PullState::Open).collect();
         ours.sort_by_key(|p| p.number);
         let mut ours = ours.into_iter();
         let kept = ours.next();

@@ -15,11 +15,15 @@ impl Worker {
     ) -> Result<Outcome, Failure> {
         let repo = &order.subject.repo;
         let body = format!("{}\n\n{}", self.scanner.redact(&self.words_of(order, what)?), text::marker(order.key));
+        let forge_of = match what {
+            Saying::Proposed { .. } => self.as_author(order.run()?).0,
+            Saying::Status { .. } => self.ports.forge.as_ref(),
+        };
         if let Some(id) = edit {
-            let comment = self.ports.forge.edit_comment(repo, id, &body).await.map_err(forge)?;
+            let comment = forge_of.edit_comment(repo, id, &body).await.map_err(forge)?;
             return Ok(Outcome::Said { comment: comment.id });
         }
-        let comment = self.ports.forge.create_comment(repo, order.subject.issue, &body).await.map_err(forge)?;
+        let comment = forge_of.create_comment(repo, order.subject.issue, &body).await.map_err(forge)?;
         self.drop_older(repo, replaces).await?;
         Ok(Outcome::Said { comment: comment.id })
     }
@@ -56,7 +60,7 @@ impl Worker {
     fn status_words(&self, order: &Order<'_>, status: &Status) -> String {
         let author = order.state.seen.author.clone();
         let mention: Vec<Login> = if order.project.mention.is_empty() { vec![author] } else { order.project.mention.clone() };
-        let mention: Vec<String> = mention.into_iter().filter(|m| *m != order.facts.login).map(|m| m.0).collect();
+        let mention: Vec<String> = mention.into_iter().filter(|m| !order.facts.is_ours(m)).map(|m| m.0).collect();
         words::status_comment(status, &order.project.labels, &mention)
     }
 }
