@@ -1,18 +1,20 @@
 //! Where hands work: the workspace module and git, put together for them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 
 use crate::git::Git;
 use crate::hands::{KeptEnv, Place, Places};
-use crate::model::{RepoName, RunId};
+use crate::model::{RepoName, RunId, Sha};
 use crate::ports::{HandError, HandErrorKind, Repos, VerifyOrder, WorkspaceOrder};
-use crate::workspace::{Kind, Workspaces};
+use crate::workspace::{Caches, Kind, Workspaces};
 
 /// The folder of a state folder in which verifications run.
 pub(super) const VERIFY: &str = "verify";
+/// The folder in which setups run on the base alone.
+pub(super) const SETUP: &str = "setup";
 /// The name under which a run's env file is kept beside its tree.
 const ENV: &str = "env";
 
@@ -20,6 +22,8 @@ const ENV: &str = "env";
 pub(super) struct Rooms {
     agents: Workspaces,
     verifications: Workspaces,
+    setups: Workspaces,
+    caches: Caches,
     git: Git,
 }
 
@@ -27,7 +31,13 @@ impl Rooms {
     pub(super) fn new(state_dir: &Path, git: &Git) -> Self {
         // bubblewrap maps whoever runs the daemon to the user inside, so nothing has to be given away.
         let rooms = |folder: &Path| Workspaces::new(folder, git.clone(), Kind::Clone, None);
-        Self { agents: rooms(state_dir), verifications: rooms(&state_dir.join(VERIFY)), git: git.clone() }
+        Self {
+            agents: rooms(state_dir),
+            verifications: rooms(&state_dir.join(VERIFY)),
+            setups: rooms(&state_dir.join(SETUP)),
+            caches: Caches::new(state_dir),
+            git: git.clone(),
+        }
     }
 }
 
@@ -79,12 +89,54 @@ impl Places for Rooms {
         Ok(Place { tree: paths.tree, home: paths.home, out: paths.out, objects: Vec::new() })
     }
 
+    async fn check_out_base(&self, repo: &RepoName, run: &RunId, commit: &Sha) -> Result<Place, HandError> {
+        self.drop_base(run).await?;
+        let order = WorkspaceOrder {
+            repo: repo.clone(),
+            run: run.clone(),
+            base: commit.clone(),
+            branch: "forgehand/setup".into(),
+            author: "forgehand <forgehand@localhost>".to_owned(),
+        };
+        let paths = self.setups.prepare(&order).await?;
+        Ok(Place { tree: paths.tree, home: paths.home, out: paths.out, objects: vec![paths.objects] })
+    }
+
+    async fn drop_base(&self, run: &RunId) -> Result<(), HandError> {
+        self.setups.discard(run).await
+    }
+
+    async fn cache(&self, repo: &RepoName, key: &str) -> Result<Option<PathBuf>, HandError> {
+        self.caches.find(repo, key).await
+    }
+
+    async fn begin_cache(&self, repo: &RepoName, parts: Vec<String>) -> Result<PathBuf, HandError> {
+        self.caches.begin(repo, parts).await
+    }
+
+    async fn keep_cache(&self, repo: &RepoName, key: &str, room: PathBuf, in_use: Vec<PathBuf>) -> Result<PathBuf, HandError> {
+        self.caches.keep(repo, key, room, in_use).await
+    }
+
+    async fn give_cache_up(&self, repo: &RepoName, room: PathBuf) -> Result<(), HandError> {
+        self.caches.give_up(repo, room).await
+    }
+
+    async fn make_way(&self, place: &Place, path: &str) -> Result<(), HandError> {
+        self.agents.make_way(place.home.clone(), path.to_owned()).await
+    }
+
+    async fn lend_cache(&self, place: &Place, path: &str, from: &Path, itself: bool) -> Result<(), HandError> {
+        self.agents.lend_cache(from.to_owned(), place.home.join(path), itself).await
+    }
+
     async fn drop_check_out(&self, order: &VerifyOrder) -> Result<(), HandError> {
         self.verifications.discard(&order.run).await
     }
 
     async fn discard(&self, _repo: &RepoName, run: &RunId) -> Result<(), HandError> {
         self.verifications.discard(run).await?;
+        self.setups.discard(run).await?;
         self.agents.discard(run).await
     }
 }

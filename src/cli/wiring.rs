@@ -21,7 +21,7 @@ use crate::scan::{Scanner, secrets_of_variables};
 
 use super::accounts::{self, RealAccounts};
 use super::nobody::Nobody;
-use super::places::{Rooms, VERIFY};
+use super::places::{Rooms, SETUP, VERIFY};
 use super::setup::{Setup, SystemClock, SystemIds, read_secret};
 use super::visitors::Counters;
 use super::{CliError, logging, said};
@@ -308,7 +308,7 @@ pub(super) fn open_sandbox(setup: &Setup) -> Result<Sandbox, CliError> {
         read: config.read.clone(),
         path: config.path.clone(),
         forbidden: forbidden(setup),
-        own: vec![setup.state_dir.join("work"), setup.state_dir.join("mirrors"), setup.state_dir.join(VERIFY)],
+        own: ["work", "mirrors", VERIFY, SETUP, "caches"].map(|folder| setup.state_dir.join(folder)).into(),
         limits: sandbox::Limits {
             memory_bytes: Some(config.memory),
             processes: Some(u64::from(config.processes)),

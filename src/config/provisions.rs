@@ -1,4 +1,4 @@
-//! What a `[[project]]` gives its runs beside their clone: `setup`, `network`, `env_file`, `services`, `ports`.
+//! What a `[[project]]` gives its runs beside their clone: `setup`, `network`, `caches`, `env_file`, `services`, `ports`.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -17,13 +17,41 @@ pub(super) fn read(table: &Table<'_>) -> Provisions {
     let network = table.or("network", Vec::new(), |v| v.list(values::host));
     let services = table.or("services", Vec::new(), services);
     let ports = table.optional("ports", port_range);
+    let caches = table.or("caches", Vec::new(), caches);
     if let (Some(range), Some(given)) = (ports, table.value("ports"))
         && let Some(service) = services.iter().find(|service| range.contains(service.port()))
     {
         let message = format!("the service {service} lies within `ports`");
         given.wrong::<()>(message, "keep them apart: a run would be handed the port of the service");
     }
-    Provisions { setup, network, env_file: env_file(table), services, ports }
+    Provisions { setup, network, env_file: env_file(table), caches, services, ports }
+}
+
+/// Folders below HOME, none within another.
+fn caches(value: &Value<'_>) -> Option<Vec<String>> {
+    let caches = value.list(cache)?;
+    let within = |inner: &str, outer: &str| inner == outer || inner.starts_with(&format!("{outer}/"));
+    for (nth, one) in caches.iter().enumerate() {
+        let other = caches.iter().enumerate().find(|(other, path)| *other != nth && within(one, path));
+        if let Some((_, other)) = other {
+            return value.wrong(format!("the caches ~/{one} and ~/{other} lie within each other"), "name the outer one alone");
+        }
+    }
+    Some(caches)
+}
+
+fn cache(value: &Value<'_>) -> Option<String> {
+    const HELP: &str = "write it as \"~/.cache/pnpm\"";
+    let text = value.filled()?;
+    let Some(path) = text.strip_prefix("~/") else {
+        return value.wrong(format!("`{}` is not below HOME", text.escape_debug()), HELP);
+    };
+    let path = path.trim_end_matches('/');
+    let odd = |part: &str| part.is_empty() || part == "." || part == "..";
+    if path.split('/').any(odd) || path.contains(char::is_control) || path.len() > 512 {
+        return value.wrong(format!("`{}` cannot be a cache", text.escape_debug()), HELP);
+    }
+    Some(path.to_owned())
 }
 
 fn services(value: &Value<'_>) -> Option<Vec<SocketAddrV4>> {

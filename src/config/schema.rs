@@ -46,6 +46,7 @@ strings! {
     Label r"^[^,\r\n]{1,50}$" "claude-queue";
     Login r"^[A-Za-z0-9._-]+$" "ann";
     Socket r"^\s*\S+:[0-9]+\s*$" "127.0.0.1:8787";
+    CachePath r"^~/\S" "~/.cache/pnpm";
     Service r"^[^:\s]+:[0-9]+$" "127.0.0.1:5432";
     Ports r"^\s*[0-9]+(\s*-\s*[0-9]+)?\s*$" "3100-3109";
     Filled r"\S" "text";
@@ -124,6 +125,8 @@ struct ProjectSection {
     setup: Option<Vec<Filled>>,
     /// Hosts that `setup` may reach beside `network` of `[sandbox]`.
     network: Option<Vec<Host>>,
+    /// Folders below HOME that `setup` fills, on the tip of the base branch alone; agents and verifications only read them.
+    caches: Option<Vec<CachePath>>,
     /// A file of variables that is put into the clone for whoever writes and for the verification. It is in no commit, and its values are
     /// masked wherever forgehand writes.
     env_file: Option<EnvFileSection>,

@@ -145,7 +145,7 @@ impl RealHands {
             forwards: forward.into_iter().collect(),
         };
         let supervisor = Supervisor::new(self.options.limits, Dialect::StreamJson, backend.claude.max_turns);
-        let (process, ways) = self.start(order, site, start).await?;
+        let (process, ways) = self.start(ask, site, start).await?;
         let ears = ears(ask, &self.options.redact, transcript, Some(Metered { gateway, calls }));
         let driven = drive(process, supervisor, ears).await.map_err(|error| environment("listening to an agent", error))?;
         ways.close(transcript).await;
@@ -168,7 +168,7 @@ impl RealHands {
             mounts: mounts.into_iter().map(read_only).collect(),
             forwards: Vec::new(),
         };
-        let (process, ways) = self.start(order, site, start).await?;
+        let (process, ways) = self.start(ask, site, start).await?;
         let supervisor = Supervisor::new(self.options.limits, Dialect::Plain, 0);
         let driven = drive(process, supervisor, ears(ask, &self.options.redact, transcript, None)).await;
         let driven = driven.map_err(|error| environment("listening to an agent", error))?;
@@ -180,11 +180,13 @@ impl RealHands {
         Ok(AgentReport { outcome: driven.ending.outcome, output, resumable: false })
     }
 
-    async fn start(&self, order: &AgentOrder, site: Site, start: Start) -> Result<(Process, Ways), HandError> {
+    async fn start(&self, ask: &Ask<'_>, site: Site, start: Start) -> Result<(Process, Ways), HandError> {
         let Start { program, args, env, mounts, mut forwards } = start;
         let mut all_env = site.env();
         all_env.extend(env);
-        let outfit = self.outfit(&order.workspace.run, &order.given).await?;
+        let order = ask.order;
+        let whose = (&order.workspace.repo, &order.workspace.run);
+        let outfit = self.outfit(&ask.place, whose, &order.given, ask.cancel).await?;
         all_env.extend(outfit.env.iter().cloned());
         forwards.extend(outfit.forwards.iter().cloned());
         let egress = self.open_egress(&order.workspace.run, &self.options.network).await?;

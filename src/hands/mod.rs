@@ -15,6 +15,7 @@
 mod agent;
 mod batch;
 mod bundle;
+mod caches;
 pub mod claude;
 pub mod command;
 pub mod output;
@@ -39,6 +40,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use caches::Holds;
 pub use places::{KeptEnv, Place, Places};
 use ports::{Asks, PortBook};
 use site::environment;
@@ -115,6 +117,7 @@ pub struct RealHands {
     options: Options,
     mode: Mode,
     ports: PortBook,
+    holds: Holds,
 }
 
 impl RealHands {
@@ -122,7 +125,7 @@ impl RealHands {
     pub fn new(options: Options) -> Self {
         let mode = options.sandbox.describe().mode;
         let ports = PortBook::new(options.ports.clone());
-        Self { options, mode, ports }
+        Self { options, mode, ports, holds: Holds::default() }
     }
 }
 
@@ -168,6 +171,7 @@ impl Hands for RealHands {
 
     async fn retire(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError> {
         self.ports.give_back(run).map_err(|error| environment("giving a port back", error))?;
+        self.options.places.drop_base(run).await?;
         self.options.places.drop_env(repo, run).await
     }
 

@@ -1,11 +1,11 @@
 //! Where hands work: folders that somebody else makes and removes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::model::{RepoName, RunId};
+use crate::model::{RepoName, RunId, Sha};
 use crate::ports::{HandError, VerifyOrder, WorkspaceOrder};
 
 /// The folders of a workspace on the host. All but `objects` may be written by an agent, so the host runs no git in them and follows no
@@ -50,6 +50,22 @@ pub trait Places: Send + Sync {
     async fn check_out(&self, order: &VerifyOrder) -> Result<Place, HandError>;
     /// Removes such a clone. One that is gone is no error.
     async fn drop_check_out(&self, order: &VerifyOrder) -> Result<(), HandError>;
+    /// A fresh clone of a commit of the mirror, for a setup that no agent has a part in.
+    async fn check_out_base(&self, repo: &RepoName, run: &RunId, commit: &Sha) -> Result<Place, HandError>;
+    /// Removes that clone. One that is gone is no error.
+    async fn drop_base(&self, run: &RunId) -> Result<(), HandError>;
+    /// A project's cache that is whole; none if it was not made yet.
+    async fn cache(&self, repo: &RepoName, key: &str) -> Result<Option<PathBuf>, HandError>;
+    /// A folder to make one in, with these parts, filled from the newest one. One at a time for each project.
+    async fn begin_cache(&self, repo: &RepoName, parts: Vec<String>) -> Result<PathBuf, HandError>;
+    /// It is whole: it gets its name, and older ones that are not in use go.
+    async fn keep_cache(&self, repo: &RepoName, key: &str, room: PathBuf, in_use: Vec<PathBuf>) -> Result<PathBuf, HandError>;
+    /// It came to nothing.
+    async fn give_cache_up(&self, repo: &RepoName, room: PathBuf) -> Result<(), HandError>;
+    /// Makes folders below a place's HOME to mount on, through nothing that an agent put in their way.
+    async fn make_way(&self, place: &Place, path: &str) -> Result<(), HandError>;
+    /// Gives a place without a sandbox a cache below its HOME: a copy, or (`itself`) the folder itself.
+    async fn lend_cache(&self, place: &Place, path: &str, from: &Path, itself: bool) -> Result<(), HandError>;
     /// As [`Hands::discard`](crate::ports::Hands::discard).
     async fn discard(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError>;
 }

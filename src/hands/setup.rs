@@ -60,7 +60,7 @@ impl RealHands {
             self.put_env(&place, &env).await?;
         }
         let mut transcript = Transcript::open(&self.options.logs, &order.label, self.options.redact.clone()).await;
-        let outfit = self.outfit(run, &order.given).await?;
+        let outfit = self.outfit(&place, (repo, run), &order.given, cancel).await?;
         let done = self
             .run_setup(SetupSite { place: &place, run, given: &order.given, outfit: &outfit }, Some(&mut transcript), cancel)
             .await;

@@ -3,13 +3,16 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use tokio_util::sync::CancellationToken;
+
 use super::RealHands;
+use super::caches::Held;
 use super::places::Place;
 use super::site::{NETWORK_PORT, Site, environment, proxy_env, sandbox_failed};
 use crate::gateway::Relay;
-use crate::model::{Access, RunId};
+use crate::model::{Access, RepoName, RunId};
 use crate::ports::{Given, HandError};
-use crate::sandbox::{Forward, Mode, Mount, Process, Spec};
+use crate::sandbox::{Forward, Mode, Mount, MountAccess, Process, Spec};
 
 /// What a run is given in its sandbox, beside its place. The ways to services end with it.
 #[derive(Default)]
@@ -18,6 +21,8 @@ pub(super) struct Outfit {
     pub(super) mounts: Vec<Mount>,
     pub(super) forwards: Vec<Forward>,
     relays: Vec<Relay>,
+    /// The cache that is read.
+    cache: Option<Held>,
 }
 
 impl Outfit {
@@ -30,9 +35,26 @@ impl Outfit {
 }
 
 impl RealHands {
+    /// All that a run is given in its sandbox: its caches, made now where they must be, the ways to services, its port.
+    pub(super) async fn outfit(
+        &self,
+        place: &Place,
+        (repo, run): (&RepoName, &RunId),
+        given: &Given,
+        cancel: &CancellationToken,
+    ) -> Result<Outfit, HandError> {
+        let cache = self.cache(repo, run, given, cancel).await?;
+        let mut outfit = self.bare_outfit(run, given).await?;
+        if let Some(held) = &cache {
+            self.give_caches(&mut outfit, place, &held.parts(given), MountAccess::Read).await?;
+        }
+        outfit.cache = cache;
+        Ok(outfit)
+    }
+
     /// Opens the ways to the services, and says which port is whose. Without a sandbox a service is reached as everything on this
     /// machine is.
-    pub(super) async fn outfit(&self, run: &RunId, given: &Given) -> Result<Outfit, HandError> {
+    pub(super) async fn bare_outfit(&self, run: &RunId, given: &Given) -> Result<Outfit, HandError> {
         let mut outfit = Outfit::default();
         outfit.env.extend(given.port.map(|port| ("PORT".to_owned(), port.to_string())));
         if self.mode == Mode::None {

@@ -18,6 +18,11 @@ pub(super) const MODEL_PORT: u16 = OWN_PORTS[0];
 /// The port of the sandbox's own loopback behind which the network's proxy is.
 pub(super) const NETWORK_PORT: u16 = OWN_PORTS[1];
 
+/// Where a path below HOME is inside.
+pub(super) fn below_home(path: &str) -> PathBuf {
+    Path::new(HOME).join(path)
+}
+
 /// A place, mounted.
 pub(super) struct Site {
     pub(super) mounts: Vec<Mount>,

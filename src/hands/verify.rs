@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 use super::RealHands;
 use super::batch::{self, Stopped};
 use super::places::Place;
-use super::setup::{SetupSite, command_run};
+use super::setup::{SetUp, SetupFailed, SetupSite, command_run};
 use super::shell::Outfit;
 use super::site::{cancelled, environment};
-use crate::model::{CommandRun, Evidence};
+use crate::model::Evidence;
 use crate::ports::{HandError, VerifyOrder};
+use crate::sandbox::MountAccess;
 
 const WHAT: &str = "verifying a commit";
 
@@ -30,7 +31,7 @@ impl RealHands {
     }
 
     async fn verify_in(&self, place: &Place, order: &VerifyOrder, cancel: &CancellationToken) -> Result<Evidence, HandError> {
-        let outfit = self.outfit(&order.run, &order.given).await?;
+        let outfit = self.outfit(place, (&order.repo, &order.run), &order.given, cancel).await?;
         let evidence = self.verify_with(place, order, &outfit, cancel).await;
         outfit.close().await;
         evidence
@@ -43,7 +44,10 @@ impl RealHands {
         outfit: &Outfit,
         cancel: &CancellationToken,
     ) -> Result<Evidence, HandError> {
-        let commands = self.set_up_clone(place, order, outfit, cancel).await?;
+        let commands = match self.set_up_clone(place, order, outfit, cancel).await? {
+            Ok(commands) => commands,
+            Err(failed) => return self.whose_fault(order, failed, cancel).await,
+        };
         let egress = self.open_egress(&order.run, &order.network).await?;
         let socket = egress.as_ref().map(|(_, socket)| socket.as_path());
         let deadline = Instant::now() + self.options.verify_limit;
@@ -76,7 +80,7 @@ impl RealHands {
         order: &VerifyOrder,
         outfit: &Outfit,
         cancel: &CancellationToken,
-    ) -> Result<Vec<CommandRun>, HandError> {
+    ) -> Result<SetUp, HandError> {
         if let Some(file) = &order.given.provisions.env_file {
             let env = match self.remember_env(&order.run).await? {
                 Some(env) => env,
@@ -84,7 +88,29 @@ impl RealHands {
             };
             self.put_env(place, &env).await?;
         }
-        let done = self.run_setup(SetupSite { place, run: &order.run, given: &order.given, outfit }, None, cancel).await?;
-        done.map_err(|failed| failed.error())
+        self.run_setup(SetupSite { place, run: &order.run, given: &order.given, outfit }, None, cancel).await
+    }
+
+    /// A setup that fails on an agent's commit, but not on the base, fails by that commit: then it is evidence. If it fails on both it is
+    /// nobody's doing.
+    async fn whose_fault(
+        &self,
+        order: &VerifyOrder,
+        failed: SetupFailed,
+        cancel: &CancellationToken,
+    ) -> Result<Evidence, HandError> {
+        if order.given.trunk.is_none() {
+            return Err(failed.error());
+        }
+        let cache = self.cache(&order.repo, &order.run, &order.given, cancel).await?;
+        let caches = cache.as_ref().map(|held| held.parts(&order.given)).unwrap_or_default();
+        let again = self.on_trunk((&order.repo, &order.run), &order.given, (&caches, MountAccess::Read), cancel).await?;
+        match again {
+            Ok(_) => {
+                let SetupFailed { commands, timed_out } = failed;
+                Ok(Evidence { sha: order.sha.clone(), commands, passed: false, timed_out })
+            }
+            Err(_) => Err(failed.error()),
+        }
     }
 }

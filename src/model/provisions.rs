@@ -15,6 +15,8 @@ pub struct Provisions {
     pub network: Vec<String>,
     /// A file of variables that is put into the clone and never committed.
     pub env_file: Option<EnvFile>,
+    /// Folders below HOME, without `~/`, that `setup` fills on the base branch and everybody else only reads.
+    pub caches: Vec<String>,
     /// Services on this machine's loopback that are seen at the same address inside.
     pub services: Vec<SocketAddrV4>,
     /// Of these each run gets one as `PORT`.

@@ -36,8 +36,8 @@ impl TemplateKind {
         match self {
             // Cleaned, and fenced so that it cannot end its fence.
             Self::Prompt => &["outside"],
-            // A block of Markdown; a single line; a piece of code.
-            Self::Proposal => &["prose", "line", "code"],
+            // A block of Markdown; a single line; a piece of code; a program's output.
+            Self::Proposal => &["prose", "line", "code", "block"],
         }
     }
 
@@ -68,7 +68,8 @@ impl TemplateKind {
                 ("commit", Plain),
                 ("cost", Plain),
                 ("change", record([("commits", Plain), ("files", Plain), ("added", Plain), ("removed", Plain)])),
-                ("evidence", list(record([("command", Plain), ("passed", Plain), ("seconds", Plain)]))),
+                ("evidence", list(record([("command", Plain), ("passed", Plain), ("seconds", Plain), ("tail", Outside)]))),
+                ("printed", Plain),
                 ("tier", Plain),
                 ("reasons", list(record([("path", Outside), ("why", Plain)]))),
             ],

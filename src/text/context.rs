@@ -18,6 +18,9 @@ pub(super) const WRAPPED: &str = "outside";
 
 const TITLE_LIMIT: usize = 1 << 10;
 const GUIDE_LIMIT: usize = 32 << 10;
+/// What is shown of the end of a command's output, and of all of them together.
+const TAIL_LIMIT: usize = 4 << 10;
+const TAILS_LIMIT: usize = 24 << 10;
 /// All comments together; the newest are kept.
 const COMMENTS_LIMIT: usize = 96 << 10;
 
@@ -111,7 +114,16 @@ impl PromptContext<'_> {
 
 impl ProposalContext<'_> {
     pub(super) fn values(&self) -> Json {
-        let command = |run: &crate::model::CommandRun| json!({ "command": run.command, "passed": run.exit == Some(0), "seconds": format!("{:.1}", run.millis as f64 / 1e3) });
+        let runs = self.evidence.map_or(&[][..], |evidence| &evidence.commands);
+        let share = TAIL_LIMIT.min(TAILS_LIMIT.checked_div(runs.len()).unwrap_or(TAIL_LIMIT));
+        let command = |run: &crate::model::CommandRun| {
+            json!({
+                "command": run.command,
+                "passed": run.exit == Some(0),
+                "seconds": format!("{:.1}", run.millis as f64 / 1e3),
+                "tail": end(&run.tail, share),
+            })
+        };
         let reason = |reason: &TierReason| json!({ "path": reason.path, "why": reason.why });
         let risk = |risk| match risk {
             Risk::Low => "low",
@@ -129,7 +141,8 @@ impl ProposalContext<'_> {
             "change": self.change.map(|c| json!({
                 "commits": c.commits, "files": c.files.len(), "added": c.added, "removed": c.removed,
             })),
-            "evidence": self.evidence.map_or(Vec::new(), |e| e.commands.iter().map(command).collect()),
+            "evidence": runs.iter().map(command).collect::<Vec<_>>(),
+            "printed": runs.iter().any(|run| !run.tail.trim().is_empty()),
             "tier": self.tier.map(|(tier, _)| risk(tier)),
             "reasons": self.tier.map_or(Vec::new(), |(_, reasons)| reasons.iter().map(reason).collect()),
             "steps": outputs(self.steps),
@@ -170,6 +183,17 @@ fn comments(all: &[Remark]) -> Json {
     }
     kept.reverse();
     kept.into()
+}
+
+/// The end of a program's output, whole lines where it has them; that it has more is said.
+fn end(output: &str, limit: usize) -> String {
+    let output = printable(output);
+    if output.len() <= limit {
+        return output;
+    }
+    let rest = output.get(output.ceil_char_boundary(output.len() - limit)..).unwrap_or_default();
+    let rest = rest.split_once('\n').map_or(rest, |(_, lines)| lines);
+    format!("[the beginning is left out]\n{rest}")
 }
 
 /// What is taken of a text. Much of what is cleaned away may be long, so a multiple of the limit is looked at, but not more.

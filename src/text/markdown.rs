@@ -60,6 +60,14 @@ pub fn code(text: &str) -> String {
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
+/// What a program printed, as a block of code that nothing in it can end, and that calls nobody wherever it is read.
+pub fn block(text: &str) -> String {
+    let text = neutral(printable(text).trim_end()).replace("<!--", "<!\u{200b}--");
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat((longest + 1).max(3));
+    format!("{fence}text\n{text}\n{fence}")
+}
+
 fn shortened(text: &str) -> String {
     if text.len() <= LINE_LIMIT {
         return text.to_owned();

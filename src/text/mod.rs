@@ -25,7 +25,7 @@ pub use characters::{cut, printable};
 pub use clean::clean;
 pub use context::{PromptContext, ProposalContext};
 pub use dependencies::dependencies;
-pub use markdown::{code, line, prose};
+pub use markdown::{block, code, line, prose};
 pub use marker::{find_marker, marker, strip_marker};
 pub use neutral::commit_message;
 pub use render::{TextError, fence, render_prompt, render_proposal};

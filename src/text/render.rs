@@ -67,6 +67,7 @@ static PROPOSALS: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     engine.register_helper("prose", Box::new(Through(markdown::prose)));
     engine.register_helper("line", Box::new(Through(markdown::line)));
     engine.register_helper("code", Box::new(Through(markdown::code)));
+    engine.register_helper("block", Box::new(Through(markdown::block)));
     engine
 });
 

@@ -28,7 +28,7 @@ fn story(story: &Story, names: &LabelNames) -> String {
         Story::Standing => String::new(),
         Story::Working { attempt, of } => format!("**An agent is working on this** (attempt {attempt} of {of})."),
         Story::TryingAgain { attempt, of, outcome: how @ RunOutcome::SetupFailed { .. } } => format!(
-            "**This could not begin** (try {attempt} of {of}): {}. It is tried again after a pause; no attempt is spent.",
+            "**This cannot go on yet** (try {attempt} of {of}): {}. It is tried again after a pause; no attempt is spent.",
             one_line(&outcome(how))
         ),
         Story::TryingAgain { attempt, of, outcome: how } => {
@@ -36,7 +36,7 @@ fn story(story: &Story, names: &LabelNames) -> String {
         }
         Story::Opened { pull } => format!("**Pull request {pull} is open** and waits for review."),
         Story::Failed { outcome: how @ RunOutcome::SetupFailed { .. }, .. } => format!(
-            "**This could not begin, also when tried again**: {}.\n\nWhat to do: {}. Label {queue} hands it to an agent again.",
+            "**This cannot go on, also when tried again**: {}.\n\nWhat to do: {}. Label {queue} hands it to an agent again.",
             one_line(&outcome(how)),
             remedy(how),
         ),

@@ -10,12 +10,14 @@
 //! Races known: an agent that still lives while its workspace is prepared or discarded could put new files in place; the caller sees to it
 //! that its sandbox is gone first. A daemon killed half-way leaves a `new~` folder, removed with the workspace.
 
+mod caches;
 mod locks;
 mod private;
 mod remove;
 
 use std::path::{Path, PathBuf};
 
+pub use caches::Caches;
 use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
 
 use crate::git::{Git, run_folder};
@@ -118,6 +120,23 @@ impl Workspaces {
     /// Puts a file into a tree that is in nobody's commit: git is told to overlook it.
     pub async fn put_private(&self, tree: PathBuf, to: String, text: Vec<u8>) -> Result<(), HandError> {
         blocking(&format!("putting {to} into a workspace"), move || private::put(&tree, &to, &text)).await
+    }
+
+    /// Makes the folders of a path below a HOME, through nothing that an agent put in their way.
+    pub async fn make_way(&self, home: PathBuf, path: String) -> Result<(), HandError> {
+        blocking("making room for a cache", move || private::make_way(&home, &path)).await
+    }
+
+    /// Gives a run without a sandbox a cache below its HOME: a copy of its own, or the way into the folder itself.
+    pub async fn lend_cache(&self, from: PathBuf, to: PathBuf, itself: bool) -> Result<(), HandError> {
+        blocking("lending a cache", move || match (itself, to.parent()) {
+            (true, Some(above)) => {
+                std::fs::create_dir_all(above)?;
+                std::os::unix::fs::symlink(from, to)
+            }
+            _ => caches::lend(&from, &to),
+        })
+        .await
     }
 
     /// Keeps something of a run beside its tree, where nobody but us can look; whole or not at all.

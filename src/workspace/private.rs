@@ -63,6 +63,31 @@ fn folder_of<'p>(tree: &Path, to: &'p str, make: bool) -> Result<(OwnedFd, &'p s
     Ok((folder, name))
 }
 
+/// Makes the folders of a path. What is in the place of one and is none goes: it is an agent's, in a HOME that is its own.
+pub(super) fn make_way(home: &Path, path: &str) -> Result<()> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+    let mut folder = openat(CWD, home, flags, Mode::empty())?;
+    for part in path.split('/') {
+        let next = match openat(&folder, part, flags, Mode::empty()) {
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                unlinkat(&folder, part, AtFlags::empty())?;
+                None
+            }
+            Err(Errno::NOENT) => None,
+            Err(e) => return Err(e.into()),
+            Ok(next) => Some(next),
+        };
+        folder = match next {
+            Some(next) => next,
+            None => {
+                mkdirat(&folder, part, Mode::RWXU)?;
+                openat(&folder, part, flags, Mode::empty())?
+            }
+        };
+    }
+    Ok(())
+}
+
 fn in_the_way(what: &str, is: &str) -> Error {
     Error::other(format!("{is} is in the way at {what}"))
 }
@@ -108,6 +133,11 @@ mod tests {
         take(&tree, "env").expect("taken");
         assert!(host.join("env").exists() && !tree.join("env").exists());
         assert!(put(&tree, "../out", b"A=1").is_err());
+        // A HOME whose way to the cache leads to the host.
+        std::os::unix::fs::symlink(&host, tree.join(".cache")).expect("linked");
+        make_way(&tree, ".cache/pnpm/store").expect("the link gives way");
+        assert!(tree.join(".cache/pnpm/store").is_dir() && !host.join("pnpm").exists());
+        make_way(&tree, ".cache/pnpm/store").expect("made already");
         std::fs::create_dir(tree.join("folder")).expect("made");
         assert!(put(&tree, "folder", b"A=1").expect_err("a folder").to_string().contains("a folder is in the way"));
     }

@@ -414,3 +414,21 @@ fn services_and_ports_are_of_this_machine_and_out_of_each_others_way() {
         assert!(said.contains(words), "{lines}: {said}");
     }
 }
+
+#[test]
+fn caches_lie_below_home_and_not_within_each_other() {
+    let config = parse(&SMALLEST.replace("[agent]", "setup = [\"npm ci\"]\ncaches = [\"~/.cache/pnpm\", \"~/.npm/\"]\n[agent]"));
+    assert_eq!(config.projects[0].provisions.caches, [".cache/pnpm", ".npm"]);
+    for (caches, words) in [
+        ("\"/var/cache\"", "not below HOME"),
+        ("\".cache\"", "not below HOME"),
+        ("\"~\"", "not below HOME"),
+        ("\"~/\"", "cannot be a cache"),
+        ("\"~/../x\"", "cannot be a cache"),
+        ("\"~/.cache\", \"~/.cache/pnpm\"", "within each other"),
+        ("\"~/.npm\", \"~/.npm\"", "within each other"),
+    ] {
+        let said = project_mistake(&format!("caches = [{caches}]"));
+        assert!(said.contains(words), "{caches}: {said}");
+    }
+}

@@ -298,7 +298,12 @@ fn rendered(template: &str, steps: &[(StepId, StepOutput)]) -> String {
         person_paths: vec![],
         verify_paths: vec![],
     };
-    let run = CommandRun { command: "sh ./test.sh".into(), exit: Some(0), millis: 1234, tail: String::new() };
+    let run = CommandRun {
+        command: "sh ./test.sh".into(),
+        exit: Some(0),
+        millis: 1234,
+        tail: "3 tests\n```\n@alice, fixes #3 <!-- forgehand:x --> <b>ok</b>".into(),
+    };
     let evidence = Evidence { sha, commands: vec![run], passed: true, timed_out: false };
     let reason = TierReason {
         source: TierSource::Verification,
@@ -359,7 +364,7 @@ fn the_pull_request_reads_well() {
     let (title, body) = proposal("fix");
     let title = title.expect("a pull request has a title");
     assert_eq!(rendered(&title, &steps), "Start without a crash");
-    insta::assert_snapshot!(rendered(&body, &steps), @r#"
+    insta::assert_snapshot!(rendered(&body, &steps).replace('\u{200b}', "·"), @r#"
     Closes #7
 
     Checks first.
@@ -372,6 +377,18 @@ fn the_pull_request_reads_well() {
     Verified on `0123456789`, in a fresh clone:
 
     - `sh ./test.sh` passed in 1.2 s
+
+    <details><summary>The end of what was printed</summary>
+
+    `sh ./test.sh`
+
+    ````text
+    3 tests
+    ```
+    @·alice, f·ixes #3 <!·-- forgehand:x --> <b>ok</b>
+    ````
+
+    </details>
 
     Commits: 1 · files: 1 · lines: +3 −1
 
@@ -406,6 +423,45 @@ proptest! {
             let prompt = with_prompt_context(&texts, None, |c| render_prompt(&text, c));
             let prompt = prompt.map_err(|e| TestCaseError::fail(e.to_string()))?;
             prop_assert!(prompt.matches("SECRETBODY").count() <= prompt.matches("<outside-").count());
+        }
+    }
+}
+
+#[test]
+fn of_much_output_the_end_is_shown_and_the_whole_stays_within_a_bodys_limit() {
+    let run = |n: usize| CommandRun {
+        command: format!("make {n}"),
+        exit: Some(0),
+        millis: 1,
+        tail: format!("first line of {n}\n{}last line of {n}", "noise\n".repeat(1300)),
+    };
+    let evidence = |n: usize| Evidence {
+        sha: "0123456789012345678901234567890123456789".parse().expect("a sha"),
+        commands: (0..n).map(run).collect(),
+        passed: true,
+        timed_out: false,
+    };
+    let (repo, base, branch): (RepoName, _, _) = ("o/r".parse().expect("a name"), Branch::from("main"), Branch::from("b"));
+    for n in [1, 40] {
+        let evidence = evidence(n);
+        let context = ProposalContext {
+            repo: &repo,
+            issue: IssueNumber(7),
+            texts: &texts(),
+            base: &base,
+            branch: &branch,
+            attempt: 1,
+            steps: &[],
+            change: None,
+            evidence: Some(&evidence),
+            tier: None,
+            cost: Usd(0),
+        };
+        let template = "{{#each evidence}}{{code command}}\n{{block tail}}\n{{/each}}";
+        let body = render_proposal(template, &context).expect("it fits");
+        assert!(body.contains("[the beginning is left out]\nnoise") && !body.contains("first line of"), "{body}");
+        for each in 0..n {
+            assert!(body.contains(&format!("last line of {each}\n")), "{each}");
         }
     }
 }

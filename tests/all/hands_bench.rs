@@ -18,6 +18,7 @@ use forgehand::ports::{
     AgentOrder, AgentReport, Given, HandError, HandErrorKind, HandEvent, Hands, Session, VerifyOrder, WorkspaceOrder,
 };
 use forgehand::sandbox::{self, Mode, Sandbox};
+use forgehand::workspace::Caches;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -261,6 +262,44 @@ impl Places for Folders {
 
     async fn drop_env(&self, _repo: &RepoName, run: &RunId) -> Result<(), HandError> {
         fs::remove_file(self.root.join(format!("{run}.env"))).expect("it was kept");
+        Ok(())
+    }
+
+    async fn check_out_base(&self, _repo: &RepoName, _run: &RunId, commit: &Sha) -> Result<Place, HandError> {
+        let place = self.at("setup");
+        self.make(&place, &["clone", "-q", "--shared", "mirror.git"]);
+        git(&place.tree, &["checkout", "-q", "--detach", commit.as_str()]);
+        Ok(place)
+    }
+
+    async fn drop_base(&self, _run: &RunId) -> Result<(), HandError> {
+        fs::remove_dir_all(self.root.join("setup")).expect("it is there");
+        Ok(())
+    }
+
+    async fn cache(&self, repo: &RepoName, key: &str) -> Result<Option<PathBuf>, HandError> {
+        Caches::new(&self.root).find(repo, key).await
+    }
+
+    async fn begin_cache(&self, repo: &RepoName, parts: Vec<String>) -> Result<PathBuf, HandError> {
+        Caches::new(&self.root).begin(repo, parts).await
+    }
+
+    async fn keep_cache(&self, repo: &RepoName, key: &str, room: PathBuf, in_use: Vec<PathBuf>) -> Result<PathBuf, HandError> {
+        Caches::new(&self.root).keep(repo, key, room, in_use).await
+    }
+
+    async fn give_cache_up(&self, repo: &RepoName, room: PathBuf) -> Result<(), HandError> {
+        Caches::new(&self.root).give_up(repo, room).await
+    }
+
+    async fn make_way(&self, place: &Place, path: &str) -> Result<(), HandError> {
+        fs::create_dir_all(place.home.join(path)).expect("a folder");
+        Ok(())
+    }
+
+    async fn lend_cache(&self, place: &Place, path: &str, from: &Path, _itself: bool) -> Result<(), HandError> {
+        std::os::unix::fs::symlink(from, place.home.join(path)).expect("a link");
         Ok(())
     }
 

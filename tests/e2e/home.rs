@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use forgehand::model::{Event, Intent};
+use forgehand::model::{Event, Intent, Record};
 use forgehand::sandbox::Mode;
 
 use crate::rig::{Agent, FIX, Plan, Rig, TRIAGE, now, until};
@@ -45,6 +45,12 @@ fn assert_untold(rig: &Rig, number: u64, value: &str) {
     assert!(!comments.contains(value) && !pulls.contains(value), "{comments}\n{pulls}");
 }
 
+/// How often a workspace was to be set up.
+fn setups(rig: &Rig) -> usize {
+    let set_up = |record: &&Record| matches!(&record.event, Event::Intended { intent: Intent::SetUp { .. }, .. });
+    rig.records().iter().filter(set_up).count()
+}
+
 /// Waits until what waits for its time is due.
 async fn due(rig: &Rig, number: u64) {
     let subject =
@@ -61,15 +67,16 @@ async fn setup_runs_before_the_agent_and_before_the_verification() {
         let plan = Plan::new("home::setup_runs").agent(Agent::scripted(TRIAGE, &fix)).mode(mode);
         let plan = plan.project("setup = [\"mkdir -p made\", \"sh ./setup.sh\"]");
         let plan = plan.file("setup.sh", "echo installed >made/deps\n").file(".gitignore", "made\n");
-        let test = "test \"$(cat made/deps)\" = installed && test \"$(sh add.sh 2 2)\" = 4\n";
+        let test = "printf 'it looks well\\n```\\n</details>\\n'; test \"$(cat made/deps)\" = installed && test \"$(sh add.sh 2 2)\" = 4\n";
         let Some(rig) = plan.file("test.sh", test).rig().await else { continue };
         let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["portal"]).await;
         rig.once().await;
         assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
         let body = rig.pulls()[0].issue.body.clone();
         assert!(body.contains("`sh ./setup.sh` passed in") && body.contains("`sh ./test.sh` passed in"), "{body}");
-        let set_up = |r: &&forgehand::model::Record| matches!(&r.event, Event::Intended { intent: Intent::SetUp { .. }, .. });
-        assert_eq!(rig.records().iter().filter(set_up).count(), 1, "triage only reads: {}", rig.story());
+        let shown = "</summary>\n\n`sh ./test.sh`\n\n````text\nit looks well\n```\n</details>\n````\n\n</details>";
+        assert!(body.contains(shown), "what it printed cannot end its block: {body}");
+        assert_eq!(setups(&rig), 1, "triage only reads: {}", rig.story());
         rig.once().await.silent();
     }
 }
@@ -77,21 +84,30 @@ async fn setup_runs_before_the_agent_and_before_the_verification() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_setup_that_fails_is_told_and_is_no_attempt_of_the_agent() {
     let plan = Plan::new("home::a_setup_that_fails").project("setup = [\"echo registry is away; exit 3\", \"touch later\"]");
-    let Some(rig) = plan.limits("attempts = 2\nbackoff = [\"1s\"]").rig().await else { return };
+    let Some(rig) = plan.limits("attempts = 2\nbackoff = [\"1h\"]").rig().await else { return };
     let number = wrong_total(&rig).await;
     let said = rig.once().await;
     assert!(said.out.contains("the project's setup failed (try 1)"), "{said:?}\n{}", rig.story());
     assert_eq!(rig.labels(number), ["claude-queue"]);
-    rig.assert_status(number, "**This could not begin** (try 1 of 2): the project's setup failed");
+    rig.assert_status(number, "**This cannot go on yet** (try 1 of 2): the project's setup failed");
     rig.assert_status(number, "`echo registry is away; exit 3` ended with exit code 3");
     assert_eq!((rig.row(number).await["attempts"].clone(), rig.turns("work")), (0.into(), 0));
     let log = fs::read_to_string(rig.state_dir().join("runs/issue-1-attempt-1.jsonl")).expect("a log");
     assert!(log.contains("registry is away") && !log.contains("touch later"), "{log}");
 
-    due(&rig, number).await;
-    rig.once().await;
+    rig.reconfigure("1h", "1s");
+    rig.run(&["retry", "1"]).await.ok();
+    // On a slow machine the pause is over before the first look ends.
+    for _ in 0..2 {
+        rig.once().await;
+        if rig.labels(number) == ["claude-failed"] {
+            break;
+        }
+        due(&rig, number).await;
+    }
+    assert_eq!(setups(&rig), 3, "once, and twice after a person asked for more: {}", rig.story());
     assert_eq!(rig.labels(number), ["claude-failed"], "{}", rig.story());
-    rig.assert_status(number, "**This could not begin, also when tried again**");
+    rig.assert_status(number, "**This cannot go on, also when tried again**");
     rig.assert_status(number, "registry is away");
     rig.assert_status(number, "mend what it says");
     assert_eq!(rig.turns("work"), 0);
@@ -362,4 +378,117 @@ async fn runs_that_live_at_once_have_different_ports_and_wait_for_one() {
     assert!(with("Port 3100.") > 0 && with("Port 3101.") > 0, "{bodies:#?}");
     until("the ports given back", || rig.left_in("ports").is_empty().then_some(())).await;
     daemon.kill().await;
+}
+
+/// The files of this name in the project's whole caches.
+fn cached(rig: &Rig, name: &str) -> Vec<String> {
+    let Ok(caches) = fs::read_dir(rig.state_dir().join("caches/owner--app")) else { return Vec::new() };
+    let whole = caches.flatten().filter(|cache| !cache.file_name().to_string_lossy().contains('~'));
+    let parts = whole.flat_map(|cache| fs::read_dir(cache.path()).expect("a cache").flatten());
+    let mut texts: Vec<String> = parts.filter_map(|part| fs::read_to_string(part.path().join(name)).ok()).collect();
+    texts.sort();
+    texts
+}
+
+/// Counts how often it may write, and uses what is there.
+const FILL: &str = "if touch ~/.cache/tool/writable 2>/dev/null; then
+    n=$(cat ~/.cache/tool/count 2>/dev/null || echo 0); echo $((n + 1)) >~/.cache/tool/count; echo from-base >~/.cache/tool/dep
+fi
+cat ~/.cache/tool/dep >made\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_is_written_on_the_base_alone_whatever_an_agent_tries() {
+    let fix = "test \"$(cat ~/.cache/tool/dep)\" = from-base || exit 7
+if echo evil >~/.cache/tool/dep; then exit 8; fi
+if rm -f ~/.cache/tool/dep || chmod -R u+w ~/.cache/tool || touch ~/.cache/tool/x; then exit 9; fi
+mv ~/.cache ~/moved; ln -s /forgehand/work ~/.cache; mkdir -p tool; echo evil >tool/dep; rm -r tool
+echo 'echo evil >~/.cache/tool/dep || true; touch ~/.cache/tool/count' >>setup.sh
+repair; commit 'Add properly'; answer done 'add.sh adds now.'";
+    let plan = Plan::new("home::a_cache_is_written_on_the_base_alone").agent(Agent::scripted(TRIAGE, fix));
+    let plan = plan.file("setup.sh", FILL).file(".gitignore", "made\n");
+    let test = "test \"$(cat ~/.cache/tool/dep)\" = from-base && ! touch ~/.cache/tool/x && test \"$(sh add.sh 2 2)\" = 4\n";
+    let plan = plan.file("test.sh", test).project("setup = [\"sh ./setup.sh || true\"]\ncaches = [\"~/.cache/tool\"]");
+    let Some(rig) = plan.rig().await else { return };
+    for _ in 0..2 {
+        let number = wrong_total(&rig).await;
+        rig.once().await;
+        assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+        assert_eq!((cached(&rig, "dep"), cached(&rig, "count")), (vec!["from-base\n".to_owned()], vec!["1\n".to_owned()]));
+    }
+    assert_eq!(rig.left_in("setup/work"), Vec::<String>::new());
+
+    let file = serde_json::json!({"branch": "main", "content": "aGVsbG8K", "message": "By hand"});
+    rig.seed.api("owner", "POST", "repos/owner/app/contents/hello.txt", file).await.expect("a commit");
+    let number = wrong_total(&rig).await;
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+    assert_eq!(cached(&rig, "count"), ["1\n", "2\n"], "another base, another cache, begun with a copy of the last");
+    assert_eq!(cached(&rig, "dep"), ["from-base\n", "from-base\n"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_sandbox_a_cache_is_lent_as_a_copy() {
+    let fix = format!("test \"$(cat ~/.cache/tool/dep)\" = from-base || exit 7; echo mine >~/.cache/tool/dep; {FIX}");
+    let plan = Plan::new("home::without_a_sandbox_a_cache").agent(Agent::scripted(TRIAGE, &fix)).mode(Mode::None);
+    let plan = plan.file("setup.sh", FILL).file(".gitignore", "made\n");
+    let plan = plan.file("test.sh", "test \"$(cat ~/.cache/tool/dep)\" = from-base && test \"$(sh add.sh 2 2)\" = 4\n");
+    let Some(rig) = plan.project("setup = [\"sh ./setup.sh\"]\ncaches = [\"~/.cache/tool\"]").rig().await else { return };
+    let number = wrong_total(&rig).await;
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+    assert_eq!((cached(&rig, "dep"), cached(&rig, "count")), (vec!["from-base\n".to_owned()], vec!["1\n".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_that_was_half_made_when_the_daemon_died_is_never_used() {
+    let setup = ". ./.env; mkdir -p ~/.cache/tool; if touch ~/.cache/tool/w 2>/dev/null; then echo half >~/.cache/tool/dep
+    [ \"$SLOW\" = no ] || exec sleep 98764; echo whole >~/.cache/tool/dep; fi; test \"$(cat ~/.cache/tool/dep)\" = whole\n";
+    let plan = Plan::new("home::a_cache_that_was_half_made").file("setup.sh", setup);
+    let given = "setup = [\"sh ./setup.sh\"]\ncaches = [\"~/.cache/tool\"]\nenv_file = { from = \"app.env\", to = \".env\" }";
+    let Some(rig) = plan.project(given).rig().await else { return };
+    let number = wrong_total(&rig).await;
+    fs::write(rig.dir.path().join("app.env"), "SLOW=yes\n").expect("written");
+    let daemon = rig.start(&["run"]);
+    let begun = || !files_with(&rig.state_dir().join("caches"), "half").is_empty();
+    until("a cache that is half made", || (rig.state_dir().join("caches").exists() && begun()).then_some(())).await;
+    daemon.kill().await;
+    assert_eq!(cached(&rig, "dep"), Vec::<String>::new(), "it has no name yet");
+    fs::write(rig.dir.path().join("app.env"), "SLOW=no\n").expect("written");
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+    assert_eq!(cached(&rig, "dep"), ["whole\n"]);
+    assert_eq!(rig.left_in("caches/owner--app").len(), 1, "what was half made is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setup_that_the_agents_change_breaks_goes_back_to_the_agent() {
+    let fix = "if asked_for '$ sh ./setup.sh'; then echo true >setup.sh; else echo 'echo broken by you; exit 5' >setup.sh; fi
+repair; commit 'Add properly'; answer done 'add.sh adds now.'";
+    let plan = Plan::new("home::a_setup_that_the_agents_change_breaks").agent(Agent::scripted(TRIAGE, fix));
+    let Some(rig) = plan.file("setup.sh", "true\n").project("setup = [\"sh ./setup.sh\"]").rig().await else { return };
+    let number = wrong_total(&rig).await;
+    rig.once().await;
+    assert_eq!((rig.labels(number), rig.turns("work")), (vec!["claude-pr".to_owned()], 2), "{}", rig.story());
+    assert_eq!(rig.row(number).await["attempts"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setup_that_fails_on_the_base_too_is_not_the_agents_fault() {
+    let registry = Greeter::new().await;
+    let fix = format!("wait_for go; {FIX}");
+    let plan = Plan::new("home::a_setup_that_fails_on_the_base_too").agent(Agent::scripted(TRIAGE, &fix)).file("read.sh", READ);
+    let port = registry.port;
+    let given = format!("services = [\"127.0.0.1:{port}\"]\nsetup = [\"bash read.sh {port} | grep here\"]");
+    let Some(rig) = plan.project(&given).limits("attempts = 2").rig().await else { return };
+    let number = wrong_total(&rig).await;
+    let daemon = rig.start(&["run"]);
+    rig.at_work("work").await;
+    drop(registry);
+    rig.let_pass("go");
+    until("the end of the run", || rig.story().contains("the project's setup failed").then_some(())).await;
+    daemon.kill().await;
+    rig.once().await;
+    assert_eq!((rig.labels(number), rig.turns("work")), (vec!["claude-queue".to_owned()], 1), "{}", rig.story());
+    assert_eq!(rig.row(number).await["attempts"], 0);
+    rig.assert_status(number, "**This cannot go on yet** (try 1 of 2): the project's setup failed");
 }

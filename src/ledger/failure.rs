@@ -1,0 +1,63 @@
+//! What an effect that failed means for its issue: the pauses, and what becomes of its run.
+
+use crate::model::{Failure, FailureKind, Intent, Lane, Outcome, Saying, Timestamp};
+
+use super::{ClaimState, IssueState, Retry, StepState};
+
+impl IssueState {
+    /// Failures in a row make the pauses before the next try longer; what was cut keeps its count, because nothing is known of it.
+    pub(super) fn count_failure(&mut self, outcome: &Outcome, lane: Lane, at: Timestamp) {
+        let failed = matches!(outcome, Outcome::Failed { failure } if failure.kind != FailureKind::Cancelled);
+        match (lane, outcome) {
+            (Lane::Claim, _) => {
+                if let ClaimState::Ours(held) = &mut self.claim
+                    && failed
+                {
+                    held.failed = Some(at);
+                }
+            }
+            (Lane::Main, Outcome::Cut) => {}
+            (Lane::Main, _) if failed || *outcome == Outcome::ClaimLost => {
+                let failures = self.retry.as_ref().map_or(0, |r| r.failures) + 1;
+                self.retry = Some(Retry { failures, last: at, outcome: outcome.clone() });
+            }
+            (Lane::Main, _) => self.retry = None,
+        }
+    }
+
+    pub(super) fn failed(&mut self, intent: &Intent, failure: &Failure) {
+        match (intent, failure.kind) {
+            (Intent::Say { what: Saying::Status { .. }, .. }, FailureKind::Gone) => self.said = None,
+            (Intent::Say { what: Saying::Proposed { .. }, edit: Some(_), .. }, FailureKind::Gone) => {
+                if let Some(triaged) = self.triaged.as_mut() {
+                    triaged.breakdown = None;
+                }
+            }
+            (intent, kind) if intent.is_local() => {
+                let Some(run) = self.run.as_mut() else { return };
+                match kind {
+                    FailureKind::Setup => {
+                        run.state = StepState::SetupFailed { why: failure.why.clone() };
+                        self.retry = None;
+                    }
+                    FailureKind::Environment | FailureKind::Refused | FailureKind::Gone => self.broken(failure),
+                    FailureKind::Cancelled => run.state = StepState::cancelled(),
+                    FailureKind::Passing | FailureKind::Doubtful | FailureKind::NoCredentials => {}
+                }
+            }
+            // Trying again would hold the slot for ever.
+            (
+                Intent::Push { .. } | Intent::OpenPull { .. } | Intent::Say { what: Saying::Proposed { .. }, .. },
+                FailureKind::Environment | FailureKind::Refused | FailureKind::Gone,
+            ) => self.broken(failure),
+            _ => {}
+        }
+    }
+
+    fn broken(&mut self, failure: &Failure) {
+        self.retry = None;
+        if let Some(run) = self.run.as_mut() {
+            run.state = StepState::Broken { why: failure.why.clone() };
+        }
+    }
+}
