@@ -26,6 +26,7 @@ pub mod gateway;
 pub mod git;
 pub mod journal;
 pub mod localforge;
+pub mod notify;
 pub mod sandbox;
 // Floor 4
 pub mod hands;

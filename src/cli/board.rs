@@ -80,6 +80,8 @@ pub(super) struct TroubleRow {
     pub(super) repo: String,
     pub(super) trouble: String,
     pub(super) since: String,
+    /// It is left alone until then.
+    pub(super) until: Option<String>,
 }
 
 /// What a person paused.
@@ -129,11 +131,12 @@ impl Board {
             board.runs.extend(runs(&subject, state));
         }
         for (repo, project) in &ledger.projects {
-            if let (Some((trouble, since)), true) = (&project.trouble, policy.projects.contains_key(repo)) {
+            if let (Some(trouble), true) = (&project.trouble, policy.projects.contains_key(repo)) {
                 board.troubles.push(TroubleRow {
                     repo: repo.to_string(),
-                    trouble: words::trouble(trouble),
-                    since: since.to_string(),
+                    trouble: words::trouble(&trouble.trouble),
+                    since: trouble.since.to_string(),
+                    until: trouble.until.map(|until| until.to_string()),
                 });
             }
         }
@@ -159,7 +162,8 @@ impl Board {
             lines.extend(broken.chain(later).map(|line| format!("! {line}")));
         }
         for trouble in &self.troubles {
-            lines.push(format!("! {}: {}", trouble.repo, trouble.trouble));
+            let until = trouble.until.as_ref().map_or_else(String::new, |until| format!(", looked at again at {until}"));
+            lines.push(format!("! {}: {} (since {}{until})", trouble.repo, trouble.trouble, trouble.since));
         }
         lines.extend(self.webhook.iter().filter_map(|webhook| Some(format!("! webhook: {}", webhook.trouble.as_ref()?))));
         lines.extend(self.paused.iter().map(|pause| format!("! {}", pause.line)));

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::config::LogFormat;
 use crate::ports::Clock;
@@ -24,24 +24,38 @@ pub(super) fn begin(state_dir: &Path, format: LogFormat, scanner: &Arc<Scanner>,
         CliError::environment(format!("nothing can be logged to {}", folder.display()), e, "check the state folder and the disk")
     };
     std::fs::create_dir_all(&folder).map_err(failed)?;
+    // A filter for each place: spans that are exported are finer than what is logged.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("forgehand=info,warn"));
     let file = Redacting::new(scanner, DailyFile { folder: folder.clone(), open: None });
     let stderr = to_stderr.then(|| Redacting::new(scanner, io::stderr()));
-    let registry = tracing_subscriber::registry().with(filter);
-    let begun = match format {
-        LogFormat::Text => registry
-            .with(tracing_subscriber::fmt::layer().with_ansi(false).with_writer(file))
-            .with(stderr.map(|w| tracing_subscriber::fmt::layer().with_ansi(false).with_writer(w)))
-            .try_init(),
-        LogFormat::Json => registry
-            .with(tracing_subscriber::fmt::layer().json().with_writer(file))
-            .with(stderr.map(|w| tracing_subscriber::fmt::layer().json().with_writer(w)))
-            .try_init(),
-    };
+    // A list, because a place that is left out as `None` would switch the others off.
+    let mut layers = vec![written(format, file, filter.clone())];
+    layers.extend(stderr.map(|stderr| written(format, stderr, filter)));
+    #[cfg(feature = "otlp")]
+    layers.extend(super::otlp::layer()?);
+    let begun = tracing_subscriber::registry().with(layers).try_init();
     // A second beginning in one process keeps the first one's places.
     let _already_begun = begun;
     Ok(())
 }
+
+/// Lines in this format to this place.
+fn written<W: Write + Send + 'static>(format: LogFormat, place: Redacting<W>, filter: EnvFilter) -> BoxedLayer {
+    let layer = tracing_subscriber::fmt::layer();
+    match format {
+        LogFormat::Text => layer.with_ansi(false).with_writer(place).with_filter(filter).boxed(),
+        LogFormat::Json => layer.json().with_writer(place).with_filter(filter).boxed(),
+    }
+}
+
+/// Lets what is exported go out, before the process ends.
+pub(super) async fn end() {
+    #[cfg(feature = "otlp")]
+    super::otlp::end().await;
+}
+
+/// A place where what is traced goes.
+pub(super) type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// A file for each UTC day, `forgehand-2026-11-21.log`.
 struct DailyFile {

@@ -22,6 +22,8 @@ mod logs;
 mod man;
 mod nobody;
 mod once;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod pause;
 mod places;
 mod reload;
@@ -35,6 +37,7 @@ mod setup;
 mod status;
 mod subject;
 mod survey;
+mod telling;
 mod visitors;
 mod wiring;
 

@@ -58,11 +58,15 @@ async fn once(setup: &Setup, arguments: &Arguments) -> Result<(), CliError> {
     ended.map_err(CliError::from)?;
     let moved = engine.core().ledger().seq > before + 1;
     report(engine.core(), moved, SystemClock.now());
-    if let Some(violation) = engine.alarm() {
+    let (violation, troubles) = (engine.alarm().cloned(), engine.troubles());
+    drop(engine);
+    parts.post.close(super::run::GRACE).await;
+    super::logging::end().await;
+    if let Some(violation) = violation {
         let what = format!("a plan broke a rule of its own and was not carried out: {violation}");
         return Err(CliError::new(Kind::Internal, what, "please report this, with `forgehand logs`"));
     }
-    match engine.troubles().as_slice() {
+    match troubles.as_slice() {
         [] => Ok(()),
         [(repo, trouble), ..] => Err(CliError::trouble(repo, trouble)),
     }
@@ -120,7 +124,7 @@ async fn dry_run(setup: &Setup) -> Result<(), CliError> {
     for line in board.lines(setup.config.projects.len() > 1) {
         anstream::println!("{line}");
     }
-    match core.ledger().projects.iter().find_map(|(repo, p)| Some((repo, &p.trouble.as_ref()?.0))) {
+    match core.ledger().projects.iter().find_map(|(repo, p)| Some((repo, &p.trouble.as_ref()?.trouble))) {
         None => Ok(()),
         Some((repo, trouble)) => Err(CliError::trouble(repo, trouble)),
     }

@@ -174,6 +174,8 @@ fn keep_fixed(new: &mut Setup, old: &Setup) -> Vec<String> {
     daemon.listen = before.listen;
     keep(daemon.webhook_secret != before.webhook_secret, "the webhook's secret of [daemon]");
     daemon.webhook_secret.clone_from(&before.webhook_secret);
+    keep(new.config.notify != old.config.notify, "[[notify]]");
+    new.config.notify.clone_from(&old.config.notify);
     later
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,6 +17,9 @@ use super::reload::{Live, Reloader};
 use super::setup::{Setup, read_secret};
 use super::visitors::Visitors;
 use super::wiring;
+
+/// How long notices may take at the end.
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -60,6 +64,9 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
     };
     notify(&[sd_notify::NotifyState::Stopping]);
     reloader.stop().await;
+    drop(engine);
+    parts.post.close(GRACE).await;
+    super::logging::end().await;
     close.cancel();
     if let Some(mut door) = door {
         door.closed().await;

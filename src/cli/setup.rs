@@ -199,7 +199,7 @@ impl Setup {
             renew: Duration::from_mins(3),
             checks_every: Duration::from_mins(1),
             trouble_pause: Duration::from_mins(5),
-            unreachable_pause: Duration::from_secs(30),
+            unreachable_pause: Duration::from_secs(5),
             retry: [5, 15, 60, 300].map(Duration::from_secs).to_vec(),
             crew: self.crew(),
             projects: self.config.projects.iter().map(|p| (p.repo.clone(), project(p))).collect(),

@@ -8,6 +8,7 @@ use crate::forge;
 use crate::ledger::Ledger;
 use crate::metrics::{Counts, Elsewhere, Metrics};
 use crate::model::{Event, RepoName, Timestamp};
+use crate::notify;
 use crate::ports::{Clock, Unwelcome, Visits};
 
 use super::deliveries::Keeper;
@@ -25,6 +26,7 @@ pub(super) type ReadCounts = Box<dyn Fn() -> Counts + Send + Sync>;
 pub(super) struct Counters {
     pub(super) forge_requests: ReadCounts,
     pub(super) forge_errors: ReadCounts,
+    pub(super) notifications: Option<notify::Results>,
 }
 
 impl Counters {
@@ -39,7 +41,11 @@ impl Counters {
                 all.into_iter().collect()
             })
         };
-        Self { forge_requests: sum(clients.clone(), forge::Counts::requests), forge_errors: sum(clients, forge::Counts::errors) }
+        Self {
+            forge_requests: sum(clients.clone(), forge::Counts::requests),
+            forge_errors: sum(clients, forge::Counts::errors),
+            notifications: None,
+        }
     }
 }
 
@@ -136,7 +142,7 @@ impl Visits for Visitors {
             forge_errors: (self.counters.forge_errors)(),
             deliveries: state.results.iter().map(|(word, count)| (*word, *count)).collect(),
             delivered: state.deliveries.all.delivered.clone(),
-            notifications: Counts::new(),
+            notifications: self.counters.notifications.as_ref().map(notify::Results::read).unwrap_or_default(),
         };
         state.metrics.text(&elsewhere)
     }

@@ -15,6 +15,7 @@ use crate::git::{self, Git};
 use crate::hands::{self, ClaudeBackend, RealHands};
 use crate::journal::{History, SqliteJournal};
 use crate::model::{AgentName, JournalId};
+use crate::notify::Post;
 use crate::ports::{Forge, Journal, RepoError, Repos};
 use crate::sandbox::{self, Sandbox};
 use crate::scan::{Scanner, secrets_of_variables};
@@ -23,6 +24,7 @@ use super::accounts::{self, RealAccounts};
 use super::nobody::Nobody;
 use super::places::{Rooms, SETUP, VERIFY};
 use super::setup::{Setup, SystemClock, SystemIds, read_secret};
+use super::telling::{self, Teller};
 use super::visitors::Counters;
 use super::{CliError, logging, said};
 
@@ -33,6 +35,8 @@ pub(super) const DEFAULT_MODEL: &str = "claude-sonnet-5-5";
 pub(super) struct Parts {
     pub(super) engine: Engine,
     pub(super) counters: Counters,
+    /// What carries notices out; closed after the engine is gone.
+    pub(super) post: Post,
     pub(super) shared: Shared,
 }
 
@@ -54,12 +58,14 @@ pub(super) fn build(setup: &Setup, log_to_stderr: bool) -> Result<Parts, CliErro
     logging::begin(&setup.state_dir, setup.config.daemon.log, &scanner, log_to_stderr)?;
     let sandbox = sandbox_of(setup)?;
     let counts = ForgeCounts::default();
-    let counters = Counters::of_forges(vec![counts.bot.clone(), counts.rights.clone()]);
+    let mut counters = Counters::of_forges(vec![counts.bot.clone(), counts.rights.clone()]);
     let shared = Shared { journal: id.clone(), scanner: scanner.clone(), sandbox, confined: confined(setup), counts };
     let ports = ports(setup, &shared)?;
     let texts = TextStore::new(&setup.state_dir);
-    let engine = Engine::new(Box::new(journal), setup.policy(id)?, settings(setup), ports, (texts, scanner))?;
-    Ok(Parts { engine, counters, shared })
+    let engine = Engine::new(Box::new(journal), setup.policy(id)?, settings(setup), ports, (texts, scanner.clone()))?;
+    let (teller, post) = Teller::start(setup, engine.core(), &scanner)?;
+    counters.notifications = Some(teller.results());
+    Ok(Parts { engine: engine.listen(teller.listener()), counters, post, shared })
 }
 
 /// A configuration that was read anew, made ready to be taken up: whole, or nothing of it.
@@ -109,6 +115,7 @@ fn secrets(setup: &Setup) -> Result<Vec<SecretString>, CliError> {
     if let Some(source) = &setup.config.daemon.webhook_secret {
         own.push(read_secret(source, "the webhook's secret")?);
     }
+    own.extend(telling::addresses(setup)?);
     for agent in &setup.config.agents {
         if let Some(source) = &agent.token {
             own.push(read_secret(source, &format!("the token of agent `{}`", agent.name))?);
@@ -359,6 +366,7 @@ fn forbidden(setup: &Setup) -> Vec<PathBuf> {
     secret(&setup.config.forge.token);
     setup.config.forge.rights_token.iter().for_each(&mut secret);
     setup.config.daemon.webhook_secret.iter().for_each(&mut secret);
+    setup.config.notify.iter().filter_map(|n| telling::kept(&n.by)).for_each(&mut secret);
     setup
         .config
         .projects

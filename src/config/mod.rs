@@ -7,6 +7,7 @@
 mod account;
 mod agent;
 mod daemon;
+mod notify;
 mod project;
 mod provisions;
 mod schema;
@@ -20,6 +21,7 @@ use url::Url;
 pub use account::{Account, AccountSource};
 pub use agent::{Agent, Author, Backend, Claude};
 pub use daemon::{Daemon, Limits, LogFormat, Poll, Sandbox, SandboxMode};
+pub use notify::{Notify, NotifyBy, WebhookFormat};
 pub use project::{DEFAULT_PERSON_PATHS, Project};
 pub use schema::schema;
 pub use values::parse_duration;
@@ -49,6 +51,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[sandbox]`.
     pub sandbox: Sandbox,
+    /// `[[notify]]`.
+    pub notify: Vec<Notify>,
 }
 
 /// The forge, and who we are there.
@@ -139,6 +143,20 @@ impl Config {
         self.forge.ca_file.iter_mut().for_each(root);
         self.daemon.state_dir.iter_mut().for_each(root);
         self.daemon.webhook_secret.iter_mut().for_each(root_secret);
+        for notify in &mut self.notify {
+            match &mut notify.by {
+                NotifyBy::Command(words) => {
+                    // A program without a slash is left for `PATH`.
+                    if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
+                        let mut path = PathBuf::from(&*program);
+                        root(&mut path);
+                        *program = path.display().to_string();
+                    }
+                }
+                NotifyBy::Webhook { address, .. } => root_secret(address),
+                NotifyBy::Mail { sendmail, .. } => root(sendmail),
+            }
+        }
         self.sandbox.read.iter_mut().for_each(root);
         self.projects.iter_mut().filter_map(|p| p.provisions.env_file.as_mut()).for_each(|file| root(&mut file.from));
         self.sandbox.path.iter_mut().for_each(root);
@@ -165,7 +183,8 @@ impl Config {
         let agents = Agent::read_others(root, agent.as_ref(), &accounts);
         let daemon = Daemon::read(&root.table("daemon"));
         let sandbox = Sandbox::read(&root.table("sandbox"));
-        Some(Self { forge: forge?, projects, agent: agent?, agents, accounts, daemon, limits, sandbox })
+        let notify = root.tables("notify").iter().filter_map(Notify::read).collect();
+        Some(Self { forge: forge?, projects, agent: agent?, agents, accounts, daemon, limits, sandbox, notify })
     }
 
     fn read_projects(root: &Table<'_>, labels: &LabelNames) -> Vec<Project> {

@@ -49,6 +49,7 @@ strings! {
     CachePath r"^~/\S" "~/.cache/pnpm";
     Service r"^[^:\s]+:[0-9]+$" "127.0.0.1:5432";
     Ports r"^\s*[0-9]+(\s*-\s*[0-9]+)?\s*$" "3100-3109";
+    Recipient r"^[A-Za-z0-9._+=~-]+@[A-Za-z0-9._+=~-]+$" "me@example.org";
     Filled r"\S" "text";
     Name r"^[a-z][a-z0-9_-]{0,31}$" "work";
     Credential r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$" "forge-token";
@@ -72,6 +73,60 @@ struct File {
     sandbox: Option<SandboxSection>,
     /// What the labels are called, for all projects that do not say otherwise.
     labels: Option<LabelsSection>,
+    /// Who is told what beside the forge.
+    notify: Option<Vec<NotifySection>>,
+}
+
+/// Somebody who is told. One of `command`, `webhook_env` (or `_file`, `_credential`) and `mail` is needed.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct NotifySection {
+    /// On which occasions. All by default.
+    #[schemars(length(min = 1))]
+    on: Option<Vec<NotifyOn>>,
+    /// A program and its arguments; it reads JSON on its stdin.
+    #[schemars(length(min = 1))]
+    command: Option<Vec<String>>,
+    /// The *name* of the variable that holds the address of a webhook, which is a secret.
+    webhook_env: Option<Variable>,
+    /// The file that holds the address of a webhook.
+    webhook_file: Option<Path>,
+    /// The name of the credential that systemd passes with that address in it.
+    webhook_credential: Option<Credential>,
+    /// What the webhook understands.
+    #[schemars(extend("default" = "json"))]
+    format: Option<NotifyFormat>,
+    /// Who gets a mail by the local sendmail.
+    mail: Option<Recipient>,
+    /// The program that sends it.
+    #[schemars(extend("default" = "/usr/sbin/sendmail"))]
+    sendmail: Option<Path>,
+}
+
+/// An occasion.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum NotifyOn {
+    /// An issue failed for good.
+    Failed,
+    /// An issue, or a pull request of ours, waits for a person.
+    Waits,
+    /// A budget is nearly or wholly spent.
+    Budget,
+    /// The model's account is paused.
+    AccountPaused,
+    /// The forge is away or refuses; and when that is over.
+    Unreachable,
+}
+
+/// What a webhook understands.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum NotifyFormat {
+    /// Our own JSON.
+    Json,
+    /// Discord's.
+    Discord,
 }
 
 /// The Forgejo, and who forgehand is there.

@@ -159,6 +159,11 @@ impl Core {
         self.view.starts_left = starts;
     }
 
+    /// Chance for what comes next, from 0 to 999: the core has none of its own.
+    pub fn draw(&mut self, chance: u16) {
+        self.view.chance = chance.min(999);
+    }
+
     /// What an engine that begins again in the same process already knows.
     pub(super) fn resume_view(&mut self, before: View) {
         self.view.starts_left = before.starts_left;

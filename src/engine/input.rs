@@ -116,6 +116,20 @@ pub struct PullRead {
     pub conflicts: Option<bool>,
 }
 
+impl Input {
+    /// The forge could not be read, so something will be left alone for a while.
+    pub(super) fn is_trouble(&self) -> bool {
+        match self {
+            Self::Surveyed { result, .. } => result.is_err(),
+            Self::Looked { result, .. } => result.is_err(),
+            Self::History { result, .. } => result.is_err(),
+            Self::Dependencies { result, .. } => result.is_err(),
+            Self::Checks { result, .. } => result.is_err(),
+            _ => false,
+        }
+    }
+}
+
 /// What a look saw.
 #[derive(Clone, Debug, Default)]
 pub struct LookedAt {

@@ -10,6 +10,7 @@ mod observed;
 mod preview;
 mod reload;
 mod shell;
+mod spans;
 mod wakes;
 mod work;
 

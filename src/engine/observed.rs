@@ -25,14 +25,14 @@ const MUCH: usize = 20;
 /// The events of an observation.
 pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event> {
     match input {
-        Input::Surveyed { repo, result } => surveyed(core, repo, result),
-        Input::Looked { repo, result } => looked(core, repo, result),
+        Input::Surveyed { repo, result } => surveyed(core, repo, result, now),
+        Input::Looked { repo, result } => looked(core, repo, result, now),
         Input::History { subject, result } => {
             core.view.reading.remove(&subject);
             let login = core.ledger.projects.get(&subject.repo).and_then(|p| p.facts.as_ref()).map(ProjectFacts::logins);
             match (result, login) {
                 (Ok(labels), Some(login)) => plan::history(&core.ledger, &core.policy, now, &subject, &labels, &login),
-                (Err(trouble), _) => troubled(subject.repo, trouble),
+                (Err(trouble), _) => troubled(core, subject.repo, trouble, now),
                 (Ok(_), None) => Vec::new(),
             }
         }
@@ -41,7 +41,7 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
             core.view.depends_read.insert(subject.clone(), now);
             match result {
                 Ok(on) => vec![Event::Depends { subject, on }],
-                Err(trouble) => troubled(subject.repo, trouble),
+                Err(trouble) => troubled(core, subject.repo, trouble, now),
             }
         }
         Input::Checks { subject, result } => {
@@ -56,33 +56,35 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
                     let seen = Event::ChecksSeen { subject, checks, changes_requested, conflicts };
                     news.then_some(seen).into_iter().collect()
                 }
-                Err(trouble) => troubled(subject.repo, trouble),
+                Err(trouble) => troubled(core, subject.repo, trouble, now),
             }
         }
         _ => Vec::new(),
     }
 }
 
-fn surveyed(core: &mut Core, repo: RepoName, result: Result<ProjectFacts, Trouble>) -> Vec<Event> {
+fn surveyed(core: &mut Core, repo: RepoName, result: Result<ProjectFacts, Trouble>, now: Timestamp) -> Vec<Event> {
     core.view.looking.remove(&repo);
     match result {
         Ok(facts) => {
             core.view.look_wanted.insert(repo.clone());
             vec![Event::Surveyed { repo, facts }]
         }
-        Err(trouble) => troubled(repo, trouble),
+        Err(trouble) => troubled(core, repo, trouble, now),
     }
 }
 
-fn troubled(repo: RepoName, trouble: Trouble) -> Vec<Event> {
-    vec![Event::Troubled { repo, trouble }]
+/// It is looked at again when its pause is over, whenever the next wake comes.
+fn troubled(core: &mut Core, repo: RepoName, trouble: Trouble, now: Timestamp) -> Vec<Event> {
+    core.view.look_wanted.insert(repo.clone());
+    vec![plan::troubled(&core.ledger, &core.view, &core.policy, now, repo, trouble)]
 }
 
-fn looked(core: &mut Core, repo: RepoName, result: Result<LookedAt, Trouble>) -> Vec<Event> {
+fn looked(core: &mut Core, repo: RepoName, result: Result<LookedAt, Trouble>, now: Timestamp) -> Vec<Event> {
     core.view.looking.remove(&repo);
     let looked = match result {
         Ok(looked) => looked,
-        Err(trouble) => return troubled(repo, trouble),
+        Err(trouble) => return troubled(core, repo, trouble, now),
     };
     core.view.fresh.insert(repo.clone());
     let mut events = Vec::new();

@@ -84,6 +84,11 @@ impl Workers {
         Self { newest: Arc::new(worker), of_runs: BTreeMap::new() }
     }
 
+    /// Chance from 0 to 999.
+    pub(super) fn chance(&self) -> u16 {
+        self.newest.chance()
+    }
+
     /// How the accounts stand now.
     pub(super) fn standings(&self) -> Standings {
         self.newest.standings()

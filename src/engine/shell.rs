@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::ledger::Ledger;
 use crate::model::{AgentName, EffectKey, Event, JournalId, RepoName, Timestamp, Trouble};
@@ -21,6 +22,7 @@ use crate::scan::Scanner;
 use super::core::{Core, Effect, Job};
 use super::input::Input;
 use super::reload::{Renewal, Workers};
+use super::spans::Spans;
 use super::wakes::{Wake, Wakes};
 use super::work::{Settings, TextStore, Worker};
 
@@ -120,7 +122,8 @@ pub struct Engine {
     heard: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     drain: Duration,
     observer: Option<Observer>,
-    listener: Option<Listener>,
+    listeners: Vec<Listener>,
+    spans: Spans,
     fail_fast: bool,
     alarm: Option<Violation>,
     /// The last record that is in what was written down of the ledger.
@@ -151,7 +154,8 @@ impl Engine {
             heard: mpsc::channel(256),
             drain: Duration::from_secs(60),
             observer: None,
-            listener: None,
+            listeners: Vec::new(),
+            spans: Spans::default(),
             fail_fast: false,
             alarm: None,
             kept,
@@ -178,7 +182,7 @@ impl Engine {
 
     /// Is told what was journalled: notifications, metrics.
     pub fn listen(mut self, listener: Listener) -> Self {
-        self.listener = Some(listener);
+        self.listeners.push(listener);
         self
     }
 
@@ -315,6 +319,9 @@ impl Engine {
                 self.carry_out(effects).await?;
             }
         }
+        if input.is_trouble() {
+            self.core.draw(self.workers.chance());
+        }
         let effects = self.core.handle(input, self.clock.now());
         self.carry_out(effects).await?;
         self.keep(KEEP_EVERY);
@@ -355,7 +362,8 @@ impl Engine {
             }
         }
         self.journal.append(at, events)?;
-        if let Some(listener) = self.listener.as_mut() {
+        events.iter().for_each(|event| self.spans.heard(event));
+        for listener in &mut self.listeners {
             listener(at, events, self.core.ledger());
         }
         Ok(())
@@ -367,7 +375,8 @@ impl Engine {
             self.cancels.insert(key.clone(), cancel.clone());
         }
         let (worker, heard) = (self.workers.of(&job, self.core.ledger()), self.heard.0.clone());
-        self.jobs.spawn(async move { worker.run(job, heard, cancel).await });
+        let span = self.spans.of(&job);
+        self.jobs.spawn(async move { worker.run(job, heard, cancel).await }.instrument(span));
     }
 
     /// After a failed write: stop everything, open the journal anew, fold it, and go on from what is really there.
@@ -440,7 +449,7 @@ impl Engine {
     pub fn troubles(&self) -> Vec<(RepoName, Trouble)> {
         // The journal remembers projects that the configuration has no more, under an old name for one.
         let projects = self.core.ledger().projects.iter().filter(|(repo, _)| self.core.policy().projects.contains_key(*repo));
-        projects.filter_map(|(repo, p)| Some((repo.clone(), p.trouble.clone()?.0))).collect()
+        projects.filter_map(|(repo, p)| Some((repo.clone(), p.trouble.as_ref()?.trouble.clone()))).collect()
     }
 }
 

@@ -5,6 +5,7 @@
 //! - A GET is sent again, a few times within a few seconds, where the failure passes by itself. What writes is sent once. If it broke
 //!   before it left it is [`Unreachable`](crate::ports::ForgeErrorKind::Unreachable), after that
 //!   [`Doubtful`](crate::ports::ForgeErrorKind::Doubtful), and a proxy's 502 counts as after: nobody knows what became of it behind the proxy.
+//! - A `Retry-After` is obeyed by all calls of the client: until it has passed nothing is sent.
 //! - The token stands in the `Authorization` header and nowhere else. A 401, which repeats it, is never quoted.
 //! - An answer is read up to a limit, and what is not a Forgejo's answer is said to be that.
 //! - Of the forge's filters (labels, head, base), which drop what they don't know, none is trusted.

@@ -38,6 +38,8 @@ impl Refused<'_> {
             401 => {
                 (Kind::Unauthorized, "the forge does not accept the token: is it complete, and does it still exist?".to_owned())
             }
+            // Forgejo says no in JSON, or in silence.
+            403 if page => return self.behind_a_proxy(call),
             403 => (Kind::Denied, said("the forge refuses without a reason: the token's account lacks the right, or is blocked")),
             404 if page => (Kind::NotAForge, "there is a page but no API: is forge.url right, with its subpath?".to_owned()),
             404 | 410 => (Kind::NotFound, said("not there, or not visible to this token")),

@@ -5,7 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
@@ -14,12 +14,16 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::Instrument;
 use url::Url;
 
 use super::counts::Counts;
 use super::refusal::{self, Refused};
 use crate::model::{RepoLabel, RepoName, Timestamp};
 use crate::ports::{ForgeError, ForgeErrorKind};
+
+/// The longest quiet that a forge is granted: a mad value must not silence us for days.
+const LONGEST_QUIET: Duration = Duration::from_secs(3600);
 
 /// Limits of the client. The default is what the design says.
 #[derive(Clone, Debug)]
@@ -63,6 +67,8 @@ pub struct Client {
     counts: Arc<Counts>,
     /// Names that a repository was seen to have more than once.
     doubled: Mutex<BTreeSet<(RepoName, String)>>,
+    /// Nothing is sent before this: the forge asked for quiet.
+    quiet: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for Client {
@@ -127,7 +133,7 @@ impl Client {
             http = http.no_proxy();
         }
         let http = http.build().map_err(|e| unusable(&format!("no HTTP client: {}", refusal::chain(&e))))?;
-        Ok(Self { http, base, token, options, counts: Arc::default(), doubled: Mutex::default() })
+        Ok(Self { http, base, token, options, counts: Arc::default(), doubled: Mutex::default(), quiet: Mutex::default() })
     }
 
     /// Remembers which names a repository has more than once: such a name is no filter, and has to be taken off by its numbers.
@@ -164,6 +170,16 @@ impl Client {
     /// Sends a call: what reads up to a few times, what writes once.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Answer, ForgeError> {
         let url = self.address(call)?;
+        self.hush(call)?;
+        let span = tracing::debug_span!("forge", otel.name = %call, otel.kind = "client", error = tracing::field::Empty);
+        let answer = self.send_on(call, url).instrument(span.clone()).await;
+        if let Err(error) = &answer {
+            span.record("error", error.kind.word());
+        }
+        answer
+    }
+
+    async fn send_on(&self, call: &Call<'_>, url: Url) -> Result<Answer, ForgeError> {
         let started = Instant::now();
         let mut retry = 0;
         loop {
@@ -173,6 +189,7 @@ impl Client {
             };
             self.counts.failed(&error);
             let ForgeErrorKind::Unreachable { retry_after } = error.kind else { return Err(error) };
+            self.heed(retry_after);
             let pause = self.pause(retry).max(Duration::from_secs(retry_after.unwrap_or(0)));
             if call.writes() || retry >= self.options.retries || started.elapsed() + pause > self.options.patience {
                 return Err(error);
@@ -181,6 +198,24 @@ impl Client {
             tokio::time::sleep(pause).await;
             retry += 1;
         }
+    }
+
+    /// Whoever is asked for quiet keeps quiet: what is asked meanwhile fails at once, and is tried again by who asked.
+    fn hush(&self, call: &Call<'_>) -> Result<(), ForgeError> {
+        let quiet = *self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
+        match quiet.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero()) {
+            None => Ok(()),
+            Some(left) => {
+                let seconds = left.as_secs() + 1;
+                let kind = ForgeErrorKind::Unreachable { retry_after: Some(seconds) };
+                Err(call.error(kind, format!("the forge asked for fewer requests; nothing is sent for {seconds} s")))
+            }
+        }
+    }
+
+    fn heed(&self, retry_after: Option<u64>) {
+        let Some(wait) = retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_QUIET)) else { return };
+        *self.quiet.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + wait);
     }
 
     /// Between half and one and a half of the doubled backoff, so that many clients do not come back at once.

@@ -74,6 +74,7 @@ pub(super) async fn run(run: Arc<Run>, call: Call, mut reply: oneshot::Sender<Re
         Some(Ok(answer)) => _pieces = pass_on(&run, &mut tally, answer, reply).await,
         Some(Err(e)) => fail(&run, &tally, chain(&e.without_url()), reply),
     }
+    tracing::Span::current().record("status", tally.status.map_or(0, |status| status.as_u16()));
     run.tell(tally.record());
 }
 

@@ -19,6 +19,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use url::Url;
 
 use super::ask::{self, Ask};
@@ -70,6 +71,8 @@ pub(super) struct Run {
     /// Calls that are told late because the receiver is behind; nobody waits for these.
     late: TaskTracker,
     pub(super) stop: CancellationToken,
+    /// The span that the run was opened in: its calls are below it.
+    span: tracing::Span,
 }
 
 /// What was seen of a run.
@@ -111,6 +114,7 @@ impl Run {
             tasks: TaskTracker::new(),
             late: TaskTracker::new(),
             stop: CancellationToken::new(),
+            span: tracing::Span::current(),
         })
     }
 
@@ -220,9 +224,10 @@ async fn answer(run: Arc<Run>, request: Request<Incoming>) -> Result<Response<Bo
     url.set_query(parts.uri.query());
     let headers = outgoing(&parts.headers, credential.as_ref())?;
     let (reply, answer) = oneshot::channel();
+    let span = tracing::debug_span!(parent: &run.span, "model", otel.kind = "client", model, status = tracing::field::Empty);
     let call = Call { model, free, url, headers, body, credential };
     let task = exchange::run(Arc::clone(&run), call, reply, slot);
-    run.tasks.spawn(task);
+    run.tasks.spawn(task.instrument(span));
     answer.await.map_err(|_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the run is over"))
 }
 

@@ -14,6 +14,7 @@ impl IssueState {
                     && failed
                 {
                     held.failed = Some(at);
+                    held.failures = held.failures.saturating_add(1);
                 }
             }
             (Lane::Main, Outcome::Cut) => {}

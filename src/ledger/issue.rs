@@ -219,6 +219,8 @@ pub struct Held {
     pub since: Timestamp,
     /// When renewing it last failed, by our clock.
     pub failed: Option<Timestamp>,
+    /// How often in a row that failed.
+    pub failures: u32,
 }
 
 /// The status comment, and what it says.

@@ -9,6 +9,7 @@
 mod failure;
 mod fold;
 mod issue;
+mod outcome;
 mod past;
 mod run;
 mod running;
@@ -61,8 +62,8 @@ pub struct ProjectState {
     pub facts: Option<ProjectFacts>,
     /// The forge's clock at the begin of the last complete look; none before the first.
     pub looked: Option<Timestamp>,
-    /// What is wrong with it, and since when.
-    pub trouble: Option<(Trouble, Timestamp)>,
+    /// What is wrong with it.
+    pub trouble: Option<InTrouble>,
     /// The issues that are ours and have something before them.
     pub issues: BTreeMap<IssueNumber, IssueState>,
     /// The issues that belong to the history. They are many, so they are written down one by one, not with the ledger.
@@ -74,6 +75,30 @@ pub struct ProjectState {
     pub spent: BTreeMap<String, Usd>,
     /// When a run was started last, by our clock.
     pub served: Option<Timestamp>,
+}
+
+/// A project that cannot be worked on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InTrouble {
+    /// What is wrong.
+    pub trouble: Trouble,
+    /// Since when it is known, by our clock.
+    pub since: Timestamp,
+    /// When it was seen last, by our clock.
+    pub last: Timestamp,
+    /// How often in a row.
+    pub failures: u32,
+    /// It is left alone until then, by our clock, where that was kept.
+    pub until: Option<Timestamp>,
+}
+
+impl InTrouble {
+    /// The same kind of trouble goes on; another one begins anew.
+    fn after(before: Option<Self>, trouble: Trouble, at: Timestamp, until: Option<Timestamp>) -> Self {
+        let same = before.filter(|b| std::mem::discriminant(&b.trouble) == std::mem::discriminant(&trouble));
+        let (since, failures) = same.map_or((at, 0), |b| (b.since, b.failures));
+        Self { trouble, since, last: at, failures: failures.saturating_add(1), until }
+    }
 }
 
 impl ProjectState {

@@ -92,6 +92,9 @@ pub enum Event {
         repo: RepoName,
         /// What is wrong.
         trouble: Trouble,
+        /// It is left alone until then, by our clock. Journals of before this was kept have none.
+        #[serde(default)]
+        until: Option<Timestamp>,
     },
     /// It can be again.
     Recovered {

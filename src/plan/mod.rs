@@ -11,6 +11,7 @@ mod crew;
 mod invariants;
 mod labels;
 mod look;
+mod notices;
 mod policy;
 mod recover;
 mod run;
@@ -22,6 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use budget::{Budget, budgets};
 pub use crew::{Crew, Member};
 pub use invariants::{Violation, check};
+pub use look::troubled;
+pub use notices::Notices;
 pub use policy::{Policy, ProjectPolicy};
 pub use table::{From, Row, TABLE, To, mermaid, target};
 
@@ -120,6 +123,8 @@ pub struct View {
     pub renewing: BTreeSet<AccountName>,
     /// Accounts whose sign-in could not be renewed: when that was tried, and why.
     pub not_renewed: BTreeMap<AccountName, (Timestamp, String)>,
+    /// Chance, drawn anew for each trouble, from 0 to 999: what spreads pauses, so that many clients do not come back at once.
+    pub chance: u16,
     /// How many runs may still be started, where that is limited (`once --max`).
     pub starts_left: Option<u32>,
 }
@@ -196,7 +201,7 @@ impl Context<'_> {
         if let Some(next) = self.closed(subject, state) {
             return next;
         }
-        if let Some(wait) = self.retry_wait(state) {
+        if let Some(wait) = self.retry_wait(subject, state) {
             return Next::Wait(wait);
         }
         if let Some(next) = self.pull(subject, state) {
@@ -243,7 +248,7 @@ impl Context<'_> {
             return run.stopping.is_none().then(|| Next::Act(Action::Record(vec![stop])));
         }
         if state.done {
-            if let Some(wait) = self.retry_wait(state) {
+            if let Some(wait) = self.retry_wait(subject, state) {
                 return Some(Next::Wait(wait));
             }
             let leftovers = self.status_of_closed(subject, state).or_else(|| self.discard(subject, state));
@@ -381,7 +386,7 @@ impl Context<'_> {
     }
 
     fn renew_at(&self, held: &Held) -> Timestamp {
-        let again = held.failed.map(|failed| failed + self.policy.retry_after(1));
+        let again = held.failed.map(|failed| failed + self.policy.retry_after(held.failures.max(1)));
         (held.since + self.policy.renew).max(again.unwrap_or_default())
     }
 

@@ -35,7 +35,7 @@ pub struct Policy {
     pub checks_every: Duration,
     /// How long a project in trouble that a person must mend is left alone.
     pub trouble_pause: Duration,
-    /// How long a forge that does not answer is left alone.
+    /// How long a forge that does not answer is left alone at first; doubled each time, up to `trouble_pause`.
     pub unreachable_pause: Duration,
     /// Pauses after each failure in a row of an effect; the last one repeats.
     pub retry: Vec<Duration>,
@@ -86,17 +86,20 @@ impl Policy {
 }
 
 impl Policy {
-    /// How long a project is left alone.
-    pub fn pause_of(&self, trouble: &Trouble) -> Duration {
+    /// How long a project is left alone after the `failures`th look in a row that met this, from 1. A page where the API should be is
+    /// mostly a proxy's, and passes like the rest.
+    pub fn pause_of(&self, trouble: &Trouble, failures: u32) -> Duration {
         match trouble {
-            Trouble::Unreachable { .. } => self.unreachable_pause,
+            Trouble::Unreachable { .. } | Trouble::NotAForge { .. } => {
+                let doubled = 1_u32.checked_shl(failures.saturating_sub(1).min(16)).unwrap_or(u32::MAX);
+                self.unreachable_pause.saturating_mul(doubled).min(self.trouble_pause)
+            }
             Trouble::Unauthorized
             | Trouble::Denied { .. }
             | Trouble::Missing
             | Trouble::Moved { .. }
             | Trouble::Archived
-            | Trouble::Empty
-            | Trouble::NotAForge { .. } => self.trouble_pause,
+            | Trouble::Empty => self.trouble_pause,
         }
     }
 }

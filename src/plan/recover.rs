@@ -66,9 +66,9 @@ impl Context<'_> {
     }
 
     /// After a failure an effect is tried again with growing pauses.
-    pub(super) fn retry_wait(&self, state: &IssueState) -> Option<Wait> {
+    pub(super) fn retry_wait(&self, subject: &Subject, state: &IssueState) -> Option<Wait> {
         let retry = state.retry.as_ref()?;
-        let until = retry.last + self.policy.retry_after(retry.failures);
+        let until = retry.last + self.policy.retry_after(retry.failures).mul_f64(spread(subject, retry.failures));
         if self.now >= until {
             return None;
         }
@@ -78,6 +78,13 @@ impl Context<'_> {
         };
         Some(Wait::Retry { until, why })
     }
+}
+
+/// By a quarter to both sides, by the issue and its failures: what failed together does not come back together. The same each time it is asked.
+fn spread(subject: &Subject, failures: u32) -> f64 {
+    let text = format!("{subject}/{failures}");
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    0.75 + (hash >> 32) as f64 / f64::from(u32::MAX) / 2.0
 }
 
 fn cut(open: &Open) -> Action {

@@ -150,6 +150,36 @@ fn a_door_is_opened_to_others_only_with_a_secret() {
 }
 
 #[test]
+fn who_is_told_says_how_and_once() {
+    use forgehand::config::{NotifyBy, WebhookFormat};
+    use forgehand::model::Occasion;
+    let with = |lines: &str| format!("{SMALLEST}[[notify]]\n{lines}\n");
+    let one = |lines: &str| parse(&with(lines)).notify.remove(0);
+    assert_eq!(one("command = [\"tell\"]").on, Occasion::ALL.into());
+    let discord = one("on = [\"failed\", \"account-paused\"]\nwebhook_env = \"HOOK\"\nformat = \"discord\"");
+    assert_eq!(discord.on, [Occasion::Failed, Occasion::AccountPaused].into());
+    assert_eq!(discord.by, NotifyBy::Webhook { address: SecretSource::Env("HOOK".into()), format: WebhookFormat::Discord });
+    assert_eq!(
+        one("mail = \"me@example.org\"").by,
+        NotifyBy::Mail { to: "me@example.org".into(), sendmail: "/usr/sbin/sendmail".into() }
+    );
+    for (lines, words) in [
+        ("", "[[notify]] does not say how"),
+        ("mail = \"me@example.org\"\ncommand = [\"tell\"]", "[[notify]] says more than one way"),
+        ("command = []", "`command` names no program"),
+        ("mail = \"-oQ/tmp@x\"", "is not a mail address"),
+        ("mail = \"a@b\\nBcc: c@d\"", "is not a mail address"),
+        ("on = [\"fialed\"]\nmail = \"me@example.org\"", "did you mean \"failed\"?"),
+        ("on = []\nmail = \"me@example.org\"", "`on` names no occasion"),
+        ("webhook_env = \"https://discord.example/api/s3cret\"", "`webhook_env` does not name a variable"),
+    ] {
+        let found = mistakes(&with(lines));
+        assert!(matches!(&found[..], [one] if one.contains(words)), "{lines}: {found:#?}");
+        assert!(!found[0].contains("s3cret"), "{found:#?}");
+    }
+}
+
+#[test]
 fn each_mistake_has_its_place_its_key_and_what_to_do() {
     insta::assert_snapshot!(mistakes(r#"[forge]
 url = "http://127.0.0.1:3000"

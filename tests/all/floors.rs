@@ -8,7 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["model", "document"],
     &["config", "formula", "text", "scan", "tier", "ledger"],
     &["plan", "words", "ports", "metrics"],
-    &["forge", "localforge", "git", "journal", "sandbox", "gateway"],
+    &["forge", "localforge", "git", "journal", "sandbox", "gateway", "notify"],
     &["workspace", "hands"],
     &["engine"],
     &["cli", "web"],

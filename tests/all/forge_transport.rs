@@ -95,6 +95,22 @@ async fn attempts_end() {
 }
 
 #[tokio::test]
+async fn a_forge_that_asks_for_quiet_gets_it_from_every_call() {
+    let server = Script::start([json(429, "{}").header("retry-after", "77"), json(200, r#"{"version":"16.0.0"}"#)]).await;
+    let client = server.client();
+    client.version().await.expect_err("it asks for more time than there is");
+    let quiet = client.version().await.expect_err("nothing is sent");
+    assert!(matches!(quiet.kind, Kind::Unreachable { retry_after: Some(70..=77) }), "{quiet:?}");
+    let error = comment(&client).await;
+    assert!(matches!(error.kind, Kind::Unreachable { .. }), "what was not sent is not doubtful: {error}");
+    assert_eq!((server.asked().len(), client.requests()), (1, 1));
+
+    let server = Script::start([page(503, "busy").header("retry-after", "1"), json(200, r#"{"version":"16.0.0"}"#)]).await;
+    assert_eq!(server.client().version().await.expect("after a second"), "16.0.0");
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[tokio::test]
 async fn silence_has_an_end() {
     let server = Script::start((0..9).map(|_| Reply::Silence)).await;
     let options = Options { read: Duration::from_millis(50), retries: 0, ..Options::default() };
@@ -139,6 +155,7 @@ async fn statuses_mean_what_the_port_says() {
         (json(403, ""), Kind::Denied, "lacks the right"),
         (said(404, "gone"), Kind::NotFound, "gone"),
         (json(404, r#"{"message":"m","errors":["issue does not exist"]}"#), Kind::NotFound, "m; issue does not exist"),
+        (page(403, "<html>denied</html>"), Kind::Doubtful, "proxy (status 403)"),
         (page(404, "<html>nginx</html>"), Kind::NotAForge, "subpath"),
         (said(409, "already"), Kind::Conflict, "already"),
         (said(412, "open dependencies"), Kind::Conflict, "open dependencies"),

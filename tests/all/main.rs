@@ -20,6 +20,8 @@ mod hands_stream;
 mod journal;
 mod localforge;
 mod metrics;
+mod notices;
+mod notify;
 mod plan_properties;
 mod plan_running;
 mod plan_world;

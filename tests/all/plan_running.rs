@@ -207,7 +207,7 @@ fn a_run_whose_project_is_in_trouble_does_not_hold_up_another_project() {
     let mut site = Site::new(1, &[("o/a", 1), ("o/b", 1)]);
     site.run("o/a", 1);
     assert!(site.starts().is_empty(), "the slot is taken");
-    site.note(Event::Troubled { repo: repo("o/a"), trouble: Trouble::Unreachable { why: "no answer".into() } });
+    site.note(Event::Troubled { repo: repo("o/a"), trouble: Trouble::Unreachable { why: "no answer".into() }, until: None });
     assert_eq!(site.starts(), ["o/b#1"]);
 
     // It comes back while the other one works: its next work on this machine waits for that.

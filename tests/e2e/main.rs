@@ -9,12 +9,18 @@ mod crash;
 mod demo;
 mod doctor;
 mod endings;
+mod faulty;
 #[path = "../all/hands_bench.rs"]
 mod hands_bench;
 mod home;
 mod init;
+mod latency;
 mod line;
 mod messages_api;
+mod notify;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod outage;
 mod papers;
 mod pause;
 mod people;

@@ -68,7 +68,7 @@ impl Site {
 }
 
 /// Where the daemon listens, as it says in its log.
-fn listens(rig: &Rig) -> Option<String> {
+pub fn listens(rig: &Rig) -> Option<String> {
     let log = rig.left_in("logs").into_iter().next()?;
     let text = std::fs::read_to_string(rig.state_dir().join("logs").join(log)).ok()?;
     let (_, rest) = text.split_once("forgehand listens address=")?;

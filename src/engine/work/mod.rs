@@ -222,6 +222,12 @@ impl Worker {
         }
     }
 
+    /// Chance from 0 to 999, taken from a fresh identifier.
+    pub(super) fn chance(&self) -> u16 {
+        let sum = self.ports.ids.uuid().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+        u16::try_from(sum % 1_000).unwrap_or_default()
+    }
+
     /// Now, by the forge's clock.
     fn forge_now(&self) -> Timestamp {
         Timestamp(self.ports.clock.now().0.saturating_add(self.skew.load(Ordering::Relaxed)))

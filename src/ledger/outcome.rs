@@ -1,0 +1,113 @@
+//! What came of an effect, into what is known of its issue.
+
+use std::collections::BTreeSet;
+
+use crate::model::{Checks, Intent, Lane, Outcome, PullState, Saying, StepOutput, Timestamp};
+
+use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Said, StepState, Triaged};
+
+impl IssueState {
+    pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, lane: Lane, at: Timestamp) {
+        self.count_failure(outcome, lane, at);
+        match outcome {
+            Outcome::Claimed { sha, .. } => {
+                self.claim = ClaimState::Ours(Held { sha: sha.clone(), since: at, failed: None, failures: 0 })
+            }
+            Outcome::ClaimHeld { by, until } => {
+                self.claim = ClaimState::Theirs { by: by.clone(), until: *until };
+                self.stop_for_claim();
+            }
+            Outcome::ClaimLost => {
+                self.claim = ClaimState::None;
+                self.stop_for_claim();
+            }
+            Outcome::Released => self.claim = ClaimState::None,
+            Outcome::Labelled { labels, people, .. } => {
+                self.unsure.clear();
+                self.seen.labels = labels.clone();
+                self.written = Some(match intent {
+                    Intent::Labels { to: Some(to), .. } if people.is_empty() => BTreeSet::from([*to]),
+                    _ => BTreeSet::new(),
+                });
+            }
+            Outcome::Said { comment } => self.said_now(intent, *comment),
+            Outcome::Closed => self.seen.open = false,
+            Outcome::Discarded => {}
+            Outcome::Failed { failure } => self.failed(intent, failure),
+            Outcome::Prepared { .. }
+            | Outcome::NothingThere
+            | Outcome::SetUp
+            | Outcome::AgentEnded { .. }
+            | Outcome::Taken { .. }
+            | Outcome::Verified { .. }
+            | Outcome::Pushed
+            | Outcome::PushStale { .. }
+            | Outcome::PullOpened { .. }
+            | Outcome::Cut => {
+                if let (Intent::Labels { to: Some(to), .. }, Outcome::Cut) = (intent, outcome) {
+                    self.unsure.insert(*to);
+                }
+                self.run_outcome(intent, outcome);
+            }
+        }
+    }
+
+    fn stop_for_claim(&mut self) {
+        if let Some(run) = self.run.as_mut().filter(|run| run.ended.is_none()) {
+            run.stopping.get_or_insert(crate::model::StopWhy::ClaimLost);
+        }
+    }
+
+    fn said_now(&mut self, intent: &Intent, comment: crate::model::CommentId) {
+        let Intent::Say { what, .. } = intent else { return };
+        match what {
+            Saying::Status { status } => self.said = Some(Said { comment: Some(comment), status: status.clone() }),
+            Saying::Proposed { .. } => {
+                if let Some(triaged) = self.triaged.as_mut() {
+                    triaged.breakdown = Some(comment);
+                }
+                if let Some(run) = self.run.as_mut() {
+                    run.state = StepState::Proposed;
+                }
+            }
+        }
+    }
+
+    fn run_outcome(&mut self, intent: &Intent, outcome: &Outcome) {
+        if let (Intent::Push { sha, .. }, Outcome::Pushed) = (intent, outcome) {
+            self.tip = Some(BranchTip { sha: sha.clone() });
+        }
+        if let (Intent::OpenPull { sha, head, base, .. }, Outcome::PullOpened { pull }) = (intent, outcome) {
+            self.pull = Some(PullRef {
+                number: *pull,
+                branch: head.clone(),
+                base: base.clone(),
+                head: sha.clone(),
+                state: PullState::Open,
+                checks: Checks::None,
+                changes_requested: false,
+                conflicts: false,
+                moved: None,
+                unread: false,
+            });
+        }
+        match outcome {
+            Outcome::Prepared { issue, .. } => self.see(issue),
+            Outcome::SetUp => self.setup_failures = 0,
+            _ => {}
+        }
+        let Some(run) = self.run.as_mut() else { return };
+        run.outcome(intent, outcome);
+        if let (Some(StepOutput::Triage(output)), Some(prepared), Outcome::AgentEnded { .. }) =
+            (run.answer(), &run.prepared, outcome)
+        {
+            let breakdown = self.triaged.as_ref().and_then(|t| t.breakdown);
+            self.triaged = Some(Triaged {
+                text: prepared.text.clone(),
+                output: Some(output.clone()),
+                read_up_to: prepared.read_up_to,
+                breakdown,
+            });
+        }
+    }
+}

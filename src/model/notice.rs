@@ -1,0 +1,134 @@
+//! What people are told beside the forge: on which occasion, about what.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccountName, BudgetOf, PullNumber, RepoName, RunOutcome, Subject, Timestamp, Trigger, Trouble, Usd};
+
+/// On which occasions somebody is told. The words of `on` in `[[notify]]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Occasion {
+    /// An issue failed for good.
+    Failed,
+    /// An issue waits for a person.
+    Waits,
+    /// A budget is nearly or wholly spent.
+    Budget,
+    /// The model's account is paused.
+    AccountPaused,
+    /// A project cannot be worked on: the forge is away, or refuses.
+    Unreachable,
+}
+
+impl Occasion {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Failed, Self::Waits, Self::Budget, Self::AccountPaused, Self::Unreachable];
+
+    /// Its word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Waits => "waits",
+            Self::Budget => "budget",
+            Self::AccountPaused => "account-paused",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// Something that people are told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// When it came to be so, by our clock.
+    pub at: Timestamp,
+    /// What.
+    pub news: News,
+}
+
+/// What people are told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// An issue failed for good.
+    Failed {
+        /// Which.
+        subject: Subject,
+        /// Its title, cleaned.
+        title: String,
+        /// How its last run ended.
+        outcome: Option<RunOutcome>,
+    },
+    /// An issue waits for a person.
+    Waits {
+        /// Which.
+        subject: Subject,
+        /// Its title, cleaned.
+        title: String,
+        /// What brought it there.
+        because: Trigger,
+        /// The pull request to look at.
+        pull: Option<PullNumber>,
+    },
+    /// A budget is nearly or wholly spent.
+    Budget {
+        /// Whose.
+        what: BudgetOf,
+        /// The mark: 80, or 100 where it does not pay for another run.
+        at_percent: u8,
+        /// Spent.
+        spent: Usd,
+        /// The limit.
+        limit: Usd,
+    },
+    /// An account of the model is paused.
+    AccountPaused {
+        /// Which.
+        account: AccountName,
+        /// Until when, by our clock.
+        until: Timestamp,
+        /// Why.
+        why: String,
+    },
+    /// A project cannot be worked on.
+    Unreachable {
+        /// Which.
+        repo: RepoName,
+        /// Why.
+        trouble: Trouble,
+    },
+    /// It can be again, after that was told.
+    Recovered {
+        /// Which.
+        repo: RepoName,
+    },
+}
+
+impl News {
+    /// The occasion.
+    pub fn occasion(&self) -> Occasion {
+        match self {
+            Self::Failed { .. } => Occasion::Failed,
+            Self::Waits { .. } => Occasion::Waits,
+            Self::Budget { .. } => Occasion::Budget,
+            Self::AccountPaused { .. } => Occasion::AccountPaused,
+            Self::Unreachable { .. } | Self::Recovered { .. } => Occasion::Unreachable,
+        }
+    }
+
+    /// The project that it is about, if it is about one.
+    pub fn repo(&self) -> Option<&RepoName> {
+        match self {
+            Self::Failed { subject, .. } | Self::Waits { subject, .. } => Some(&subject.repo),
+            Self::Unreachable { repo, .. } | Self::Recovered { repo } => Some(repo),
+            Self::Budget { what: BudgetOf::Project { repo }, .. } => Some(repo),
+            Self::Budget { .. } | Self::AccountPaused { .. } => None,
+        }
+    }
+
+    /// The issue that it is about, if it is about one.
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Failed { subject, .. } | Self::Waits { subject, .. } => Some(subject),
+            Self::Budget { .. } | Self::AccountPaused { .. } | Self::Unreachable { .. } | Self::Recovered { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Telling people beside the forge: by a command, a webhook, a mail.
+//!
+//! Promises: fire and forget. Whoever sends never waits and never hears of a failure; each recipient has a queue of its own, so that a slow
+//! one holds up no other; a delivery has a time limit and is tried once; of more than [`MOST`] in a minute the rest is folded into one "and
+//! N more". The address of a webhook is a secret: it stands in no log and in no error.
+
+mod send;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::model::Occasion;
+
+/// Notices in a minute that one recipient is sent one by one.
+pub const MOST: usize = 10;
+const MINUTE: Duration = Duration::from_secs(60);
+/// Notices that wait for a recipient; further ones are dropped, and counted.
+const QUEUE: usize = 100;
+/// How long a delivery may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Somebody who is told.
+#[derive(Debug)]
+pub struct Recipient {
+    /// On which occasions.
+    pub on: BTreeSet<Occasion>,
+    /// How.
+    pub by: By,
+}
+
+/// How somebody is told.
+#[derive(Debug)]
+pub enum By {
+    /// A program, which reads the letter as JSON.
+    Command(Vec<String>),
+    /// A webhook.
+    Webhook(Hook),
+    /// A mail, by the local sendmail.
+    Mail {
+        /// To whom.
+        to: String,
+        /// The program.
+        sendmail: PathBuf,
+    },
+}
+
+/// A webhook's address and what it understands.
+pub struct Hook {
+    address: Url,
+    discord: bool,
+}
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hook").field("discord", &self.discord).finish_non_exhaustive()
+    }
+}
+
+/// An address that cannot be one; it is not repeated.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it is no https address (plain http is for this machine only)")]
+pub struct BadAddress;
+
+impl Hook {
+    /// A webhook at a secret address.
+    ///
+    /// # Errors
+    /// If it is none, or would be sent in the open to another machine.
+    pub fn new(address: &SecretString, discord: bool) -> Result<Self, BadAddress> {
+        let address = Url::parse(address.expose_secret().trim()).map_err(|_| BadAddress)?;
+        let right = match address.scheme() {
+            "https" => address.has_host(),
+            "http" => send::is_near(&address),
+            _ => false,
+        };
+        if right { Ok(Self { address, discord }) } else { Err(BadAddress) }
+    }
+}
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Letter {
+    /// The occasion.
+    pub on: Occasion,
+    /// When it came to be so, RFC 3339.
+    pub at: String,
+    /// The project, if it is about one.
+    pub repo: Option<String>,
+    /// The issue's number, if it is about one.
+    pub issue: Option<u64>,
+    /// Where to look.
+    pub url: Option<String>,
+    /// In a line.
+    pub title: String,
+    /// In a sentence or two.
+    pub text: String,
+}
+
+/// Makes the letter of those that were folded: how many they are, and the last of them.
+pub type Fold = Arc<dyn Fn(u64, &Letter) -> Letter + Send + Sync>;
+
+/// How many were sent, failed, folded into one, dropped.
+#[derive(Clone, Debug, Default)]
+pub struct Results(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl Results {
+    /// As they are now.
+    pub fn read(&self) -> Vec<(&'static str, u64)> {
+        let mut all: BTreeMap<&'static str, u64> = ["sent", "failed", "folded", "dropped"].map(|word| (word, 0)).into();
+        all.extend(self.0.lock().unwrap_or_else(PoisonError::into_inner).iter());
+        all.into_iter().collect()
+    }
+
+    fn count(&self, word: &'static str, by: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(word).or_default() += by;
+    }
+}
+
+/// Sends to all recipients.
+#[derive(Debug)]
+pub struct Notifier {
+    queues: Vec<(BTreeSet<Occasion>, mpsc::Sender<Letter>)>,
+    results: Results,
+}
+
+/// What carries the letters out. Dropping it drops what is under way.
+#[derive(Debug)]
+pub struct Post {
+    tasks: JoinSet<()>,
+}
+
+impl Notifier {
+    /// Begins. Needs a Tokio runtime.
+    pub fn start(recipients: Vec<Recipient>, fold: &Fold) -> (Self, Post) {
+        let results = Results::default();
+        let (mut queues, mut tasks) = (Vec::new(), JoinSet::new());
+        for Recipient { on, by } in recipients {
+            let (queue, letters) = mpsc::channel(QUEUE);
+            queues.push((on, queue));
+            let desk = Desk { by, fold: fold.clone(), results: results.clone(), sent: VecDeque::new(), folded: None };
+            tasks.spawn(desk.work(letters));
+        }
+        (Self { queues, results }, Post { tasks })
+    }
+
+    /// How it went so far; it goes on counting.
+    pub fn results(&self) -> Results {
+        self.results.clone()
+    }
+
+    /// Sends a letter to whom it concerns, without waiting.
+    pub fn send(&self, letter: &Letter) {
+        for (_, queue) in self.queues.iter().filter(|(on, _)| on.contains(&letter.on)) {
+            if queue.try_send(letter.clone()).is_err() {
+                self.results.count("dropped", 1);
+            }
+        }
+    }
+}
+
+impl Post {
+    /// Lets what waits go out, once its [`Notifier`] is gone, for so long at most.
+    pub async fn close(mut self, patience: Duration) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        // What is not out by then is dropped: whoever stops does not wait for a broken mail server.
+        let _cut = tokio::time::timeout(patience, all).await;
+    }
+}
+
+/// Where the letters to one recipient are sent from.
+struct Desk {
+    by: By,
+    fold: Fold,
+    results: Results,
+    /// When the last ones were sent, within a minute.
+    sent: VecDeque<Instant>,
+    /// Those that were too many, and the last of them.
+    folded: Option<(u64, Letter)>,
+}
+
+impl Desk {
+    async fn work(mut self, mut letters: mpsc::Receiver<Letter>) {
+        loop {
+            let open = self.opens();
+            let letter = tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(open), if self.folded.is_some() => {
+                    self.unfold().await;
+                    continue;
+                }
+                letter = letters.recv() => letter,
+            };
+            let Some(letter) = letter else { break };
+            if self.folded.is_some() || open > Instant::now() {
+                let folded = self.folded.as_ref().map_or(0, |(count, _)| *count) + 1;
+                self.folded = Some((folded, letter));
+                self.results.count("folded", 1);
+            } else {
+                self.send(&letter).await;
+            }
+        }
+        self.unfold().await;
+    }
+
+    /// When the next one may go.
+    fn opens(&mut self) -> Instant {
+        let now = Instant::now();
+        while self.sent.front().is_some_and(|at| *at + MINUTE <= now) {
+            self.sent.pop_front();
+        }
+        if self.sent.len() < MOST { now } else { self.sent.front().map_or(now, |at| *at + MINUTE) }
+    }
+
+    async fn unfold(&mut self) {
+        if let Some((count, last)) = self.folded.take() {
+            let letter = (self.fold)(count, &last);
+            self.send(&letter).await;
+        }
+    }
+
+    async fn send(&mut self, letter: &Letter) {
+        self.sent.push_back(Instant::now());
+        let sent = tokio::time::timeout(PATIENCE, send::send(&self.by, letter)).await;
+        match sent.unwrap_or_else(|_| Err(format!("it took longer than {} s", PATIENCE.as_secs()))) {
+            Ok(()) => self.results.count("sent", 1),
+            Err(why) => {
+                self.results.count("failed", 1);
+                tracing::warn!(by = self.by.word(), why, "a notice could not be sent");
+            }
+        }
+    }
+}
+
+impl By {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Command(_) => "command",
+            Self::Webhook(_) => "webhook",
+            Self::Mail { .. } => "mail",
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Which events people are told of, beside the forge.
+//!
+//! Promises: each piece of news once, when the event is journalled that makes it so; a restart repeats nothing, because what stands is
+//! taken from the ledger and only what is appended is told. An outage is told when a second look in a row failed, so that a forge's restart is
+//! none.
+
+use std::collections::BTreeSet;
+
+use crate::ledger::{InTrouble, Ledger};
+use crate::model::{AccountName, Event, News, Notice, PullState, RepoName, Subject, Timestamp, Trigger, Trouble};
+
+/// Tells news from the rest.
+#[derive(Clone, Debug)]
+pub struct Notices {
+    /// The projects whose trouble was told.
+    told: BTreeSet<RepoName>,
+}
+
+impl Notices {
+    /// With what the journal holds: that is no news.
+    pub fn new(ledger: &Ledger) -> Self {
+        let troubled = ledger.projects.iter().filter(|(_, p)| p.trouble.as_ref().is_some_and(is_told));
+        Self { told: troubled.map(|(repo, _)| repo.clone()).collect() }
+    }
+
+    /// What people are told of an event that was just journalled; the ledger knows it.
+    pub fn of(&mut self, at: Timestamp, event: &Event, ledger: &Ledger) -> Vec<Notice> {
+        let news = match event {
+            Event::Moved { subject, trigger, .. } => moved(ledger, subject, *trigger).into_iter().collect(),
+            Event::BudgetWarned { what, at_percent, spent, limit } => {
+                vec![News::Budget { what: what.clone(), at_percent: *at_percent, spent: *spent, limit: *limit }]
+            }
+            // Further pauses without a call that worked in between are the same story.
+            Event::AccountPaused { until, why, account } => {
+                let account = account.clone().unwrap_or_else(AccountName::usual);
+                let first = ledger.accounts.get(&account).is_some_and(|account| account.failures == 1);
+                first.then(|| News::AccountPaused { account, until: *until, why: why.clone() }).into_iter().collect()
+            }
+            Event::Troubled { repo, trouble, .. } => {
+                let lasting = ledger.projects.get(repo).and_then(|p| p.trouble.as_ref()).is_some_and(is_told);
+                let news = lasting && self.told.insert(repo.clone());
+                news.then(|| News::Unreachable { repo: repo.clone(), trouble: trouble.clone() }).into_iter().collect()
+            }
+            Event::Recovered { repo } | Event::Surveyed { repo, .. } => {
+                self.told.remove(repo).then(|| News::Recovered { repo: repo.clone() }).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        news.into_iter().map(|news| Notice { at, news }).collect()
+    }
+}
+
+/// What passes by itself gets a second chance; what a person must mend does not.
+fn is_told(trouble: &InTrouble) -> bool {
+    !matches!(trouble.trouble, Trouble::Unreachable { .. } | Trouble::NotAForge { .. }) || trouble.failures > 1
+}
+
+fn moved(ledger: &Ledger, subject: &Subject, trigger: Trigger) -> Option<News> {
+    let state = ledger.issue(subject)?;
+    let (subject, title) = (subject.clone(), state.seen.title.clone());
+    match trigger {
+        Trigger::FailedForGood => {
+            Some(News::Failed { subject, title, outcome: state.last.as_ref().map(|last| last.outcome.clone()) })
+        }
+        Trigger::TriagedPerson
+        | Trigger::TriagedQuestion
+        | Trigger::Unanswered
+        | Trigger::NeedsPerson
+        | Trigger::PullOpened
+        | Trigger::ClosedUnmerged => {
+            let open = state.pull.as_ref().filter(|pull| pull.state == PullState::Open);
+            Some(News::Waits { subject, title, because: trigger, pull: open.map(|pull| pull.number) })
+        }
+        // What goes on by itself, and what a person did.
+        Trigger::TriagedQueue
+        | Trigger::Answered
+        | Trigger::Dispatched
+        | Trigger::Requeued
+        | Trigger::Orphaned
+        | Trigger::ReviseAsked
+        | Trigger::Merged
+        | Trigger::PersonQueued
+        | Trigger::PersonInteractive
+        | Trigger::PersonNeedsInfo
+        | Trigger::LabelTakenOff
+        | Trigger::PersonClosed => None,
+    }
+}

@@ -1,0 +1,151 @@
+//! Events in, what people are told out.
+
+use forgehand::formula::shipped;
+use forgehand::ledger::Ledger;
+use forgehand::model::{
+    BudgetOf, Decision, Event, IssueNumber, LabelNames, ModelCall, News, Notice, Occasion, Record, RepoName, RunId, RunOutcome,
+    SeenIssue, Subject, TextMark, Timestamp, Trigger, Trouble, Usd,
+};
+use forgehand::plan::Notices;
+use forgehand::words;
+
+fn repo() -> RepoName {
+    "o/r".parse().expect("a name")
+}
+
+fn subject() -> Subject {
+    Subject { repo: repo(), issue: IssueNumber(7) }
+}
+
+fn seen() -> Event {
+    let issue = SeenIssue {
+        title: "Total is wrong".into(),
+        text: TextMark { title: "t".into(), body: "b".into() },
+        author: "ann".into(),
+        open: true,
+        labels: [LabelNames::default().portal].into(),
+        created: Timestamp(0),
+        updated: Timestamp(0),
+        comments: 0,
+        depends: Vec::new(),
+    };
+    Event::Seen { subject: subject(), issue }
+}
+
+fn moved(trigger: Trigger, to: Decision) -> Event {
+    Event::Moved { subject: subject(), trigger, to: Some(to) }
+}
+
+fn unreachable() -> Event {
+    Event::Troubled { repo: repo(), trouble: Trouble::Unreachable { why: "no answer".into() }, until: None }
+}
+
+fn call(dollars: f64) -> Event {
+    let call = ModelCall {
+        model: "m".into(),
+        input: 0,
+        output: 0,
+        cache_read: 0,
+        cache_write: 0,
+        cost: Usd::from_dollars(dollars),
+        status: Some(200),
+        cut: false,
+        unmetered: false,
+        millis: 1,
+    };
+    Event::Called { run: RunId("r1".into()), call }
+}
+
+fn run() -> [Event; 2] {
+    let formula = shipped().remove(&"fix".into()).expect("shipped");
+    [seen(), Event::RunStarted { run: RunId("r1".into()), subject: subject(), formula, attempt: 1, branch: "b".into() }]
+}
+
+/// A process that is told these events after those of an earlier one.
+fn told_after(before: &[Event], events: &[Event]) -> Vec<Notice> {
+    let mut ledger = Ledger::default();
+    let fold = |ledger: &mut Ledger, event: &Event| {
+        let record = Record { seq: ledger.seq + 1, at: Timestamp(1_000), event: event.clone() };
+        ledger.apply(&record);
+    };
+    before.iter().for_each(|event| fold(&mut ledger, event));
+    let mut notices = Notices::new(&ledger);
+    let mut told = Vec::new();
+    for event in events {
+        fold(&mut ledger, event);
+        told.extend(notices.of(Timestamp(1_000), event, &ledger));
+    }
+    told
+}
+
+fn told(events: &[Event]) -> Vec<(Occasion, String, String)> {
+    let line = |notice: Notice| {
+        let (title, text) = words::notice(&notice.news);
+        (notice.news.occasion(), title, text)
+    };
+    told_after(&[], events).into_iter().map(line).collect()
+}
+
+#[test]
+fn who_failed_and_who_waits_is_told_and_what_goes_on_is_not() {
+    let ended = Event::RunEnded {
+        run: RunId("r1".into()),
+        outcome: RunOutcome::Environment { why: "no disk".into() },
+        costs_attempt: true,
+        backoff_until: None,
+    };
+    let failed = told(&[&run()[..], &[ended, moved(Trigger::FailedForGood, Decision::Failed)]].concat());
+    let [(Occasion::Failed, title, text)] = &failed[..] else { panic!("{failed:#?}") };
+    assert_eq!(title, "o/r#7 failed: Total is wrong");
+    assert!(text.contains("the machine stood in the way: no disk") && text.contains("What to do: see to the machine"), "{text}");
+
+    for (trigger, to, words) in [
+        (Trigger::TriagedPerson, Decision::Interactive, "A person should do this one."),
+        (Trigger::TriagedQuestion, Decision::NeedsInfo, "Triage has a question"),
+        (Trigger::Unanswered, Decision::Interactive, "was not answered"),
+        (Trigger::NeedsPerson, Decision::Interactive, "a person must decide on"),
+        (Trigger::ClosedUnmerged, Decision::Interactive, "closed without a merge"),
+    ] {
+        let waits = told(&[seen(), moved(trigger, to)]);
+        assert!(
+            matches!(&waits[..], [(Occasion::Waits, title, text)] if title == "o/r#7 waits for a person: Total is wrong" && text.contains(words)),
+            "{waits:#?}"
+        );
+    }
+    for trigger in [Trigger::TriagedQueue, Trigger::Dispatched, Trigger::Requeued, Trigger::PersonInteractive, Trigger::Merged] {
+        assert_eq!(told(&[seen(), moved(trigger, Decision::Queue)]), [], "{trigger:?}");
+    }
+}
+
+#[test]
+fn an_outage_is_told_when_it_lasts_and_when_it_is_over_each_once() {
+    let recovered = || Event::Recovered { repo: repo() };
+    assert_eq!(told(&[unreachable(), recovered()]), [], "a forge's restart");
+    let long = told(&[unreachable(), unreachable(), unreachable(), recovered(), recovered()]);
+    let titles: Vec<&str> = long.iter().map(|(_, title, _)| title.as_str()).collect();
+    assert_eq!(titles, ["o/r cannot be worked on", "o/r can be worked on again"]);
+    let refused = Event::Troubled { repo: repo(), trouble: Trouble::Unauthorized, until: None };
+    assert_eq!(told(&[refused.clone(), refused]).len(), 1, "what a person must mend is told at once");
+    // A restart in the middle of it.
+    assert_eq!(told_after(&[unreachable(), unreachable()], &[unreachable()]), []);
+    let over = told_after(&[unreachable(), unreachable()], &[unreachable(), recovered()]);
+    assert!(matches!(&over[..], [Notice { news: News::Recovered { .. }, .. }]), "{over:#?}");
+}
+
+#[test]
+fn a_pause_of_the_account_is_told_until_a_call_works_again() {
+    let pause = || Event::AccountPaused { until: Timestamp(60_000), why: "used up".into(), account: None };
+    assert_eq!(told(&[pause(), pause(), pause()]).len(), 1);
+    assert_eq!(told(&[&run()[..], &[pause(), call(0.1), pause()]].concat()).len(), 2);
+    assert_eq!(told_after(&[pause()], &[pause()]), [], "a restart repeats nothing");
+}
+
+#[test]
+fn a_budget_is_told_when_the_plan_warns_of_it() {
+    let warned = |what, at_percent| Event::BudgetWarned { what, at_percent, spent: Usd(20_500_000), limit: Usd(25_000_000) };
+    let spent = told(&[warned(BudgetOf::Project { repo: repo() }, 80), warned(BudgetOf::Day, 100)]);
+    let titles: Vec<&str> = spent.iter().map(|(_, title, _)| title.as_str()).collect();
+    assert_eq!(titles, ["the budget of o/r is nearly spent", "the budget of the day is spent"]);
+    assert!(spent[0].0 == Occasion::Budget && spent[0].2.contains("$20.50"), "{spent:#?}");
+    assert_eq!(told(&[&run()[..], &[call(21.0)]].concat()), [], "a call alone says nothing");
+}
