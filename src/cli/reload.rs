@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::config::SecretSource;
@@ -60,6 +60,7 @@ pub(super) struct Reloader {
     waker: Waker,
     taken: Taken,
     schedule: Option<Schedule>,
+    hangup: Signal,
     /// The files as they were read last.
     read: Marks,
     /// As a look found them that they have been changed since.
@@ -77,20 +78,22 @@ impl Reloader {
         taken: Taken,
     ) -> Result<Self, CliError> {
         let setup = live.setup();
+        // Before anybody is told that we are ready: without it the signal would end us.
+        let hangup = signal(SignalKind::hangup())
+            .map_err(|e| CliError::environment("SIGHUP cannot be listened for", e, "see whether the machine is out of memory"))?;
         let schedule = Some(schedule(&setup, &waker).await?);
         let report = Report::new(&setup, SystemClock.now());
         in_force::keep(&setup)?;
         report.write(&setup.state_dir)?;
-        Ok(Self { read: marks(&setup), changed: None, live, shared, renewals, waker, taken, schedule, report })
+        Ok(Self { read: marks(&setup), changed: None, live, shared, renewals, waker, taken, schedule, hangup, report })
     }
 
     /// Goes on until it is dropped.
     pub(super) async fn watch(&mut self) {
-        let Ok(mut hangup) = signal(SignalKind::hangup()) else { return std::future::pending().await };
         loop {
             let asked = tokio::select! {
                 biased;
-                _ = hangup.recv() => true,
+                _ = self.hangup.recv() => true,
                 () = tokio::time::sleep(EVERY) => false,
             };
             let found = marks(&self.live.setup());

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    AccountName, AgentName, Cost, Decision, Dependency, EffectKey, Event, Failure, FailureKind, Intent, LabelsMean, ModelCall,
-    Outcome, Record, RunId, RunOutcome, SeenIssue, Status, Story, Subject, Timestamp, Trigger,
+    AccountName, AgentName, Cost, Decision, Dependency, EffectKey, Event, Failure, FailureKind, Intent, LabelsMean, Outcome,
+    Record, RunOutcome, SeenIssue, Status, Story, Subject, Timestamp, Trigger,
 };
 
 use super::{InTrouble, IssueState, Ledger, Open, Orphan, RunState, RunSummary, Triaged};
@@ -181,32 +181,6 @@ impl Ledger {
             && let Some(facts) = project.facts.as_mut()
         {
             facts.labels.extend(learned.iter().filter(|l| !facts.labels.contains(l)).cloned().collect::<Vec<_>>());
-        }
-    }
-
-    fn called(&mut self, run: &RunId, call: &ModelCall, at: Timestamp) {
-        super::spend(&mut self.spent, at.day(), call.cost);
-        let Some(subject) = self.runs.get(run).cloned() else { return };
-        let by = self.issue(&subject).and_then(|issue| issue.run.as_ref()).map(|run| (run.agent.clone(), run.account.clone()));
-        let (agent, account) = by.unwrap_or_default();
-        let months = self.agents.entry(agent.unwrap_or_else(AgentName::usual)).or_default();
-        *months.entry(at.month()).or_default() += call.cost;
-        while months.len() > super::MONTHS {
-            months.pop_first();
-        }
-        let account = self.accounts.entry(account.unwrap_or_else(AccountName::usual)).or_default();
-        super::spend(&mut account.spent, at.day(), call.cost);
-        if call.status == Some(200) {
-            account.failures = 0;
-        }
-        if let Some(project) = self.projects.get_mut(&subject.repo) {
-            super::spend(&mut project.spent, at.day(), call.cost);
-        }
-        let Some(issue) = self.issue_mut(&subject) else { return };
-        issue.cost += call.cost;
-        if let Some(run) = issue.run.as_mut() {
-            run.cost += call.cost;
-            run.unmetered |= call.unmetered;
         }
     }
 }

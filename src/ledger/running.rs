@@ -1,8 +1,8 @@
-//! What people paused, what they asked for and waits for a look, and which budgets were spoken of.
+//! What people paused, what they asked for and waits for a look, what was spent, and which budgets were spoken of.
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BudgetOf, Command, Scope, Subject, Timestamp, Trigger, Usd};
+use crate::model::{AccountName, AgentName, BudgetOf, Command, ModelCall, RunId, Scope, Subject, Timestamp, Trigger, Usd};
 
 use super::Ledger;
 
@@ -55,6 +55,32 @@ impl Ledger {
         };
         if let Some(issue) = self.issue_mut(subject) {
             issue.commanded = Some((trigger, at));
+        }
+    }
+
+    pub(super) fn called(&mut self, run: &RunId, call: &ModelCall, at: Timestamp) {
+        super::spend(&mut self.spent, at.day(), call.cost);
+        let Some(subject) = self.runs.get(run).cloned() else { return };
+        let by = self.issue(&subject).and_then(|issue| issue.run.as_ref()).map(|run| (run.agent.clone(), run.account.clone()));
+        let (agent, account) = by.unwrap_or_default();
+        let months = self.agents.entry(agent.unwrap_or_else(AgentName::usual)).or_default();
+        *months.entry(at.month()).or_default() += call.cost;
+        while months.len() > super::MONTHS {
+            months.pop_first();
+        }
+        let account = self.accounts.entry(account.unwrap_or_else(AccountName::usual)).or_default();
+        super::spend(&mut account.spent, at.day(), call.cost);
+        if call.status == Some(200) {
+            account.failures = 0;
+        }
+        if let Some(project) = self.projects.get_mut(&subject.repo) {
+            super::spend(&mut project.spent, at.day(), call.cost);
+        }
+        let Some(issue) = self.issue_mut(&subject) else { return };
+        issue.cost += call.cost;
+        if let Some(run) = issue.run.as_mut() {
+            run.cost += call.cost;
+            run.unmetered |= call.unmetered;
         }
     }
 
