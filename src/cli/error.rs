@@ -92,6 +92,12 @@ impl CliError {
         }
     }
 
+    /// What went wrong, and what stood behind it, as one sentence for a log.
+    pub(super) fn sentence(&self) -> String {
+        let why = self.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        format!("{}{why}", self.what)
+    }
+
     /// Another process works on the same journal.
     pub fn is_busy(&self) -> bool {
         self.busy

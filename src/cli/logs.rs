@@ -47,6 +47,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
             })?;
             told?;
             if !arguments.follow {
+                teller.transcripts(&setup);
                 return Ok(());
             }
             tokio::time::sleep(FOLLOW).await;
@@ -91,6 +92,24 @@ impl Teller {
             anstream::println!("{} {whose}{line}", record.at);
         }
         Ok(())
+    }
+
+    /// Where everything is that agents said. It is told on stderr: it is no part of the story.
+    fn transcripts(&self, setup: &Setup) {
+        let Some(subject) = self.wanted.as_ref().filter(|_| !self.json) else { return };
+        let runs = setup.state_dir.join("runs");
+        let name = format!("issue-{}-attempt-", subject.issue.0);
+        // Without a folder where there was one project when it was written.
+        let plain = (setup.config.projects.len() == 1).then(|| runs.clone());
+        for folder in [Some(runs.join(subject.repo.folder())), plain].into_iter().flatten() {
+            let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+            let ours = |path: &PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&name));
+            let mut files: Vec<PathBuf> = files.filter(ours).collect();
+            files.sort();
+            for file in files {
+                anstream::eprintln!("transcript: {}", file.display());
+            }
+        }
     }
 
     fn is_wanted(&self, about: &Option<About>) -> bool {

@@ -13,6 +13,7 @@ mod doctor;
 mod error;
 mod explain;
 mod export;
+mod gc;
 mod import;
 mod in_force;
 mod init;
@@ -82,6 +83,8 @@ enum Command {
     Retry(retry::Arguments),
     /// Stop what runs on an issue and hand it to a person; the work is kept
     Cancel(cancel::Arguments),
+    /// Remove what was kept long enough, and repack mirrors
+    Gc(gc::Arguments),
     /// Write the journal out as lines of JSON
     Export(export::Arguments),
     /// Read a journal that `export` wrote into an empty state folder
@@ -142,6 +145,7 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
         Command::Logs(a) => logs::run(config, &a),
         Command::Retry(a) => retry::run(config, &a),
         Command::Cancel(a) => cancel::run(config, &a),
+        Command::Gc(a) => gc::run(config, &a),
         Command::Export(a) => export::run(config, &a),
         Command::Import(a) => import::run(config, &a),
         Command::Pause(a) => pause::run(config, &a),

@@ -9,7 +9,8 @@ use crate::model::{Timestamp, Wait};
 use crate::ports::Clock;
 use crate::words;
 
-use super::setup::{Setup, SystemClock};
+use super::gc;
+use super::setup::{Setup, SystemClock, room};
 use super::wiring;
 use super::{CliError, Kind, board::Board};
 
@@ -48,7 +49,9 @@ async fn once(setup: &Setup, arguments: &Arguments) -> Result<(), CliError> {
     };
     let (_waker, mut wakes) = engine::wakes();
     let (stop, stopped) = watch::channel(Stop::No);
-    let mut engine = parts.engine.drain_for(setup.config.daemon.drain).limit_starts(arguments.max);
+    let (state_dir, floor) = (setup.state_dir.clone(), setup.config.retention.disk_floor);
+    let engine = parts.engine.drain_for(setup.config.daemon.drain).limit_starts(arguments.max);
+    let mut engine = engine.measure(Box::new(move || room(&state_dir, floor)));
     let before = engine.core().ledger().seq;
     let ended = tokio::select! {
         biased;
@@ -56,6 +59,7 @@ async fn once(setup: &Setup, arguments: &Arguments) -> Result<(), CliError> {
         () = stop_after(&stop, arguments.for_) => return Ok(()),
     };
     ended.map_err(CliError::from)?;
+    gc::if_due(setup).await;
     let moved = engine.core().ledger().seq > before + 1;
     report(engine.core(), moved, SystemClock.now());
     let (violation, troubles) = (engine.alarm().cloned(), engine.troubles());

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::{self, Ended, Mode, Stop};
 use crate::ports::{DoorOrder, Doors, OpenDoor, Visits};
 
-use super::CliError;
 use super::reload::{Live, Reloader};
 use super::setup::{Setup, read_secret};
 use super::visitors::Visitors;
 use super::wiring;
+use super::{CliError, gc};
 
 /// How long notices may take at the end.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
@@ -43,7 +43,9 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
     let taken = Box::new(move |setup: &Setup| known.know(setup));
     let mut reloader = Reloader::start(live.clone(), parts.shared, renew, waker, taken).await?;
     let (seen, heard) = (visitors.clone(), visitors.clone());
+    let measured = live.clone();
     let mut engine = parts.engine.drain_for(setup.config.daemon.drain).renew_from(renewals);
+    engine = engine.measure(Box::new(move || measured.setup().room()));
     engine = engine.listen(Box::new(move |_, events, ledger| heard.heard(events, ledger)));
     engine = engine.observe(Box::new(move |core| {
         notify_alive();
@@ -53,10 +55,12 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
     let door = open(&setup, doors, visitors, close.clone()).await?;
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(projects = setup.config.projects.len(), state = %setup.state_dir.display(), "forgehand watches");
+    let in_force = || live.setup();
     let ended = tokio::select! {
         biased;
         ended = engine.run(Mode::Daemon, &mut wakes, stopped) => ended,
         () = reloader.watch() => Ok(Ended::Stopped),
+        never = gc::now_and_then(&in_force) => match never {},
         () = stop_on_signals(&stop) => Err(crate::ports::JournalError::Storage {
             what: "stopping".into(),
             why: "stopped at once; what was under way is looked up at the next start".into(),

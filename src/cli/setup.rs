@@ -13,7 +13,7 @@ use crate::formula;
 use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
 use crate::model::{Command, JournalId, Standings, Subject, Timestamp};
-use crate::plan::{Crew, Member, Policy, ProjectPolicy};
+use crate::plan::{Crew, Member, Policy, ProjectPolicy, Room};
 use crate::ports::{Clock, Ids};
 
 use super::{CliError, Kind, accounts, subject};
@@ -40,6 +40,7 @@ pub(super) struct Known {
     pub(super) now: Timestamp,
     pub(super) daemon_lives: bool,
     pub(super) standings: Standings,
+    pub(super) room: Option<Room>,
 }
 
 /// The machine's clock.
@@ -121,6 +122,11 @@ impl Setup {
             .map_err(|e| CliError::usage("the forge cannot be talked to", "check `url` and the token of [forge]").because(e))
     }
 
+    /// The room where the state folder is, or will be.
+    pub(super) fn room(&self) -> Option<Room> {
+        room(&self.state_dir, self.config.retention.disk_floor)
+    }
+
     /// The fold of the journal, read beside whoever writes it; nothing where there is none yet.
     pub(super) fn ledger(&self, history: &History) -> Result<Ledger, CliError> {
         match JournalReader::open(&self.state_dir)? {
@@ -137,6 +143,7 @@ impl Setup {
             now: SystemClock.now(),
             daemon_lives: crate::journal::is_written(&self.state_dir),
             standings: self.standings(),
+            room: self.room(),
         })
     }
 
@@ -245,6 +252,13 @@ pub(super) fn forge_options(ca_file: Option<&Path>) -> Result<forge::Options, Cl
         CliError::usage(format!("`ca_file` {file} cannot be read"), "check the path and its permissions").because(e)
     })?;
     Ok(forge::Options { authorities: authorities.unwrap_or_default(), ..forge::Options::default() })
+}
+
+/// The room where a folder is, or will be.
+pub(super) fn room(folder: &Path, floor: u64) -> Option<Room> {
+    let place = folder.ancestors().find(|place| place.exists())?;
+    let free = crate::workspace::room(place).ok()?;
+    Some(Room { free, floor })
 }
 
 /// Reads a secret from where the configuration says it is.

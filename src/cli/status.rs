@@ -60,7 +60,7 @@ fn webhook(deliveries: &Deliveries) -> WebhookRow {
 impl Known {
     /// The plan as the daemon would make it now, seen from outside: every project counts as looked at, what is intended as under way.
     pub(super) fn plan(&self) -> Plan {
-        let mut view = View { standings: self.standings.clone(), ..View::default() };
+        let mut view = View { standings: self.standings.clone(), room: self.room, ..View::default() };
         // What could not be renewed is tried again by whoever runs, not by us.
         view.not_renewed = self
             .ledger

@@ -10,6 +10,7 @@ mod daemon;
 mod notify;
 mod project;
 mod provisions;
+mod retention;
 mod schema;
 mod values;
 
@@ -23,6 +24,7 @@ pub use agent::{Agent, Author, Backend, Claude};
 pub use daemon::{Daemon, Limits, LogFormat, Poll, Sandbox, SandboxMode};
 pub use notify::{Notify, NotifyBy, WebhookFormat};
 pub use project::{DEFAULT_PERSON_PATHS, Project};
+pub use retention::Retention;
 pub use schema::schema;
 pub use values::parse_duration;
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// `[[notify]]`.
     pub notify: Vec<Notify>,
+    /// `[retention]`.
+    pub retention: Retention,
 }
 
 /// The forge, and who we are there.
@@ -184,7 +188,8 @@ impl Config {
         let daemon = Daemon::read(&root.table("daemon"));
         let sandbox = Sandbox::read(&root.table("sandbox"));
         let notify = root.tables("notify").iter().filter_map(Notify::read).collect();
-        Some(Self { forge: forge?, projects, agent: agent?, agents, accounts, daemon, limits, sandbox, notify })
+        let retention = Retention::read(&root.table("retention"));
+        Some(Self { forge: forge?, projects, agent: agent?, agents, accounts, daemon, limits, sandbox, notify, retention })
     }
 
     fn read_projects(root: &Table<'_>, labels: &LabelNames) -> Vec<Project> {

@@ -71,6 +71,7 @@ struct File {
     daemon: Option<DaemonSection>,
     limits: Option<LimitsSection>,
     sandbox: Option<SandboxSection>,
+    retention: Option<RetentionSection>,
     /// What the labels are called, for all projects that do not say otherwise.
     labels: Option<LabelsSection>,
     /// Who is told what beside the forge.
@@ -445,6 +446,21 @@ struct LimitsSection {
     /// After this a question that nobody answered goes to a person.
     #[schemars(extend("default" = "7d"))]
     question: Option<Time>,
+}
+
+/// How long what is left of runs is kept, and how much of the disk stays free.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RetentionSection {
+    /// Workspaces of runs that failed.
+    #[schemars(extend("default" = "7d"))]
+    workspaces: Option<Time>,
+    /// Logs and transcripts.
+    #[schemars(extend("default" = "30d"))]
+    logs: Option<Time>,
+    /// No run starts with less than this free where the state folder is.
+    #[schemars(extend("default" = "2GiB"))]
+    disk_floor: Option<Size>,
 }
 
 /// Whether there is a sandbox.

@@ -269,6 +269,7 @@ impl Core {
                 }
                 self.stand(turn, standings);
             }
+            Input::Room(room) => self.view.room = room,
             Input::Drain => self.view.draining = true,
             Input::Halt => self.halt(turn),
             Input::Heard { run, session, event } => self.heard(turn, run, session, event),

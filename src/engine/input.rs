@@ -6,7 +6,7 @@ use crate::model::{
     AccountName, Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, RepoName,
     RunId, Standings, Subject, Timestamp, Trouble,
 };
-use crate::plan::Policy;
+use crate::plan::{Policy, Room};
 use crate::ports::HandEvent;
 
 /// What the core is told.
@@ -39,6 +39,8 @@ pub enum Input {
         /// How the accounts stand since.
         standings: Standings,
     },
+    /// The room on the disk.
+    Room(Option<Room>),
     /// A survey ended.
     Surveyed {
         /// Of which project.

@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use crate::ledger::Ledger;
 use crate::model::{AgentName, EffectKey, Event, JournalId, RepoName, Timestamp, Trouble};
-use crate::plan::{Policy, Violation};
+use crate::plan::{Policy, Room, Violation};
 use crate::ports::{Accounts, Clock, Forge, Hands, Ids, Journal, JournalError, Recalled, Repos};
 use crate::scan::Scanner;
 
@@ -104,6 +104,9 @@ pub enum EngineError {
     Journal(#[from] JournalError),
 }
 
+/// Measures the room on the disk; none where it cannot be told.
+pub type Measure = Box<dyn Fn() -> Option<Room> + Send + Sync>;
+
 /// Is shown the core after each step.
 pub type Observer = Box<dyn FnMut(&Core) + Send>;
 
@@ -128,6 +131,7 @@ pub struct Engine {
     alarm: Option<Violation>,
     /// The last record that is in what was written down of the ledger.
     kept: u64,
+    measure: Option<Measure>,
 }
 
 impl Engine {
@@ -159,6 +163,7 @@ impl Engine {
             fail_fast: false,
             alarm: None,
             kept,
+            measure: None,
         })
     }
 
@@ -186,6 +191,12 @@ impl Engine {
         self
     }
 
+    /// Measures the room on the disk before each look.
+    pub fn measure(mut self, measure: Measure) -> Self {
+        self.measure = Some(measure);
+        self
+    }
+
     /// Ends with an error on the first failed write to the journal instead of opening it anew: for tests that end the process there.
     pub fn fail_fast(mut self) -> Self {
         self.fail_fast = true;
@@ -209,7 +220,7 @@ impl Engine {
         self.carry_out(begin).await?;
         // A pause that was left while nobody ran holds before anything is started.
         self.take_commands().await?;
-        self.input(Input::Accounts(self.workers.standings())).await?;
+        self.equip().await?;
         self.wake_all(true).await?;
         let mut looked_at = self.core.ledger().seq;
         let mut halt_at: Option<Timestamp> = None;
@@ -235,7 +246,7 @@ impl Engine {
                 if self.core.ledger().seq == looked_at {
                     return self.finish().await;
                 }
-                self.input(Input::Accounts(self.workers.standings())).await?;
+                self.equip().await?;
                 self.wake_all(false).await?;
                 looked_at = self.core.ledger().seq;
                 continue;
@@ -269,11 +280,11 @@ impl Engine {
             Some(new) = renewal(&mut self.renewals) => {
                 self.drain = new.drain;
                 self.workers.renew(new.ports, new.settings);
-                self.input(Input::Accounts(self.workers.standings())).await?;
+                self.equip().await?;
                 Input::Policy(Box::new(new.policy))
             }
             wake = wakes.next() => {
-                self.input(Input::Accounts(self.workers.standings())).await?;
+                self.equip().await?;
                 let repos = match wake {
                     Wake::All => self.repos(),
                     Wake::Projects(repos) => repos.into_iter().collect(),
@@ -303,6 +314,15 @@ impl Engine {
 
     fn repos(&self) -> Vec<RepoName> {
         self.core.policy().projects.keys().cloned().collect()
+    }
+
+    /// What the machine has for agents: accounts, and room on the disk.
+    async fn equip(&mut self) -> Result<(), EngineError> {
+        self.input(Input::Accounts(self.workers.standings())).await?;
+        match self.measure.as_ref().map(|measure| measure()) {
+            Some(room) => self.input(Input::Room(room)).await,
+            None => Ok(()),
+        }
     }
 
     async fn wake_all(&mut self, force: bool) -> Result<(), EngineError> {
@@ -416,8 +436,11 @@ impl Engine {
     }
 
     async fn stopped(&mut self) -> Result<Ended, EngineError> {
-        let effects = self.core.end(self.clock.now());
-        self.carry_out(effects).await?;
+        for effect in self.core.end(self.clock.now()) {
+            if let Effect::Append { at, events } = effect {
+                self.append(at, &events)?;
+            }
+        }
         self.keep(KEEP_AT_END);
         Ok(Ended::Stopped)
     }

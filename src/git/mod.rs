@@ -30,6 +30,7 @@ mod objects;
 mod process;
 mod push;
 mod take;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use crate::ports::{ClaimAnswer, Lease, NewClaim, PushAnswer, RepoError, RepoErro
 pub use author::Author;
 use fault::{environment, failed};
 use process::{Call, Runner};
+pub use tidy::{Repacked, Worth};
 
 /// What git needs to know.
 #[derive(Clone, Debug)]

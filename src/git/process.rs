@@ -58,6 +58,8 @@ const SETTINGS_OWN: &[(&str, &str)] = &[("protocol.file.allow", "always")];
 pub(super) enum Reach {
     /// Nobody.
     Here,
+    /// Nobody, for long: all objects of a mirror.
+    Long,
     /// Another repository of ours, by its path.
     Own,
     /// The forge, with a small question or a small push: a claim is renewed every 3 minutes and lasts 10.
@@ -71,13 +73,13 @@ impl Reach {
         match self {
             Self::Here | Self::Own => Duration::from_secs(300),
             Self::Ask => Duration::from_secs(100),
-            Self::Transfer => Duration::from_secs(1800),
+            Self::Transfer | Self::Long => Duration::from_secs(1800),
         }
     }
 
     fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Here => &[],
+            Self::Here | Self::Long => &[],
             Self::Own => SETTINGS_OWN,
             Self::Ask | Self::Transfer => SETTINGS_FORGE,
         }
@@ -242,7 +244,7 @@ impl Runner {
         let talk = converse(&mut child, bytes, most);
         let Ok(talked) = tokio::time::timeout(limit, talk).await else {
             let kind = match reach {
-                Reach::Here | Reach::Own => RepoErrorKind::Environment,
+                Reach::Here | Reach::Long | Reach::Own => RepoErrorKind::Environment,
                 Reach::Ask | Reach::Transfer => RepoErrorKind::Unreachable,
             };
             return Err(RepoError { kind, what, why: format!("git did not end within {} s and was stopped", limit.as_secs()) });

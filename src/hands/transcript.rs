@@ -1,4 +1,5 @@
-//! What an agent and its verification said, kept for people: `runs/issue-N-attempt-K.jsonl`, one JSON object a line, secrets removed.
+//! What an agent and its verification said, kept for people: `runs/issue-N-attempt-K.jsonl` (in a folder for each repository where there
+//! are several), one JSON object a line, secrets removed.
 //!
 //! Turns of one attempt are appended to one file, each between two lines of ours (`"type":"forgehand"`). A file that cannot be written is
 //! told once and ends no run.
@@ -16,6 +17,18 @@ pub type Redact = Arc<dyn Fn(&str) -> String + Send + Sync>;
 /// Bytes that a single turn may add: a program that floods its output must not fill the disk.
 const TURN_LIMIT: usize = 256 << 20;
 
+/// Where the log of that name is.
+fn path_of(folder: &Path, label: &str) -> PathBuf {
+    let plain = |name: &str| -> String {
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') { c } else { '_' }).collect()
+    };
+    let (folder, name) = match label.split_once('/') {
+        Some((inner, name)) => (folder.join(plain(inner).trim_start_matches('.')), name),
+        None => (folder.to_owned(), label),
+    };
+    folder.join(format!("{}.jsonl", plain(name)))
+}
+
 /// The log of an attempt.
 pub(super) struct Transcript {
     file: Option<File>,
@@ -27,10 +40,9 @@ pub(super) struct Transcript {
 impl Transcript {
     /// Opens it for appending; only our own user may read it.
     pub(super) async fn open(folder: &Path, label: &str, redact: Redact) -> Self {
-        let name: String = label.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
-        let path = folder.join(format!("{name}.jsonl"));
+        let path = path_of(folder, label);
         let file = async {
-            tokio::fs::create_dir_all(folder).await?;
+            tokio::fs::create_dir_all(path.parent().unwrap_or(folder)).await?;
             OpenOptions::new().create(true).append(true).mode(0o600).open(&path).await
         };
         let file = match file.await {
@@ -80,5 +92,19 @@ impl Transcript {
         if written.is_err() || self.left == 0 {
             self.file = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_has_a_folder_only_where_its_name_says_so_and_never_leaves_its_place() {
+        let path = |label: &str| path_of(Path::new("/runs"), label).display().to_string();
+        assert_eq!(path("issue-7-attempt-1"), "/runs/issue-7-attempt-1.jsonl");
+        assert_eq!(path("owner--my.app/issue-7-attempt-1"), "/runs/owner--my.app/issue-7-attempt-1.jsonl");
+        assert_eq!(path("../../etc"), "/runs/.._etc.jsonl");
+        assert_eq!(path("a/../b"), "/runs/a/.._b.jsonl");
     }
 }

@@ -122,13 +122,20 @@ fn subjects_after(db: &Connection, seq: u64) -> Result<BTreeSet<Subject>, Failed
     #[derive(Deserialize)]
     struct Naming {
         subject: Option<Subject>,
+        command: Option<Inside>,
+    }
+    #[derive(Deserialize)]
+    struct Inside {
+        subject: Option<Subject>,
     }
     let mut subjects = BTreeSet::new();
     let mut events = db.prepare_cached("SELECT body FROM events WHERE seq > ?1")?;
     let mut events = events.query([place(seq)])?;
     while let Some(row) = events.next()? {
         let naming: Naming = serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
-        subjects.extend(naming.subject);
+        // A person's command names its issue inside.
+        let inside = naming.command.and_then(|command| command.subject);
+        subjects.extend(naming.subject.into_iter().chain(inside));
     }
     Ok(subjects)
 }

@@ -1,13 +1,11 @@
 //! One event at a time into the ledger.
 
-use std::collections::BTreeSet;
-
 use crate::model::{
-    AccountName, AgentName, Cost, Decision, Dependency, EffectKey, Event, Failure, FailureKind, Intent, LabelsMean, Outcome,
-    Record, RunOutcome, SeenIssue, Status, Story, Subject, Timestamp, Trigger,
+    AccountName, AgentName, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Intent, Outcome, Record, RunOutcome,
+    SeenIssue, Subject, Timestamp,
 };
 
-use super::{InTrouble, IssueState, Ledger, Open, Orphan, RunState, RunSummary, Triaged};
+use super::{InTrouble, IssueState, Ledger, Open, RunState, RunSummary, Triaged};
 
 impl Ledger {
     /// The fold of a whole journal.
@@ -227,118 +225,6 @@ impl IssueState {
             Event::Obeyed { .. } => self.commanded = None,
             Event::Moved { trigger, to, .. } => self.moved(*trigger, *to, at),
             _ => {}
-        }
-    }
-
-    fn labels_read(&mut self, found: &BTreeSet<Decision>, meaning: LabelsMean, at: Timestamp) {
-        self.written = Some(found.clone());
-        match meaning {
-            LabelsMean::Standing { label } => self.stand(label, at),
-            LabelsMean::Foreign { label } => self.stand(Some(label), at),
-            LabelsMean::SetByHand { label } => self.set_back = Some(label),
-            LabelsMean::Ordered { .. } | LabelsMean::TakenOff => self.set_back = None,
-            LabelsMean::Leftover => {}
-        }
-    }
-
-    fn stand(&mut self, label: Option<Decision>, at: Timestamp) {
-        self.fresh_start();
-        self.at = label;
-        self.at_since = at;
-        self.moved_by = None;
-        self.orphan = None;
-        match label {
-            Some(Decision::Queue) => {
-                self.queued = Some(at);
-                self.skip_triage = true;
-            }
-            Some(Decision::Working) => self.orphan = Some(Orphan { since: at }),
-            Some(Decision::NeedsInfo) => self.ask(),
-            Some(Decision::Pr | Decision::Failed | Decision::Interactive) | None => {}
-        }
-    }
-
-    fn moved(&mut self, trigger: Trigger, to: Option<Decision>, at: Timestamp) {
-        self.at = to;
-        self.at_since = at;
-        self.moved_by = Some(trigger);
-        self.orphan = None;
-        self.set_back = None;
-        // What called a person was about where it stood: when it comes to call again, edits would notify nobody.
-        if let Some(said) = self.said.as_mut().filter(|said| said.status.story.calls_a_person()) {
-            said.status = Status { story: Story::Standing, set_back: None };
-        }
-        match trigger {
-            Trigger::PersonQueued => {
-                self.fresh_start();
-                self.skip_triage = true;
-                self.queued = Some(at);
-            }
-            Trigger::LabelTakenOff => {
-                self.fresh_start();
-                self.forget_triage();
-            }
-            Trigger::Answered => {
-                self.attempts = 0;
-                self.setup_failures = 0;
-                self.backoff = None;
-                self.forget_triage();
-            }
-            Trigger::TriagedQueue => {
-                self.skip_triage = false;
-                self.queued = Some(at);
-                self.attempts = 0;
-                self.setup_failures = 0;
-                self.backoff = None;
-            }
-            Trigger::TriagedQuestion => {
-                self.answered = false;
-                self.asked = self.triaged.as_ref().map(|t| t.text.clone());
-            }
-            Trigger::PersonNeedsInfo => self.ask(),
-            Trigger::Orphaned => {
-                self.queued = Some(at);
-                self.skip_triage = true;
-            }
-            Trigger::Merged | Trigger::PersonClosed => self.done = true,
-            Trigger::TriagedPerson
-            | Trigger::Unanswered
-            | Trigger::Dispatched
-            | Trigger::PullOpened
-            | Trigger::FailedForGood
-            | Trigger::Requeued
-            | Trigger::NeedsPerson
-            | Trigger::ReviseAsked
-            | Trigger::ClosedUnmerged
-            | Trigger::PersonInteractive => {}
-        }
-    }
-
-    /// A person says that something is missing: a comment or an edit from now on is the answer.
-    fn ask(&mut self) {
-        self.answered = false;
-        self.asked = Some(self.seen.text.clone());
-    }
-
-    fn fresh_start(&mut self) {
-        self.attempts = 0;
-        self.setup_failures = 0;
-        self.backoff = None;
-        self.retry = None;
-        self.set_back = None;
-        self.done = false;
-        self.skip_triage = false;
-    }
-
-    /// Triage will look again; its comment is edited then, not doubled.
-    fn forget_triage(&mut self) {
-        self.answered = false;
-        if let Some(triaged) = self.triaged.as_mut() {
-            triaged.output = None;
-            triaged.text.body = "".into();
-        }
-        if self.triaged.as_ref().is_some_and(|t| t.breakdown.is_none()) {
-            self.triaged = None;
         }
     }
 

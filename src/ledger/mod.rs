@@ -11,6 +11,7 @@ mod fold;
 mod issue;
 mod outcome;
 mod past;
+mod place;
 mod run;
 mod running;
 

@@ -148,6 +148,13 @@ pub enum Wait {
     Draining,
     /// No credentials for the model.
     NoCredentials,
+    /// The disk has too little room.
+    Disk {
+        /// Free, in bytes.
+        free: u64,
+        /// What must be free, in bytes.
+        floor: u64,
+    },
     /// Closed.
     Closed,
     /// It carries neither `portal` nor a decision label.
@@ -179,6 +186,7 @@ impl Wait {
             | Self::Draining
             | Self::Renewing { .. }
             | Self::NoCredentials
+            | Self::Disk { .. }
             | Self::Closed
             | Self::NotOurs => None,
         }

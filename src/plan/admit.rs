@@ -262,6 +262,9 @@ impl Context<'_> {
         {
             return Some(Wait::Claimed { by: by.clone(), until: *until });
         }
+        if let Some(room) = self.view.room.filter(|room| room.free < room.floor) {
+            return Some(Wait::Disk { free: room.free, floor: room.floor });
+        }
         self.accounts_wait(formula)
     }
 

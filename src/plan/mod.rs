@@ -84,6 +84,15 @@ pub struct Plan {
     pub wake: Option<Timestamp>,
 }
 
+/// The room on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Free, in bytes.
+    pub free: u64,
+    /// What must be free before a run starts, in bytes.
+    pub floor: u64,
+}
+
 /// What only this process knows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
@@ -125,6 +134,8 @@ pub struct View {
     pub not_renewed: BTreeMap<AccountName, (Timestamp, String)>,
     /// Chance, drawn anew for each trouble, from 0 to 999: what spreads pauses, so that many clients do not come back at once.
     pub chance: u16,
+    /// The room on the disk; none where nobody measured it.
+    pub room: Option<Room>,
     /// How many runs may still be started, where that is limited (`once --max`).
     pub starts_left: Option<u32>,
 }

@@ -98,7 +98,7 @@ pub struct AgentOrder {
     pub budget: Usd,
     /// What a single model call may cost.
     pub budget_call: Usd,
-    /// A name for logs, `issue-7-attempt-1`.
+    /// A name for logs, `issue-7-attempt-1`; one folder may stand before it.
     pub label: String,
     /// What the run is given beside its clone.
     pub given: Given,

@@ -53,6 +53,9 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::Leaving => "its project was taken out of the configuration: what runs goes on, nothing new is started".to_owned(),
         Wait::Draining => "the daemon is about to end and starts nothing".to_owned(),
         Wait::NoCredentials => "there are no credentials for the model".to_owned(),
+        Wait::Disk { free, floor } => {
+            format!("the disk has {} MiB free, and {} MiB must be free before a run starts", free >> 20, floor >> 20)
+        }
         Wait::Closed => "it is closed".to_owned(),
         Wait::NotOurs => {
             format!("it carries neither `{}` nor a decision label, so it is none of forgehand's business", names.portal)
@@ -97,6 +100,10 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Draining => "starting the daemon again".to_owned(),
         Wait::NoCredentials => {
             "a token of `claude setup-token` in CLAUDE_CODE_OAUTH_TOKEN or a file, an API key, or a sign-in with `claude`"
+                .to_owned()
+        }
+        Wait::Disk { .. } => {
+            "room on the disk (`forgehand gc` removes what was kept long enough), or a lower `disk_floor` in [retention]"
                 .to_owned()
         }
         Wait::Closed => "opening it again".to_owned(),

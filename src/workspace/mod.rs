@@ -11,6 +11,7 @@
 //! that its sandbox is gone first. A daemon killed half-way leaves a `new~` folder, removed with the workspace.
 
 mod caches;
+mod leftovers;
 mod locks;
 mod private;
 mod remove;
@@ -18,6 +19,7 @@ mod remove;
 use std::path::{Path, PathBuf};
 
 pub use caches::Caches;
+pub use leftovers::{Keep, Kind as LeftoverKind, Leftover, find as find_leftovers, remove as remove_leftover, room};
 use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
 
 use crate::git::{Git, run_folder};

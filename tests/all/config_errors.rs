@@ -54,6 +54,9 @@ fn the_smallest_configuration_has_the_defaults_of_the_design() {
     assert_eq!(minutes, [1, 5, 15, 15]);
     assert_eq!((limits.wall.as_secs(), limits.silence.as_secs(), limits.silence_tool.as_secs()), (2700, 300, 1800));
     assert_eq!((limits.verify.as_secs(), limits.adopt_after.as_secs(), limits.question.as_secs()), (1800, 7200, 604_800));
+    let retention = &config.retention;
+    let kept = (retention.workspaces.as_secs(), retention.logs.as_secs(), retention.disk_floor);
+    assert_eq!(kept, (7 * 86_400, 30 * 86_400, 2 << 30));
     let money = [limits.usd_call, limits.usd_run, limits.usd_project, limits.usd_day].map(Usd::dollars);
     assert_eq!(money, [1.0, 5.0, 25.0, 25.0]);
     let Backend::Claude(claude) = &config.agent.backend else { panic!("{:?}", config.agent) };
@@ -460,5 +463,18 @@ fn caches_lie_below_home_and_not_within_each_other() {
     ] {
         let said = project_mistake(&format!("caches = [{caches}]"));
         assert!(said.contains(words), "{caches}: {said}");
+    }
+}
+
+#[test]
+fn how_long_things_are_kept_is_a_time_and_the_floor_a_size() {
+    for (wrong, words) in [
+        ("workspaces = \"a week\"", "not a time"),
+        ("logs = \"0s\"", "cannot be nothing"),
+        ("disk_floor = \"much\"", "not a size"),
+        ("worksapces = \"7d\"", "workspaces"),
+    ] {
+        let found = mistakes(&format!("{SMALLEST}[retention]\n{wrong}\n"));
+        assert!(matches!(&found[..], [one] if one.contains(words) && one.contains("forgehand.toml:10:")), "{wrong}: {found:#?}");
     }
 }

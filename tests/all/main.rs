@@ -27,6 +27,7 @@ mod plan_running;
 mod plan_world;
 mod readme;
 mod renewal;
+mod retention;
 mod sandbox;
 mod secret_scan;
 mod text_cleaning;

@@ -27,5 +27,6 @@ mod people;
 mod projects;
 mod reload;
 mod requests;
+mod retention;
 mod rig;
 mod webhook;

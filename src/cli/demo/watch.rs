@@ -41,6 +41,7 @@ impl<'a> Watch<'a> {
             now: SystemClock.now(),
             daemon_lives: true,
             standings: setup.standings(),
+            room: setup.room(),
         };
         let (repo, names) = (project.repo.clone(), project.labels.clone());
         let (rejected, verified) = (BTreeSet::new(), BTreeMap::new());

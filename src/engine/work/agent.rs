@@ -78,7 +78,7 @@ impl Worker {
             session: if turn.resume { Session::Resume(turn.session.to_owned()) } else { Session::New(turn.session.to_owned()) },
             budget: self.settings.usd_run.minus(run.cost),
             budget_call: self.settings.usd_call,
-            label: label(order.subject, run),
+            label: label(order.subject, run, self.settings.projects.len() > 1),
             given,
             agent: turn.agent.cloned().unwrap_or_else(AgentName::usual),
             account: turn.account.cloned(),
@@ -135,9 +135,10 @@ impl Worker {
     }
 }
 
-/// A name for the log of an attempt.
-pub(super) fn label(subject: &Subject, run: &RunState) -> String {
-    format!("issue-{}-attempt-{}", subject.issue.0, run.attempt)
+/// A name for the log of an attempt. Issues of several repositories share their numbers: each repository has a folder then.
+pub(super) fn label(subject: &Subject, run: &RunState, several: bool) -> String {
+    let name = format!("issue-{}-attempt-{}", subject.issue.0, run.attempt);
+    if several { format!("{}/{name}", subject.repo.folder()) } else { name }
 }
 
 /// What an agent step is told when the verification behind it failed.

@@ -23,7 +23,7 @@ impl Worker {
         let set_up = SetUpOrder {
             workspace: self.workspace(order, &prepared.base)?,
             given,
-            label: super::agent::label(order.subject, run),
+            label: super::agent::label(order.subject, run, self.settings.projects.len() > 1),
         };
         self.ports.hands.set_up(&set_up, cancel).await.map_err(hands)?;
         Ok(Outcome::SetUp)

@@ -1,0 +1,223 @@
+//! `forgehand gc`: removes what is older than it is to be kept, and repacks mirrors. The daemon does the same once a day, `once` too.
+//!
+//! Beside a daemon that works nothing of a run that lives is touched (`workspace::leftovers`), and no mirror that one lives on (`git::tidy`).
+
+use std::convert::Infallible;
+use std::fs::{File, TryLockError};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::git::{Git, Repacked, Worth};
+use crate::journal::History;
+use crate::ledger::Ledger;
+use crate::model::{RepoName, RunId, Timestamp};
+use crate::ports::{Clock, Repos};
+use crate::workspace::{self, Keep, Leftover, LeftoverKind};
+
+use super::CliError;
+use super::setup::{Setup, SystemClock, print_json};
+use super::wiring;
+
+/// The daemon looks so often whether a day has passed.
+const LOOK: Duration = Duration::from_hours(1);
+/// So often it is done by itself.
+const EVERY: Duration = Duration::from_hours(24);
+/// When that was last.
+const DONE: &str = "gc.done";
+/// Only one at a time.
+const LOCK: &str = "gc.lock";
+/// A person who asks for it gets it; by itself a mirror is repacked when it has become worth while.
+const ASKED: Worth = Worth { packs: 1, loose: 0 };
+const BY_ITSELF: Worth = Worth { packs: 20, loose: 2_000 };
+
+/// Arguments of `gc`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// JSON for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+/// `gc --json`.
+#[derive(Debug, Serialize)]
+struct Report {
+    dry_run: bool,
+    removed: Vec<Removed>,
+    /// Of all that was removed, or would be.
+    bytes: u64,
+    mirrors: Vec<Mirror>,
+    /// What could not be removed, and why.
+    failed: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Removed {
+    kind: LeftoverKind,
+    path: PathBuf,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Mirror {
+    repo: RepoName,
+    outcome: &'static str,
+}
+
+/// Does it now.
+pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
+    let setup = Setup::load(config)?;
+    super::runtime()?.block_on(async {
+        let _alone = alone(&setup)?;
+        let report = sweep(&setup, arguments.dry_run, ASKED).await?;
+        if arguments.json {
+            return print_json(&report);
+        }
+        report.print();
+        Ok(())
+    })
+}
+
+/// Goes on for as long as the daemon does: once a day.
+pub(super) async fn now_and_then(setup: &(dyn Fn() -> Arc<Setup> + Send + Sync)) -> Infallible {
+    loop {
+        if_due(&setup()).await;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Where a day has passed. What goes wrong is for the log: it is tried again in an hour.
+pub(super) async fn if_due(setup: &Setup) {
+    let done = setup.state_dir.join(DONE);
+    let last = std::fs::read_to_string(&done).ok().and_then(|text| text.trim().parse().ok()).map(Timestamp);
+    let now = SystemClock.now();
+    if last.is_some_and(|last| now.since(last) < EVERY) {
+        return;
+    }
+    let swept = async {
+        let _alone = alone(setup)?;
+        sweep(setup, false, BY_ITSELF).await
+    };
+    match swept.await {
+        Ok(report) => {
+            tracing::info!(removed = report.removed.len(), bytes = report.bytes, "what was kept long enough is removed");
+            for why in &report.failed {
+                tracing::warn!(why, "something could not be removed");
+            }
+            if let Err(error) = std::fs::write(&done, now.0.to_string()) {
+                tracing::warn!(%error, "when this was done cannot be written down; it is done again in an hour");
+            }
+        }
+        Err(error) => tracing::warn!(error = error.sentence(), "what was kept long enough could not be removed"),
+    }
+}
+
+fn alone(setup: &Setup) -> Result<File, CliError> {
+    let path = setup.state_dir.join(LOCK);
+    let failed = |e: std::io::Error| {
+        CliError::environment(format!("{} cannot be locked", path.display()), e, "see whether there is a state folder yet")
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(CliError::usage("another `gc` is at work", "let it end")),
+        Err(TryLockError::Error(e)) => Err(failed(e)),
+    }
+}
+
+async fn sweep(setup: &Setup, dry_run: bool, worth: Worth) -> Result<Report, CliError> {
+    // No part of this talks to the forge.
+    let git = wiring::open_git(setup, &setup.state_dir, SecretString::from(String::new()))?;
+    let found = find(setup).await?;
+    let repos = git
+        .mirrored()
+        .await
+        .map_err(|e| CliError::environment("the mirrors cannot be listed", e, "see whether the state folder is readable"))?;
+    let mut report = Report { dry_run, removed: Vec::new(), bytes: 0, mirrors: Vec::new(), failed: Vec::new() };
+    for leftover in found {
+        if !dry_run && let Err(why) = remove(&git, &repos, &leftover).await {
+            report.failed.push(format!("{}: {why}", leftover.path.display()));
+            continue;
+        }
+        report.bytes += leftover.bytes;
+        report.removed.push(Removed { kind: leftover.kind, path: leftover.path, bytes: leftover.bytes });
+    }
+    for repo in repos.iter().filter(|_| !dry_run) {
+        let outcome = match git.repack(repo, worth, &|| lives(setup, repo)).await {
+            Ok(Repacked::Done) => "repacked",
+            Ok(Repacked::Tidy) => "tidy",
+            Ok(Repacked::InUse) => "in use",
+            Err(why) => {
+                report.failed.push(why.to_string());
+                continue;
+            }
+        };
+        report.mirrors.push(Mirror { repo: repo.clone(), outcome });
+    }
+    Ok(report)
+}
+
+async fn find(setup: &Setup) -> Result<Vec<Leftover>, CliError> {
+    let ledger = known(setup)?;
+    let retention = &setup.config.retention;
+    let keep = Keep { runs: retention.workspaces, logs: retention.logs };
+    let (state_dir, now) = (setup.state_dir.clone(), SystemClock.now());
+    let found = tokio::task::spawn_blocking(move || workspace::find_leftovers(&state_dir, &ledger, keep, now)).await;
+    let found = found.map_err(std::io::Error::other).flatten();
+    found.map_err(|e| CliError::environment("the state folder cannot be read", e, "see whether it is readable"))
+}
+
+/// What the journal knows now; of its history nothing is asked.
+fn known(setup: &Setup) -> Result<Ledger, CliError> {
+    setup.ledger(&History::Since(Timestamp(i64::MAX)))
+}
+
+/// Whether a run lives on the mirror of a repository. What cannot be known counts as living.
+fn lives(setup: &Setup, repo: &RepoName) -> bool {
+    known(setup).map_or(true, |ledger| ledger.issues().any(|(subject, state)| subject.repo == *repo && state.run.is_some()))
+}
+
+/// Removes it, and what the mirrors kept for its run.
+async fn remove(git: &Git, repos: &[RepoName], leftover: &Leftover) -> Result<(), String> {
+    let gone = leftover.clone();
+    let removed = tokio::task::spawn_blocking(move || workspace::remove_leftover(&gone)).await;
+    removed.map_err(std::io::Error::other).flatten().map_err(|e| e.to_string())?;
+    let Some(run) = &leftover.run else { return Ok(()) };
+    for repo in repos.iter().filter(|repo| is_of(run, repo)) {
+        git.forget(repo, run).await.map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+/// Whether a run can have been about an issue of a repository, by its name.
+fn is_of(run: &RunId, repo: &RepoName) -> bool {
+    let folder: String = repo.folder().chars().take(60).collect();
+    run.as_str().starts_with(&folder)
+}
+
+impl Report {
+    fn print(&self) {
+        let verb = if self.dry_run { "would remove" } else { "removed" };
+        for removed in &self.removed {
+            anstream::println!("{verb} {} ({})", removed.path.display(), megabytes(removed.bytes));
+        }
+        for mirror in self.mirrors.iter().filter(|mirror| mirror.outcome != "tidy") {
+            let words = if mirror.outcome == "in use" { "not repacked, because a run lives on it" } else { mirror.outcome };
+            anstream::println!("mirror of {}: {words}", mirror.repo);
+        }
+        for why in &self.failed {
+            anstream::eprintln!("could not be removed: {why}");
+        }
+        anstream::println!("{verb} {} in all", megabytes(self.bytes));
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+}

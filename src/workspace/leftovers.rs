@@ -1,0 +1,161 @@
+//! What is left of runs and days gone by: workspaces that were kept for a person, throw-away repositories, logs and transcripts.
+//!
+//! Promises: nothing of a run that lives is named or touched, however old it is; of the others only what is older than it is to be kept.
+//! No link is followed.
+//!
+//! Races known: a run that starts while this looks. A run's name is never used again, so what belongs to none that lives now will belong
+//! to none that lives later; what a new run makes is new, and so is not old enough.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Result};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::ledger::Ledger;
+use crate::model::{RunId, Timestamp};
+
+use super::remove;
+
+/// How long what is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// What is left of a run.
+    pub runs: Duration,
+    /// Logs and transcripts.
+    pub logs: Duration,
+}
+
+/// What kind of thing is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A workspace, of an agent or a verification.
+    Workspace,
+    /// A throw-away repository.
+    Intake,
+    /// The texts that a run was given.
+    Texts,
+    /// What an agent and its verification said.
+    Transcript,
+    /// A day's log.
+    Log,
+}
+
+/// Something that is older than it is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The run that it was for.
+    pub run: Option<RunId>,
+    /// What it takes on the disk, in bytes.
+    pub bytes: u64,
+}
+
+/// Entries of a folder whose sizes are added up at most: an agent can make any number.
+const ENTRIES: usize = 1_000_000;
+
+/// Free space where a path is, in bytes, for whoever is not root.
+pub fn room(path: &Path) -> Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// What can go, by what is known.
+pub fn find(state_dir: &Path, ledger: &Ledger, keep: Keep, now: Timestamp) -> Result<Vec<Leftover>> {
+    let ends = ends(ledger);
+    let mut found = Vec::new();
+    let folders = [("work", Kind::Workspace), ("verify/work", Kind::Workspace), ("intake", Kind::Intake), ("texts", Kind::Texts)];
+    for (folder, kind) in folders {
+        for (path, name, written) in entries(&state_dir.join(folder))? {
+            let run = RunId(run_of(&name).to_owned());
+            let since = ends.get(&run).copied().unwrap_or_default().max(written);
+            if ledger.subject_of(&run).is_none() && now.since(since) > keep.runs {
+                found.push(Leftover { kind, bytes: size(&path), path, run: Some(run) });
+            }
+        }
+    }
+    let mut files = entries(&state_dir.join("runs"))?;
+    let folders: Vec<PathBuf> = files.iter().map(|(path, ..)| path.clone()).filter(|path| is_folder(path)).collect();
+    files.retain(|(path, ..)| !is_folder(path));
+    for folder in folders {
+        files.extend(entries(&folder)?);
+    }
+    let logs = files.into_iter().map(|file| (Kind::Transcript, file));
+    for (kind, (path, _, written)) in logs.chain(entries(&state_dir.join("logs"))?.into_iter().map(|file| (Kind::Log, file))) {
+        if now.since(written) > keep.logs && !is_folder(&path) {
+            found.push(Leftover { kind, bytes: size(&path), path, run: None });
+        }
+    }
+    Ok(found)
+}
+
+/// Removes it. What is gone already is no error.
+pub fn remove(leftover: &Leftover) -> Result<()> {
+    let gone = match leftover.kind {
+        Kind::Workspace => match leftover.path.parent() {
+            Some(parent) => remove::remove_tree(parent, &leftover.path),
+            None => Ok(()),
+        },
+        Kind::Intake => std::fs::remove_dir_all(&leftover.path),
+        Kind::Texts | Kind::Transcript | Kind::Log => std::fs::remove_file(&leftover.path),
+    };
+    match gone {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// When runs ended, as far as the issues still tell.
+fn ends(ledger: &Ledger) -> BTreeMap<RunId, Timestamp> {
+    ledger.issues().filter_map(|(_, state)| state.last.as_ref()).map(|last| (last.run.clone(), last.ended)).collect()
+}
+
+/// The run that a folder or file is for: half-made and half-removed ones carry its name before a `~`.
+fn run_of(name: &str) -> &str {
+    let name = name.split('~').next().unwrap_or(name);
+    name.strip_suffix(".git").or_else(|| name.strip_suffix(".json")).unwrap_or(name)
+}
+
+/// What is in a folder, with its name and when it was written to last; nothing where there is no folder.
+fn entries(folder: &Path) -> Result<Vec<(PathBuf, String, Timestamp)>> {
+    let listed = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    for entry in listed {
+        let entry = entry?;
+        let Ok(meta) = entry.path().symlink_metadata() else { continue };
+        let written = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+        let written = Timestamp(i64::try_from(written.as_millis()).unwrap_or(i64::MAX));
+        found.push((entry.path(), entry.file_name().to_string_lossy().into_owned(), written));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
+}
+
+/// What a tree takes on the disk; what cannot be read counts as nothing.
+fn size(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let (mut bytes, mut left, mut paths) = (0, ENTRIES, vec![path.to_owned()]);
+    while let Some(path) = paths.pop() {
+        let Ok(meta) = path.symlink_metadata() else { continue };
+        bytes += meta.blocks() * 512;
+        if meta.is_dir() && left > 0 {
+            let inside = std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path());
+            let before = paths.len();
+            paths.extend(inside.take(left));
+            left -= paths.len() - before;
+        }
+    }
+    bytes
+}

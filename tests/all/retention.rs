@@ -1,0 +1,98 @@
+//! What is left of runs and days gone by: what goes, and what never does.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use forgehand::model::Timestamp;
+use forgehand::workspace::{Keep, LeftoverKind, find_leftovers, remove_leftover};
+
+use super::plan_world::{Fate, World, subject};
+
+const DAY: i64 = 86_400_000;
+const KEEP: Keep = Keep { runs: Duration::from_secs(7 * 86_400), logs: Duration::from_secs(30 * 86_400) };
+
+fn age(path: &Path, now: Timestamp, days: i64) {
+    let at = UNIX_EPOCH + Duration::from_millis((now.0 - days * DAY) as u64);
+    File::open(path).and_then(|file| file.set_modified(at)).expect("its time");
+}
+
+fn file(path: &Path, now: Timestamp, days: i64) {
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(path, "x").expect("a file");
+    age(path, now, days);
+}
+
+fn folder(path: &Path, now: Timestamp, days: i64) {
+    fs::create_dir_all(path.join("tree")).expect("a folder");
+    age(path, now, days);
+}
+
+/// A world with a run that lives.
+fn at_work() -> (World, String) {
+    let mut world = World::new(&[(vec!["claude-queue"], false)]);
+    for _ in 0..100 {
+        let run = world.core.ledger().issue(&subject(1)).and_then(|state| state.live_run()).map(|run| run.id.to_string());
+        if let Some(run) = run {
+            return (world, run);
+        }
+        world.finish(0, Fate::Well(0));
+    }
+    panic!("no run starts: {:#?}", world.story);
+}
+
+#[test]
+fn only_what_is_old_goes_and_nothing_of_a_run_that_lives() {
+    let (world, live) = at_work();
+    let (dir, now) = (tempfile::tempdir().expect("a folder"), world.now);
+    let at = |path: &str| dir.path().join(path);
+    // However old it is.
+    folder(&at(&format!("work/{live}")), now, 400);
+    folder(&at(&format!("intake/{live}.git")), now, 400);
+    file(&at(&format!("texts/{live}.json")), now, 400);
+    folder(&at(&format!("verify/work/{live}")), now, 400);
+    // Of runs that the journal does not know, and not old enough.
+    folder(&at("work/o--r-1-7-young"), now, 6);
+    file(&at("runs/issue-1-attempt-1.jsonl"), now, 29);
+    file(&at("logs/forgehand-2026-09-01.log"), now, 29);
+    file(&at("runs/o--r/issue-2-attempt-1.jsonl"), now, 29);
+    file(&at("journal.db"), now, 400);
+    let none = find(&world, dir.path());
+    assert!(none.is_empty(), "{none:#?}");
+    let old = [
+        "work/o--r-1-8-old",
+        "work/o--r-1-9-old~gone",
+        "verify/work/o--r-1-8-old",
+        "intake/o--r-1-8-old.git",
+        "intake/o--r-1-8-old~x1",
+    ];
+    old.iter().for_each(|path| folder(&at(path), now, 8));
+    let old_files = [
+        "texts/o--r-1-8-old.json",
+        "runs/issue-3-attempt-1.jsonl",
+        "runs/o--r/issue-3-attempt-1.jsonl",
+        "logs/forgehand-2026-08-01.log",
+    ];
+    old_files.iter().for_each(|path| file(&at(path), now, 31));
+    // An agent's link leads nowhere.
+    std::os::unix::fs::symlink(at("journal.db"), at("work/o--r-1-8-old/tree/out")).expect("a link");
+    age(&at("work/o--r-1-8-old"), now, 8);
+    let found = find(&world, dir.path());
+    let mut paths: Vec<String> =
+        found.iter().map(|one| one.path.strip_prefix(dir.path()).expect("below").display().to_string()).collect();
+    paths.sort();
+    let mut expected: Vec<&str> = old.iter().chain(&old_files).copied().collect();
+    expected.sort_unstable();
+    assert_eq!(paths, expected);
+    assert_eq!(found.iter().filter(|one| one.kind == LeftoverKind::Workspace).count(), 3);
+    for one in &found {
+        remove_leftover(one).expect("it goes");
+        remove_leftover(one).expect("what is gone is no error");
+    }
+    assert!(expected.iter().all(|path| !at(path).exists()) && at("journal.db").exists());
+    assert!(at(&format!("work/{live}/tree")).exists() && find(&world, dir.path()).is_empty());
+}
+
+fn find(world: &World, dir: &Path) -> Vec<forgehand::workspace::Leftover> {
+    find_leftovers(dir, world.core.ledger(), KEEP, world.now).expect("readable")
+}
