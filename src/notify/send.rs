@@ -48,6 +48,8 @@ async fn run(program: &OsStr, arguments: &[String], input: &[u8]) -> Result<(), 
 }
 
 async fn post(hook: &Hook, letter: &Letter) -> Result<(), String> {
+    // An error says that somebody else installed one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     if is_near(&hook.address) {
         client = client.no_proxy();
