@@ -15,6 +15,7 @@ if ! command -v python3 >/dev/null 2>&1; then
     exit 0
 fi
 data=$(mktemp -d)
+: >"$data/out" # read below, perhaps before the shell in the background has made it
 target/debug/forgehand localforge --data "$data" --listen 127.0.0.1:0 --admin root:Correct-Horse-9-Battery >"$data/out" 2>"$data/err" &
 forge=$!
 trap 'kill $forge 2>/dev/null || true; wait $forge 2>/dev/null || true; rm -rf "$data"' EXIT

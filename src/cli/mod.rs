@@ -4,6 +4,7 @@
 //! is JSON on stdout with `--json`, and nothing else there.
 
 mod accounts;
+mod agents;
 mod board;
 mod cancel;
 mod completions;
@@ -93,6 +94,8 @@ enum Command {
     Pause(pause::Arguments),
     /// Take a pause back
     Resume(resume::Arguments),
+    /// List the agents, hire one, dismiss one
+    Agents(agents::Arguments),
     /// Serve the small embedded forge on loopback
     Localforge(localforge::Arguments),
     /// Show the whole line on the embedded forge, with a scripted agent
@@ -150,6 +153,7 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
         Command::Import(a) => import::run(config, &a),
         Command::Pause(a) => pause::run(config, &a),
         Command::Resume(a) => resume::run(config, &a),
+        Command::Agents(a) => agents::run(config, &a),
         Command::Localforge(a) => localforge::run(&a),
         Command::Demo(a) => demo::run(&a),
         Command::Completions(a) => {

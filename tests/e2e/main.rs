@@ -1,6 +1,7 @@
 //! The slow tests: real programs, end to end.
 
 mod accounts;
+mod agents;
 mod budgets;
 mod claude_hand;
 mod claude_line;
