@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::journal::History;
-use crate::ledger::IssueState;
+use crate::ledger::{Gap, IssueState};
 use crate::model::{LabelNames, Subject, Wait};
 use crate::ports::{Forge, ForgeErrorKind};
 use crate::words;
@@ -38,6 +38,9 @@ struct Explanation {
     attempts: u32,
     pull: Option<u64>,
     cost_usd: f64,
+    /// What the journal cannot know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_known: Option<String>,
 }
 
 /// Explains an issue.
@@ -77,6 +80,10 @@ fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation 
         attempts: state.attempts,
         pull: state.pull.as_ref().map(|p| p.number.0),
         cost_usd: state.cost.dollars(),
+        not_known: state.gap.map(|gap| match gap {
+            Gap::Found(at) => words::found_gap(at),
+            Gap::Restored(at) => words::restored_gap(at),
+        }),
     }
 }
 
@@ -112,6 +119,7 @@ async fn of_another(setup: &Setup, subject: &Subject) -> Result<Explanation, Cli
         attempts: 0,
         pull: None,
         cost_usd: 0.0,
+        not_known: None,
     })
 }
 
@@ -136,6 +144,9 @@ impl Explanation {
         }
         if self.attempts > 0 || self.cost_usd > 0.0 {
             anstream::println!("  so far:         {} spent attempts, ${:.2}", self.attempts, self.cost_usd);
+        }
+        if let Some(not_known) = &self.not_known {
+            anstream::println!("  not known:      {not_known}");
         }
     }
 }

@@ -36,6 +36,7 @@ mod said;
 mod schedule;
 mod schema;
 mod setup;
+mod standing;
 mod status;
 mod subject;
 mod survey;

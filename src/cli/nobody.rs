@@ -39,6 +39,10 @@ impl Repos for Nobody {
         no_git()
     }
 
+    async fn all_by(&self, _: &RepoName, _: &Sha, _: &Sha, _: &[String]) -> Result<bool, RepoError> {
+        no_git()
+    }
+
     async fn claim(&self, _: &RepoName, _: IssueNumber, _: &NewClaim) -> Result<ClaimAnswer, RepoError> {
         no_git()
     }

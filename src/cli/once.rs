@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 
 use crate::engine::{self, Core, Mode, Stop};
+use crate::journal::History;
 use crate::model::{Timestamp, Wait};
 use crate::ports::Clock;
 use crate::words;
@@ -12,7 +13,7 @@ use crate::words;
 use super::gc;
 use super::setup::{Setup, SystemClock, room};
 use super::wiring;
-use super::{CliError, Kind, board::Board};
+use super::{CliError, Kind, board::Board, standing};
 
 /// Arguments of `once`.
 #[derive(Debug, clap::Args)]
@@ -49,9 +50,11 @@ async fn once(setup: &Setup, arguments: &Arguments) -> Result<(), CliError> {
     };
     let (_waker, mut wakes) = engine::wakes();
     let (stop, stopped) = watch::channel(Stop::No);
+    let mut say = standing::Sayer::new(setup);
     let (state_dir, floor) = (setup.state_dir.clone(), setup.config.retention.disk_floor);
     let engine = parts.engine.drain_for(setup.config.daemon.drain).limit_starts(arguments.max);
     let mut engine = engine.measure(Box::new(move || room(&state_dir, floor)));
+    engine = engine.observe(Box::new(move |core| say.look(core)));
     let before = engine.core().ledger().seq;
     let ended = tokio::select! {
         biased;
@@ -124,6 +127,11 @@ async fn dry_run(setup: &Setup) -> Result<(), CliError> {
         anstream::println!("would {} on {subject}", words::intent(intent));
     }
     let core = &preview.core;
+    let begun = standing::begun(&setup.ledger(&History::Since(SystemClock.now()))?);
+    let first = core.policy().projects.keys().filter(|repo| !begun.contains(*repo));
+    for line in first.flat_map(|repo| standing::lines(core, repo)) {
+        anstream::println!("{line}");
+    }
     let board = Board::new(core.ledger(), core.policy(), SystemClock.now(), |subject| core.plan().waits.get(subject).cloned());
     for line in board.lines(setup.config.projects.len() > 1) {
         anstream::println!("{line}");

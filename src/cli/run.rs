@@ -15,8 +15,7 @@ use crate::ports::{DoorOrder, Doors, OpenDoor, Visits};
 use super::reload::{Live, Reloader};
 use super::setup::{Setup, read_secret};
 use super::visitors::Visitors;
-use super::wiring;
-use super::{CliError, gc};
+use super::{CliError, gc, standing, wiring};
 
 /// How long notices may take at the end.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
@@ -44,10 +43,12 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
     let mut reloader = Reloader::start(live.clone(), parts.shared, renew, waker, taken).await?;
     let (seen, heard) = (visitors.clone(), visitors.clone());
     let measured = live.clone();
+    let mut say = standing::Sayer::new(&setup);
     let mut engine = parts.engine.drain_for(setup.config.daemon.drain).renew_from(renewals);
     engine = engine.measure(Box::new(move || measured.setup().room()));
     engine = engine.listen(Box::new(move |_, events, ledger| heard.heard(events, ledger)));
     engine = engine.observe(Box::new(move |core| {
+        say.look(core);
         notify_alive();
         seen.stepped(core);
     }));

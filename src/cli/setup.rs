@@ -181,6 +181,7 @@ impl Setup {
         let project = |p: &crate::config::Project| ProjectPolicy {
             labels: p.labels.clone(),
             branch_prefix: p.branch_prefix.clone(),
+            since: p.since,
             intake: p.intake.iter().map(|l| crate::model::Login(l.as_str().to_ascii_lowercase())).collect(),
             formulas: formulas
                 .iter()

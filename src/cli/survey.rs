@@ -59,6 +59,7 @@ pub(super) struct Place<'a> {
 impl Standing {
     /// Looks. Issues are asked for by label, so that ten thousand of no concern are not read.
     pub(super) async fn look(client: &Client, git: &Git, place: &Place<'_>) -> Result<Self, CliError> {
+        use crate::ports::Forge as _;
         let mut standing = Self { pulls: client.open_pulls(place.repo).await?, ..Self::default() };
         standing.pulls.retain(|pull| issue_of(&pull.head, place.prefix).is_some());
         for decision in Decision::ALL {

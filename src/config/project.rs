@@ -4,7 +4,7 @@ use globset::GlobBuilder;
 
 use super::{provisions, values};
 use crate::document::{Table, Value};
-use crate::model::{Branch, FormulaName, IssueNumber, LabelNames, Login, Provisions, RepoName, Usd};
+use crate::model::{Branch, FormulaName, IssueNumber, LabelNames, Login, Provisions, RepoName, Since, Usd};
 
 /// The paths whose change a person must decide on, unless a project names its own.
 pub const DEFAULT_PERSON_PATHS: [&str; 10] = [
@@ -41,6 +41,8 @@ pub struct Project {
     pub intake: Vec<Login>,
     /// Logins that are obeyed where nobody's rights can be asked about.
     pub obey: Vec<Login>,
+    /// From when on issues are triaged that were filed before the first start.
+    pub since: Option<Since>,
     /// The formulas that are on.
     pub formulas: Vec<FormulaName>,
     /// What the labels are called here.
@@ -81,6 +83,7 @@ impl Project {
         let branch_prefix = table.or("branch_prefix", "claude/issue-".into(), branch);
         let base = table.optional("base", branch).map(Branch);
         let (intake, obey) = (logins("intake"), logins("obey"));
+        let since = table.optional("since", since);
         let formulas = table.or("formulas", formulas, |v| v.list(formula_name));
         let labels = read_labels(&table.table("labels"), labels);
         let slots = table.optional("slots", |v| v.whole(1, 64).and_then(|n| u32::try_from(n).ok()));
@@ -96,6 +99,7 @@ impl Project {
             base,
             intake,
             obey,
+            since,
             formulas,
             labels,
             slots,
@@ -182,6 +186,17 @@ fn branch(value: &Value<'_>) -> Option<String> {
         value.wrong(format!("`{}` cannot name a branch", text.escape_debug()), "write it like \"claude/issue-\"")
     } else {
         Some(text)
+    }
+}
+
+fn since(value: &Value<'_>) -> Option<Since> {
+    let text = value.string()?;
+    match Since::parse(&text) {
+        Some(since) => Some(since),
+        None => value.wrong(
+            format!("`{}` is neither a day nor a time", text.escape_debug()),
+            "write \"2026-01-31\", \"2026-01-31T08:00:00Z\" or \"all\"",
+        ),
     }
 }
 

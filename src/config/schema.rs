@@ -50,6 +50,7 @@ strings! {
     Service r"^[^:\s]+:[0-9]+$" "127.0.0.1:5432";
     Ports r"^\s*[0-9]+(\s*-\s*[0-9]+)?\s*$" "3100-3109";
     Recipient r"^[A-Za-z0-9._+=~-]+@[A-Za-z0-9._+=~-]+$" "me@example.org";
+    Since r"^\s*(all|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?)\s*$" "2026-01-31";
     Filled r"\S" "text";
     Name r"^[a-z][a-z0-9_-]{0,31}$" "work";
     Credential r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$" "forge-token";
@@ -174,6 +175,8 @@ struct ProjectSection {
     intake: Option<Vec<Login>>,
     /// Logins that are obeyed where nobody's rights can be asked about.
     obey: Option<Vec<Login>>,
+    /// From when on issues are triaged that were filed before the first start: a day, a time, or "all". One hour before it by default.
+    since: Option<Since>,
     /// The formulas that are on.
     #[schemars(extend("default" = ["triage", "fix"]))]
     formulas: Option<Vec<Filled>>,

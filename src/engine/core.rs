@@ -3,17 +3,18 @@
 //! Known race: a look that began before a label writing of ours ended shows the labels of before. Its labels are not believed; the writing
 //! moved the issue, so the next look shows it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ledger::{IssueState, Ledger, PullRef};
 use crate::model::{
-    AccountName, Command, EffectKey, Event, Intent, Outcome, ProjectFacts, Record, RepoName, RunId, Standing, Standings, Subject,
-    Timestamp,
+    AccountName, Branch, Command, EffectKey, Event, Intent, IssueNumber, Outcome, ProjectFacts, PullNumber, Record, RepoName,
+    RunId, Standing, Standings, Subject, Timestamp,
 };
 use crate::plan::{self, Action, Plan, Policy, View};
 use crate::ports::HandEvent;
 
+use super::found;
 use super::input::{Input, LookedAt};
 use super::{observed, reload};
 
@@ -41,6 +42,24 @@ pub enum Effect {
 /// What is known of the project that a job is about.
 pub type Facts = Arc<ProjectFacts>;
 
+/// Which open pull requests a look is to bring, and what it need not read for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullsAsked {
+    /// What a branch of ours begins with.
+    pub prefix: String,
+    /// The issues that are known already.
+    pub known: BTreeSet<IssueNumber>,
+}
+
+impl PullsAsked {
+    /// The issue that a branch of ours names.
+    pub fn issue_of(&self, branch: &Branch) -> Option<IssueNumber> {
+        let number = branch.as_str().strip_prefix(&self.prefix)?;
+        // `claude/issue-07` is not what we would call it.
+        number.parse().ok().filter(|n: &u64| n.to_string() == number).map(IssueNumber)
+    }
+}
+
 /// Something to do outside.
 #[derive(Clone, Debug)]
 pub enum Job {
@@ -56,6 +75,8 @@ pub enum Job {
         facts: Facts,
         /// What the answer is to be stamped with.
         stamp: LookedAt,
+        /// The open pull requests are asked for too.
+        pulls: Option<PullsAsked>,
     },
     /// Read who put which label on.
     History(Subject),
@@ -111,6 +132,10 @@ pub struct Core {
     pub(super) view: View,
     /// How many effects ended after which we know labels and state of an issue better than a look that began before, by issue.
     pub(super) writings: BTreeMap<Subject, u64>,
+    /// Projects whose next look asks for the open pull requests.
+    pub(super) pulls_wanted: BTreeSet<RepoName>,
+    /// Pull requests under our login that no issue knows, and when they had last moved when that was found out.
+    pub(super) strangers: BTreeMap<(RepoName, PullNumber), Timestamp>,
     plan: Plan,
     /// The begin of this process, where it is not journalled yet.
     beginning: Option<Event>,
@@ -131,7 +156,16 @@ impl Core {
 
     /// A core on what is known.
     pub fn on(ledger: Ledger, policy: Policy) -> Self {
-        Self { ledger, policy, view: View::default(), writings: BTreeMap::new(), plan: Plan::default(), beginning: None }
+        Self {
+            ledger,
+            policy,
+            view: View::default(),
+            writings: BTreeMap::new(),
+            pulls_wanted: BTreeSet::new(),
+            strangers: BTreeMap::new(),
+            plan: Plan::default(),
+            beginning: None,
+        }
     }
 
     /// Everything that is known.
@@ -448,7 +482,8 @@ impl Core {
         let Some(facts) = self.facts(repo) else { return };
         let since = self.ledger.projects.get(repo).and_then(|p| p.looked).max(self.view.looked.get(repo).copied());
         let stamp = LookedAt { began: turn.now, writings: self.writings.clone(), ..LookedAt::default() };
-        turn.start(Job::Look { repo: repo.clone(), since, facts, stamp });
+        let pulls = found::asks_for_pulls(self, repo, since.is_none());
+        turn.start(Job::Look { repo: repo.clone(), since, facts, stamp, pulls });
     }
 
     fn facts(&self, repo: &RepoName) -> Option<Facts> {
@@ -457,7 +492,8 @@ impl Core {
 
     fn act(&mut self, turn: &mut Turn, subject: &Subject, intent: &Intent) {
         let (Some(state), Some(facts)) = (self.ledger.issue(subject), self.facts(&subject.repo)) else { return };
-        let key = key_of(subject, state, intent);
+        let run = state.run.as_ref().map(|run| &run.id);
+        let key = EffectKey::new(subject, run, &self.policy.journal, intent.word(), state.effects + 1);
         self.view.acting.insert(key.clone());
         self.note(turn, Event::Intended { key: key.clone(), subject: subject.clone(), intent: intent.clone() });
         let Some(state) = self.ledger.issue(subject).cloned() else { return };
@@ -486,10 +522,4 @@ impl Turn {
         let append = (!self.events.is_empty()).then_some(Effect::Append { at: self.now, events: self.events });
         append.into_iter().chain(self.jobs).collect()
     }
-}
-
-/// `repo#N/run/step/n`: unique in the journal, and readable without it.
-fn key_of(subject: &Subject, state: &IssueState, intent: &Intent) -> EffectKey {
-    let run = state.run.as_ref().map_or("-", |run| run.id.as_str());
-    EffectKey(format!("{subject}/{run}/{}/{}", intent.word(), state.effects + 1))
 }

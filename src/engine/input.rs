@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AccountName, Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, RepoName,
-    RunId, Standings, Subject, Timestamp, Trouble,
+    AccountName, Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, Pull,
+    RepoName, RunId, Standings, Subject, Timestamp, Trouble,
 };
 use crate::plan::{Policy, Room};
 use crate::ports::HandEvent;
@@ -145,4 +145,7 @@ pub struct LookedAt {
     pub issues: Vec<Issue>,
     /// Comments that were written or edited.
     pub comments: Vec<Comment>,
+    /// The open pull requests from branches of ours, where they were asked for. Issues that they name and that nobody knows are among
+    /// the issues.
+    pub pulls: Option<Vec<Pull>>,
 }

@@ -5,6 +5,7 @@
 //! next start would not look up. A crash anywhere is healed by the next look.
 
 mod core;
+mod found;
 mod input;
 mod observed;
 mod preview;
@@ -14,7 +15,7 @@ mod spans;
 mod wakes;
 mod work;
 
-pub use self::core::{Core, Effect, Facts, Job};
+pub use self::core::{Core, Effect, Facts, Job, PullsAsked};
 pub use input::{Input, LookedAt, PullRead};
 pub use preview::Preview;
 pub use reload::Renewal;

@@ -11,6 +11,7 @@ use crate::plan;
 use crate::text;
 
 use super::core::Core;
+use super::found;
 use super::input::{Input, LookedAt, PullRead};
 
 /// How long a title may be on the board, in characters.
@@ -86,11 +87,16 @@ fn looked(core: &mut Core, repo: RepoName, result: Result<LookedAt, Trouble>, no
         Ok(looked) => looked,
         Err(trouble) => return troubled(core, repo, trouble, now),
     };
-    core.view.fresh.insert(repo.clone());
+    let whole = found::is_whole(core, &repo, &looked);
+    if whole {
+        core.view.fresh.insert(repo.clone());
+    }
     let mut events = Vec::new();
     for issue in &looked.issues {
         events.extend(seen(core, &repo, issue, &looked));
     }
+    events.extend(found::pulls(core, &repo, &looked));
+    events.extend(found::comments(core, &repo, &looked));
     events.extend(looked.comments.iter().filter_map(|comment| answered(core, &repo, comment)));
     let project = core.ledger.projects.get(&repo);
     if project.is_some_and(|p| p.trouble.is_some()) {
@@ -106,7 +112,12 @@ fn looked(core: &mut Core, repo: RepoName, result: Result<LookedAt, Trouble>, no
         return events;
     }
     core.view.looks_began.insert(repo.clone(), looked.began);
-    let much = looked.issues.len() + looked.comments.len() >= MUCH;
+    if project.is_none_or(|p| p.began.is_none()) {
+        // A journal that has looked before knows of no first start: nothing is old for it.
+        let at = last.map_or(until, |_| Timestamp::default());
+        events.push(Event::Began { repo: repo.clone(), at });
+    }
+    let much = looked.issues.len() + looked.comments.len() >= MUCH || !whole;
     if !events.is_empty() || much || last.is_none_or(|last| until.since(last) > LOOKED_EVERY) {
         events.push(Event::Looked { repo: repo.clone(), until });
     }
@@ -132,7 +143,8 @@ fn seen(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> Vec<E
     let mut events: Vec<Event> = dependency_seen(core, &subject, issue.open).into_iter().collect();
     let known = core.ledger.issue(&subject);
     let Some(policy) = core.policy.projects.get(repo) else { return events };
-    if known.is_none() && !(issue.open && is_ours(issue, &policy.labels)) {
+    let comes = || is_ours(issue, &policy.labels) || found::has_pull(core, repo, issue, looked);
+    if known.is_none() && !(issue.open && comes()) {
         return events;
     }
     if known.is_some_and(|state| issue.updated < state.seen.updated) {
@@ -146,9 +158,12 @@ fn seen(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> Vec<E
         news.labels = state.seen.labels.clone();
         news.open = state.seen.open;
     }
+    let portal = &policy.labels.portal;
+    let anew = known.is_some_and(|state| state.found && !state.seen.labels.contains(portal)) && news.labels.contains(portal);
     if known.is_none_or(|state| state.seen != news) {
-        events.push(Event::Seen { subject, issue: news });
+        events.push(Event::Seen { subject: subject.clone(), issue: news });
     }
+    events.extend(anew.then_some(Event::Reported { subject }));
     events
 }
 
@@ -195,6 +210,7 @@ fn pull_seen(core: &Core, repo: &RepoName, seen: &Issue, state: PullState) -> Ve
         let moved = pull.moved.is_none_or(|moved| moved < seen.updated).then_some(Event::PullMoved { subject, at: seen.updated });
         other.into_iter().chain(moved)
     })
+    .chain(found::foreign_ended(core, repo, seen))
     .collect()
 }
 
@@ -208,10 +224,16 @@ fn dependency_seen(core: &Core, subject: &Subject, open: bool) -> Option<Event> 
 /// A person's comment, newer than what triage read, on an issue that waits for an answer.
 fn answered(core: &Core, repo: &RepoName, comment: &Comment) -> Option<Event> {
     let subject = Subject { repo: repo.clone(), issue: comment.issue };
-    let state = core.ledger.issue(&subject)?;
     let ours = core.ledger.projects.get(repo)?.facts.as_ref()?.is_ours(&comment.author);
-    let read = state.triaged.as_ref().and_then(|t| t.read_up_to).is_some_and(|read| comment.id <= read);
-    if ours || read || state.answered || state.at != Some(Decision::NeedsInfo) {
+    let waits = match core.ledger.issue(&subject) {
+        Some(state) => {
+            let read = state.triaged.as_ref().and_then(|t| t.read_up_to).is_some_and(|read| comment.id <= read);
+            !read && !state.answered && state.at == Some(Decision::NeedsInfo)
+        }
+        // A first look brings no other comments than answers.
+        None => core.ledger.projects.get(repo)?.looked.is_none(),
+    };
+    if ours || !waits {
         return None;
     }
     Some(Event::Answered { subject, by: comment.author.clone(), at: comment.updated })

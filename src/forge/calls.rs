@@ -1,5 +1,7 @@
 //! The calls of the port, one after the other.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use reqwest::Method;
 use serde_json::json;
@@ -8,7 +10,7 @@ use super::transport::{Call, Client};
 use super::wire::{self, State};
 use crate::model::{
     Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
-    RepoFacts, RepoLabel, RepoName, Sha, Timestamp,
+    PullState, RepoFacts, RepoLabel, RepoName, Sha, Timestamp,
 };
 use crate::ports::{Forge, ForgeError, ForgeErrorKind, IssueFilter, Listed, NewPull};
 
@@ -151,6 +153,17 @@ impl Forge for Client {
         since: Option<Timestamp>,
     ) -> Result<Vec<Pull>, ForgeError> {
         self.read_pulls(repo, head, base, since).await
+    }
+
+    async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError> {
+        let call = Call::of(Method::GET, repo, &["pulls"]).query("state", "open");
+        let listed = self.pages::<wire::Pull>(&call).await?.items.into_iter().filter(wire::Pull::is_own);
+        let mut found = BTreeMap::new();
+        for wire in listed {
+            let pull = wire.pull().map_err(|why| call.unreadable(why))?;
+            found.insert(pull.number, pull);
+        }
+        Ok(found.into_values().filter(|pull| pull.state == PullState::Open).collect())
     }
 
     async fn pull(&self, repo: &RepoName, pull: PullNumber) -> Result<Pull, ForgeError> {

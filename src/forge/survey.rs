@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::transport::{Call, Client};
 use super::wire;
-use crate::model::{Login, Pull, RepoName, Timestamp};
+use crate::model::{Login, RepoName, Timestamp};
 use crate::ports::{ForgeError, ForgeErrorKind};
 
 /// The events that a webhook of ours is asked for: all that can move an issue.
@@ -160,19 +160,6 @@ impl Client {
         };
         let bytes = entry.content.and_then(|c| base64::engine::general_purpose::STANDARD.decode(c.replace('\n', "")).ok());
         Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
-    }
-
-    /// All open pull requests whose head is a branch of the repository itself.
-    pub async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError> {
-        let call = Call::of(Method::GET, repo, &["pulls"]).query("state", "open");
-        let mut pulls = Vec::new();
-        for wire in self.pages::<wire::Pull>(&call).await?.items.into_iter().filter(wire::Pull::is_own) {
-            let pull = wire.pull().map_err(|why| call.unreadable(why))?;
-            if !pulls.iter().any(|p: &Pull| p.number == pull.number) {
-                pulls.push(pull);
-            }
-        }
-        Ok(pulls)
     }
 
     /// Those who may write, as the forge lists them for assigning: a superset, so ask for each one's rights before believing it.

@@ -6,17 +6,42 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::model::Sha;
+use crate::model::{RepoName, Sha};
 use crate::ports::RepoError;
 use crate::text;
 
 use super::author::Author;
+use super::objects::many_shas;
+use super::process::Call;
 use super::{Git, unexpected};
 
 /// Longest text of all commits together, in bytes.
 pub(super) const COMMITS: usize = 32 << 20;
 
+/// A branch longer than this is nobody's but a person's.
+const BRANCH: usize = 1000;
+
 impl Git {
+    /// Whether the commits from `base` to `tip`, at least one, were all written and committed by one of these.
+    pub(super) async fn committed_by(
+        &self,
+        repo: &RepoName,
+        base: &Sha,
+        tip: &Sha,
+        authors: &[Author],
+    ) -> Result<bool, RepoError> {
+        let what = format!("reading who committed to {repo}");
+        let dir = self.mirror_dir(repo);
+        let most = format!("--max-count={}", BRANCH + 1);
+        let list = Call::bare(&dir, &what).args(["rev-list", &most, tip.as_str(), &format!("^{base}"), "--"]);
+        let commits = many_shas(&what, &self.runner.ok(list).await?)?;
+        if commits.is_empty() || commits.len() > BRANCH {
+            return Ok(false);
+        }
+        let raw = self.contents(&dir, &commits, COMMITS).await?;
+        Ok(raw.len() == commits.len() && raw.values().all(|commit| authors.iter().any(|author| is_by(commit, author))))
+    }
+
     /// Rewrites `commits`, parents first; answers with what `tip` became. A commit that is not among them stays as it is.
     pub(super) async fn reauthor(&self, dir: &Path, commits: &[String], tip: &Sha, author: &Author) -> Result<Sha, RepoError> {
         const WHAT: &str = "re-authoring commits";
@@ -30,6 +55,16 @@ impl Git {
         }
         Ok(became.remove(tip.as_str()).unwrap_or_else(|| tip.clone()))
     }
+}
+
+/// Whether author and committer of a commit are this one.
+fn is_by(commit: &[u8], author: &Author) -> bool {
+    let head = commit.windows(2).position(|pair| pair == b"\n\n").and_then(|end| commit.get(..end)).unwrap_or_default();
+    let by = |key: &str| {
+        let line = format!("{key} {} <{}> ", author.name, author.mail);
+        head.split(|b| *b == b'\n').any(|l| l.starts_with(line.as_bytes()))
+    };
+    by("author") && by("committer")
 }
 
 /// A commit with another author and with its parents' new names; none if it is no commit.
@@ -74,5 +109,11 @@ mod tests {
         let want = b"tree 1\nparent 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nparent 3\nauthor Hand <h@x> 5 +0100\ncommitter Hand <h@x> 6 +0000\nencoding latin1\n\nsubject\n\nbody \xe9\n";
         assert_eq!(String::from_utf8_lossy(&new), String::from_utf8_lossy(want));
         assert_eq!(rewritten(b"no commit", &author, &BTreeMap::new()), None);
+        assert!(is_by(&new, &author) && !is_by(old, &author) && !is_by(b"no commit", &author));
+        let amended = String::from_utf8_lossy(&new).replace("committer Hand", "committer Ann");
+        assert!(!is_by(amended.as_bytes(), &author), "a person's amending shows");
+        let quoted =
+            b"tree 1\nauthor A <a@b> 5 +0\ncommitter A <a@b> 5 +0\n\nauthor Hand <h@x> 5 +0\ncommitter Hand <h@x> 5 +0\n";
+        assert!(!is_by(quoted, &author), "the message says nothing");
     }
 }

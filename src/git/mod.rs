@@ -168,6 +168,11 @@ impl Repos for Git {
         self.has_path(repo, at, path).await
     }
 
+    async fn all_by(&self, repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> Result<bool, RepoError> {
+        let authors: Vec<Author> = authors.iter().map(|author| Author::parse(author)).collect::<Result<_, _>>()?;
+        self.committed_by(repo, base, tip, &authors).await
+    }
+
     async fn claim(&self, repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> Result<ClaimAnswer, RepoError> {
         self.take_claim(repo, issue, claim).await
     }

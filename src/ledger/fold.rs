@@ -44,6 +44,7 @@ impl Ledger {
                 project.trouble = None;
             }
             Event::Looked { repo, until } => self.projects.entry(repo.clone()).or_default().looked = Some(*until),
+            Event::Began { repo, at } => self.began(repo, *at),
             Event::Troubled { repo, trouble, until } => {
                 let project = self.projects.entry(repo.clone()).or_default();
                 project.trouble = Some(InTrouble::after(project.trouble.take(), trouble.clone(), at, *until));
@@ -85,6 +86,14 @@ impl Ledger {
                 let Some(subject) = self.runs.get(run).cloned() else { return };
                 if let Some(issue) = self.issue_mut(&subject) {
                     issue.apply_run(&record.event, at);
+                }
+            }
+            Event::PullFound { subject, .. }
+            | Event::PullForeign { subject, .. }
+            | Event::CommentFound { subject, .. }
+            | Event::Reported { subject } => {
+                if let Some(issue) = self.issue_mut(subject) {
+                    issue.apply_found(&record.event, at);
                 }
             }
             Event::Answered { subject, .. }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Branch, Checks, CommentId, Decision, Dependency, EffectKey, Intent, JournalId, Lane, Outcome, PullNumber, PullState, RunId,
-    RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, TriageOutput, Trigger, Usd,
+    Branch, Checks, CommentId, Decision, Dependency, EffectKey, Intent, JournalId, Lane, Login, Outcome, PullNumber, PullState,
+    RunId, RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, TriageOutput, Trigger, Usd,
 };
 
 use super::RunState;
@@ -54,6 +54,16 @@ pub struct IssueState {
     pub run: Option<RunState>,
     /// The pull request of ours.
     pub pull: Option<PullRef>,
+    /// A pull request of somebody else's that comes from our branch.
+    pub foreign: Option<ForeignPull>,
+    /// It stood there at the first look.
+    pub found: bool,
+    /// What was done on it before this journal's knowledge of it begins, or after it was copied, is not known.
+    pub gap: Option<Gap>,
+    /// Labels may be ours that the journal does not know of: the timeline tells whose they are.
+    pub doubted: bool,
+    /// A comment of ours was written, so that those before it were looked through.
+    pub searched: bool,
     /// Where we left our branch.
     pub tip: Option<BranchTip>,
     /// What we last set out to push there: it is ours also where its answer never came.
@@ -104,6 +114,11 @@ impl IssueState {
             last: None,
             run: None,
             pull: None,
+            foreign: None,
+            found: false,
+            gap: None,
+            doubted: false,
+            searched: false,
             tip: None,
             pushing: None,
             claim: ClaimState::None,
@@ -184,6 +199,26 @@ pub struct PullRef {
     pub moved: Option<Timestamp>,
     /// It moved since its reviews were read.
     pub unread: bool,
+    /// It was found standing, and nothing was decided on the issue since.
+    pub found: bool,
+}
+
+/// What the journal cannot know of an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Gap {
+    /// It was found in the middle of its story at this time, by our clock.
+    Found(Timestamp),
+    /// The journal was restored from an older copy, which was noticed at this time, by our clock.
+    Restored(Timestamp),
+}
+
+/// A pull request of somebody else's that comes from a branch of ours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForeignPull {
+    /// Its number.
+    pub number: PullNumber,
+    /// Who opened it.
+    pub by: Login,
 }
 
 /// Where we left our branch on the forge.

@@ -8,18 +8,22 @@
 
 mod failure;
 mod fold;
+mod found;
 mod issue;
 mod outcome;
 mod past;
 mod place;
 mod run;
 mod running;
+mod said;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use issue::{BranchTip, ClaimState, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged};
+pub use issue::{
+    BranchTip, ClaimState, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged,
+};
 pub use past::Past;
 pub use run::{Prepared, RunState, StepState};
 pub use running::{Pause, Warned};
@@ -63,6 +67,8 @@ pub struct ProjectState {
     pub facts: Option<ProjectFacts>,
     /// The forge's clock at the begin of the last complete look; none before the first.
     pub looked: Option<Timestamp>,
+    /// The forge's clock at the first look of this journal; none before it.
+    pub began: Option<Timestamp>,
     /// What is wrong with it.
     pub trouble: Option<InTrouble>,
     /// The issues that are ours and have something before them.

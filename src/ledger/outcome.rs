@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Checks, Intent, Lane, Outcome, PullState, Saying, StepOutput, Timestamp};
+use crate::model::{Checks, Intent, Lane, Outcome, PullState, StepOutput, Timestamp};
 
-use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Said, StepState, Triaged};
+use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Triaged};
 
 impl IssueState {
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, lane: Lane, at: Timestamp) {
@@ -30,7 +30,8 @@ impl IssueState {
                     _ => BTreeSet::new(),
                 });
             }
-            Outcome::Said { comment } => self.said_now(intent, *comment),
+            Outcome::Said { comment, left } => self.said_now(intent, *comment, *left),
+            Outcome::Unsaid => self.unsaid(intent),
             Outcome::Closed => self.seen.open = false,
             Outcome::Discarded => {}
             Outcome::Failed { failure } => self.failed(intent, failure),
@@ -58,21 +59,6 @@ impl IssueState {
         }
     }
 
-    fn said_now(&mut self, intent: &Intent, comment: crate::model::CommentId) {
-        let Intent::Say { what, .. } = intent else { return };
-        match what {
-            Saying::Status { status } => self.said = Some(Said { comment: Some(comment), status: status.clone() }),
-            Saying::Proposed { .. } => {
-                if let Some(triaged) = self.triaged.as_mut() {
-                    triaged.breakdown = Some(comment);
-                }
-                if let Some(run) = self.run.as_mut() {
-                    run.state = StepState::Proposed;
-                }
-            }
-        }
-    }
-
     fn run_outcome(&mut self, intent: &Intent, outcome: &Outcome) {
         if let (Intent::Push { sha, .. }, Outcome::Pushed) = (intent, outcome) {
             self.tip = Some(BranchTip { sha: sha.clone() });
@@ -89,6 +75,7 @@ impl IssueState {
                 conflicts: false,
                 moved: None,
                 unread: false,
+                found: false,
             });
         }
         match outcome {

@@ -9,8 +9,12 @@ use super::{IssueState, Orphan};
 impl IssueState {
     pub(super) fn labels_read(&mut self, found: &BTreeSet<Decision>, meaning: LabelsMean, at: Timestamp) {
         self.written = Some(found.clone());
+        self.doubted = false;
         match meaning {
-            LabelsMean::Standing { label } => self.stand(label, at),
+            LabelsMean::Standing { label } => {
+                self.stand(label, at);
+                self.found_at(label, at);
+            }
             LabelsMean::Foreign { label } => self.stand(Some(label), at),
             LabelsMean::SetByHand { label } => self.set_back = Some(label),
             LabelsMean::Ordered { .. } | LabelsMean::TakenOff => self.set_back = None,
@@ -30,7 +34,12 @@ impl IssueState {
                 self.skip_triage = true;
             }
             Some(Decision::Working) => self.orphan = Some(Orphan { since: at }),
-            Some(Decision::NeedsInfo) => self.ask(),
+            Some(Decision::NeedsInfo) => {
+                // The first look may have brought an answer.
+                let answered = self.answered;
+                self.ask();
+                self.answered = answered;
+            }
             Some(Decision::Pr | Decision::Failed | Decision::Interactive) | None => {}
         }
     }
@@ -41,6 +50,9 @@ impl IssueState {
         self.moved_by = Some(trigger);
         self.orphan = None;
         self.set_back = None;
+        if let Some(pull) = self.pull.as_mut() {
+            pull.found = false;
+        }
         // What called a person was about where it stood: when it comes to call again, edits would notify nobody.
         if let Some(said) = self.said.as_mut().filter(|said| said.status.story.calls_a_person()) {
             said.status = Status { story: Story::Standing, set_back: None };
@@ -82,6 +94,7 @@ impl IssueState {
             | Trigger::Unanswered
             | Trigger::Dispatched
             | Trigger::PullOpened
+            | Trigger::PullFound
             | Trigger::FailedForGood
             | Trigger::Requeued
             | Trigger::NeedsPerson

@@ -79,6 +79,8 @@ pub struct Prepared {
     pub text: TextMark,
     /// The newest comment that it reads.
     pub read_up_to: Option<CommentId>,
+    /// That tip is not known, but all its commits are by the author that we commit as.
+    pub tip_ours: bool,
 }
 
 /// How far the step under the cursor is.
@@ -182,7 +184,7 @@ impl RunState {
 
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome) {
         match outcome {
-            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk } => {
+            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours } => {
                 self.prepared = Some(Prepared {
                     base: base.clone(),
                     base_branch: base_branch.clone(),
@@ -190,6 +192,7 @@ impl RunState {
                     tip: tip.clone(),
                     text: issue.text.clone(),
                     read_up_to: *read_up_to,
+                    tip_ours: *tip_ours,
                 });
             }
             Outcome::SetUp => self.set_up = true,

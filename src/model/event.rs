@@ -86,6 +86,13 @@ pub enum Event {
         /// The forge's clock when the look began.
         until: Timestamp,
     },
+    /// The first look at the project is complete: what was filed before is old, unless the configuration says otherwise.
+    Began {
+        /// The project.
+        repo: RepoName,
+        /// When it was, by the forge's clock.
+        at: Timestamp,
+    },
     /// The project cannot be worked on for now.
     Troubled {
         /// The project.
@@ -135,6 +142,50 @@ pub enum Event {
         subject: Subject,
         /// Its state.
         state: PullState,
+    },
+    /// An open pull request of ours was found that this journal did not open.
+    PullFound {
+        /// The issue that its branch names.
+        subject: Subject,
+        /// It.
+        pull: PullNumber,
+        /// Its branch.
+        branch: Branch,
+        /// The branch that it goes to.
+        base: Branch,
+        /// The newest commit of its branch.
+        head: Sha,
+        /// When it last moved, by the forge's clock.
+        at: Timestamp,
+    },
+    /// A pull request that is not ours comes from a branch of ours, or has ended.
+    PullForeign {
+        /// The issue that its branch names.
+        subject: Subject,
+        /// It.
+        pull: PullNumber,
+        /// Who opened it.
+        by: Login,
+        /// It is open.
+        open: bool,
+    },
+    /// A comment of ours was seen that this journal will have written after what it knows: it was restored from an old copy.
+    CommentFound {
+        /// The issue that it stands on.
+        subject: Subject,
+        /// It.
+        comment: CommentId,
+        /// It is the triage breakdown, not the status comment.
+        breakdown: bool,
+        /// The number of the effect that wrote it, among those of the issue.
+        effect: u64,
+        /// The number of the run that wrote it.
+        run: Option<u32>,
+    },
+    /// The label that says where an issue came from was put on again: as good as filed now.
+    Reported {
+        /// Which issue.
+        subject: Subject,
     },
     /// A pull request of ours moved: a review, a comment, a push.
     PullMoved {
@@ -388,6 +439,8 @@ pub enum Trigger {
     NeedsPerson,
     /// `claude-working` without a run of ours for `adopt_after`.
     Orphaned,
+    /// An open pull request of ours was found that this journal did not open.
+    PullFound,
     /// Changes were requested, a check is red, or the branch conflicts.
     ReviseAsked,
     /// The pull request was merged.
@@ -435,6 +488,9 @@ pub enum Intent {
         edit: Option<CommentId>,
         /// The older comment that the new one stands for.
         replaces: Option<CommentId>,
+        /// Only where a comment of ours of this kind stands already, which is found and edited.
+        #[serde(default)]
+        if_there: bool,
     },
     /// Close the issue.
     Close,
@@ -591,7 +647,12 @@ pub enum Outcome {
     Said {
         /// It.
         comment: CommentId,
+        /// The comment of ours of the other kind, status or breakdown, that was found there.
+        #[serde(default)]
+        left: Option<CommentId>,
     },
+    /// No comment of ours stands there, so nothing was said.
+    Unsaid,
     /// The issue is closed.
     Closed,
     /// The run can begin.
@@ -609,6 +670,9 @@ pub enum Outcome {
         /// The tip of that branch: what setup for the caches runs on. An older journal has none.
         #[serde(default)]
         trunk: Option<Sha>,
+        /// The branch is at commits that the journal does not know, and all of them are by the author that we commit as.
+        #[serde(default)]
+        tip_ours: bool,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere,

@@ -159,6 +159,43 @@ text!(
     /// The key of an effect, `repo#N/run/step/n`: it stands in the marker of what the effect leaves behind.
     EffectKey
 );
+/// An effect's key taken apart, as it is read off the forge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyParts {
+    /// The number of the run among those of its issue; none where the effect belongs to no run.
+    pub run: Option<u32>,
+    /// The beginning of the identifier of the journal that made it; see [`JournalId::short`].
+    pub journal: String,
+    /// The intent's one word.
+    pub word: String,
+    /// The number of the effect among those of its issue.
+    pub effect: u64,
+}
+
+impl EffectKey {
+    /// `repo#N/run/step/n`, with the journal in place of the run where there is none.
+    pub fn new(subject: &Subject, run: Option<&RunId>, journal: &JournalId, word: &str, effect: u64) -> Self {
+        let run = run.map_or_else(|| format!("-{}", journal.short()), ToString::to_string);
+        Self(format!("{subject}/{run}/{word}/{effect}"))
+    }
+
+    /// Its parts; none if it is no key of an effect on this issue.
+    pub fn parts(&self, subject: &Subject) -> Option<KeyParts> {
+        let mut parts = self.as_str().strip_prefix(&format!("{subject}/"))?.split('/');
+        let (run, word, effect) = (parts.next()?, parts.next()?, parts.next()?.parse().ok()?);
+        let (rest, journal) = run.rsplit_once('-')?;
+        let run = if rest.is_empty() { None } else { Some(rest.rsplit('-').next()?.parse().ok()?) };
+        parts.next().is_none().then(|| KeyParts { run, journal: journal.to_owned(), word: word.to_owned(), effect })
+    }
+}
+
+impl JournalId {
+    /// Its beginning, which names it in runs and markers.
+    pub fn short(&self) -> String {
+        self.as_str().chars().take(8).collect()
+    }
+}
+
 text!(
     /// The name of an agent, as the configuration gives it.
     AgentName

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, Dependency, FormulaName, JournalId, PullNumber, RepoName, RunOutcome, Scope, Timestamp, Usd};
+use super::{
+    AccountName, Dependency, FormulaName, IssueNumber, JournalId, Login, PullNumber, RepoName, RunOutcome, Scope, Timestamp, Usd,
+};
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +146,20 @@ pub enum Wait {
         /// When it goes back to the queue.
         until: Timestamp,
     },
+    /// It was filed before the first start.
+    Old {
+        /// What was filed from here on is triaged, by the forge's clock.
+        since: Timestamp,
+    },
+    /// Somebody else has a pull request open from the branch that a run would work on.
+    ForeignPull {
+        /// It.
+        pull: PullNumber,
+        /// Who opened it.
+        by: Login,
+    },
+    /// It carries `claude-pr`, and no open pull request of ours is known.
+    NoPull,
     /// Nothing new is started: the daemon is about to end.
     Draining,
     /// No credentials for the model.
@@ -183,6 +199,9 @@ impl Wait {
             | Self::Merge { .. }
             | Self::NeedsFormula { .. }
             | Self::Leaving
+            | Self::Old { .. }
+            | Self::ForeignPull { .. }
+            | Self::NoPull
             | Self::Draining
             | Self::Renewing { .. }
             | Self::NoCredentials
@@ -225,6 +244,21 @@ pub enum Trouble {
         /// What was seen.
         why: String,
     },
+}
+
+/// What the first look at a project found standing, for who starts it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inherited {
+    /// Issues that were filed before the first start, and what was filed from when on is triaged.
+    pub old: Option<(u64, Timestamp)>,
+    /// Issues that stand in the queue.
+    pub queued: u64,
+    /// Open pull requests of ours, with their issues.
+    pub adopted: Vec<(IssueNumber, PullNumber)>,
+    /// Somebody else's pull requests from branches of ours.
+    pub foreign: Vec<(IssueNumber, PullNumber, Login)>,
+    /// Issues that carry `claude-working`, and nobody is known to be at work; when the first of them is queued again, by our clock.
+    pub orphans: Vec<(IssueNumber, Timestamp)>,
 }
 
 /// What the status comment says. It is written again only when this changes.

@@ -83,6 +83,26 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
+/// From when on issues count that were filed before the first start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// All of them.
+    All,
+    /// Those that were filed at or after this time, by the forge's clock.
+    At(Timestamp),
+}
+
+impl Since {
+    /// `all`, a day such as `2026-01-31` (its beginning, UTC), or RFC 3339. None if the text is something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            "all" => Some(Self::All),
+            day if day.len() == 10 => Timestamp::parse(&format!("{day}T00:00:00Z")).map(Self::At),
+            time => Timestamp::parse(time).map(Self::At),
+        }
+    }
+}
+
 /// An amount of money in millionths of a US dollar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

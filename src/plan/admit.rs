@@ -303,7 +303,7 @@ impl Context<'_> {
         let number = state.runs_started + 1;
         let prefix = self.policy.projects.get(&subject.repo).map_or("claude/issue-", |p| p.branch_prefix.as_str());
         let writes = formula.steps.iter().any(run::writes);
-        let journal: String = self.policy.journal.as_str().chars().take(8).collect();
+        let journal = self.policy.journal.short();
         // It names folders and refs, whose length git limits.
         let folder: String = subject.repo.folder().chars().take(60).collect();
         Action::Record(vec![Event::RunStarted {

@@ -60,7 +60,7 @@ impl Context<'_> {
             return (found.len() <= 1).then(|| LabelsMean::Standing { label: found.first().copied() });
         };
         let mut added: BTreeSet<Decision> = found.difference(written).copied().collect();
-        if added.len() > 1 {
+        if added.len() > 1 || (state.doubted && !added.is_empty()) {
             return None;
         }
         if let Some(at) = state.at {

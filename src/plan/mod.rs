@@ -8,6 +8,7 @@ mod accounts;
 mod admit;
 mod budget;
 mod crew;
+mod found;
 mod invariants;
 mod labels;
 mod look;
@@ -22,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use budget::{Budget, budgets};
 pub use crew::{Crew, Member};
+pub use found::standing;
 pub use invariants::{Violation, check};
 pub use look::troubled;
 pub use notices::Notices;
@@ -288,8 +290,7 @@ impl Context<'_> {
     /// What an issue does where its label leaves it.
     fn standing(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Next {
         match state.at {
-            None if !state.seen.labels.contains(&project.labels.portal) => Next::Wait(Wait::NotOurs),
-            None => Next::Candidate(admit::Candidate::triage(subject, state)),
+            None => self.undecided(subject, state, project),
             Some(Decision::Queue) if self.changed_since_triage(state) => {
                 Next::Candidate(admit::Candidate::triage(subject, state))
             }
@@ -306,34 +307,8 @@ impl Context<'_> {
         !state.skip_triage && state.triaged.as_ref().is_some_and(|t| t.text != state.seen.text)
     }
 
-    /// `claude-working` with no run of ours: found standing, or another daemon's. Where the run was ours (the issue was closed and opened
-    /// again) nothing is waited for; else the claim tells, after a while, whether somebody is at work.
-    fn working(&self, subject: &Subject, state: &IssueState) -> Next {
-        if let ClaimState::Theirs { by, until } = &state.claim
-            && *until > self.now
-        {
-            return Next::Wait(Wait::Claimed { by: by.clone(), until: *until });
-        }
-        if let Some(orphan) = &state.orphan {
-            let until = orphan.since + self.policy.adopt_after;
-            if self.now < until {
-                return Next::Wait(Wait::Orphan { until });
-            }
-            if !matches!(state.claim, ClaimState::Ours(_)) {
-                let claim = Action::Do { subject: subject.clone(), intent: Intent::Claim { renews: None } };
-                let leaving = self.policy.projects.get(&subject.repo).is_some_and(|p| p.leaving);
-                return match (self.view.draining, leaving) {
-                    (true, _) => Next::Wait(Wait::Draining),
-                    (false, true) => Next::Wait(Wait::Leaving),
-                    (false, false) => Next::Act(claim),
-                };
-            }
-        }
-        Next::Act(Action::Record(self.moved(subject, state, Trigger::Orphaned)))
-    }
-
     fn waiting_for_merge(&self, subject: &Subject, state: &IssueState) -> Next {
-        let Some(pull) = &state.pull else { return Next::Wait(Wait::Person) };
+        let Some(pull) = &state.pull else { return Next::Wait(found::without_pull(state)) };
         // What was opened a moment ago has no checks worth a request yet.
         let last = self.view.checked.get(subject).copied().unwrap_or(state.at_since);
         // After a reading that failed the next look tells when it can be read again.
@@ -444,6 +419,10 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
         | Event::PullSeen { subject, .. }
         | Event::ChecksSeen { subject, .. }
         | Event::PullMoved { subject, .. }
+        | Event::PullFound { subject, .. }
+        | Event::PullForeign { subject, .. }
+        | Event::CommentFound { subject, .. }
+        | Event::Reported { subject }
         | Event::LabelsRead { subject, .. }
         | Event::Moved { subject, .. }
         | Event::Settled { subject }
@@ -464,6 +443,7 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
         | Event::Stopped
         | Event::Surveyed { .. }
         | Event::Looked { .. }
+        | Event::Began { .. }
         | Event::Troubled { .. }
         | Event::Recovered { .. }
         | Event::DependencySeen { .. }

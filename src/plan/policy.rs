@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Crew;
-use crate::model::{Formula, FormulaName, JournalId, LabelNames, Login, RepoName, Trouble, Usd};
+use crate::model::{Formula, FormulaName, JournalId, LabelNames, Login, RepoName, Since, Timestamp, Trouble, Usd};
+
+/// Who tries it files an issue and starts: what was filed this shortly before the first start counts as new.
+const GRACE: Duration = Duration::from_hours(1);
 
 /// What the configuration lets the plan do.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +57,8 @@ pub struct ProjectPolicy {
     pub branch_prefix: String,
     /// Accounts that file issues and cannot answer, in lower case: the forge compares logins without regard to case.
     pub intake: BTreeSet<Login>,
+    /// From when on issues are triaged that were filed before the first start.
+    pub since: Option<Since>,
     /// The formulas that are on.
     pub formulas: BTreeMap<FormulaName, Formula>,
     /// Runs at a time, within those of all; none where only those bound it.
@@ -67,6 +72,15 @@ pub struct ProjectPolicy {
 }
 
 impl ProjectPolicy {
+    /// What was filed before this time is old; none where nothing is.
+    pub fn since(&self, began: Timestamp) -> Option<Timestamp> {
+        match self.since {
+            None => Some(began - GRACE),
+            Some(Since::At(time)) => Some(time),
+            Some(Since::All) => None,
+        }
+    }
+
     /// Whether an account files issues and cannot answer.
     pub fn is_intake(&self, login: &Login) -> bool {
         self.intake.contains(&Login(login.as_str().to_ascii_lowercase()))

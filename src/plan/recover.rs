@@ -94,7 +94,7 @@ fn cut(open: &Open) -> Action {
 /// Whether doing it twice would show: a second comment, a second pull request.
 fn looked_up(intent: &Intent) -> bool {
     match intent {
-        Intent::Say { edit, .. } => edit.is_none(),
+        Intent::Say { edit, if_there, .. } => edit.is_none() && !if_there,
         Intent::OpenPull { .. } => true,
         Intent::Claim { .. }
         | Intent::Release { .. }

@@ -1,6 +1,6 @@
 //! The next thing that a live run needs: a state machine over the steps of its formula.
 
-use crate::ledger::{IssueState, RunState, StepState};
+use crate::ledger::{IssueState, Prepared, RunState, StepState};
 use crate::model::{
     Access, Advance, BackTo, Change, Cost, Decision, Event, Evidence, FixVerdict, HandOutcome, Intent, Proposal, RunOutcome,
     Saying, Step, StepKind, StepOutput, StopWhy, Subject, Told, Trigger, Wait,
@@ -56,7 +56,7 @@ impl Context<'_> {
         };
         let working = run.formula.steps.iter().any(writes);
         if working && state.at == Some(Decision::Queue) {
-            return Some(self.dispatch(live, prepared.tip.as_ref()));
+            return Some(self.dispatch(live, prepared));
         }
         let shown = self.labels_write(subject, state).or_else(|| self.status(subject, state, project));
         Some(shown.unwrap_or_else(|| self.set_up(live, project).unwrap_or_else(|| self.step(live))))
@@ -73,11 +73,15 @@ impl Context<'_> {
     }
 
     /// What was read when the run was prepared may say that it is not wanted any more.
-    fn dispatch(&self, live: Live<'_>, tip: Option<&crate::model::Sha>) -> Next {
+    fn dispatch(&self, live: Live<'_>, prepared: &Prepared) -> Next {
         let Live { subject, state, run } = live;
-        let ours = tip.is_none_or(|tip| {
+        let ours = prepared.tip.as_ref().is_none_or(|tip| {
             let open_pull = state.pull.as_ref().is_some_and(|p| p.state == crate::model::PullState::Open);
-            open_pull || state.tip.as_ref().is_some_and(|t| t.sha == *tip) || state.pushing.as_ref() == Some(tip)
+            let known = state.tip.as_ref().is_some_and(|t| t.sha == *tip) || state.pushing.as_ref() == Some(tip);
+            // A journal that was lost knows of no tip; its commits still say who made them.
+            let left = known || prepared.tip_ours;
+            // Somebody's pull request would change under their hands.
+            open_pull || (left && state.foreign.is_none())
         });
         if !ours {
             return self.end(live, RunOutcome::BranchTaken { branch: run.branch.clone() });
@@ -218,7 +222,10 @@ impl Context<'_> {
             (Proposal::Comment { .. }, StepState::Ready { .. }) => {
                 let what = Saying::Proposed { run: run.id.clone(), step: step.id.clone() };
                 let edit = state.triaged.as_ref().and_then(|t| t.breakdown);
-                Next::Act(Action::Do { subject: subject.clone(), intent: Intent::Say { what, edit, replaces: None } })
+                Next::Act(Action::Do {
+                    subject: subject.clone(),
+                    intent: Intent::Say { what, edit, replaces: None, if_there: false },
+                })
             }
             (Proposal::PullRequest { .. }, StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. }) => {
                 self.pull_request(live, step)

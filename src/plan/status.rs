@@ -18,7 +18,7 @@ impl Context<'_> {
     /// The last word on an issue that is closed: only where something of ours stands there already.
     pub(super) fn status_of_closed(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
         let pull = state.pull.as_ref().filter(|p| p.state == PullState::Merged)?;
-        state.said.as_ref()?;
+        state.said.as_ref()?.comment?;
         self.say(subject, state, Status { story: Story::Merged { pull: pull.number }, set_back: None })
     }
 
@@ -34,7 +34,10 @@ impl Context<'_> {
         let older = said.and_then(|s| s.comment);
         let anew = status.story.calls_a_person() || status.set_back.is_some();
         let (edit, replaces) = if anew { (None, older) } else { (older, None) };
-        let intent = Intent::Say { what: Saying::Status { status }, edit, replaces };
+        // Of a pull request that was found nothing is said anew; but a comment of ours may stand there that says something else.
+        let if_there =
+            edit.is_none() && matches!(status.story, Story::Opened { .. }) && state.moved_by != Some(Trigger::PullOpened);
+        let intent = Intent::Say { what: Saying::Status { status }, edit, replaces, if_there };
         Some(Next::Act(Action::Do { subject: subject.clone(), intent }))
     }
 
@@ -55,7 +58,8 @@ impl Context<'_> {
             }
             Some(Decision::Pr) => {
                 let pull = state.pull.as_ref()?;
-                (state.moved_by == Some(Trigger::PullOpened)).then_some(Story::Opened { pull: pull.number })
+                let opened = state.moved_by == Some(Trigger::PullOpened);
+                (opened || pull.state == PullState::Open).then_some(Story::Opened { pull: pull.number })
             }
             Some(Decision::Failed) => {
                 let last = state.last.as_ref().filter(|_| state.moved_by == Some(Trigger::FailedForGood))?;

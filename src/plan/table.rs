@@ -73,6 +73,8 @@ pub const TABLE: &[Row] = &[
     row(From::At(Working), Trigger::NeedsPerson, To::At(Interactive), "a person must decide on it; the branch is kept"),
     row(From::At(Queue), Trigger::NeedsPerson, To::At(Interactive), "the branch has a person's commits"),
     row(From::At(Working), Trigger::Orphaned, To::At(Queue), "no run of ours known for adopt_after"),
+    row(From::Undecided, Trigger::PullFound, To::At(Pr), "an open pull request of ours stands there already"),
+    row(From::At(Working), Trigger::PullFound, To::At(Pr), "no run of ours known, and our pull request is open"),
     row(From::At(Pr), Trigger::ReviseAsked, To::At(Working), "changes requested, checks red, or conflict"),
     row(From::Any, Trigger::Merged, To::Undecided, "our pull request was merged"),
     row(From::At(Pr), Trigger::ClosedUnmerged, To::At(Interactive), "pull request closed without a merge"),

@@ -87,6 +87,8 @@ pub trait Forge: Send + Sync {
         base: &Branch,
         since: Option<Timestamp>,
     ) -> Result<Vec<Pull>, ForgeError>;
+    /// All open pull requests that come from a branch of the repository itself.
+    async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError>;
     /// One pull request.
     async fn pull(&self, repo: &RepoName, pull: PullNumber) -> Result<Pull, ForgeError>;
     /// Opens a pull request.

@@ -6,9 +6,20 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::model::EffectKey;
+use crate::model::{EffectKey, Subject};
 
 static MARKER: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^[ \t]*<!-- forgehand:(\S+) -->[ \t]*\r?$\n?"));
+
+/// The word in the key of the triage breakdown.
+pub const BREAKDOWN: &str = "comment";
+
+/// The word in the key of a status comment.
+pub const STATUS: &str = "status";
+
+/// The word of the effect on an issue that wrote a comment, by its marker. Whose the comment is must be checked as well.
+pub fn marked_as(body: &str, subject: &Subject) -> Option<String> {
+    Some(find_marker(body)?.parts(subject)?.word)
+}
 
 /// The marker of an effect, to be put on a line of its own at the end.
 pub fn marker(key: &EffectKey) -> String {

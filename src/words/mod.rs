@@ -7,6 +7,7 @@ mod comment;
 mod notice;
 mod outcome;
 mod setting_up;
+mod standing;
 mod story;
 mod wait;
 
@@ -15,6 +16,7 @@ pub use comment::status_comment;
 pub use notice::{more_notices, notice};
 pub use outcome::{outcome, refusal, remedy};
 pub use setting_up::{doubled_label, label_named, standing_claims, standing_issues, standing_pull, standing_reports};
+pub use standing::{found_gap, restored, restored_gap, standing};
 pub use story::{event, intent};
 pub use wait::{budget, mover, paused, resume, trouble, turned_away, wait};
 

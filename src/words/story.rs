@@ -70,6 +70,17 @@ pub fn event(event: &Event) -> Option<String> {
         Event::PullSeen { state: PullState::Open, .. } => "the pull request is open again".to_owned(),
         Event::PullSeen { state: PullState::Closed, .. } => "the pull request was closed without a merge".to_owned(),
         Event::PullSeen { state: PullState::Merged, .. } => "the pull request was merged".to_owned(),
+        Event::PullFound { pull, head, .. } => {
+            format!("found pull request {pull} of ours open, at {}; it is taken over", head.short())
+        }
+        Event::PullForeign { pull, by, open: true, .. } => {
+            format!("found pull request {pull} of {by} open from a branch of ours; it is left alone")
+        }
+        Event::PullForeign { pull, by, open: false, .. } => format!("pull request {pull} of {by} has ended"),
+        Event::CommentFound { comment, .. } => {
+            format!("found comment {comment} of ours that this journal does not know: it was restored from an old copy")
+        }
+        Event::Reported { .. } => "reported anew".to_owned(),
         Event::ChecksSeen { checks, changes_requested, conflicts, .. } => {
             let changes = if *changes_requested { "; a reviewer asks for changes" } else { "" };
             let conflicts = if *conflicts { "; it conflicts with its base" } else { "" };
@@ -110,6 +121,8 @@ pub fn event(event: &Event) -> Option<String> {
             let account = account.clone().unwrap_or_else(crate::model::AccountName::usual);
             format!("{} is paused until {until}: {why}", super::account(&account))
         }
+        Event::Began { at, .. } if at.0 == 0 => return None,
+        Event::Began { at, .. } => format!("the first look at the project, at {at}"),
         Event::Looked { .. } | Event::PullMoved { .. } | Event::Settled { .. } | Event::Obeyed { .. } => return None,
     })
 }
@@ -150,6 +163,7 @@ fn moved(trigger: Trigger) -> &'static str {
         Trigger::Requeued => "it may pass the next time",
         Trigger::NeedsPerson => "a person must decide on it",
         Trigger::Orphaned => "nobody known was at work on it",
+        Trigger::PullFound => "our pull request is open",
         Trigger::ReviseAsked => "the pull request has to be revised",
         Trigger::Merged => "merged",
         Trigger::ClosedUnmerged => "the pull request was closed without a merge",
@@ -226,6 +240,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         Outcome::Released
         | Outcome::Labelled { .. }
         | Outcome::Said { .. }
+        | Outcome::Unsaid
         | Outcome::Closed
         | Outcome::Pushed
         | Outcome::Discarded => {

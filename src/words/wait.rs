@@ -51,6 +51,13 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             format!("it carries {} and no run of ours is known; left alone until {until}", label(names, Decision::Working))
         }
         Wait::Leaving => "its project was taken out of the configuration: what runs goes on, nothing new is started".to_owned(),
+        Wait::Old { since } => {
+            format!("it was filed before forgehand first started here; what was filed since {since} is triaged")
+        }
+        Wait::ForeignPull { pull, by } => {
+            format!("pull request {pull} of {by} comes from the branch that forgehand would work on; it is left alone")
+        }
+        Wait::NoPull => format!("it carries {} and no open pull request of forgehand's is known", label(names, Decision::Pr)),
         Wait::Draining => "the daemon is about to end and starts nothing".to_owned(),
         Wait::NoCredentials => "there are no credentials for the model".to_owned(),
         Wait::Disk { free, floor } => {
@@ -97,6 +104,13 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::NeedsFormula { .. } => format!("a person, or label {queue} for another run on the same branch"),
         Wait::Orphan { .. } => format!("`forgehand retry` or label {queue} takes it up at once"),
         Wait::Leaving => "its [[project]] section in the configuration".to_owned(),
+        Wait::Old { .. } => format!(
+            "`since` in [[project]] takes older ones too (\"2026-01-31\", or \"all\"); label {queue} or `forgehand retry` hands this one to \
+             an agent, putting `{}` on anew has it triaged",
+            names.portal
+        ),
+        Wait::ForeignPull { .. } => "merging or closing that pull request, or renaming its branch".to_owned(),
+        Wait::NoPull => format!("closing the issue; label {queue} or `forgehand retry` hands it to an agent again"),
         Wait::Draining => "starting the daemon again".to_owned(),
         Wait::NoCredentials => {
             "a token of `claude setup-token` in CLAUDE_CODE_OAUTH_TOKEN or a file, an API key, or a sign-in with `claude`"

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use forgehand::config::{Backend, Config, LogFormat, Poll, SandboxMode, SecretSource, parse_duration};
-use forgehand::model::{IssueNumber, Usd};
+use forgehand::model::{IssueNumber, Since, Usd};
 use proptest::prelude::*;
 
 const SMALLEST: &str = r#"[forge]
@@ -81,6 +81,7 @@ person_paths = ["db/**"]
 branch_prefix = "bot/n-"
 base = "develop"
 intake = ["Mail"]
+since = "2026-01-31"
 obey = ["alice"]
 formulas = ["fix"]
 [project.labels]
@@ -112,6 +113,7 @@ portal = "door"
     )
     .rooted(Path::new("/etc/forgehand"), Some(Path::new("/home/me")));
     assert_eq!(config.forge.url.as_str(), "https://forge.example/git/");
+    assert_eq!(config.projects[0].since, Since::parse("2026-01-31T00:00:00Z"));
     assert_eq!(config.forge.token, SecretSource::File("/home/me/token".into()));
     assert_eq!(config.daemon.state_dir.as_deref(), Some(Path::new("/etc/forgehand/state")));
     assert_eq!(config.daemon.poll, Poll::Cron("0 */5 * * * *".into()));
@@ -268,6 +270,7 @@ fn values_that_cannot_be_meant_are_refused() {
             "10:9: the whole file system cannot be shown",
         ),
         ("backend = \"claude\"", "backend = \"claude\"\n[labels]\nportal = \"claude-pr\"", "two labels are called `claude-pr`"),
+        ("[agent]", "since = \"yesterday\"\n[agent]", "7:9: `yesterday` is neither a day nor a time"),
         ("[agent]", "branch_prefix = \"a b\"\n[agent]", "7:17: `a b` cannot name a branch"),
         ("[agent]", "person_paths = [\"a[\"]\n[agent]", "7:17: `a[` is not a pattern of paths"),
         ("[agent]", "mention = [\"@alice\"]\n[agent]", "7:12: `@alice` is not a login"),

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use forgehand::engine::Input;
-use forgehand::model::{Command, Decision, FailureKind, LabelNames, Scope, Timestamp, Trigger};
+use forgehand::model::{Command, Decision, FailureKind, LabelNames, Scope, Since, Timestamp, Trigger, Wait};
 use forgehand::plan::{From, TABLE, To, mermaid, target};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -44,6 +44,8 @@ pub enum Step {
     Stop,
     /// The configuration changes: so many slots, and the project in it or not.
     Configure(u32, bool),
+    Lose,
+    Restore(usize),
 }
 
 fn decision() -> impl Strategy<Value = Decision> {
@@ -100,6 +102,8 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Kill),
         1 => Just(Step::Stop),
         1 => (1..=3_u32, prop::bool::weighted(0.6)).prop_map(|(slots, there)| Step::Configure(slots, there)),
+        1 => Just(Step::Lose),
+        1 => (1..80_usize).prop_map(Step::Restore),
     ]
 }
 
@@ -245,6 +249,15 @@ fn at_rest(world: &World, orders: &[Option<Order>; 3]) {
     }
 }
 
+/// An order outlives the journal where the forge shows it. One to work is told from an older one only by a journal that knows neither.
+fn still(world: &World, number: u64, order: Option<Order>, lost: bool) -> Option<Order> {
+    let stands = LabelNames::default().decisions(&world.issues[&number].labels);
+    order.filter(|order| match order {
+        Order::Takes => stands == BTreeSet::from([Decision::Interactive]),
+        Order::Queues => lost && stands == BTreeSet::from([Decision::Queue]),
+    })
+}
+
 pub fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate) -> World {
     let mut world = World::new(kinds);
     let mut orders = [None; 3];
@@ -266,6 +279,14 @@ pub fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate) -> World {
             Step::Time(ms) => {
                 world.now.0 += ms;
                 world.input(Input::Tick);
+            }
+            Step::Lose => {
+                orders = [1, 2, 3].map(|n| still(&world, n, orders[n as usize - 1], true));
+                world.lose();
+            }
+            Step::Restore(lacks) => {
+                orders = [1, 2, 3].map(|n| still(&world, n, orders[n as usize - 1], false));
+                world.restore(*lacks);
             }
             Step::Kill => world.begin(),
             Step::Stop => world.stop_and_start(),
@@ -318,6 +339,57 @@ proptest! {
         last in prop::sample::select(vec![0_u8, 0, 4, 5, 6, 7, 8, 10, 12]),
     ) {
         live(&steps, &kinds, Fate::Well(last));
+    }
+}
+
+#[test]
+fn what_was_filed_before_the_first_start_waits_unless_the_project_takes_it() {
+    // Everything in the world was filed months before its first look.
+    let waits = |world: &World| world.core.plan().waits.get(&subject(1)).cloned();
+    for (since, taken) in [
+        (None, false),
+        (Since::parse("all"), true),
+        (Since::parse("2026-05-01"), true),
+        (Since::parse("2026-09-01T08:00:00Z"), false),
+    ] {
+        let mut world = World::new(&[(vec!["portal"], false), (vec![], false), (vec!["portal"], false)]);
+        world.start_anew(since);
+        settle(&mut world, Fate::Well(0));
+        let old = matches!(waits(&world), Some(Wait::Old { .. }));
+        assert_eq!((old, world.runs.contains_key(&1)), (!taken, taken), "{since:?}: {:?}", waits(&world));
+        // Put on later, by a person who wants it triaged.
+        world.label(2, "portal", true, "ann");
+        world.label(3, "portal", false, "ann");
+        settle(&mut world, Fate::Well(0));
+        world.label(3, "portal", true, "ann");
+        settle(&mut world, Fate::Well(0));
+        assert!(world.runs.contains_key(&2) && world.runs.contains_key(&3), "{since:?}: {:?}", world.runs);
+    }
+}
+
+#[test]
+fn a_lost_journal_doubles_neither_comment_nor_pull_request_wherever_it_is_lost() {
+    let story = |after: usize, restored: Option<usize>| {
+        let mut world = World::new(&[(vec!["portal"], false)]);
+        for _ in 0..after {
+            world.finish(0, Fate::Well(0));
+        }
+        match restored {
+            None => world.lose(),
+            Some(lacks) => {
+                settle(&mut world, Fate::Well(0));
+                world.restore(lacks.min(world.records.len() - 1));
+            }
+        }
+        settle(&mut world, Fate::Well(0));
+        at_rest(&world, &[None; 3]);
+        assert_eq!(world.pulls.len(), 1, "{after} {restored:?}: {:?}", world.pulls);
+        let labels = &world.issues[&1].labels;
+        assert!(labels.contains("claude-pr"), "{after} {restored:?}: {labels:?}\n{}", self::story(&world, None));
+    };
+    for n in 0..40 {
+        story(n, None);
+        story(0, Some(2 * n + 1));
     }
 }
 

@@ -10,8 +10,8 @@ use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
     Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, FixOutput,
     FixVerdict, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome,
-    ProjectFacts, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Risk, Route, Saying, SeenIssue, Sha,
-    StepOutput, Subject, TextMark, Timestamp, TriageOutput, Trouble, Usd, Wait,
+    ProjectFacts, Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Risk, Route, Saying, SeenIssue,
+    Sha, Since, StepOutput, Subject, TextMark, Timestamp, TriageOutput, Trouble, Usd, Wait,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -89,6 +89,11 @@ pub struct World {
     shadow: Ledger,
     /// What the configuration says.
     policy: Policy,
+    journal: String,
+    /// From when on old issues count.
+    since: Option<Since>,
+    /// Commits that have a person's among them.
+    people: BTreeSet<Sha>,
     /// How often runs of each issue were started.
     pub runs: BTreeMap<u64, u32>,
     /// What happened, people's acts included, for who has to find out: the issue, where it is about one, and what.
@@ -112,6 +117,7 @@ pub fn policy() -> Policy {
         labels: LabelNames::default(),
         branch_prefix: "claude/issue-".into(),
         intake: BTreeSet::from([Login::from("intake")]),
+        since: Some(Since::All),
         formulas: shipped(),
         slots: None,
         usd_day: Usd(25_000_000),
@@ -155,6 +161,9 @@ impl World {
             counter: 100,
             shadow: Ledger::default(),
             policy: policy(),
+            journal: "0ur5".into(),
+            since: Some(Since::All),
+            people: BTreeSet::new(),
             runs: BTreeMap::new(),
             story: Vec::new(),
         };
@@ -187,10 +196,37 @@ impl World {
         Timestamp(self.now.0 / 1000 * 1000)
     }
 
+    fn policy(&self) -> Policy {
+        let mut policy = Policy { journal: self.journal.as_str().into(), ..self.policy.clone() };
+        policy.projects.values_mut().for_each(|project| project.since = self.since);
+        policy
+    }
+
+    /// The journal is gone, and a new one begins.
+    pub fn lose(&mut self) {
+        self.journal = format!("l0st{}", self.count());
+        self.story.push((None, format!("{} -- the journal is lost", self.now)));
+        self.restore(self.records.len());
+    }
+
+    /// The same with a project that takes what was filed from a time on.
+    pub fn start_anew(&mut self, since: Option<Since>) {
+        self.since = since;
+        self.lose();
+    }
+
+    /// The journal is restored from a copy that lacks this many of its newest records.
+    pub fn restore(&mut self, lacks: usize) {
+        self.story.push((None, format!("{} -- the journal loses {lacks} of {} records", self.now, self.records.len())));
+        self.records.truncate(self.records.len().saturating_sub(lacks));
+        self.shadow = Ledger::fold(&self.records);
+        self.begin();
+    }
+
     /// The process starts, on what the journal holds.
     pub fn begin(&mut self) {
         self.pending.clear();
-        self.core = Core::new(&self.records, self.policy.clone());
+        self.core = Core::new(&self.records, self.policy());
         assert_eq!(&self.shadow, self.core.ledger(), "the journal gives the same ledger again");
         let effects = self.core.begin("test", 1, self.now);
         self.carry_out(effects);
@@ -204,7 +240,7 @@ impl World {
             self.policy.projects.clear();
         }
         self.story.push((None, format!("{} -- {slots} slots, the project is {}", self.now, if there { "there" } else { "out" })));
-        self.input(Input::Policy(Box::new(self.policy.clone())));
+        self.input(Input::Policy(Box::new(self.policy())));
     }
 
     /// Look at everything.
@@ -383,7 +419,7 @@ impl World {
     }
 
     fn look(&self, job: &Job) -> LookedAt {
-        let Job::Look { since, stamp, .. } = job else { return LookedAt::default() };
+        let Job::Look { since, stamp, pulls, .. } = job else { return LookedAt::default() };
         let since = since.map(|s| Timestamp(s.0 - 5000));
         let moved = |at: Timestamp| since.is_none_or(|since| at >= since);
         let mut seen = LookedAt { date: Some(self.second()), ..stamp.clone() };
@@ -393,11 +429,11 @@ impl World {
                 seen.issues.push(self.as_listed(*number, issue));
             }
             let comments = issue.comments.iter().filter(|c| since.is_some() && moved(c.2));
-            seen.comments.extend(comments.map(|(id, author, at, _)| Comment {
+            seen.comments.extend(comments.map(|(id, author, at, mark)| Comment {
                 id: *id,
                 issue: IssueNumber(*number),
                 author: author.clone(),
-                body: String::new(),
+                body: mark.as_ref().map(|(key, _)| forgehand::text::marker(key)).unwrap_or_default(),
                 created: *at,
                 updated: *at,
             }));
@@ -406,10 +442,35 @@ impl World {
             let as_issue = self.issues.values().next().expect("an issue").clone();
             let mut listed = self.as_listed(pull.number, &as_issue);
             listed.open = pull.state == PullState::Open;
+            listed.author = BOT.into();
             listed.pull = Some(PullMark { merged: pull.state == PullState::Merged });
             seen.issues.push(listed);
         }
+        if let Some(asked) = pulls {
+            let open = self.pulls.iter().filter(|p| p.state == PullState::Open);
+            let open: Vec<Pull> = open.map(|p| self.as_pull(p)).collect();
+            for number in open.iter().filter_map(|p| asked.issue_of(&p.head)) {
+                if !asked.known.contains(&number) && !seen.issues.iter().any(|i| i.number == number) {
+                    seen.issues.push(self.as_listed(number.0, &self.issues[&number.0]));
+                }
+            }
+            seen.pulls = Some(open);
+        }
         seen
+    }
+
+    fn as_pull(&self, pull: &WorldPull) -> Pull {
+        Pull {
+            number: PullNumber(pull.number),
+            title: "t".into(),
+            author: BOT.into(),
+            state: pull.state,
+            head: pull.head.clone(),
+            head_sha: self.branches[&pull.head].clone(),
+            base: "main".into(),
+            created: pull.updated,
+            updated: pull.updated,
+        }
     }
 
     fn as_listed(&self, number: u64, issue: &WorldIssue) -> Issue {
@@ -474,6 +535,7 @@ impl World {
     /// A person pushes to a branch of ours.
     pub fn push_by_person(&mut self, number: u64) {
         let sha = sha(self.count());
+        self.people.insert(sha.clone());
         self.branches.insert(Branch(format!("claude/issue-{number}")), sha);
     }
 
@@ -485,12 +547,15 @@ impl World {
         }
     }
 
-    fn find(&self, key: &EffectKey, subject: &Subject, intent: &Intent) -> Option<Outcome> {
+    fn find(&mut self, key: &EffectKey, subject: &Subject, intent: &Intent) -> Option<Outcome> {
         match intent {
-            Intent::Say { .. } => {
-                let comments = &self.issues[&subject.issue.0].comments;
-                let ours = comments.iter().find(|c| c.3.as_ref().is_some_and(|(k, _)| k == key))?;
-                Some(Outcome::Said { comment: ours.0 })
+            Intent::Say { what, .. } => {
+                let comments = &mut self.issues.get_mut(&subject.issue.0).expect("an issue").comments;
+                let comment = comments.iter().find(|c| c.3.as_ref().is_some_and(|(k, _)| k == key))?.0;
+                let breakdown = matches!(what, Saying::Proposed { .. });
+                comments.retain(|c| c.0 == comment || c.3.as_ref().is_none_or(|(_, b)| *b != breakdown));
+                let left = comments.iter().rev().find(|c| c.3.as_ref().is_some_and(|(_, b)| *b != breakdown)).map(|c| c.0);
+                Some(Outcome::Said { comment, left })
             }
             Intent::OpenPull { head, .. } => {
                 let pull = self.pulls.iter().rev().find(|p| p.head == *head)?;
@@ -511,12 +576,34 @@ impl World {
                 Outcome::Released
             }
             Intent::Labels { to, known } => self.write_labels(number, *to, known),
-            Intent::Say { what, edit, replaces } => self.say(key, number, what, *edit, *replaces),
+            Intent::Say { what, edit, replaces, if_there } => {
+                let (breakdown, anew) = match what {
+                    Saying::Proposed { .. } => (true, false),
+                    Saying::Status { status } => (false, status.story.calls_a_person() || status.set_back.is_some()),
+                };
+                let left = self.issues[&number].comments.iter().filter(|c| c.3.as_ref().is_some_and(|(_, b)| *b == breakdown));
+                let mut older: Vec<CommentId> = left.map(|c| c.0).filter(|_| state.seen.comments > 0).collect();
+                let other =
+                    self.issues[&number].comments.iter().rev().find(|c| c.3.as_ref().is_some_and(|(_, b)| *b != breakdown));
+                let (mut edit, mut found, other) = (*edit, None, other.map(|c| c.0).filter(|_| state.seen.comments > 0));
+                if *if_there {
+                    let Some(there) = older.pop() else { return Outcome::Unsaid };
+                    (edit, older) = (Some(there), Vec::new());
+                } else if edit.is_none() && replaces.is_none() && !state.searched {
+                    (edit, found) = (if anew { None } else { older.pop() }, other);
+                } else {
+                    older = replaces.iter().copied().collect();
+                }
+                match self.say(key, number, what, edit, &older) {
+                    Outcome::Said { comment, .. } => Outcome::Said { comment, left: found },
+                    other => other,
+                }
+            }
             Intent::Close => {
                 self.set_open(number, false);
                 Outcome::Closed
             }
-            Intent::Prepare { on_branch, .. } => self.prepare(number, *on_branch),
+            Intent::Prepare { on_branch, .. } => self.prepare(number, *on_branch, state),
             Intent::SetUp { .. } if dice == 9 => {
                 Outcome::Failed { failure: Failure { kind: FailureKind::Setup, why: "`npm ci` ended with exit code 1".into() } }
             }
@@ -533,6 +620,11 @@ impl World {
                 let tip = self.branches.get(branch).cloned();
                 if tip != *lease && tip.as_ref() != Some(sha) {
                     return Outcome::PushStale { tip };
+                }
+                let base = state.run.as_ref().and_then(|r| r.prepared.as_ref()).map(|p| p.base.clone());
+                if let Some(tip) = tip.filter(|tip| tip != sha && self.people.contains(tip)) {
+                    assert_eq!(base.as_ref(), Some(&tip), "#{number}: a person's commits are kept");
+                    self.people.insert(sha.clone());
                 }
                 self.branches.insert(branch.clone(), sha.clone());
                 Outcome::Pushed
@@ -553,11 +645,11 @@ impl World {
     fn claim(&mut self, number: u64) -> Outcome {
         let (sha, until) = (sha(self.count()), Timestamp(self.now.0 + 600_000));
         match self.claims.get(&number) {
-            Some((by, _, until)) if by.as_str() != "0ur5" && *until > self.now => {
+            Some((by, _, until)) if by.as_str() != self.journal && *until > self.now => {
                 Outcome::ClaimHeld { by: by.clone(), until: *until }
             }
             _ => {
-                self.claims.insert(number, ("0ur5".into(), sha.clone(), until));
+                self.claims.insert(number, (self.journal.as_str().into(), sha.clone(), until));
                 Outcome::Claimed { sha, until }
             }
         }
@@ -578,14 +670,7 @@ impl World {
         Outcome::Labelled { labels: self.issues[&number].labels.clone(), people, learned: Vec::new() }
     }
 
-    fn say(
-        &mut self,
-        key: &EffectKey,
-        number: u64,
-        what: &Saying,
-        edit: Option<CommentId>,
-        replaces: Option<CommentId>,
-    ) -> Outcome {
+    fn say(&mut self, key: &EffectKey, number: u64, what: &Saying, edit: Option<CommentId>, older: &[CommentId]) -> Outcome {
         let (id, at) = (CommentId(self.count()), self.second());
         let issue = self.issues.get_mut(&number).expect("an issue");
         let mark = Some((key.clone(), matches!(what, Saying::Proposed { .. })));
@@ -595,11 +680,12 @@ impl World {
                 return Outcome::Failed { failure: Failure { kind: FailureKind::Gone, why: "deleted".into() } };
             };
             (comment.2, comment.3) = (at, mark);
-            return Outcome::Said { comment: edit };
+            issue.comments.retain(|c| !older.contains(&c.0));
+            return Outcome::Said { comment: edit, left: None };
         }
         issue.comments.push((id, BOT.into(), at, mark));
-        issue.comments.retain(|c| Some(c.0) != replaces);
-        Outcome::Said { comment: id }
+        issue.comments.retain(|c| !older.contains(&c.0));
+        Outcome::Said { comment: id, left: None }
     }
 
     /// A person deletes our comments.
@@ -607,7 +693,7 @@ impl World {
         self.issues.get_mut(&number).expect("an issue").comments.retain(|c| c.3.is_none());
     }
 
-    fn prepare(&mut self, number: u64, on_branch: bool) -> Outcome {
+    fn prepare(&mut self, number: u64, on_branch: bool, state: &IssueState) -> Outcome {
         let issue = &self.issues[&number];
         let tip = self.branches.get(&Branch(format!("claude/issue-{number}"))).cloned();
         let base = tip.clone().filter(|_| on_branch).unwrap_or_else(|| sha(1));
@@ -623,8 +709,10 @@ impl World {
             comments: listed.comments,
             depends: Vec::new(),
         };
+        let known = |tip: &Sha| state.tip.as_ref().is_some_and(|t| t.sha == *tip) || state.pushing.as_ref() == Some(tip);
+        let tip_ours = tip.as_ref().is_some_and(|tip| !on_branch && !known(tip) && !self.people.contains(tip));
         let read_up_to = issue.comments.iter().map(|c| c.0).max();
-        Outcome::Prepared { base, base_branch: "main".into(), tip, issue: seen, read_up_to, trunk: Some(sha(1)) }
+        Outcome::Prepared { base, base_branch: "main".into(), tip, issue: seen, read_up_to, tip_ours, trunk: Some(sha(1)) }
     }
 }
 

@@ -201,7 +201,7 @@ impl Made {
             Intent::Say { .. } => {
                 let comment = CommentId(self.count());
                 self.touch(number).comments += 1;
-                Outcome::Said { comment }
+                Outcome::Said { comment, left: None }
             }
             Intent::Close => Outcome::Closed,
             Intent::Prepare { .. } => self.prepare(number),
@@ -274,6 +274,7 @@ impl Made {
             issue: seen,
             read_up_to: None,
             trunk: Some(sha(1)),
+            tip_ours: false,
         }
     }
 }

@@ -30,4 +30,5 @@ mod reload;
 mod requests;
 mod retention;
 mod rig;
+mod switching;
 mod webhook;

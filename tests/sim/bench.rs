@@ -141,6 +141,10 @@ pub struct Daemon<'s> {
     pub turns: Arc<AtomicU64>,
     /// A write to the journal that fails ends the process.
     pub fail_fast: bool,
+    /// How long its claims hold.
+    pub lease: Duration,
+    /// How far time goes on between its processes, in milliseconds.
+    pub pause: i64,
 }
 
 /// Accounts that can always be used.
@@ -170,7 +174,18 @@ impl<'s> Daemon<'s> {
     pub fn new(site: &'s Site, repo: &RepoName, script: Script, faults: Arc<Faults>) -> Self {
         let clock = Arc::new(JumpingClock { ahead: AtomicI64::new(0), faults: faults.clone() });
         let state = tempfile::tempdir().expect("a folder");
-        Self { site, repo: repo.clone(), faults, clock, state, script, turns: Arc::default(), fail_fast: true }
+        Self {
+            site,
+            repo: repo.clone(),
+            faults,
+            clock,
+            state,
+            script,
+            turns: Arc::default(),
+            fail_fast: true,
+            lease: Duration::from_secs(600),
+            pause: 61_000,
+        }
     }
 
     fn policy(&self, journal: &dyn Journal) -> Policy {
@@ -179,6 +194,7 @@ impl<'s> Daemon<'s> {
             labels: LabelNames::default(),
             branch_prefix: "claude/issue-".into(),
             intake: BTreeSet::new(),
+            since: None,
             formulas: shipped(),
             slots: None,
             usd_day: Usd(25_000_000),
@@ -217,7 +233,7 @@ impl<'s> Daemon<'s> {
             diff_lines: 4000,
             usd_run: Usd(5_000_000),
             usd_call: Usd(1_000_000),
-            lease: Duration::from_secs(600),
+            lease: self.lease,
             overlap: Duration::from_secs(5),
             projects: BTreeMap::from([(self.repo.clone(), project)]),
         }
@@ -292,7 +308,7 @@ impl<'s> Daemon<'s> {
             if self.is_done() {
                 return;
             }
-            self.clock.ahead.fetch_add(61_000, Ordering::SeqCst);
+            self.clock.ahead.fetch_add(self.pause, Ordering::SeqCst);
         }
         panic!("it does not come to an end: {:#?}", self.ledger().issues().collect::<Vec<_>>());
     }
@@ -303,7 +319,7 @@ impl<'s> Daemon<'s> {
     }
 
     /// Nothing is open or claimed, and each issue is where only a person moves it.
-    fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         use forgehand::model::Decision::{Failed, Interactive, NeedsInfo, Pr};
         let ledger = self.ledger();
         let rests = |s: &IssueState| {

@@ -257,6 +257,7 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     write delete_comment(repo: &RepoName, id: CommentId) -> ();
     write close_issue(repo: &RepoName, issue: IssueNumber) -> ();
     read pulls(repo: &RepoName, head: &Branch, base: &Branch, since: Option<Timestamp>) -> Vec<Pull>;
+    read open_pulls(repo: &RepoName) -> Vec<Pull>;
     read pull(repo: &RepoName, pull: PullNumber) -> Pull;
     write create_pull(repo: &RepoName, new: &NewPull) -> Pull;
     write close_pull(repo: &RepoName, pull: PullNumber) -> ();
@@ -269,6 +270,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     read sync(repo: &RepoName, branches: &[Branch], keep: &RunId) -> Tips;
     read read(repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Option<String>;
     read holds(repo: &RepoName, at: &Sha, path: &str) -> bool;
+    read all_by(repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> bool;
     write claim(repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> ClaimAnswer;
     write release(repo: &RepoName, issue: IssueNumber, held: &Sha) -> ();
     read take(order: &TakeOrder) -> Result<Change, Refusal>;

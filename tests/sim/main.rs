@@ -7,3 +7,4 @@ mod bounds;
 mod crashes;
 mod faults;
 mod hands;
+mod lost;

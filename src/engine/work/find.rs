@@ -1,10 +1,10 @@
 //! Looking up what an effect may have left behind before it was cut.
 
-use crate::model::{EffectKey, Failure, Intent, Outcome, Subject, Timestamp};
+use crate::model::{Comment, EffectKey, Failure, Intent, Outcome, Subject, Timestamp};
 use crate::text;
 
 use super::super::core::Facts;
-use super::{Worker, forge};
+use super::{Worker, forge, say};
 
 /// How far our clock and the forge's may be apart when closed pull requests are looked through.
 const SLACK: std::time::Duration = std::time::Duration::from_secs(300);
@@ -20,28 +20,26 @@ impl Worker {
         facts: &Facts,
     ) -> Result<Option<Outcome>, Failure> {
         match intent {
-            Intent::Say { replaces, .. } => {
+            Intent::Say { what, replaces, .. } => {
                 let comments = self.ports.forge.issue_comments(&subject.repo, subject.issue).await.map_err(forge)?;
-                let mut ours: Vec<_> = comments
-                    .into_iter()
-                    .filter(|c| facts.is_ours(&c.author) && text::find_marker(&c.body).as_ref() == Some(key))
-                    .map(|c| c.id)
-                    .collect();
-                ours.sort();
-                let mut ours = ours.into_iter();
-                let Some(comment) = ours.next() else { return Ok(None) };
-                for double in ours {
-                    self.ports.forge.delete_comment(&subject.repo, double).await.map_err(forge)?;
+                let by_key = |c: &&Comment| facts.is_ours(&c.author) && text::find_marker(&c.body).as_ref() == Some(key);
+                let Some(comment) = comments.iter().filter(by_key).map(|c| c.id).min() else { return Ok(None) };
+                // Of each kind one stands: neither a double nor what another life of this daemon left.
+                for double in say::ours(&comments, facts, subject, say::word(what)) {
+                    if double != comment {
+                        self.ports.forge.delete_comment(&subject.repo, double).await.map_err(forge)?;
+                    }
                 }
                 self.drop_older(&subject.repo, *replaces).await?;
-                Ok(Some(Outcome::Said { comment }))
+                let left = say::ours(&comments, facts, subject, say::other(what)).pop();
+                Ok(Some(Outcome::Said { comment, left }))
             }
             Intent::OpenPull { head, base, .. } => {
                 let since = self.by_forge_clock(since) - SLACK;
                 let pulls = self.ports.forge.pulls(&subject.repo, head, base, Some(since)).await.map_err(forge)?;
-                let ours: Vec<_> = pulls.into_iter().filter(|p| facts.is_ours(&p.author) && p.created >= since).collect();
-                let closed = ours.iter().map(|p| p.number).min();
-                let open = self.keep_lowest(&subject.repo, facts, ours).await?.map(|p| p.number);
+                let ours = pulls.iter().filter(|p| facts.is_ours(&p.author) && p.created >= since);
+                let closed = ours.map(|p| p.number).min();
+                let open = self.the_one(&subject.repo, facts, pulls).await?;
                 Ok(open.or(closed).map(|pull| Outcome::PullOpened { pull }))
             }
             _ => Ok(None),

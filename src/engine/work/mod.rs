@@ -133,8 +133,8 @@ impl Worker {
                 let result = self.survey(&repo).await;
                 Input::Surveyed { repo, result }
             }
-            Job::Look { repo, since, facts, stamp } => {
-                let result = self.look(&repo, since, &facts, stamp).await;
+            Job::Look { repo, since, facts, stamp, pulls } => {
+                let result = self.look_all(&repo, since, &facts, stamp, pulls).await;
                 Input::Looked { repo, result }
             }
             Job::History(subject) => {
@@ -180,7 +180,8 @@ impl Worker {
             Intent::Claim { renews } => self.claim(order, renews.as_ref()).await,
             Intent::Release { held } => self.release(order, held).await,
             Intent::Labels { to, known } => self.write_labels(order, *to, known).await,
-            Intent::Say { what, edit, replaces } => self.say(order, what, *edit, *replaces).await,
+            Intent::Say { what, if_there: true, .. } => self.say_again(order, what).await,
+            Intent::Say { what, edit, replaces, .. } => self.say(order, what, *edit, *replaces).await,
             Intent::Close => self.close(order).await,
             Intent::Prepare { on_branch, .. } => self.prepare(order, *on_branch).await,
             Intent::SetUp { .. } => self.set_up(order, cancel).await,

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::ledger::PullRef;
 use crate::model::{
-    AgentName, Dependency, Issue, IssueNumber, LabelEvent, Login, ProjectFacts, RepoName, Subject, Timestamp, Trouble,
+    AgentName, Comment, Dependency, Issue, IssueNumber, LabelEvent, Login, ProjectFacts, RepoName, Subject, Timestamp, Trouble,
 };
 use crate::ports::{ForgeError, ForgeErrorKind, IssueFilter};
+use crate::text;
 
+use super::super::core::PullsAsked;
 use super::super::input::{LookedAt, PullRead};
 use super::{Facts, Worker};
 
@@ -64,7 +66,7 @@ impl Worker {
 
     /// Two requests see everything that people did. The first look asks by label instead, so that ten thousand issues of no concern
     /// are not read.
-    pub(super) async fn look(
+    async fn look(
         &self,
         repo: &RepoName,
         since: Option<Timestamp>,
@@ -74,7 +76,8 @@ impl Worker {
         let Some(since) = since else {
             let (issues, date) = self.first_look(repo, facts).await?;
             self.learn_clock(date);
-            return Ok(LookedAt { date, issues, ..looked });
+            let comments = self.answers(repo, facts, &issues).await?;
+            return Ok(LookedAt { date, issues, comments, ..looked });
         };
         let since = since - self.settings.overlap;
         let filter = IssueFilter { since: Some(since), ..IssueFilter::default() };
@@ -85,6 +88,50 @@ impl Worker {
         looked.date = issues.date;
         looked.issues = issues.items;
         looked.comments = comments.items;
+        Ok(looked)
+    }
+
+    /// What people wrote after a question of ours that a lost journal had asked; one request for each issue that waits for an answer.
+    async fn answers(&self, repo: &RepoName, facts: &Facts, issues: &[Issue]) -> Result<Vec<Comment>, Trouble> {
+        let asks = self.settings.projects.get(repo).map(|p| p.labels.needs_info.clone()).unwrap_or_default();
+        let mut answers = Vec::new();
+        for issue in issues.iter().filter(|issue| issue.comments > 0 && issue.labels.contains(&asks)) {
+            let subject = Subject { repo: repo.clone(), issue: issue.number };
+            let mut comments = self.ports.forge.issue_comments(repo, issue.number).await.map_err(trouble)?;
+            let ours =
+                |c: &Comment| facts.is_ours(&c.author) && text::marked_as(&c.body, &subject).as_deref() == Some(text::STATUS);
+            let Some(asked) = comments.iter().rposition(ours) else { continue };
+            answers.extend(comments.split_off(asked + 1).into_iter().filter(|c| !facts.is_ours(&c.author)));
+        }
+        Ok(answers)
+    }
+
+    /// With the open pull requests, where they are asked for, and the issues behind those of ours that are not known.
+    pub(super) async fn look_all(
+        &self,
+        repo: &RepoName,
+        since: Option<Timestamp>,
+        facts: &Facts,
+        looked: LookedAt,
+        pulls: Option<PullsAsked>,
+    ) -> Result<LookedAt, Trouble> {
+        let mut looked = self.look(repo, since, facts, looked).await?;
+        let Some(asked) = pulls else { return Ok(looked) };
+        let base = self.settings.projects.get(repo).and_then(|p| p.base.as_ref()).unwrap_or(&facts.repository.default_branch);
+        let mut open = self.ports.forge.open_pulls(repo).await.map_err(trouble)?;
+        open.retain(|pull| pull.base == *base && asked.issue_of(&pull.head).is_some());
+        for number in open.iter().filter(|p| facts.is_ours(&p.author)).filter_map(|p| asked.issue_of(&p.head)) {
+            if asked.known.contains(&number) || looked.issues.iter().any(|issue| issue.number == number) {
+                continue;
+            }
+            match self.ports.forge.issue(repo, number).await {
+                Ok(issue) if issue.pull.is_none() => looked.issues.push(issue),
+                Ok(_) => {}
+                Err(error) if error.kind == ForgeErrorKind::NotFound => {}
+                Err(error) => return Err(trouble(error)),
+            }
+        }
+        looked.pulls = Some(open);
         Ok(looked)
     }
 

@@ -29,6 +29,7 @@ impl Worker {
         let (Some(base), tip) = (tips.0.first().cloned().flatten(), tips.0.get(1).cloned().flatten()) else {
             return Ok(Outcome::NothingThere);
         };
+        let tip_ours = self.is_ours(order, &base, tip.as_ref(), on_branch).await?;
         let guide = self.ports.repos.read(repo, &base, "CLAUDE.md", GUIDE).await.map_err(repos)?;
         let from = if on_branch { tip.clone().unwrap_or_else(|| base.clone()) } else { base.clone() };
         let texts = self.texts_of(order, &issue, &comments, guide).await?;
@@ -41,7 +42,22 @@ impl Worker {
             issue: seen_issue(repo, &issue),
             read_up_to: comments.iter().map(|c| c.id).max(),
             trunk: Some(base),
+            tip_ours,
         })
+    }
+
+    /// A branch that the journal does not know: whether all that is on it was committed as we commit.
+    async fn is_ours(&self, order: &Order<'_>, base: &Sha, tip: Option<&Sha>, on_branch: bool) -> Result<bool, Failure> {
+        let state = order.state;
+        let known = |tip: &Sha| state.tip.as_ref().is_some_and(|t| t.sha == *tip) || state.pushing.as_ref() == Some(tip);
+        match tip.filter(|tip| !on_branch && !known(tip)) {
+            Some(tip) => {
+                // Another agent's attempt is ours too.
+                let authors: Vec<String> = self.settings.authors.values().chain([&self.settings.author]).cloned().collect();
+                self.ports.repos.all_by(&order.subject.repo, base, tip, &authors).await.map_err(repos)
+            }
+            None => Ok(false),
+        }
     }
 
     /// Rule 6: title and body, the breakdown as it stands, comments of people with write access; where somebody is asked, also what the
@@ -54,7 +70,8 @@ impl Worker {
         guide: Option<String>,
     ) -> Result<RunTexts, Failure> {
         let reads = order.run()?.formula.steps.iter().all(|s| !matches!(s.kind, StepKind::Agent { access: Access::Write, .. }));
-        let breakdown = order.state.triaged.as_ref().and_then(|t| t.breakdown);
+        let left = || super::say::ours(comments, order.facts, order.subject, text::BREAKDOWN).pop();
+        let breakdown = order.state.triaged.as_ref().and_then(|t| t.breakdown).or_else(left);
         let mut texts = RunTexts {
             title: issue.title.clone(),
             body: issue.body.clone(),

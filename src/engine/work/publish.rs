@@ -1,6 +1,8 @@
 //! Pushing what was verified, and opening the pull request.
 
-use crate::model::{Branch, Failure, FailureKind, Outcome, Proposal, Pull, PullState, Sha, StepId, StepKind};
+use crate::model::{
+    Branch, Failure, FailureKind, Outcome, Proposal, Pull, PullNumber, PullState, RepoName, Sha, StepId, StepKind,
+};
 use crate::ports::{Lease, NewPull, PushAnswer};
 use crate::text;
 
@@ -34,8 +36,8 @@ impl Worker {
     ) -> Result<Outcome, Failure> {
         let repo = &order.subject.repo;
         let there = self.ports.forge.pulls(repo, head, base, None).await.map_err(forge)?;
-        if let Some(pull) = self.keep_one(order, there).await? {
-            return Ok(Outcome::PullOpened { pull: pull.number });
+        if let Some(pull) = self.the_one(repo, order.facts, there).await? {
+            return Ok(Outcome::PullOpened { pull });
         }
         let new = self.new_pull(order, step, head, base)?;
         let (forge_of_author, _) = self.as_author(order.run()?);
@@ -43,17 +45,10 @@ impl Worker {
         Ok(Outcome::PullOpened { pull: pull.number })
     }
 
-    /// Of several open ones of ours the lowest number stays.
-    pub(super) async fn keep_one(&self, order: &Order<'_>, pulls: Vec<Pull>) -> Result<Option<Pull>, Failure> {
-        self.keep_lowest(&order.subject.repo, order.facts, pulls).await
-    }
-
-    pub(super) async fn keep_lowest(
-        &self,
-        repo: &crate::model::RepoName,
-        facts: &Facts,
-        pulls: Vec<Pull>,
-    ) -> Result<Option<Pull>, Failure> {
+    /// The open one that stands from our branch: of several of ours the lowest number stays. One that somebody else opened is at our
+    /// commit too, and the forge takes no second one beside it: it counts as opened.
+    pub(super) async fn the_one(&self, repo: &RepoName, facts: &Facts, pulls: Vec<Pull>) -> Result<Option<PullNumber>, Failure> {
+        let theirs = pulls.iter().filter(|p| !facts.is_ours(&p.author) && p.state == PullState::Open).map(|p| p.number).min();
         let mut ours: Vec<Pull> = pulls.into_iter().filter(|p| facts.is_ours(&p.author) && p.state == PullState::Open).collect();
         ours.sort_by_key(|p| p.number);
         let mut ours = ours.into_iter();
@@ -62,7 +57,7 @@ impl Worker {
             tracing::warn!(%repo, pull = %double.number, "closing a pull request that was opened twice");
             self.ports.forge.close_pull(repo, double.number).await.map_err(forge)?;
         }
-        Ok(kept)
+        Ok(kept.map(|pull| pull.number).or(theirs))
     }
 
     fn new_pull(&self, order: &Order<'_>, step: &StepId, head: &Branch, base: &Branch) -> Result<NewPull, Failure> {

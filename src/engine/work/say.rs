@@ -1,9 +1,42 @@
 //! Comments: the triage breakdown, and the one status comment.
 
-use crate::model::{CommentId, Failure, FailureKind, Login, Outcome, Proposal, Saying, Status, StepKind};
+use crate::model::{Comment, CommentId, Failure, FailureKind, Login, Outcome, Proposal, Saying, Status, StepKind, Subject};
 use crate::{text, words};
 
+use super::super::core::Facts;
 use super::{Order, Worker, context, environment, forge};
+
+/// The comments of this kind on an issue that we wrote, oldest first.
+pub(super) fn ours(comments: &[Comment], facts: &Facts, subject: &Subject, word: &str) -> Vec<CommentId> {
+    let ours = |c: &&Comment| facts.is_ours(&c.author) && text::marked_as(&c.body, subject).as_deref() == Some(word);
+    let mut found: Vec<CommentId> = comments.iter().filter(ours).map(|c| c.id).collect();
+    found.sort();
+    found
+}
+
+/// The word in the keys of what says this.
+pub(super) fn word(what: &Saying) -> &'static str {
+    match what {
+        Saying::Proposed { .. } => text::BREAKDOWN,
+        Saying::Status { .. } => text::STATUS,
+    }
+}
+
+/// The word in the keys of what says the other thing.
+pub(super) fn other(what: &Saying) -> &'static str {
+    match what {
+        Saying::Proposed { .. } => text::STATUS,
+        Saying::Status { .. } => text::BREAKDOWN,
+    }
+}
+
+/// Edits notify nobody.
+fn anew(what: &Saying) -> bool {
+    match what {
+        Saying::Proposed { .. } => false,
+        Saying::Status { status } => status.story.calls_a_person() || status.set_back.is_some(),
+    }
+}
 
 impl Worker {
     pub(super) async fn say(
@@ -19,13 +52,36 @@ impl Worker {
             Saying::Proposed { .. } => self.as_author(order.run()?).0,
             Saying::Status { .. } => self.ports.forge.as_ref(),
         };
-        if let Some(id) = edit {
-            let comment = forge_of.edit_comment(repo, id, &body).await.map_err(forge)?;
-            return Ok(Outcome::Said { comment: comment.id });
+        let mut older: Vec<CommentId> = replaces.into_iter().collect();
+        let (mut edit, mut left) = (edit, None);
+        if edit.is_none() && replaces.is_none() && !order.state.searched && order.state.seen.comments > 0 {
+            (older, left) = self.left_behind(order, what).await?;
+            edit = if anew(what) { None } else { older.pop() };
         }
-        let comment = forge_of.create_comment(repo, order.subject.issue, &body).await.map_err(forge)?;
-        self.drop_older(repo, replaces).await?;
-        Ok(Outcome::Said { comment: comment.id })
+        let comment = match edit {
+            Some(id) => forge_of.edit_comment(repo, id, &body).await.map_err(forge)?,
+            None => forge_of.create_comment(repo, order.subject.issue, &body).await.map_err(forge)?,
+        };
+        for older in older {
+            self.drop_older(repo, Some(older)).await?;
+        }
+        Ok(Outcome::Said { comment: comment.id, left })
+    }
+
+    /// Edits what stands there of ours, if there is anything.
+    pub(super) async fn say_again(&self, order: &Order<'_>, what: &Saying) -> Result<Outcome, Failure> {
+        let there = if order.state.seen.comments == 0 { None } else { self.left_behind(order, what).await?.0.pop() };
+        match there {
+            Some(comment) => self.say(order, what, Some(comment), None).await,
+            None => Ok(Outcome::Unsaid),
+        }
+    }
+
+    /// Comments of ours of this kind that another life of this daemon left on the issue, oldest first, and the newest of the other kind.
+    async fn left_behind(&self, order: &Order<'_>, what: &Saying) -> Result<(Vec<CommentId>, Option<CommentId>), Failure> {
+        let comments = self.ports.forge.issue_comments(&order.subject.repo, order.subject.issue).await.map_err(forge)?;
+        let of = |word| ours(&comments, order.facts, order.subject, word);
+        Ok((of(word(what)), of(other(what)).pop()))
     }
 
     /// The new comment stands already, so a failure that passes is doubtful: the look-up finds the new one and comes here again. An older
