@@ -71,8 +71,9 @@ fn moved(ledger: &Ledger, subject: &Subject, trigger: Trigger) -> Option<News> {
             let open = state.pull.as_ref().filter(|pull| pull.state == PullState::Open);
             Some(News::Waits { subject, title, because: trigger, pull: open.map(|pull| pull.number) })
         }
-        // What goes on by itself, and what a person did.
-        Trigger::TriagedQueue
+        // What goes on by itself, what a person did, and what stood there already.
+        Trigger::PullFound
+        | Trigger::TriagedQueue
         | Trigger::Answered
         | Trigger::Dispatched
         | Trigger::Requeued
