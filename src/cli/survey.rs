@@ -97,14 +97,14 @@ impl Standing {
     }
 
     /// A line for each thing, with what becomes of it.
-    pub(super) fn lines(&self, names: &LabelNames, us: &Login) -> Vec<String> {
+    pub(super) fn lines(&self, names: &LabelNames, us: &Login, since: Option<&str>) -> Vec<String> {
         use crate::words;
         let is_us = |login: &Login| login.as_str().eq_ignore_ascii_case(us.as_str());
         let mut lines: Vec<String> =
             self.pulls.iter().map(|p| words::standing_pull(p.number, &p.head, &p.author, is_us(&p.author))).collect();
         lines.extend(self.issues.iter().map(|(decision, issues)| words::standing_issues(*decision, issues, names)));
         if self.reports > 0 {
-            lines.push(words::standing_reports(self.reports, names));
+            lines.push(words::standing_reports(self.reports, names, since));
         }
         if !self.claims.is_empty() {
             lines.push(words::standing_claims(&self.claims));

@@ -6,9 +6,7 @@ use crate::model::{Branch, Decision, IssueNumber, LabelNames, Login, PullNumber}
 /// An open pull request from a branch that is named like ours.
 pub fn standing_pull(pull: PullNumber, branch: &Branch, by: &Login, ours: bool) -> String {
     if ours {
-        format!(
-            "pull request {pull} ({branch}), opened by us: this version does not take it over; nothing is pushed over its branch, and a person merges or closes it"
-        )
+        format!("pull request {pull} ({branch}), opened by us: it is taken over as the work on its issue and waits for its merge")
     } else {
         format!(
             "pull request {pull} ({branch}), opened by {by}: it is left alone; nothing is pushed over its branch, and a person merges or closes it"
@@ -29,7 +27,7 @@ pub fn standing_issues(decision: Decision, issues: &[IssueNumber], names: &Label
             "left alone, because no run of ours is known, and put back into {} after `adopt_after` (2 h); `forgehand retry N` does it at once",
             label(names, Decision::Queue)
         ),
-        Decision::Pr => "kept: a person merges or closes the pull request".to_owned(),
+        Decision::Pr => "kept; forgehand watches the pull request of its branch".to_owned(),
         Decision::Failed => format!("kept; label {} or `forgehand retry N` tries again", label(names, Decision::Queue)),
         Decision::Interactive => "kept: a person does these".to_owned(),
         Decision::NeedsInfo => "kept; an answer brings it to triage".to_owned(),
@@ -38,9 +36,17 @@ pub fn standing_issues(decision: Decision, issues: &[IssueNumber], names: &Label
 }
 
 /// Open reports without a decision label.
-pub fn standing_reports(count: usize, names: &LabelNames) -> String {
+pub fn standing_reports(count: usize, names: &LabelNames, since: Option<&str>) -> String {
     let reports = counted(u64::try_from(count).unwrap_or(u64::MAX), "open issue");
-    format!("{reports} with `{0}` and no decision yet: triaged, however old; take `{0}` off those that are to wait", names.portal)
+    let then = match since {
+        Some("all") => "triaged".to_owned(),
+        Some(since) => format!("triaged if filed at or after {since}; the older ones are left alone"),
+        None => format!(
+            "left alone if filed before the first start; `--since all` has them triaged, label {} has one worked on",
+            label(names, Decision::Queue)
+        ),
+    };
+    format!("{reports} with `{}` and no decision yet: {then}", names.portal)
 }
 
 /// Claims of a forgehand on the forge.

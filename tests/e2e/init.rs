@@ -220,8 +220,8 @@ async fn on_a_terminal_it_asks_for_everything() {
     rig.issue("Old trouble", "2 and 2 gives 5", &["portal"]).await;
     let agent = format!("sh {}", rig.dir.path().join("agent/agent.sh").display());
     let url = rig.forge.url();
-    // Address, token's file, repository, no webhook, what verifies (as proposed, and no more), agent, and yes.
-    let answers = [url.as_str(), "token", REPO, "", "", "", &agent, "y"].join("\n") + "\n";
+    // Address, token's file, repository, no webhook, since when, what verifies (as proposed, and no more), agent, and yes.
+    let answers = [url.as_str(), "token", REPO, "", "all", "", "", &agent, "y"].join("\n") + "\n";
     fs::write(rig.dir.path().join("answers"), answers).expect("the answers");
     let line = format!("TERM=dumb {} --config {} init", env!("CARGO_BIN_EXE_forgehand"), rig.config_file().display());
     #[expect(clippy::disallowed_methods, reason = "the test makes a terminal for the program under test")]

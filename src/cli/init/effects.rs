@@ -165,7 +165,7 @@ fn seen(looked: &Looked, secret: &str) -> Vec<String> {
         lines.push(format!("{}: the token may write issues and code", found.repo));
         let doubled = survey::doubled_labels(&found.names, &found.labels);
         lines.extend(doubled.iter().map(|(name, times)| format!("  {}", words::doubled_label(name, *times))));
-        let standing = found.standing.lines(&found.names, &looked.login);
+        let standing = found.standing.lines(&found.names, &looked.login, found.since.as_deref());
         lines.extend(standing.iter().map(|line| format!("  found {line}")));
         if found.standing.is_empty() {
             lines.push("  nothing stands there yet that concerns forgehand".to_owned());

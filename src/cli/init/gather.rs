@@ -146,12 +146,15 @@ fn token(desk: &Desk, arguments: &Arguments) -> Result<Option<Token>, CliError> 
 }
 
 /// What the configuration is to say, when all was looked at.
-pub(super) fn wanted(desk: &Desk, arguments: &Arguments, basics: &Basics, looked: &Looked) -> Result<Wanted, CliError> {
+pub(super) fn wanted(desk: &Desk, arguments: &Arguments, basics: &Basics, looked: &mut Looked) -> Result<Wanted, CliError> {
     let mut projects = Vec::new();
-    for found in &looked.repos {
+    for found in &mut looked.repos {
         let known = desk.existing.as_ref().is_some_and(|e| e.setup.config.project(&found.repo).is_some());
         if known {
             continue;
+        }
+        if found.since.is_none() && found.standing.reports > 0 {
+            found.since = asked_since(desk, &found.repo, found.standing.reports)?;
         }
         projects.push(WantedProject {
             repo: found.repo.clone(),
@@ -174,6 +177,17 @@ pub(super) fn wanted(desk: &Desk, arguments: &Arguments, basics: &Basics, looked
         state_dir: arguments.state_dir.as_ref().map(|dir| text(&std::path::absolute(dir).unwrap_or_else(|_| dir.clone()))),
         webhook,
     })
+}
+
+/// Old reports would be left alone in silence otherwise.
+fn asked_since(desk: &Desk, repo: &RepoName, reports: usize) -> Result<Option<String>, CliError> {
+    let question = format!("{reports} old reports in {repo}: triage those filed from when on (a date, `all`; empty: none)");
+    match desk.asker.line(&question, "")? {
+        Some(text) if !text.is_empty() => {
+            super::since(&text).map(Some).map_err(|e| CliError::usage(format!("`{text}` is neither a date nor `all`"), e))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The proposal as flags and the person at the terminal change it.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use crate::model::{Login, RepoName};
+use crate::model::{Login, RepoName, Timestamp};
 
 use super::CliError;
 use super::setup::{self, Setup};
@@ -58,8 +58,8 @@ pub(super) struct Arguments {
     /// A command that runs before agent and verification; may be given several times [default: read from the lock file]
     #[arg(long, value_name = "COMMAND")]
     setup: Vec<String>,
-    /// Which of the issues filed before the first start are triaged too; `all` is what this version does
-    #[arg(long, value_name = "all", value_parser = since)]
+    /// Which of the issues filed before the first start are triaged too: a date, a time, or `all`
+    #[arg(long, value_name = "DATE|all", value_parser = since)]
     since: Option<String>,
     /// Where the forge reaches the daemon's webhook, such as https://bot.example/hooks/forgejo
     #[arg(long, value_name = "URL")]
@@ -119,8 +119,8 @@ fn existing(file: &Path) -> Result<Existing, CliError> {
 
 async fn setting_up(desk: &Desk, arguments: &Arguments) -> Result<(), CliError> {
     let basics = gather::basics(desk, arguments)?;
-    let looked = look::all(desk, arguments, &basics).await?;
-    let wanted = gather::wanted(desk, arguments, &basics, &looked)?;
+    let mut looked = look::all(desk, arguments, &basics).await?;
+    let wanted = gather::wanted(desk, arguments, &basics, &mut looked)?;
     let plan = effects::Plan::make(desk, &basics, &looked, &wanted)?;
     for line in plan.lines() {
         anstream::println!("{line}");
@@ -141,13 +141,10 @@ async fn setting_up(desk: &Desk, arguments: &Arguments) -> Result<(), CliError> 
     Ok(())
 }
 
-/// Old reports cannot be left alone yet: nobody is to learn that by a bill.
+/// A date, a time, or `all`.
 fn since(text: &str) -> Result<String, String> {
-    if text == "all" {
-        return Ok(text.to_owned());
-    }
-    Err("this version triages each report however old: write `all`, and take the label `portal` off those that are to wait"
-        .to_owned())
+    let right = text == "all" || Timestamp::parse(text).is_some() || Timestamp::parse(&format!("{text}T00:00:00Z")).is_some();
+    if right { Ok(text.to_owned()) } else { Err("write a date (2026-11-21), a time (2026-11-21T08:00:00Z) or `all`".to_owned()) }
 }
 
 fn login(text: &str) -> Login {
