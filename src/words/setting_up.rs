@@ -42,7 +42,7 @@ pub fn standing_reports(count: usize, names: &LabelNames, since: Option<&str>) -
         Some("all") => "triaged".to_owned(),
         Some(since) => format!("triaged if filed at or after {since}; the older ones are left alone"),
         None => format!(
-            "left alone if filed before the first start; `--since all` has them triaged, label {} has one worked on",
+            "left alone, because they were filed before now; `--since all` has them triaged, label {} has one worked on",
             label(names, Decision::Queue)
         ),
     };

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::rig::{Plan, REPO, Rig, Said};
+use crate::rig::{Plan, REPO, Rig, Said, now, until};
 
 /// A site whose configuration nobody wrote yet.
 async fn bare(test: &'static str) -> Option<Rig> {
@@ -103,6 +103,26 @@ async fn a_forge_in_use_is_set_up_and_gives_a_merged_pull_request_without_an_edi
     let again = rig.init(&["--since", "all"]).await.ok();
     assert!(again.out.contains("nothing to do"), "{again:?}");
     assert_eq!((rig.written(), rig.label_names().await), (written, labels), "byte for byte");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_filed_before_it_is_left_alone_unless_somebody_says_otherwise() {
+    let Some(rig) = bare("init::what_was_filed_before").await else { return };
+    let old = rig.issue("Old trouble", "2 and 2 gives 5", &["portal"]).await;
+    let filed = now() / 1000;
+    until("the next second", || (now() / 1000 > filed).then_some(())).await;
+    let said = rig.init(&[]).await.ok();
+    assert!(said.out.contains("1 open issue with `portal` and no decision yet: left alone"), "{said:?}");
+    let written = rig.written();
+    assert!(written.contains("# reports filed before this are left alone; \"all\" takes every one\nsince = \"20"), "{written}");
+    let new = rig.issue("New trouble", "2 and 2 gives 5", &["portal"]).await;
+    let once = rig.once().await;
+    assert!(once.err.contains("1 issue with `portal` filed before"), "{once:?}");
+    assert_eq!((rig.labels(old), rig.labels(new)), (vec![], vec!["claude-pr".to_owned()]), "{}", rig.story());
+
+    let said = rig.init(&[]).await.ok();
+    assert!(said.out.contains("triaged if filed at or after 20") && said.out.contains("nothing to do"), "{said:?}");
+    assert_eq!(rig.written(), written, "the time that stands there stays");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,7 +253,7 @@ async fn on_a_terminal_it_asks_for_everything() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     let written = rig.written();
-    for words in [&format!("url = \"{url}\""), "verify = [\"sh ./test.sh\"]", "command = [\"sh\", "] {
+    for words in [&format!("url = \"{url}\""), "verify = [\"sh ./test.sh\"]", "since = \"all\"", "command = [\"sh\", "] {
         assert!(written.contains(words), "{words} in {written}\n{said}");
     }
     assert!(said.contains("will write") && said.contains("triaged"), "{said}");

@@ -35,7 +35,7 @@ pub(super) struct Wanted {
 pub(super) struct WantedProject {
     pub(super) repo: RepoName,
     pub(super) proposal: Proposal,
-    pub(super) since: Option<String>,
+    pub(super) since: String,
 }
 
 /// `[agent]`.
@@ -176,24 +176,18 @@ fn project_text(project: &WantedProject) -> String {
         let _infallible = writeln!(text, "# Proposed from {}: look it over.", proposal.because.join(", "));
     }
     key(&mut text, "verify", &list(&proposal.verify), "tells good work from bad: each of these must end with 0");
-    let knows = |name: &str| Config::known_keys(SECTIONS).contains(&format!("project[].{name}"));
-    if !proposal.setup.is_empty() && knows("setup") {
+    if !proposal.setup.is_empty() {
         key(&mut text, "setup", &list(&proposal.setup), "runs before agent and verification, with the network named below");
     }
-    if !proposal.caches.is_empty() && knows("caches") {
+    if !proposal.caches.is_empty() {
         key(&mut text, "caches", &list(&proposal.caches), "written by setup, read by agents");
     }
-    if !proposal.network.is_empty() && knows("network") {
+    if !proposal.network.is_empty() {
         key(&mut text, "network", &list(&proposal.network), "where setup may fetch from");
     }
-    if let Some(since) = since.as_ref().filter(|_| knows("since")) {
-        key(&mut text, "since", &string(since), "issues filed before the first start that are triaged all the same");
-    }
+    key(&mut text, "since", &string(since), "reports filed before this are left alone; \"all\" takes every one");
     text
 }
-
-/// A text with the sections that keys are looked for in.
-const SECTIONS: &str = "[forge]\n[[project]]\n[daemon]\n";
 
 fn key(text: &mut String, name: &str, value: &str, comment: &str) {
     let _infallible = match comment {
@@ -258,11 +252,12 @@ pub(super) fn write_secret(file: &Path, secret: &str) -> Result<(), CliError> {
 mod tests {
     use super::*;
     use crate::cli::init::propose::{Files, propose};
+    use crate::model::Since;
 
     fn project(file: &str) -> WantedProject {
         let mut files = Files::from([(file.to_owned(), None)]);
         files.insert("test.sh".to_owned(), None);
-        WantedProject { repo: "o/r".parse().expect("a name"), proposal: propose(&files), since: Some("2026-01-31".to_owned()) }
+        WantedProject { repo: "o/r".parse().expect("a name"), proposal: propose(&files), since: "2026-01-31".to_owned() }
     }
 
     #[test]
@@ -296,12 +291,12 @@ mod tests {
                 webhook: Some(WantedWebhook { listen: "127.0.0.1:8787".to_owned(), secret_file: "s".to_owned() }),
             };
             let text = new_text(&wanted).unwrap_or_else(|e| panic!("{lock}: {:?}", e.lines()));
-            let known = Config::known_keys(SECTIONS);
-            assert!(known.contains("project[].setup") && known.contains("project[].network"));
-            for key in ["setup", "network", "caches", "since"] {
-                let written = text.contains(&format!("\n{key} = "));
-                assert_eq!(written, known.contains(&format!("project[].{key}")), "{key} of {lock} in {text}");
-            }
+            let config = Config::parse("forgehand.toml", &text).unwrap_or_else(|e| panic!("{lock}: {e}"));
+            let (read, proposed) = (&config.projects[0], project(lock).proposal);
+            assert_eq!((&read.verify, &read.provisions.setup), (&proposed.verify, &proposed.setup), "{lock}");
+            assert_eq!(read.provisions.network.len(), proposed.network.len(), "{lock}");
+            assert_eq!(read.provisions.caches.len(), proposed.caches.len(), "{lock}");
+            assert_eq!(read.since, Since::parse("2026-01-31"));
             assert_eq!(completed(&text, &wanted).expect("reads"), None, "{lock}");
         }
     }

@@ -147,7 +147,7 @@ fn token(desk: &Desk, arguments: &Arguments) -> Result<Option<Token>, CliError> 
 
 /// What the configuration is to say, when all was looked at.
 pub(super) fn wanted(desk: &Desk, arguments: &Arguments, basics: &Basics, looked: &mut Looked) -> Result<Wanted, CliError> {
-    let mut projects = Vec::new();
+    let (mut projects, now) = (Vec::new(), looked.now);
     for found in &mut looked.repos {
         let known = desk.existing.as_ref().is_some_and(|e| e.setup.config.project(&found.repo).is_some());
         if known {
@@ -159,7 +159,8 @@ pub(super) fn wanted(desk: &Desk, arguments: &Arguments, basics: &Basics, looked
         projects.push(WantedProject {
             repo: found.repo.clone(),
             proposal: decided(desk, arguments, &found.repo, &found.proposal)?,
-            since: found.since.clone(),
+            // Left out it would take up what was filed within an hour before the first start.
+            since: found.since.clone().unwrap_or_else(|| now.rfc3339()),
         });
     }
     let backend = backend(desk, arguments)?;
@@ -206,6 +207,11 @@ fn decided(desk: &Desk, arguments: &Arguments, repo: &RepoName, found: &Proposal
         && let Some(setup) = desk.asker.lines(&format!("What prepares a checkout of {repo}{from}"), &found.setup)?
     {
         proposal.setup = setup;
+    }
+    if proposal.setup.is_empty() {
+        // They are of no use to anything else.
+        proposal.caches.clear();
+        proposal.network.clear();
     }
     if proposal.verify.is_empty() {
         let what = format!("nothing in {repo} says how to verify it: no lock file, Makefile or test.sh that is known");

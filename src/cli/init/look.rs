@@ -4,9 +4,10 @@ use url::Url;
 
 use crate::forge::{Client, Hook, Scope, ScopeAnswer};
 use crate::git::{self, Git};
-use crate::model::{LabelNames, Login, RepoFacts, RepoLabel, RepoName};
-use crate::ports::{Forge as _, ForgeErrorKind};
+use crate::model::{LabelNames, Login, RepoFacts, RepoLabel, RepoName, Since, Timestamp};
+use crate::ports::{Clock as _, Forge as _, ForgeErrorKind};
 
+use super::super::setup::SystemClock;
 use super::super::survey::{self, Place, Standing};
 use super::super::{CliError, Kind};
 use super::gather::Basics;
@@ -18,6 +19,8 @@ pub(super) struct Looked {
     pub(super) client: Client,
     pub(super) admin: Client,
     pub(super) version: String,
+    /// By the forge's clock, where it tells it.
+    pub(super) now: Timestamp,
     pub(super) login: Login,
     pub(super) site_admin: bool,
     pub(super) repos: Vec<Found>,
@@ -49,7 +52,8 @@ pub(super) enum HookState {
 /// Looks at everything; the first thing that makes work impossible ends it, before anything was changed.
 pub(super) async fn all(desk: &Desk, arguments: &Arguments, basics: &Basics) -> Result<Looked, CliError> {
     let (client, admin) = (basics.client()?, basics.admin()?);
-    let version = client.version().await?;
+    let (version, time) = client.version_and_time().await?;
+    let now = time.unwrap_or_else(|| SystemClock.now());
     if survey::major(&version).is_some_and(|major| major < survey::OLDEST_FORGE) {
         let what = format!("the forge is version {version}, and forgehand needs Forgejo {} or newer", survey::OLDEST_FORGE);
         return Err(CliError::new(Kind::Forge, what, "upgrade the forge first"));
@@ -64,7 +68,7 @@ pub(super) async fn all(desk: &Desk, arguments: &Arguments, basics: &Basics) -> 
         let eyes = Eyes { client: &client, admin: &admin, git: &git, login: &login };
         repos.push(eyes.repository(desk, arguments, repo, hook.as_ref()).await?);
     }
-    Ok(Looked { client, admin, version, login, site_admin, repos })
+    Ok(Looked { client, admin, version, now, login, site_admin, repos })
 }
 
 async fn who(client: &Client, basics: &Basics) -> Result<(Login, bool), CliError> {
@@ -144,7 +148,7 @@ impl Eyes<'_> {
         let place = Place { repo, names: &names, prefix, labels: &labels };
         let standing = Standing::look(self.client, self.git, &place).await?;
         let hook = self.hook(repo, hook).await?;
-        let since = if configured.is_some() { None } else { arguments.since.clone() };
+        let since = configured.map_or_else(|| arguments.since.clone(), |project| Some(taken_from(project.since)));
         Ok(Found { repo: repo.clone(), names, labels, hook, proposal, standing, since })
     }
 
@@ -197,6 +201,15 @@ impl Eyes<'_> {
         };
         let same = |hook: &Hook| hook.url.trim_end_matches('/') == url.as_str().trim_end_matches('/');
         Ok(hooks.into_iter().find(same).map_or_else(|| HookState::Make(url.clone()), HookState::Kept))
+    }
+}
+
+/// From when on a configured project takes reports, for people.
+fn taken_from(since: Option<Since>) -> String {
+    match since {
+        Some(Since::All) => "all".to_owned(),
+        Some(Since::At(time)) => time.rfc3339(),
+        None => "an hour before the first start".to_owned(),
     }
 }
 
