@@ -78,3 +78,22 @@ fn the_unit_waits_longer_than_the_drain() {
     let config = forgehand::config::Config::parse("x", smallest).expect("a configuration");
     assert!(waits > config.daemon.drain + std::time::Duration::from_secs(10), "{waits:?}");
 }
+
+/// Its comment is what people copy: the keys are those that the reader knows, and the names those that systemd passes.
+#[test]
+fn the_units_say_what_the_configuration_reads() {
+    let units =
+        [include_str!("../../config/systemd/forgehand.service"), include_str!("../../config/systemd/forgehand-once.service")];
+    for unit in units {
+        let said =
+            |section: &str| unit.lines().find_map(|l| Some(l.strip_prefix(&format!("#   [{section}]"))?.trim())).expect("a line");
+        let (token, key) = (said("forge"), said("agent"));
+        let config = format!(
+            "[forge]\nurl = \"http://h\"\n{token}\n[[project]]\nrepo = \"o/n\"\nverify = [\"x\"]\n[agent]\nbackend = \"claude\"\n{key}\n"
+        );
+        forgehand::config::Config::parse("x", &config).unwrap_or_else(|e| panic!("{e}"));
+        let quoted = |line: &str| line.split('"').nth(1).expect("a name").to_owned();
+        let passed = unit.lines().filter_map(|l| Some(l.strip_prefix("LoadCredential=")?.split(':').next()?.to_owned()));
+        assert_eq!(passed.collect::<Vec<_>>(), [quoted(token), quoted(key)]);
+    }
+}
