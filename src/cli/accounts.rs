@@ -140,6 +140,12 @@ fn tell(facts: &Result<Option<CredentialFacts>, CredentialError>, failed: Option
 }
 
 impl AccountReport {
+    /// What people are told of it who ask; the name is left out where it is the only one.
+    pub(super) fn says(&self, alone: bool) -> String {
+        let whose = if alone { String::new() } else { format!("account `{}`: ", self.name) };
+        format!("{whose}{}", self.warning.as_ref().unwrap_or(&self.what))
+    }
+
     /// The line of `status`; none where there is nothing to be told.
     pub(super) fn line(&self) -> Option<String> {
         let warning = self.warning.as_ref()?;

@@ -126,6 +126,29 @@ async fn what_was_filed_before_it_is_left_alone_unless_somebody_says_otherwise()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_tells_when_credentials_end_and_warns_days_ahead() {
+    let Some(rig) = bare("init::it_tells_when_credentials_end").await else { return };
+    let folder = rig.dir.path().join("home/.claude");
+    fs::create_dir_all(&folder).expect("a folder");
+    let (url, token) = (rig.forge.url(), rig.dir.path().join("token"));
+    let flags = ["init", "--url", &url, "--token-file", token.to_str().expect("text"), "--repo", REPO, "--backend", "claude"];
+    let said = rig.run(&[&flags[..], &["--dry-run"]].concat()).await.ok();
+    assert!(said.out.contains("careful, credentials: there are no credentials"), "{said:?}");
+    let sign_in = |days: i64| {
+        let text =
+            json!({"claudeAiOauth": {"accessToken": "sk-ant-oat01-x", "expiresAt": now() + days * 86_400_000 + 3_600_000}});
+        fs::write(folder.join(".credentials.json"), text.to_string()).expect("a sign-in");
+    };
+    sign_in(30);
+    let said = rig.run(&flags).await.ok();
+    assert!(said.out.contains("\ncredentials: the sign-in of Claude Code; until 20"), "{said:?}");
+    sign_in(3);
+    let said = rig.run(&["init"]).await.ok();
+    assert!(said.out.contains("careful, credentials: it ends at 20") && said.out.contains("in 3 days"), "{said:?}");
+    assert!(!said.out.contains("sk-ant"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_terminal_what_is_missing_is_said_by_its_flags() {
     let Some(rig) = bare("init::without_a_terminal").await else { return };
     let said = rig.run(&["init"]).await;

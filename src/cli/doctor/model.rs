@@ -11,7 +11,7 @@ use super::{Check, Patient};
 use crate::cli::accounts::AccountReport;
 use crate::cli::setup::SystemClock;
 use crate::cli::{Kind, wiring};
-use crate::config::{Backend, Claude};
+use crate::config::{Agent, Backend, Claude};
 use crate::gateway::{Address, Door, Gateway, Order, Prices, Upstream};
 use crate::journal::History;
 use crate::model::Usd;
@@ -22,15 +22,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SIGN_IN: &str = "`claude setup-token` makes a token for a year: put it into CLAUDE_CODE_OAUTH_TOKEN, or name its file by `key_file` in [agent]";
 
 pub(super) async fn examine(patient: &Patient, online: bool, checks: &mut Vec<Check>) {
-    let Backend::Claude(claude) = &patient.setup.config.agent.backend else {
-        if online {
+    let needs_a_model = |agent: &Agent| matches!(agent.backend, Backend::Claude(_));
+    if patient.setup.config.crew().any(needs_a_model) {
+        checks.extend(credentials(patient));
+    }
+    match &patient.setup.config.agent.backend {
+        Backend::Claude(claude) if online => checks.push(call(patient, claude).await),
+        Backend::Command(_) if online => {
             checks.push(Check::ok("model", "the agent is a command of your own: there is no model to call"));
         }
-        return;
-    };
-    checks.extend(credentials(patient));
-    if online {
-        checks.push(call(patient, claude).await);
+        Backend::Claude(_) | Backend::Command(_) => {}
     }
 }
 
@@ -46,8 +47,7 @@ fn credentials(patient: &Patient) -> Vec<Check> {
     }
     let usable = reports.iter().any(|report| report.state == "ready");
     let check = |report: &AccountReport| {
-        let whose = if reports.len() > 1 { format!("account `{}`: ", report.name) } else { String::new() };
-        let says = format!("{whose}{}", report.warning.as_ref().unwrap_or(&report.what));
+        let says = report.says(reports.len() == 1);
         match (&report.warning, report.state) {
             (None, _) => Check::ok(NAME, says),
             (Some(_), "ready") => Check::warn(NAME, says, SIGN_IN),

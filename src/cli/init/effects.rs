@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::SecretSource;
-use crate::ports::{Forge as _, Ids as _};
+use crate::journal::History;
+use crate::ports::{Clock as _, Forge as _, Ids as _};
 use crate::words;
 
-use super::super::setup::{SystemIds, read_secret};
+use super::super::accounts::AccountReport;
+use super::super::setup::{Setup, SystemClock, SystemIds, read_secret};
 use super::super::survey;
 use super::super::{CliError, Kind};
 use super::file::{self, Wanted};
@@ -52,7 +54,9 @@ impl Plan {
         };
         let token = basics.typed.clone().map(|file| (file, basics.token.clone()));
         let schema = schema(desk)?;
-        Ok(Self { seen: seen(looked, &place(&secret)), token, labels, hooks, secret, config, schema })
+        let mut seen = seen(looked, &place(&secret));
+        seen.extend(credentials(desk, config.as_ref()));
+        Ok(Self { seen, token, labels, hooks, secret, config, schema })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -151,6 +155,19 @@ async fn create_labels(looked: &Looked, found: &Found) -> Result<(), CliError> {
         })?;
     }
     Ok(())
+}
+
+/// What the agents will work with and when it ends, by the configuration as it will be.
+fn credentials(desk: &Desk, config: Option<&ConfigWrite>) -> Vec<String> {
+    // What is written was read back before, and what could not be read then was said.
+    let made = config.and_then(|write| Setup::parse(desk.file.clone(), write.text.clone().into_bytes()).ok());
+    let Some(setup) = made.as_ref().or(desk.existing.as_ref().map(|existing| &existing.setup)) else { return Vec::new() };
+    let reports = setup.account_reports(&setup.ledger(&History::All).unwrap_or_default(), SystemClock.now());
+    let line = |report: &AccountReport| {
+        let how = if report.warning.is_some() { "careful, credentials" } else { "credentials" };
+        format!("{how}: {}", report.says(reports.len() == 1))
+    };
+    reports.iter().map(line).collect()
 }
 
 fn seen(looked: &Looked, secret: &str) -> Vec<String> {
