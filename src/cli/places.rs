@@ -18,6 +18,9 @@ pub(super) const SETUP: &str = "setup";
 /// The name under which a run's env file is kept beside its tree.
 const ENV: &str = "env";
 
+/// How the trees of workspaces come to be.
+pub(super) const KIND: Kind = Kind::Clone;
+
 /// Workspaces below the state folder; those of agents and those of verifications apart.
 pub(super) struct Rooms {
     agents: Workspaces,
@@ -30,7 +33,7 @@ pub(super) struct Rooms {
 impl Rooms {
     pub(super) fn new(state_dir: &Path, git: &Git) -> Self {
         // bubblewrap maps whoever runs the daemon to the user inside, so nothing has to be given away.
-        let rooms = |folder: &Path| Workspaces::new(folder, git.clone(), Kind::Clone, None);
+        let rooms = |folder: &Path| Workspaces::new(folder, git.clone(), KIND, None);
         Self {
             agents: rooms(state_dir),
             verifications: rooms(&state_dir.join(VERIFY)),

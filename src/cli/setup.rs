@@ -90,9 +90,14 @@ impl Setup {
             },
             Err(error) => error,
         };
+        Self::in_force(named).ok_or(broken)
+    }
+
+    /// What a daemon goes on with whose configuration is broken now; none where none lives.
+    pub(super) fn in_force(named: Option<PathBuf>) -> Option<Self> {
         let home = home();
-        let file = named.or_else(|| find(&home).ok());
-        file.and_then(|file| super::in_force::find(&file, &home)).ok_or(broken)
+        let file = named.or_else(|| find(&home).ok())?;
+        super::in_force::find(&file, &home)
     }
 
     /// Reads the text of a configuration.

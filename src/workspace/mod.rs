@@ -13,6 +13,7 @@
 mod caches;
 mod leftovers;
 mod locks;
+mod overlay;
 mod private;
 mod remove;
 
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use caches::Caches;
 pub use leftovers::{Keep, Kind as LeftoverKind, Leftover, find as find_leftovers, remove as remove_leftover, room};
+pub use overlay::overlay;
 use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
 
 use crate::git::{Git, run_folder};

@@ -151,6 +151,10 @@ async fn faults_of_configuration_and_files_are_found() {
     rig.finds(&[], fails(2, "formulas", "fix.toml", "")).await;
     fs::remove_file(formula).expect("gone");
 
+    rig.configure(&format!("{right}\n[retention]\ndisk_floor = \"900000GiB\"\n"));
+    rig.finds(&[], fails(4, "disk", "below 900000.0 GiB no run starts", "`disk_floor` of [retention]")).await;
+    rig.configure(&right);
+
     let token = rig.dir.path().join("token");
     fs::rename(&token, rig.dir.path().join("elsewhere")).expect("moved");
     rig.finds(&[], fails(2, "token", "cannot be read", "check the path")).await;
@@ -169,6 +173,72 @@ async fn faults_of_configuration_and_files_are_found() {
     journal.pragma_update(None, "user_version", 999).expect("a version");
     drop(journal);
     rig.finds(&[], fails(4, "journal", "999", "")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_daemon_has_in_force_is_told_beside_what_stands_in_the_file() {
+    let Some(rig) = rig("doctor::what_the_daemon_has_in_force").await else { return };
+    let right = rig.config_text();
+    let (report, _) = rig.doctor(&[]).await;
+    assert!(!report.to_string().contains("in force"), "nobody has anything in force: {report:#}");
+    let daemon = rig.start(&["run"]);
+    let in_force = || fs::read_to_string(rig.state_dir().join("configuration.json")).unwrap_or_default();
+    until("a daemon", || (!in_force().is_empty()).then_some(())).await;
+    let check = |report: &Value, name: &str, status: &str, words: &str| {
+        let checks = report["checks"].as_array().expect("checks");
+        let says = |check: &Value| check["says"].as_str().is_some_and(|says| says.contains(words));
+        assert!(checks.iter().any(|c| c["name"] == name && c["status"] == status && says(c)), "{name} {words:?} in {report:#}");
+    };
+    let (report, code) = rig.doctor(&[]).await;
+    check(&report, "in force", "ok", "the daemon has what it read at");
+    assert_eq!(code, 0, "{report:#}");
+
+    rig.configure(&right.replace("[daemon]\n", "[daemon]\nlog = \"json\"\n"));
+    until("a reload", || in_force().contains("`log` of").then_some(())).await;
+    rig.finds(&[], warns("in force", "`log` of [daemon] was changed, which takes effect at the next start", "systemctl restart"))
+        .await;
+
+    // Not even TOML: the rest is looked at as the daemon has it.
+    rig.configure(&format!("{right}\nnonsense ["));
+    until("a report of it", || in_force().contains("mistakes").then_some(())).await;
+    let (report, code) = rig.doctor(&[]).await;
+    assert_eq!(code, 2, "{report:#}");
+    check(&report, "configuration", "fail", "forgehand.toml:");
+    check(&report, "in force", "fail", "stays in force: ");
+    check(&report, "claim", "ok", "");
+
+    let other = rig.dir.path().join("other.toml");
+    fs::write(&other, &right).expect("another configuration");
+    let said = rig.run_with(&other, &["doctor", "--json"]).await;
+    check(&serde_json::from_str(&said.out).expect("JSON"), "in force", "warn", "forgehand.toml");
+    daemon.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kind_of_workspaces_is_told_and_an_overlay_is_tried() {
+    let Some(rig) = rig("doctor::the_kind_of_workspaces").await else { return };
+    let bin = rig.bin("bin", &["git", "bwrap", "sh"]);
+    let mut rig = rig.with_env("PATH", &bin.display().to_string());
+    for (unshare, words) in [
+        (None, "would not be possible here: `unshare` (util-linux) is not there to try it with"),
+        (Some("echo refused by the kernel >&2; exit 32"), "would not be possible here: refused by the kernel"),
+        (
+            Some("case \"$*\" in *overlay*lowerdir=*) exit 0; esac; exit 1"),
+            "overlay over one checkout, which this version does not make, would be possible here",
+        ),
+    ] {
+        if let Some(script) = unshare {
+            rig.script(&bin.join("unshare"), script);
+        }
+        let (report, _) = rig.doctor(&[]).await;
+        let check = report["checks"].as_array().and_then(|c| c.iter().find(|c| c["name"] == "workspace")).expect("it");
+        assert!(check["says"].as_str().is_some_and(|s| s.contains("a clone that borrows") && s.contains(words)), "{check}");
+    }
+    rig = rig.with_env("PATH", &std::env::var("PATH").expect("a path"));
+    let (report, _) = rig.doctor(&[]).await;
+    assert!(report.to_string().contains("possible here"), "{report:#}");
+    let left: Vec<_> = fs::read_dir(rig.dir.path()).expect("a folder").flatten().map(|e| e.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("overlay")), "the trial leaves nothing: {left:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,19 +1,21 @@
-//! Our own files: the state folder, the disk under it, the journal, the formulas.
+//! Our own files: the state folder, the disk under it, the journal, the formulas, and what a daemon has in force of the configuration.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{statfs, statvfs};
+use rustix::fs::statfs;
 
 use super::skeleton::nearest_existing;
 use super::{Check, Patient};
-use crate::cli::{CliError, Kind};
+use crate::cli::setup::Setup;
+use crate::cli::{CliError, Kind, in_force};
 use crate::journal::{self, JournalReader};
 use crate::model::JournalId;
+use crate::plan::Room;
+use crate::words;
 
-/// Below this no run should start: a clone, its build and the journal need room.
-const DISK_FAIL: u64 = 1 << 30;
-const DISK_WARN: u64 = 5 << 30;
+/// So near to the floor a few workspaces reach it.
+const NEAR: u64 = 3 << 30;
 /// File systems on which locks and SQLite's WAL are not to be relied on, by their magic numbers.
 const NETWORK: [(i64, &str); 7] = [
     (0x6969, "NFS"),
@@ -29,7 +31,8 @@ pub(super) fn examine(patient: &Patient, checks: &mut Vec<Check>) {
     let dir = &patient.setup.state_dir;
     let state = state(dir);
     checks.push(state);
-    checks.push(disk(dir));
+    checks.push(disk(&patient.setup));
+    checks.extend(in_force(&patient.setup));
     checks.push(journal(dir));
     checks.push(match patient.setup.policy(JournalId(String::new())) {
         Ok(_) => Check::ok("formulas", "they load"),
@@ -84,20 +87,45 @@ fn network(path: &Path) -> Option<&'static str> {
     NETWORK.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name)
 }
 
-fn disk(dir: &Path) -> Check {
+fn disk(setup: &Setup) -> Check {
     const NAME: &str = "disk";
-    let there = nearest_existing(dir);
-    let free = match statvfs(&there) {
-        Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
-        Err(e) => return Check::warn(NAME, format!("{}: {e}", there.display()), "see what is wrong with the disk"),
+    let there = nearest_existing(&setup.state_dir);
+    let Some(Room { free, floor }) = setup.room() else {
+        let says = format!("how much is free under {} cannot be told", there.display());
+        return Check::warn(NAME, says, "see what is wrong with the disk");
     };
-    let says = format!("{:.1} GiB free under {}", free as f64 / f64::from(1 << 30), there.display());
-    let mend = "make room, or put `state_dir` of [daemon] on another disk";
+    let says = format!("{} free under {}; below {} no run starts", gib(free), there.display(), gib(floor));
+    let mend = "make room (`forgehand gc`), put `state_dir` of [daemon] on another disk, or lower `disk_floor` of [retention]";
     match free {
-        free if free < DISK_FAIL => Check::fail(Kind::Environment, NAME, says, mend),
-        free if free < DISK_WARN => Check::warn(NAME, says, mend),
+        free if free < floor => Check::fail(Kind::Environment, NAME, says, mend),
+        free if free < floor.saturating_add(NEAR) => Check::warn(NAME, says, mend),
         _ => Check::ok(NAME, says),
     }
+}
+
+fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+/// What the daemon that lives says of its configuration; nothing where none does.
+fn in_force(setup: &Setup) -> Option<Check> {
+    const NAME: &str = "in force";
+    let report = in_force::report(&setup.state_dir)?;
+    if report.file != setup.file {
+        let says = format!("the daemon that works on this state folder reads {}", report.file.display());
+        return Some(Check::warn(NAME, says, "name that file by --config, or give each daemon a state folder of its own"));
+    }
+    if let Some(broken) = &report.broken {
+        let says = words::broken_configuration(&broken.mistakes, &report.since);
+        return Some(Check::fail(Kind::Usage, NAME, says, "mend it: the daemon takes it up by itself"));
+    }
+    Some(match report.at_next_start.as_slice() {
+        [] => Check::ok(NAME, format!("the daemon has what it read at {}", report.since)),
+        later => {
+            let says = later.iter().map(|key| words::at_next_start(key)).collect::<Vec<_>>().join("; ");
+            Check::warn(NAME, says, "start the daemon anew (`systemctl restart forgehand`)")
+        }
+    })
 }
 
 fn journal(dir: &Path) -> Check {

@@ -1,15 +1,18 @@
 //! The machine: git, the agent's program, the sandbox.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 
+use super::skeleton::nearest_existing;
 use super::{Check, Patient};
+use crate::cli::places::KIND;
 use crate::cli::{Kind, wiring};
 use crate::config::Backend;
 use crate::sandbox::{Exit, Mode, Sandbox, Spec};
+use crate::workspace;
 
 /// The oldest git that knows `merge-tree --write-tree`.
 const OLDEST_GIT: [u32; 2] = [2, 38];
@@ -31,7 +34,19 @@ pub(super) async fn examine(patient: &Patient, checks: &mut Vec<Check>) {
         }
     };
     checks.push(agent(patient, sandbox.as_ref()).await);
-    checks.push(Check::ok("workspace", "a clone that borrows the mirror's objects"));
+    checks.push(workspace(&nearest_existing(&patient.setup.state_dir)));
+}
+
+/// How workspaces are made, and whether the machine would let them be made faster.
+fn workspace(on: &Path) -> Check {
+    let used = match KIND {
+        workspace::Kind::Clone => "a clone that borrows the mirror's objects, every file checked out",
+    };
+    let overlay = match workspace::overlay(on) {
+        Ok(()) => "would be possible here".to_owned(),
+        Err(why) => format!("would not be possible here: {why}"),
+    };
+    Check::ok("workspace", format!("{used}; an overlay over one checkout, which this version does not make, {overlay}"))
 }
 
 async fn git(patient: &Patient) -> Check {

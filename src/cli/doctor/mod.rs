@@ -135,7 +135,11 @@ fn configuration(config: Option<PathBuf>, report: &mut Report) -> Patient {
         Err(error) => {
             let lines = error.lines();
             report.checks.extend(lines.into_iter().map(|(says, mend)| Check::fail(error.kind(), "configuration", says, mend)));
-            skeleton::patient(setup::find_file(config))
+            // What a daemon goes on with tells more than what still reads.
+            match Setup::in_force(config.clone()) {
+                Some(setup) => Patient { setup, has_forge: true },
+                None => skeleton::patient(setup::find_file(config)),
+            }
         }
     }
 }

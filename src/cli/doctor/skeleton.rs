@@ -12,7 +12,7 @@ use crate::config::Config;
 const NOTHING: &str = "[forge]\nurl = \"http://127.0.0.1:9\"\ntoken_env = \"FORGEHAND_TOKEN\"\n\
                        [[project]]\nrepo = \"nobody/nothing\"\nverify = [\"true\"]\n[agent]\nbackend = \"claude\"\n";
 /// Sections that are left out one after the other until the rest reads.
-const OPTIONAL: [&str; 4] = ["sandbox", "limits", "daemon", "agent"];
+const OPTIONAL: [&str; 5] = ["retention", "sandbox", "limits", "daemon", "agent"];
 
 /// A patient out of what reads.
 pub(super) fn patient(file: Option<PathBuf>) -> Patient {
@@ -49,7 +49,7 @@ fn usable(text: &str) -> Option<Config> {
     None
 }
 
-const FORGE: [&str; 6] = ["url", "token_env", "token_file", "login", "rights_token_env", "ca_file"];
+const FORGE: [&str; 7] = ["url", "token_env", "token_file", "token_credential", "login", "rights_token_env", "ca_file"];
 
 fn strings(table: &Table, keys: &[&str]) -> Table {
     keys.iter().filter_map(|key| Some(((*key).to_owned(), table.get(*key).filter(|v| v.is_str())?.clone()))).collect()
