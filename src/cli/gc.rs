@@ -167,8 +167,10 @@ async fn find(setup: &Setup) -> Result<Vec<Leftover>, CliError> {
     let ledger = known(setup)?;
     let retention = &setup.config.retention;
     let keep = Keep { runs: retention.workspaces, logs: retention.logs };
+    let caching = setup.config.projects.iter().filter(|project| !project.provisions.caches.is_empty());
+    let caching = caching.map(|project| project.repo.clone()).collect();
     let (state_dir, now) = (setup.state_dir.clone(), SystemClock.now());
-    let found = tokio::task::spawn_blocking(move || workspace::find_leftovers(&state_dir, &ledger, keep, now)).await;
+    let found = tokio::task::spawn_blocking(move || workspace::find_leftovers(&state_dir, &ledger, &caching, keep, now)).await;
     let found = found.map_err(std::io::Error::other).flatten();
     found.map_err(|e| CliError::environment("the state folder cannot be read", e, "see whether it is readable"))
 }

@@ -84,7 +84,11 @@ impl PortBook {
         for entry in entries {
             let entry = entry?;
             let Some(port) = entry.file_name().to_str().and_then(|name| name.parse::<u16>().ok()) else { continue };
-            let text = fs::read_to_string(entry.path())?;
+            let text = match fs::read_to_string(entry.path()) {
+                // `gc` took the entry of a run that lives no more.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other?,
+            };
             let holder = text.split_once(' ').and_then(|(repo, run)| Some((repo.parse().ok()?, RunId::from(run))));
             if let Some(holder) = holder {
                 held.insert(port, holder);

@@ -1,12 +1,15 @@
-//! What is left of runs and days gone by: workspaces that were kept for a person, throw-away repositories, logs and transcripts.
+//! What is left of runs and days gone by: workspaces that were kept for a person, throw-away repositories, logs and transcripts, caches
+//! and ports that nobody asks for any more.
 //!
 //! Promises: nothing of a run that lives is named or touched, however old it is; of the others only what is older than it is to be kept.
-//! No link is followed.
+//! Of a project that has caches the newest one stays. No link is followed.
 //!
 //! Races known: a run that starts while this looks. A run's name is never used again, so what belongs to none that lives now will belong
-//! to none that lives later; what a new run makes is new, and so is not old enough.
+//! to none that lives later; what a new run makes is new, and so is not old enough. A port that is handed out anew while its old entry is
+//! removed has an entry of another run by then, and stays. A base branch that goes back to where it was can ask for a cache in the moment
+//! that it goes: its setup fails, and is tried again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,7 +17,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::ledger::Ledger;
-use crate::model::{RunId, Timestamp};
+use crate::model::{RepoName, RunId, Timestamp};
 
 use super::remove;
 
@@ -41,6 +44,10 @@ pub enum Kind {
     Transcript,
     /// A day's log.
     Log,
+    /// What a setup fetched, for a base that is old or a project that has no caches any more.
+    Cache,
+    /// Which run has a port.
+    Port,
 }
 
 /// Something that is older than it is to be kept.
@@ -65,11 +72,24 @@ pub fn room(path: &Path) -> Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// What can go, by what is known.
-pub fn find(state_dir: &Path, ledger: &Ledger, keep: Keep, now: Timestamp) -> Result<Vec<Leftover>> {
+/// What can go, by what is known; `caching` are the projects that have caches.
+pub fn find(
+    state_dir: &Path,
+    ledger: &Ledger,
+    caching: &BTreeSet<RepoName>,
+    keep: Keep,
+    now: Timestamp,
+) -> Result<Vec<Leftover>> {
     let ends = ends(ledger);
-    let mut found = Vec::new();
-    let folders = [("work", Kind::Workspace), ("verify/work", Kind::Workspace), ("intake", Kind::Intake), ("texts", Kind::Texts)];
+    let mut found = caches(&state_dir.join("caches"), ledger, caching, now - keep.runs)?;
+    found.extend(ports(&state_dir.join("ports"), ledger, now - keep.runs)?);
+    let folders = [
+        ("work", Kind::Workspace),
+        ("verify/work", Kind::Workspace),
+        ("setup/work", Kind::Workspace),
+        ("intake", Kind::Intake),
+        ("texts", Kind::Texts),
+    ];
     for (folder, kind) in folders {
         for (path, name, written) in entries(&state_dir.join(folder))? {
             let run = RunId(run_of(&name).to_owned());
@@ -94,15 +114,59 @@ pub fn find(state_dir: &Path, ledger: &Ledger, keep: Keep, now: Timestamp) -> Re
     Ok(found)
 }
 
+/// Caches that were made before a time: all of a project that has none any more, and all but the newest of one that has.
+fn caches(folder: &Path, ledger: &Ledger, caching: &BTreeSet<RepoName>, before: Timestamp) -> Result<Vec<Leftover>> {
+    let caching: BTreeSet<String> = caching.iter().map(RepoName::folder).collect();
+    // Whose run lives may be reading one.
+    let at_work = ledger.issues().filter(|(_, state)| state.run.is_some()).map(|(subject, _)| subject.repo.folder());
+    let at_work: BTreeSet<String> = at_work.collect();
+    let mut found = Vec::new();
+    for (project, name, written) in entries(folder)?.into_iter().filter(|(_, name, _)| !at_work.contains(name)) {
+        let mut made = entries(&project)?;
+        made.sort_by_key(|(_, name, written)| (name.contains('~'), *written));
+        let newest = made.iter().rposition(|(_, name, _)| !name.contains('~'));
+        let whole = !caching.contains(&name);
+        if whole && made.iter().map(|(.., written)| *written).max().unwrap_or_default().max(written) < before {
+            found.push(Leftover { kind: Kind::Cache, bytes: size(&project), path: project, run: None });
+            continue;
+        }
+        for (at, (path, _, written)) in made.into_iter().enumerate() {
+            if written < before && (whole || Some(at) != newest) {
+                found.push(Leftover { kind: Kind::Cache, bytes: size(&path), path, run: None });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Ports of runs that live no more, noted before a time.
+fn ports(folder: &Path, ledger: &Ledger, before: Timestamp) -> Result<Vec<Leftover>> {
+    let mut found = Vec::new();
+    for (path, _, written) in entries(folder)?.into_iter().filter(|(.., written)| *written < before) {
+        let run = holder(&path);
+        if written < before && run.as_ref().is_none_or(|run| ledger.subject_of(run).is_none()) {
+            found.push(Leftover { kind: Kind::Port, bytes: size(&path), path, run });
+        }
+    }
+    Ok(found)
+}
+
+/// The run that a port's entry names.
+fn holder(entry: &Path) -> Option<RunId> {
+    let text = std::fs::read_to_string(entry).ok()?;
+    Some(RunId::from(text.split_once(' ')?.1))
+}
+
 /// Removes it. What is gone already is no error.
 pub fn remove(leftover: &Leftover) -> Result<()> {
     let gone = match leftover.kind {
-        Kind::Workspace => match leftover.path.parent() {
+        Kind::Port if holder(&leftover.path) != leftover.run => Ok(()),
+        Kind::Workspace | Kind::Cache => match leftover.path.parent() {
             Some(parent) => remove::remove_tree(parent, &leftover.path),
             None => Ok(()),
         },
         Kind::Intake => std::fs::remove_dir_all(&leftover.path),
-        Kind::Texts | Kind::Transcript | Kind::Log => std::fs::remove_file(&leftover.path),
+        Kind::Texts | Kind::Transcript | Kind::Log | Kind::Port => std::fs::remove_file(&leftover.path),
     };
     match gone {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),

@@ -1,5 +1,6 @@
 //! What is left of runs and days gone by: what goes, and what never does.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
@@ -94,5 +95,65 @@ fn only_what_is_old_goes_and_nothing_of_a_run_that_lives() {
 }
 
 fn find(world: &World, dir: &Path) -> Vec<forgehand::workspace::Leftover> {
-    find_leftovers(dir, world.core.ledger(), KEEP, world.now).expect("readable")
+    find_leftovers(dir, world.core.ledger(), &BTreeSet::from(["o/caching".parse().expect("a name")]), KEEP, world.now)
+        .expect("readable")
+}
+
+#[test]
+fn caches_and_ports_go_when_nobody_asks_for_them() {
+    let (world, live) = at_work();
+    let repo = subject(1).repo.folder();
+    let (dir, now) = (tempfile::tempdir().expect("a folder"), world.now);
+    let at = |path: &str| dir.path().join(path);
+    let cache = |path: &str, days: i64| {
+        folder(&at(path), now, days);
+        age(at(path).parent().expect("a folder"), now, days);
+    };
+    // Of a project that has caches: all but the newest, and what a killed daemon left half-made.
+    cache("caches/o--caching/k1", 400);
+    cache("caches/o--caching/k2", 9);
+    cache("caches/o--caching/k3", 8);
+    cache("caches/o--caching/new~x", 8);
+    cache("caches/o--caching/new~y", 1);
+    // Of one that has none any more, of one that had some a short while ago, and of one whose run lives.
+    cache("caches/o--gone/k1", 8);
+    cache("caches/o--lately/k1", 8);
+    cache("caches/o--lately/k2", 6);
+    cache(&format!("caches/{repo}/k1"), 400);
+    let port = |number: &str, text: &str, days: i64| {
+        fs::create_dir_all(at("ports")).expect("a folder");
+        fs::write(at("ports").join(number), text).expect("an entry");
+        age(&at("ports").join(number), now, days);
+    };
+    port("3100", &format!("o/r {live}"), 400);
+    port("3101", "o/r o--r-1-8-old", 8);
+    port("3102", "o/r o--r-1-9-young", 6);
+    port("3103", "o/r o--r-1-7-old", 8);
+    port("new~abc", "", 8);
+    folder(&at(&format!("setup/work/{live}")), now, 400);
+    folder(&at("setup/work/o--r-1-8-old"), now, 8);
+    let found = find(&world, dir.path());
+    let mut paths: Vec<String> =
+        found.iter().map(|one| one.path.strip_prefix(dir.path()).expect("below").display().to_string()).collect();
+    paths.sort();
+    let expected = [
+        "caches/o--caching/k1",
+        "caches/o--caching/k2",
+        "caches/o--caching/new~x",
+        "caches/o--gone",
+        "caches/o--lately/k1",
+        "ports/3101",
+        "ports/3103",
+        "ports/new~abc",
+        "setup/work/o--r-1-8-old",
+    ];
+    assert_eq!(paths, expected);
+    // Handed out anew while this was at work.
+    port("3103", "o/r o--r-2-1-new", 0);
+    for one in &found {
+        remove_leftover(one).expect("it goes");
+    }
+    assert!(at("ports/3103").exists() && !at("ports/3101").exists() && !at("caches/o--gone").exists());
+    let left: Vec<_> = fs::read_dir(at("caches/o--caching")).expect("a folder").flatten().map(|e| e.file_name()).collect();
+    assert!(left.len() == 2 && at("caches/o--caching/k3/tree").exists(), "{left:?}");
 }

@@ -42,16 +42,20 @@ async fn what_was_kept_long_enough_goes_and_the_mirror_becomes_one_pack() {
     let report = rig.json(&["gc", "--dry-run", "--json"]).await;
     assert_eq!(kinds(&report), Vec::<&str>::new(), "it is kept for seven days");
 
+    // Of a project that has no caches, and of a run that lives no more.
+    std::fs::create_dir_all(rig.state_dir().join("caches/owner--app/0123")).expect("a cache");
+    std::fs::create_dir_all(rig.state_dir().join("ports")).expect("a folder");
+    std::fs::write(rig.state_dir().join("ports/3100"), "owner/app owner--app-9-1-gone").expect("a port");
     append(&rig, AT_ONCE);
     let report = rig.json(&["gc", "--dry-run", "--json"]).await;
-    for kind in ["workspace", "transcript", "log"] {
+    for kind in ["workspace", "transcript", "log", "cache", "port"] {
         assert!(kinds(&report).contains(&kind), "{kind}: {report:#}");
     }
     assert!(report["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{report:#}");
     assert_eq!((rig.left_in("work").len(), rig.left_in("runs").len()), (1, 1), "a dry run removes nothing");
     let said = rig.run(&["gc"]).await.ok();
     assert!(said.out.contains("removed") && said.out.contains("mirror of owner/app: repacked"), "{said:#?}");
-    for folder in ["work", "runs", "logs", "intake", "texts", "mirrors/owner--app.git/refs/forgehand/runs"] {
+    for folder in ["work", "runs", "logs", "intake", "texts", "caches", "ports", "mirrors/owner--app.git/refs/forgehand/runs"] {
         assert_eq!(rig.left_in(folder), Vec::<String>::new(), "{folder}");
     }
     assert_eq!(packs(&rig), 1);
