@@ -13,18 +13,26 @@ const FIRST_PORT: u16 = 1024;
 
 /// Reads the keys of a `[[project]]` that are about its provisions.
 pub(super) fn read(table: &Table<'_>) -> Provisions {
-    let setup = table.or("setup", Vec::new(), |v| v.list(values::command));
+    let setup = table.optional("setup", |v| v.list(values::command));
+    // One with a mistake was told of already.
+    let none_sets_up = setup.as_ref().map_or(!table.has("setup"), Vec::is_empty);
     let network = table.or("network", Vec::new(), |v| v.list(values::host));
     let services = table.or("services", Vec::new(), services);
     let ports = table.optional("ports", port_range);
     let caches = table.or("caches", Vec::new(), caches);
+    for (key, unused) in [("network", !network.is_empty()), ("caches", !caches.is_empty())] {
+        if let Some(given) = table.value(key).filter(|_| unused && none_sets_up) {
+            let help = format!("write `setup = [\"npm ci\"]` or the like beside it, or take `{key}` out");
+            given.wrong::<()>(format!("`{key}` is for `setup` alone, and this project has none"), help);
+        }
+    }
     if let (Some(range), Some(given)) = (ports, table.value("ports"))
         && let Some(service) = services.iter().find(|service| range.contains(service.port()))
     {
         let message = format!("the service {service} lies within `ports`");
         given.wrong::<()>(message, "keep them apart: a run would be handed the port of the service");
     }
-    Provisions { setup, network, env_file: env_file(table), caches, services, ports }
+    Provisions { setup: setup.unwrap_or_default(), network, env_file: env_file(table), caches, services, ports }
 }
 
 /// Folders below HOME, none within another.

@@ -470,6 +470,22 @@ fn caches_lie_below_home_and_not_within_each_other() {
 }
 
 #[test]
+fn what_only_setup_uses_is_refused_without_one() {
+    for (lines, words) in [
+        ("network = [\"registry.npmjs.org\"]", "`network` is for `setup` alone"),
+        ("caches = [\"~/.npm\"]", "`caches` is for `setup` alone"),
+        ("setup = []\nnetwork = [\"registry.npmjs.org\"]", "take `network` out"),
+        // One mistake is enough.
+        ("setup = [3]\ncaches = [\"~/.npm\"]", "a string"),
+    ] {
+        let said = project_mistake(lines);
+        assert!(said.contains(words), "{lines}: {said}");
+    }
+    let config = parse(&SMALLEST.replace("[agent]", "setup = []\nnetwork = []\ncaches = []\n[agent]"));
+    assert!(config.projects[0].provisions.network.is_empty());
+}
+
+#[test]
 fn how_long_things_are_kept_is_a_time_and_the_floor_a_size() {
     for (wrong, words) in [
         ("workspaces = \"a week\"", "not a time"),

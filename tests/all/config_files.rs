@@ -42,7 +42,7 @@ fn schema_keys() -> BTreeSet<String> {
 
 /// A line of the example that shows a key without setting it.
 fn shown(line: &str) -> Option<&str> {
-    let line = line.strip_prefix("# or: ").or_else(|| line.strip_prefix("# "))?;
+    let line = ["# or: ", "# and: ", "# "].iter().find_map(|prefix| line.strip_prefix(prefix))?;
     let (key, _) = line.split_once(" = ")?;
     let is_key = key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     (is_key || line.starts_with('[')).then_some(line)
@@ -84,6 +84,12 @@ fn each_line_that_the_example_shows_can_be_taken_up() {
             // It stands for the setting above it.
             let above = (0..at).rev().find(|i| shown(lines[*i]).is_none() && !lines[*i].starts_with('#')).expect("one above");
             with[above] = "";
+        }
+        if line.starts_with("# and: ") {
+            // It is of use only with what is shown above it.
+            let above =
+                (0..at).rev().find(|i| !lines[*i].starts_with("# and: ") && shown(lines[*i]).is_some()).expect("one above");
+            with[above] = shown(lines[above]).expect("it is shown");
         }
         let with = with.join("\n");
         Config::parse("forgehand.example.toml", &with).unwrap_or_else(|e| panic!("`{setting}`: {:#?}", e.lines()));
