@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{Branch, Change, Evidence, IssueNumber, PortRange, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
-    AgentOrder, AgentReport, ClaimAnswer, HandError, HandErrorKind, HandEvent, Hands, Lease, NewClaim, PushAnswer, RepoError,
-    RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
+    AgentOrder, AgentReport, ClaimAnswer, HandError, HandErrorKind, HandEvent, Hands, Lease, Merge, NewClaim, PushAnswer,
+    RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
 };
 
 /// Refuses everything.
@@ -71,7 +71,7 @@ impl Repos for Nobody {
         no_git()
     }
 
-    async fn conflicts(&self, _: &RepoName, _: &Branch, _: &Branch) -> Result<Option<bool>, RepoError> {
+    async fn try_merge(&self, _: &RepoName, _: &Branch, _: &Branch) -> Result<Option<Merge>, RepoError> {
         no_git()
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::engine::{self, Core, Mode, Stop};
 use crate::journal::History;
-use crate::model::{Timestamp, Wait};
+use crate::model::{AtGate, Timestamp, Wait};
 use crate::ports::Clock;
 use crate::words;
 
@@ -106,6 +106,7 @@ fn report(core: &Core, moved: bool, now: Timestamp) {
             Wait::Backoff { until, .. }
             | Wait::AccountPaused { until, .. }
             | Wait::Retry { until, .. }
+            | Wait::Gate { waits: AtGate::Time { until }, .. }
             | Wait::Claimed { until, .. } => *until > now,
             Wait::Budget { until, .. } | Wait::Paused { until, .. } | Wait::SignInEnded { until, .. } => until.is_some(),
             _ => false,

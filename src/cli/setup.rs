@@ -236,15 +236,22 @@ impl Setup {
     fn formulas(&self) -> Result<std::collections::BTreeMap<crate::model::FormulaName, crate::model::Formula>, CliError> {
         let mut formulas = formula::shipped();
         let folder = &self.folder;
-        for name in formulas.keys().cloned().collect::<Vec<_>>() {
+        let own = |name: &str| {
             let path = folder.join("formulas").join(format!("{name}.toml"));
-            let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            let prompts = |prompt: &str| {
-                std::fs::read_to_string(folder.join("prompts").join(prompt))
-                    .ok()
-                    .or_else(|| formula::shipped_prompt(prompt).map(str::to_owned))
-            };
-            let loaded = formula::load(&path.display().to_string(), &text, &prompts).map_err(|e| CliError::file(e.into()))?;
+            Some((path.display().to_string(), std::fs::read_to_string(&path).ok()?))
+        };
+        let find =
+            |name: &str| own(name).or_else(|| Some((format!("formulas/{name}.toml"), formula::shipped_text(name)?.to_owned())));
+        let prompts = |prompt: &str| {
+            std::fs::read_to_string(folder.join("prompts").join(prompt))
+                .ok()
+                .or_else(|| formula::shipped_prompt(prompt).map(str::to_owned))
+        };
+        let names = formula_names(folder);
+        let sources = formula::Sources { prompts: &prompts, formulas: &find, names: &names };
+        for name in formulas.keys().cloned().collect::<Vec<_>>() {
+            let Some((file, text)) = own(name.as_str()) else { continue };
+            let loaded = formula::load_from(&file, &text, &sources).map_err(|e| CliError::file(e.into()))?;
             formulas.insert(name, loaded);
         }
         Ok(formulas)
@@ -265,6 +272,16 @@ pub(super) fn room(folder: &Path, floor: u64) -> Option<Room> {
     let place = folder.ancestors().find(|place| place.exists())?;
     let free = crate::workspace::room(place).ok()?;
     Some(Room { free, floor })
+}
+
+/// The formulas that can be called: the shipped ones, and those that lie beside the configuration.
+fn formula_names(folder: &Path) -> Vec<String> {
+    let own = std::fs::read_dir(folder.join("formulas")).into_iter().flatten().flatten();
+    let own = own.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".toml")?.to_owned()));
+    let mut names: Vec<String> = formula::shipped_names().into_iter().chain(own).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Reads a secret from where the configuration says it is.

@@ -7,6 +7,7 @@
 mod fault;
 mod mask;
 mod nearest;
+mod time;
 mod value;
 
 use std::cell::RefCell;
@@ -18,6 +19,7 @@ use toml::de::{DeTable, DeValue};
 
 pub use fault::{Fault, Faults, SourceFile};
 pub use nearest::nearest;
+pub use time::parse_duration;
 pub use value::Value;
 
 /// Reads a document. `build` asks its tables for what it needs; what it did not ask for is an unknown key.

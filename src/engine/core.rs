@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::ledger::{IssueState, Ledger, PullRef};
+use crate::ledger::{IssueState, Ledger, PullRef, RunState};
 use crate::model::{
-    AccountName, Branch, Command, EffectKey, Event, Intent, IssueNumber, Outcome, ProjectFacts, PullNumber, Record, RepoName,
-    RunId, Standing, Standings, Subject, Timestamp,
+    AccountName, Branch, Command, EffectKey, Event, Gate, Intent, IssueNumber, Outcome, ProjectFacts, PullNumber, Record,
+    RepoName, RunId, Standing, Standings, Subject, Timestamp,
 };
 use crate::plan::{self, Action, Plan, Policy, View};
 use crate::ports::HandEvent;
@@ -93,6 +93,10 @@ pub enum Job {
         subject: Subject,
         /// The pull request.
         pull: Box<PullRef>,
+        /// Its reviews are read too.
+        reviews: bool,
+        /// The project.
+        facts: Facts,
     },
     /// Make an effect.
     Act {
@@ -462,10 +466,12 @@ impl Core {
                     turn.start(Job::Renew(account.clone()));
                 }
                 Action::Checks(subject) => {
-                    let Some(pull) = self.ledger.issue(subject).and_then(|s| s.pull.as_ref()) else { continue };
-                    let pull = Box::new(pull.clone());
+                    let (Some(state), Some(facts)) = (self.ledger.issue(subject), self.facts(&subject.repo)) else { continue };
+                    let Some(pull) = state.pull.clone().map(Box::new) else { continue };
+                    let gated = state.live_run().and_then(RunState::gate) == Some(&Gate::Approval);
+                    let reviews = pull.unread || gated;
                     self.view.reading.insert(subject.clone());
-                    turn.start(Job::Checks { subject: subject.clone(), pull });
+                    turn.start(Job::Checks { subject: subject.clone(), pull, reviews, facts });
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     AccountName, Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, Pull,
-    RepoName, RunId, Standings, Subject, Timestamp, Trouble,
+    RepoName, RunId, Sha, Standings, Subject, Timestamp, Trouble,
 };
 use crate::plan::{Policy, Room};
 use crate::ports::HandEvent;
@@ -110,12 +110,23 @@ pub enum Input {
 /// What was read of a pull request of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullRead {
-    /// Its checks.
+    /// Where its head is, where that could be found out.
+    pub head: Option<Sha>,
+    /// The checks of that head.
     pub checks: Checks,
-    /// Whether a reviewer asks for changes, where that was read.
-    pub changes_requested: Option<bool>,
+    /// What its reviews come to, where they were read.
+    pub reviews: Option<Reviewed>,
     /// Whether it conflicts with its base, where that could be found out.
     pub conflicts: Option<bool>,
+}
+
+/// What the reviews of a pull request of ours come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reviewed {
+    /// A reviewer asks for changes.
+    pub changes_requested: bool,
+    /// Its head has an approval that stands, by somebody else than us.
+    pub approved: bool,
 }
 
 impl Input {

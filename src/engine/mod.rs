@@ -16,7 +16,7 @@ mod wakes;
 mod work;
 
 pub use self::core::{Core, Effect, Facts, Job, PullsAsked};
-pub use input::{Input, LookedAt, PullRead};
+pub use input::{Input, LookedAt, PullRead, Reviewed};
 pub use preview::Preview;
 pub use reload::Renewal;
 pub use shell::{Ended, Engine, EngineError, Identity, Listener, Mode, Observer, Ports, Stop};

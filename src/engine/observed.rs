@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ledger::IssueState;
+use crate::ledger::{IssueState, PullRef};
 use crate::model::{
     Comment, Decision, Dependency, Event, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName, SeenIssue, Subject,
     TextMark, Timestamp, Trouble,
@@ -12,7 +12,7 @@ use crate::text;
 
 use super::core::Core;
 use super::found;
-use super::input::{Input, LookedAt, PullRead};
+use super::input::{Input, LookedAt, PullRead, Reviewed};
 
 /// How long a title may be on the board, in characters.
 const TITLE: usize = 120;
@@ -50,18 +50,27 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
             core.view.checked.insert(subject.clone(), now);
             let Some(known) = core.ledger.issue(&subject).and_then(|s| s.pull.as_ref()) else { return Vec::new() };
             match result {
-                Ok(PullRead { checks, changes_requested: reviews, conflicts }) => {
-                    let changes_requested = reviews.unwrap_or(known.changes_requested);
-                    let conflicts = conflicts.unwrap_or(known.conflicts);
-                    let news = known.checks != checks || known.conflicts != conflicts || reviews.is_some();
-                    let seen = Event::ChecksSeen { subject, checks, changes_requested, conflicts };
-                    news.then_some(seen).into_iter().collect()
-                }
+                Ok(read) => pull_read(subject, known, read).into_iter().collect(),
                 Err(trouble) => troubled(core, subject.repo, trouble, now),
             }
         }
         _ => Vec::new(),
     }
+}
+
+/// What was read of a pull request, where it is news.
+fn pull_read(subject: Subject, known: &PullRef, read: PullRead) -> Option<Event> {
+    let PullRead { head, checks, reviews, conflicts } = read;
+    let same_head = head.as_ref().is_none_or(|head| *head == known.head);
+    // An approval is bound to the head that it was given to.
+    let before = Reviewed { changes_requested: known.changes_requested, approved: known.approved && same_head };
+    let Reviewed { changes_requested, approved } = reviews.unwrap_or(before);
+    let conflicts = conflicts.unwrap_or(known.conflicts);
+    let same = known.checks == checks && known.conflicts == conflicts && known.approved == approved && same_head;
+    // That reviews were read is news, whatever they say: it moved since.
+    let read_because_it_moved = reviews.is_some() && known.unread;
+    let news = !same || known.changes_requested != changes_requested || read_because_it_moved;
+    news.then_some(Event::ChecksSeen { subject, checks, changes_requested, conflicts, approved, head })
 }
 
 fn surveyed(core: &mut Core, repo: RepoName, result: Result<ProjectFacts, Trouble>, now: Timestamp) -> Vec<Event> {

@@ -10,7 +10,7 @@ use super::transport::{Call, Client};
 use super::wire::{self, State};
 use crate::model::{
     Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
-    PullState, RepoFacts, RepoLabel, RepoName, Sha, Timestamp,
+    PullState, RepoFacts, RepoLabel, RepoName, Reviews, Sha, Timestamp,
 };
 use crate::ports::{Forge, ForgeError, ForgeErrorKind, IssueFilter, Listed, NewPull};
 
@@ -201,10 +201,10 @@ impl Forge for Client {
         }
     }
 
-    async fn changes_requested(&self, repo: &RepoName, pull: PullNumber) -> Result<bool, ForgeError> {
+    async fn reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Reviews, ForgeError> {
         let number = pull.0.to_string();
         let call = Call::of(Method::GET, repo, &["pulls", &number, "reviews"]);
-        Ok(wire::changes_requested(&self.pages::<wire::Review>(&call).await?.items))
+        Ok(wire::last_words(&self.pages::<wire::Review>(&call).await?.items))
     }
 
     async fn permission(&self, repo: &RepoName, login: &Login) -> Result<Permission, ForgeError> {

@@ -357,20 +357,35 @@ pub(super) struct Review {
     state: String,
     #[serde(default)]
     dismissed: bool,
+    #[serde(default)]
+    official: bool,
+    #[serde(default)]
+    stale: bool,
+    #[serde(default)]
+    commit_id: String,
 }
 
-/// Whether the last word of a reviewer asks for changes. The list is oldest first; comments and pending reviews are no word.
-pub(super) fn changes_requested(reviews: &[Review]) -> bool {
-    let mut last: BTreeMap<&str, bool> = BTreeMap::new();
-    for review in reviews {
-        let Some(user) = &review.user else { continue };
-        match review.state.as_str() {
-            "REQUEST_CHANGES" => last.insert(&user.login, !review.dismissed),
-            "APPROVED" => last.insert(&user.login, false),
-            _ => None,
-        };
+impl Review {
+    /// The commit that it approves, if it counts: official, of the newest commit, not dismissed.
+    fn approves(&self) -> Option<model::Sha> {
+        let counts = self.state == "APPROVED" && self.official && !self.stale && !self.dismissed;
+        self.commit_id.parse().ok().filter(|_| counts)
     }
-    last.into_values().any(|asks| asks)
+}
+
+/// The last word of each reviewer. The list is oldest first; comments and pending reviews are no word.
+pub(super) fn last_words(reviews: &[Review]) -> model::Reviews {
+    let mut last: BTreeMap<&str, &Review> = BTreeMap::new();
+    for review in reviews {
+        if let (Some(user), "REQUEST_CHANGES" | "APPROVED") = (&review.user, review.state.as_str()) {
+            last.insert(&user.login, review);
+        }
+    }
+    let approval = |(by, review): (&&str, &&Review)| Some(model::Approval { by: Login::from(*by), of: review.approves()? });
+    model::Reviews {
+        changes_requested: last.values().any(|review| review.state == "REQUEST_CHANGES" && !review.dismissed),
+        approvals: last.iter().filter_map(approval).collect(),
+    }
 }
 
 /// The newest status of each context. Its own `state` is not read: it is made from one page only, and 15 and 16 disagree on `skipped`.

@@ -2,17 +2,20 @@
 //!
 //! Promises: what is loaded can run. Every mistake is found at once, with its file, line and what to do; the steps can only go forward, but
 //! for a bounded way back to an agent step; each template's syntax and each name in it are checked, and text from outside can only stand
-//! in it through a helper that cleans it. A loaded [`Formula`] is whole: partials are put in place, so that a run ends with what it
+//! in it through a helper that cleans it. What is proposed was run on first, and what a gate waits for is there by then. A loaded [`Formula`] is whole: partials and called formulas are put in place, so that a run ends with what it
 //! started with.
 
+mod call;
+mod order;
 mod read;
 mod shipped;
 mod template;
 
 use std::cell::RefCell;
 
-pub use shipped::{shipped, shipped_prompt, shipped_text};
+pub use shipped::{shipped, shipped_names, shipped_prompt, shipped_text};
 
+use self::call::Calls;
 use crate::document::{self, Fault, SourceFile};
 use crate::model::Formula;
 
@@ -25,14 +28,40 @@ pub const VERSION: u64 = 1;
 /// Where templates are found: a name such as `fix.md` or `partials/verification-failed.md`, and the text that it stands for.
 pub type Prompts<'p> = dyn Fn(&str) -> Option<String> + 'p;
 
-/// Loads a formula. `file_name` is what the errors call it; `prompts` finds the templates that it names.
+/// Where formulas are found that another calls: a name such as `lint`, and what errors call its file, with its text.
+pub type Formulas<'f> = dyn Fn(&str) -> Option<(String, String)> + 'f;
+
+/// Where a formula finds what it names.
+#[derive(Clone, Copy)]
+pub struct Sources<'s> {
+    /// Its templates.
+    pub prompts: &'s Prompts<'s>,
+    /// The formulas that it calls.
+    pub formulas: &'s Formulas<'s>,
+    /// The names of all formulas that could be called.
+    pub names: &'s [String],
+}
+
+/// Loads a formula that calls none but shipped ones. `file_name` is what the errors call it; `prompts` finds the templates that it names.
 pub fn load(file_name: &str, text: &str, prompts: &Prompts<'_>) -> Result<Formula, FormulaErrors> {
-    let templates = template::Templates { file: SourceFile::new(file_name, text), prompts, faults: RefCell::default() };
-    let formula = document::read(file_name, text, |root| read::formula(root, &templates));
-    let in_templates: Vec<Fault> = templates.faults.into_inner();
+    let shipped = |name: &str| Some((format!("formulas/{name}.toml"), shipped_text(name)?.to_owned()));
+    load_from(file_name, text, &Sources { prompts, formulas: &shipped, names: &shipped_names() })
+}
+
+/// Loads a formula, and those that it calls.
+pub fn load_from(file_name: &str, text: &str, sources: &Sources<'_>) -> Result<Formula, FormulaErrors> {
+    load_within(file_name, text, &Calls { sources, chain: Vec::new() })
+}
+
+/// Loads the formula at the end of a chain of calls.
+fn load_within(file_name: &str, text: &str, calls: &Calls<'_>) -> Result<Formula, FormulaErrors> {
+    let (file, prompts) = (SourceFile::new(file_name, text), calls.sources.prompts);
+    let templates = template::Templates { file, prompts, faults: RefCell::default() };
+    let formula = document::read(file_name, text, |root| read::formula(root, &templates, calls));
+    let elsewhere: Vec<Fault> = templates.faults.into_inner();
     match formula {
-        Ok(formula) if in_templates.is_empty() => Ok(formula),
-        Ok(_) => Err(in_templates.into_iter().collect()),
-        Err(faults) => Err(faults.iter().cloned().chain(in_templates).collect()),
+        Ok(formula) if elsewhere.is_empty() => Ok(formula),
+        Ok(_) => Err(elsewhere.into_iter().collect()),
+        Err(faults) => Err(faults.iter().cloned().chain(elsewhere).collect()),
     }
 }

@@ -1,17 +1,22 @@
 //! The document of a formula.
 
 use super::VERSION;
+use super::call::{Calls, in_place};
+use super::order::{Placed, check};
 use super::template::Templates;
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    Access, BackTo, Formula, FormulaName, OutputShape, Proposal, Risk, Step, StepId, StepKind, TemplateKind, Variable,
+    Access, BackTo, Formula, FormulaName, Gate, OutputShape, Proposal, Risk, Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What a failing verification is told with, where the formula does not say.
 const FAILED_VERIFICATION: &str = "partials/verification-failed.md";
 
+/// What stands for the project's own verification.
+const VERIFICATION: &str = "project.verify";
+
 /// What sorts of steps a document may ask for.
-const KINDS: [&str; 3] = ["agent", "run", "propose"];
+const KINDS: [&str; 5] = ["agent", "run", "propose", "gate", "formula"];
 
 /// An agent step that was read: later steps may name its output.
 struct Answer {
@@ -19,32 +24,61 @@ struct Answer {
     shape: OutputShape,
 }
 
-pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>) -> Option<Formula> {
+/// What a table of a step stands for.
+enum Meant {
+    Step(StepKind),
+    /// All steps of another formula.
+    Call(Formula),
+}
+
+pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls<'_>) -> Option<Formula> {
     root.required("formula", &format!("formula = {VERSION}"), version);
     let name = root.required("name", "name = \"fix\"", word).map(FormulaName);
     let title = root.required("title", "title = \"What it does, in a line\"", Value::filled);
     let description = root.or("description", String::new(), Value::string);
     let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
-    let blast_radius = root.required("blast_radius", "blast_radius = \"medium\"", |v| v.one_of(&risks));
+    let mut blast_radius = root.required("blast_radius", "blast_radius = \"medium\"", |v| v.one_of(&risks));
     let trigger = root.table("trigger").optional("label", Value::filled);
     let tables = root.tables("step");
     if tables.is_empty() {
         root.lacks("step", "[[step]]\nid = \"work\"\nagent = \"dev\"\nprompt = \"fix.md\"");
     }
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: Vec<Placed<'_, '_>> = Vec::new();
+    let mut ids: Vec<StepId> = Vec::new();
     let mut answers: Vec<Answer> = Vec::new();
+    let mut whole = true;
     for table in &tables {
         let id = table.required("id", "id = \"work\"", word).map(StepId);
-        let kind = kind(table, &answers, templates);
-        let (Some(id), Some(kind)) = (id, kind) else { continue };
-        if steps.iter().any(|s| s.id == id) {
+        let own = name.as_ref().map_or("this formula", FormulaName::as_str);
+        let meant =
+            meant(table, &answers, templates, |value, name| calls.load(value, name, own, &mut templates.faults.borrow_mut()));
+        let (Some(id), Some(meant)) = (id, meant) else {
+            whole = false;
+            continue;
+        };
+        if ids.contains(&id) {
             table.wrong(format!("two steps are called `{id}`"), "give each step an id of its own");
         }
-        if let StepKind::Agent { output, .. } = &kind {
-            answers.push(Answer { step: id.clone(), shape: *output });
+        match meant {
+            Meant::Step(kind) => {
+                if let StepKind::Agent { output, .. } = &kind {
+                    answers.push(Answer { step: id.clone(), shape: *output });
+                }
+                steps.push(Placed { step: Step { id: id.clone(), kind }, table });
+            }
+            Meant::Call(called) => {
+                // Risk only goes up.
+                blast_radius = blast_radius.max(Some(called.blast_radius));
+                steps.extend(in_place(&id, called).map(|step| Placed { step, table }));
+            }
         }
-        steps.push(Step { id, kind });
+        ids.push(id);
     }
+    // A called formula need not stand alone.
+    if whole && calls.chain.is_empty() {
+        check(&steps);
+    }
+    let steps: Vec<Step> = steps.into_iter().map(|placed| placed.step).collect();
     Some(Formula { name: name?, title: title?, description, trigger, blast_radius: blast_radius?, steps })
 }
 
@@ -69,29 +103,26 @@ fn word(value: &Value<'_>) -> Option<String> {
     }
 }
 
-fn kind(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> Option<StepKind> {
+fn meant(
+    table: &Table<'_>,
+    answers: &[Answer],
+    templates: &Templates<'_>,
+    load: impl FnOnce(&Value<'_>, &str) -> Option<Formula>,
+) -> Option<Meant> {
     // Asked for whatever the kind is, so that a key of another kind is named as such and not as unknown.
     let mut given: Vec<&'static str> = KINDS.into_iter().filter(|key| table.has(key)).collect();
-    let mut refused = false;
-    for later in ["gate", "formula"] {
-        if let Some(value) = table.value(later) {
-            refused = true;
-            let help = format!("this version has steps with {}; `{later}` comes with a later one", quoted(&KINDS));
-            value.wrong::<()>(format!("a step with `{later}` is not there yet"), help);
-        }
-    }
     if given.len() > 1 {
         table.wrong(format!("a step is one of {}, and this one is several", quoted(&given)), "make a step of each");
         given.truncate(1);
     }
     let own = match given.first() {
-        Some(&"agent") => agent(table, answers, templates),
-        Some(&"run") => verify(table, answers, templates),
-        Some(_) => propose(table, answers, templates),
+        Some(&"agent") => agent(table, answers, templates).map(Meant::Step),
+        Some(&"run") => run(table, answers, templates).map(Meant::Step),
+        Some(&"gate") => gate(table).map(|gate| Meant::Step(StepKind::Gate(gate))),
+        Some(&"formula") => table.optional("formula", |value| load(value, &word(value)?)).map(Meant::Call),
+        Some(_) => propose(table, answers, templates).map(Meant::Step),
         None => {
-            if !refused {
-                table.wrong("the step does nothing", format!("give it one of {}", quoted(&KINDS)));
-            }
+            table.wrong("the step does nothing", format!("give it one of {}", quoted(&KINDS)));
             None
         }
     };
@@ -101,8 +132,12 @@ fn kind(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> Opt
 
 /// Complains of keys that belong to another kind of step.
 fn misplaced(table: &Table<'_>, kind: Option<&str>) {
-    let keys =
-        [("agent", &["prompt", "access", "output"][..]), ("run", &["on_failure"][..]), ("propose", &["title", "body"][..])];
+    let keys = [
+        ("agent", &["prompt", "access", "output"][..]),
+        ("run", &["on_failure"][..]),
+        ("propose", &["title", "body"][..]),
+        ("gate", &["after"][..]),
+    ];
     for (owner, keys) in keys {
         for key in keys {
             if let Some(value) = table.value(key)
@@ -126,8 +161,14 @@ fn agent(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> Op
     Some(StepKind::Agent { role: role?, prompt: prompt?, access: access?, output: output? })
 }
 
-fn verify(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> Option<StepKind> {
-    let what = table.optional("run", |v| v.one_of(&[("project.verify", ())]));
+/// What a step runs on the exact commit.
+enum Runs {
+    Verification,
+    Commands(Vec<String>),
+}
+
+fn run(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> Option<StepKind> {
+    let what = table.optional("run", runs);
     let mut on_failure = None;
     let mut sound = true;
     if table.has("on_failure") {
@@ -146,7 +187,60 @@ fn verify(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> O
             _ => sound = false,
         }
     }
-    (what.is_some() && sound).then_some(StepKind::Verify { on_failure })
+    match what.filter(|_| sound)? {
+        Runs::Verification => Some(StepKind::Verify { on_failure }),
+        Runs::Commands(commands) => Some(StepKind::Run { commands, on_failure }),
+    }
+}
+
+/// The project's verification by its name, or a list of commands.
+fn runs(value: &Value<'_>) -> Option<Runs> {
+    if !value.is_list() {
+        let text = value.string()?;
+        if text == VERIFICATION {
+            return Some(Runs::Verification);
+        }
+        let help = match nearest(&text, [VERIFICATION]) {
+            Some(right) => format!("did you mean \"{right}\"?"),
+            None => format!("write \"{VERIFICATION}\", or commands of your own as a list: run = [\"make lint\"]"),
+        };
+        return value.wrong(format!("`run` cannot be \"{text}\""), help);
+    }
+    let commands = value.list(Value::filled)?;
+    if commands.is_empty() {
+        return value.wrong("`run` has no command", "write one, such as run = [\"make lint\"]");
+    }
+    Some(Runs::Commands(commands))
+}
+
+fn gate(table: &Table<'_>) -> Option<Gate> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum What {
+        Time,
+        Checks,
+        Approval,
+        Vault,
+    }
+    let whats = [("time", What::Time), ("checks", What::Checks), ("approval", What::Approval), ("vault", What::Vault)];
+    let value = table.value("gate")?;
+    let what = value.one_of(&whats);
+    if what.is_some_and(|what| what != What::Time)
+        && let Some(after) = table.value("after")
+    {
+        after.wrong::<()>("`after` means nothing at this gate", "only gate = \"time\" has it");
+    }
+    match what? {
+        What::Time => {
+            let after = table.required("after", "after = \"10m\"", Value::some_time)?;
+            Some(Gate::Time { after })
+        }
+        What::Checks => Some(Gate::Checks),
+        What::Approval => Some(Gate::Approval),
+        What::Vault => value.wrong(
+            "a gate for the vault is not there yet",
+            "it comes with the vault (issue 6); gate = \"approval\" waits for a person",
+        ),
+    }
 }
 
 /// An agent step that comes before: the way back cannot make a circle of steps that never ends, because it is bounded and only leads back.

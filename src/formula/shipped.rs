@@ -28,6 +28,11 @@ pub fn shipped() -> BTreeMap<FormulaName, Formula> {
     FORMULAS.into_iter().map(load).collect()
 }
 
+/// The names of the shipped formulas.
+pub fn shipped_names() -> Vec<String> {
+    FORMULAS.iter().map(|(name, _)| (*name).to_owned()).collect()
+}
+
 /// The text of a shipped formula, for those who start from it.
 pub fn shipped_text(name: &str) -> Option<&'static str> {
     FORMULAS.into_iter().find_map(|(known, text)| (known == name).then_some(text))

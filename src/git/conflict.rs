@@ -7,7 +7,7 @@
 //! daemon left there goes when the next one begins.
 
 use crate::model::{Branch, RepoName};
-use crate::ports::RepoError;
+use crate::ports::{Merge, RepoError};
 
 use super::mirror::remove_if_there;
 use super::process::Call;
@@ -15,7 +15,12 @@ use super::{Git, on_disk};
 
 impl Git {
     /// None where one of the branches is not on the forge.
-    pub(super) async fn would_conflict(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<bool>, RepoError> {
+    pub(super) async fn merge_in_passing(
+        &self,
+        repo: &RepoName,
+        head: &Branch,
+        base: &Branch,
+    ) -> Result<Option<Merge>, RepoError> {
         let what = format!("trying to merge {head} of {repo} into {base}");
         let lock = self.lock(repo).await?;
         let mirror = self.ensure_mirror(repo, &lock).await?;
@@ -32,8 +37,8 @@ impl Git {
         on_disk(&what, move || remove_if_there(&after)).await?;
         let merged = merged?;
         match merged.code {
-            Some(0) => Ok(Some(false)),
-            Some(1) => Ok(Some(true)),
+            Some(0) => Ok(Some(Merge { head: head.clone(), conflicts: false })),
+            Some(1) => Ok(Some(Merge { head: head.clone(), conflicts: true })),
             _ => Err(merged.error()),
         }
     }

@@ -40,7 +40,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::model::{Branch, Change, IssueNumber, Refusal, RepoName, RunId, Sha};
-use crate::ports::{ClaimAnswer, Lease, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder, Tips};
+use crate::ports::{ClaimAnswer, Lease, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder, Tips};
 
 pub use author::Author;
 use fault::{environment, failed};
@@ -208,8 +208,8 @@ impl Repos for Git {
         self.tip_on_forge(repo, &format!("refs/heads/{branch}")).await
     }
 
-    async fn conflicts(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<bool>, RepoError> {
-        self.would_conflict(repo, head, base).await
+    async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError> {
+        self.merge_in_passing(repo, head, base).await
     }
 
     async fn forget(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError> {

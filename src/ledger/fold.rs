@@ -151,6 +151,9 @@ impl Ledger {
         let Some(issue) = self.issue_mut(subject) else { return };
         let lane = intent.lane();
         issue.effects += 1;
+        if let (Intent::Agent { .. } | Intent::Verify { .. }, Some(run)) = (intent, issue.run.as_mut()) {
+            run.parked = false;
+        }
         if let (Intent::Agent { session, agent, account, .. }, Some(run)) = (intent, issue.run.as_mut()) {
             run.turns += 1;
             run.agent = Some(agent.clone().unwrap_or_else(AgentName::usual));
@@ -215,11 +218,13 @@ impl IssueState {
                     pull.state = *state;
                 }
             }
-            Event::ChecksSeen { checks, changes_requested, conflicts, .. } => {
+            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, .. } => {
                 if let Some(pull) = self.pull.as_mut() {
                     pull.checks = *checks;
                     pull.changes_requested = *changes_requested;
                     pull.conflicts = *conflicts;
+                    pull.approved = *approved;
+                    pull.head = head.clone().unwrap_or_else(|| pull.head.clone());
                     pull.unread = false;
                 }
             }
@@ -241,7 +246,7 @@ impl IssueState {
         let Some(run) = self.run.as_mut() else { return };
         match event {
             Event::SessionStarted { session, .. } => run.session = Some(session.clone()),
-            Event::Advanced { step, how, .. } => run.advance(step, how),
+            Event::Advanced { step, how, .. } => run.advance(step, how, at),
             Event::Stopping { why, .. } => run.stopping = Some(*why),
             Event::RunEnded { outcome, costs_attempt, backoff_until, .. } => {
                 run.ended = Some(outcome.clone());

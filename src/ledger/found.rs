@@ -36,6 +36,7 @@ impl IssueState {
                     checks: Checks::None,
                     changes_requested: false,
                     conflicts: false,
+                    approved: false,
                     moved: Some(*at),
                     unread: true,
                     found: true,

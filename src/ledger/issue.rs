@@ -185,7 +185,7 @@ pub struct PullRef {
     pub branch: Branch,
     /// The branch that it goes to.
     pub base: Branch,
-    /// The commit that we opened it with.
+    /// Where its head is: the commit that we opened it with, or what was seen there since.
     pub head: Sha,
     /// Where it stands.
     pub state: PullState,
@@ -195,6 +195,8 @@ pub struct PullRef {
     pub changes_requested: bool,
     /// It cannot be merged into its base as it stands, as last seen.
     pub conflicts: bool,
+    /// Its head has an approval that stands, by somebody else than us, as last seen.
+    pub approved: bool,
     /// When it last moved, by the forge's clock.
     pub moved: Option<Timestamp>,
     /// It moved since its reviews were read.

@@ -48,7 +48,7 @@ impl IssueState {
                 if let (Intent::Labels { to: Some(to), .. }, Outcome::Cut) = (intent, outcome) {
                     self.unsure.insert(*to);
                 }
-                self.run_outcome(intent, outcome);
+                self.run_outcome(intent, outcome, at);
             }
         }
     }
@@ -59,7 +59,7 @@ impl IssueState {
         }
     }
 
-    fn run_outcome(&mut self, intent: &Intent, outcome: &Outcome) {
+    fn run_outcome(&mut self, intent: &Intent, outcome: &Outcome, at: Timestamp) {
         if let (Intent::Push { sha, .. }, Outcome::Pushed) = (intent, outcome) {
             self.tip = Some(BranchTip { sha: sha.clone() });
         }
@@ -73,6 +73,7 @@ impl IssueState {
                 checks: Checks::None,
                 changes_requested: false,
                 conflicts: false,
+                approved: false,
                 moved: None,
                 unread: false,
                 found: false,
@@ -84,7 +85,7 @@ impl IssueState {
             _ => {}
         }
         let Some(run) = self.run.as_mut() else { return };
-        run.outcome(intent, outcome);
+        run.outcome(intent, outcome, at);
         if let (Some(StepOutput::Triage(output)), Some(prepared), Outcome::AgentEnded { .. }) =
             (run.answer(), &run.prepared, outcome)
         {

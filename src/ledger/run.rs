@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, Outcome, PullNumber,
-    Refusal, RunId, RunOutcome, Sha, Step, StepId, StepOutput, StopWhy, TextMark, Timestamp, Told, Usd,
+    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Gate, HandOutcome, Intent, Outcome,
+    PullNumber, Refusal, RunId, RunOutcome, Sha, Step, StepId, StepKind, StepOutput, StopWhy, TextMark, Timestamp, Told, Usd,
 };
 
 /// What is known of one run.
@@ -28,6 +28,10 @@ pub struct RunState {
     pub set_up: bool,
     /// The step it is at.
     pub cursor: usize,
+    /// When that step was reached, by our clock.
+    pub reached: Timestamp,
+    /// It came to a gate, and no hand has worked for it since: it holds no slot.
+    pub parked: bool,
     /// How far that step is.
     pub state: StepState,
     /// What the agent of this step was told last, apart from going on.
@@ -50,8 +54,10 @@ pub struct RunState {
     pub outputs: BTreeMap<StepId, StepOutput>,
     /// The commits as judged last.
     pub change: Option<Change>,
-    /// The verification of those commits.
+    /// What was run on those commits, so far.
     pub evidence: Option<Evidence>,
+    /// The commit that it pushed to its branch last.
+    pub pushed: Option<Sha>,
     /// The pull request that it opened.
     pub pull: Option<PullNumber>,
     /// It is to be stopped.
@@ -139,6 +145,14 @@ impl RunState {
         self.formula.steps.get(self.cursor)
     }
 
+    /// The gate that it is at.
+    pub fn gate(&self) -> Option<&Gate> {
+        match &self.step()?.kind {
+            StepKind::Gate(gate) => Some(gate),
+            StepKind::Agent { .. } | StepKind::Verify { .. } | StepKind::Run { .. } | StepKind::Propose(_) => None,
+        }
+    }
+
     /// The answer of the last agent step that gave one.
     pub fn answer(&self) -> Option<&StepOutput> {
         self.formula.steps.iter().rev().find_map(|step| self.outputs.get(&step.id))
@@ -162,6 +176,8 @@ impl RunState {
             prepared: None,
             set_up: false,
             cursor: 0,
+            reached: at,
+            parked: false,
             state: StepState::Ready { told: Told::Prompt, resume: false },
             told: Told::Prompt,
             turns: 0,
@@ -174,6 +190,7 @@ impl RunState {
             outputs: BTreeMap::new(),
             change: None,
             evidence: None,
+            pushed: None,
             pull: None,
             stopping: None,
             ended: None,
@@ -182,7 +199,7 @@ impl RunState {
         }
     }
 
-    pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome) {
+    pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, at: Timestamp) {
         match outcome {
             Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours } => {
                 self.prepared = Some(Prepared {
@@ -194,6 +211,7 @@ impl RunState {
                     read_up_to: *read_up_to,
                     tip_ours: *tip_ours,
                 });
+                self.arrive(at);
             }
             Outcome::SetUp => self.set_up = true,
             Outcome::NothingThere => self.state = StepState::Broken { why: "the repository has no commit yet".into() },
@@ -209,10 +227,15 @@ impl RunState {
                 self.state = StepState::Taken { judged: judged.clone() };
             }
             Outcome::Verified { evidence } => {
-                self.evidence = Some(evidence.clone());
+                self.evidence = Some(together(self.evidence.take(), evidence));
                 self.state = StepState::Verified { evidence: evidence.clone() };
             }
-            Outcome::Pushed => self.state = StepState::Pushed,
+            Outcome::Pushed => {
+                if let Intent::Push { sha, .. } = intent {
+                    self.pushed = Some(sha.clone());
+                }
+                self.state = StepState::Pushed;
+            }
             Outcome::PushStale { tip } => self.state = StepState::PushStale { tip: tip.clone() },
             Outcome::PullOpened { pull } => {
                 self.pull = Some(*pull);
@@ -228,14 +251,21 @@ impl RunState {
         }
     }
 
-    pub(super) fn advance(&mut self, step: &StepId, how: &Advance) {
+    /// The step under the cursor is reached.
+    fn arrive(&mut self, at: Timestamp) {
+        self.reached = at;
+        self.parked |= self.gate().is_some();
+    }
+
+    pub(super) fn advance(&mut self, step: &StepId, how: &Advance, at: Timestamp) {
         match how {
-            Advance::Next => {
+            Advance::Next | Advance::Opened => {
                 self.cursor += 1;
                 self.told = Told::Prompt;
                 self.state = StepState::Ready { told: Told::Prompt, resume: false };
                 self.cuts = 0;
                 self.asked_again = false;
+                self.arrive(at);
             }
             Advance::AnswerAgain { why } => {
                 self.asked_again = true;
@@ -255,9 +285,23 @@ impl RunState {
                 self.outputs.remove(to);
                 self.cuts = 0;
                 self.asked_again = false;
-                self.told = Told::Failing { evidence: evidence.clone() };
+                self.evidence = None;
+                self.told = Told::Failing { evidence: Box::new(evidence.clone()), by: Some(step.clone()) };
                 self.state = StepState::Ready { told: self.told.clone(), resume: self.session.is_some() };
             }
         }
+    }
+}
+
+/// What several steps showed of one commit.
+fn together(before: Option<Evidence>, now: &Evidence) -> Evidence {
+    match before.filter(|before| before.sha == now.sha) {
+        Some(mut all) => {
+            all.commands.extend(now.commands.iter().cloned());
+            all.passed &= now.passed;
+            all.timed_out |= now.timed_out;
+            all
+        }
+        None => now.clone(),
     }
 }

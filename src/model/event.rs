@@ -205,6 +205,12 @@ pub enum Event {
         /// It cannot be merged into its base as it stands.
         #[serde(default)]
         conflicts: bool,
+        /// Its head has an approval that stands, by somebody else than us.
+        #[serde(default)]
+        approved: bool,
+        /// Where its head is; none where that was not found out.
+        #[serde(default)]
+        head: Option<Sha>,
     },
     /// The decision labels on the forge differ from what we left there: what that means was decided.
     LabelsRead {
@@ -608,7 +614,10 @@ pub enum Told {
     /// That the verification failed.
     Failing {
         /// How.
-        evidence: Evidence,
+        evidence: Box<Evidence>,
+        /// The step that it failed.
+        #[serde(default)]
+        by: Option<StepId>,
     },
 }
 
@@ -757,6 +766,8 @@ pub enum FailureKind {
 pub enum Advance {
     /// To the next step.
     Next,
+    /// To the next step: the gate opened.
+    Opened,
     /// The agent answers again, because its answer was missing or invalid.
     AnswerAgain {
         /// What was wrong with it.

@@ -226,6 +226,24 @@ pub enum Checks {
     Failure,
 }
 
+/// What the reviews of a pull request come to: the last word of each reviewer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reviews {
+    /// Somebody asks for changes.
+    pub changes_requested: bool,
+    /// Approvals that stand.
+    pub approvals: Vec<Approval>,
+}
+
+/// An approval that is official, not stale and not dismissed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Whose.
+    pub by: Login,
+    /// Of which commit. That it is the head has to be compared: the forge's own mark of staleness comes late.
+    pub of: Sha,
+}
+
 /// What a user may do in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

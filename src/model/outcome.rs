@@ -188,6 +188,11 @@ pub enum RunOutcome {
         /// The paths.
         paths: Vec<String>,
     },
+    /// A gate waited for checks that went red.
+    ChecksRed {
+        /// The pull request.
+        pull: PullNumber,
+    },
     /// The branch on the forge has commits that are not ours.
     BranchTaken {
         /// The branch.
@@ -224,7 +229,7 @@ pub enum Cost {
 }
 
 impl RunOutcome {
-    /// The rule of each ending: crashed, stalled, timed out, a failed verification and a refused bundle cost an attempt; no change,
+    /// The rule of each ending: crashed, stalled, timed out, a failed verification, red checks and a refused bundle cost an attempt; no change,
     /// refused and budget are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
     pub fn cost(&self) -> Cost {
         match self {
@@ -234,7 +239,9 @@ impl RunOutcome {
             | Self::InvalidOutput { .. }
             | Self::NeedsPerson { .. }
             | Self::BranchTaken { .. } => Cost::Final,
-            Self::VerificationFailed { .. } | Self::BundleRefused { .. } | Self::Environment { .. } => Cost::Attempt,
+            Self::VerificationFailed { .. } | Self::BundleRefused { .. } | Self::ChecksRed { .. } | Self::Environment { .. } => {
+                Cost::Attempt
+            }
             Self::SetupFailed { .. } => Cost::Pause,
             Self::Hand { how } => match how {
                 HandOutcome::Crashed { .. } | HandOutcome::Stalled | HandOutcome::TimedOut => Cost::Attempt,
@@ -257,6 +264,7 @@ impl RunOutcome {
             Self::VerificationFailed { .. } => "verification-failed",
             Self::BundleRefused { .. } => "bundle-refused",
             Self::NeedsPerson { .. } => "needs-person",
+            Self::ChecksRed { .. } => "checks-red",
             Self::BranchTaken { .. } => "branch-taken",
             Self::Environment { .. } => "environment",
             Self::SetupFailed { .. } => "setup-failed",

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, Dependency, FormulaName, IssueNumber, JournalId, Login, PullNumber, RepoName, RunOutcome, Scope, Timestamp, Usd,
+    AccountName, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, PullNumber, RepoName, RunOutcome, Scope, StepId,
+    Timestamp, Usd,
 };
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
@@ -134,6 +135,13 @@ pub enum Wait {
         /// It.
         pull: PullNumber,
     },
+    /// Its run waits at a gate.
+    Gate {
+        /// The step.
+        step: StepId,
+        /// For what.
+        waits: AtGate,
+    },
     /// A formula is needed that is not there.
     NeedsFormula {
         /// Its name.
@@ -189,6 +197,7 @@ impl Wait {
             | Self::Project { until, .. }
             | Self::Question { until }
             | Self::Orphan { until } => Some(*until),
+            Self::Gate { waits: AtGate::Time { until }, .. } => Some(*until),
             Self::Budget { until, .. } | Self::Paused { until, .. } | Self::SignInEnded { until, .. } => *until,
             Self::Acting { .. }
             | Self::NoSlot { .. }
@@ -197,6 +206,7 @@ impl Wait {
             | Self::Person
             | Self::Failed
             | Self::Merge { .. }
+            | Self::Gate { .. }
             | Self::NeedsFormula { .. }
             | Self::Leaving
             | Self::Old { .. }
@@ -210,6 +220,31 @@ impl Wait {
             | Self::NotOurs => None,
         }
     }
+}
+
+/// What a run waits for at a gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "gate")]
+pub enum AtGate {
+    /// Time to pass.
+    Time {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Green checks.
+    Checks {
+        /// Of which pull request.
+        pull: PullNumber,
+        /// None has reported yet.
+        none: bool,
+    },
+    /// An approval.
+    Approval {
+        /// Of which pull request.
+        pull: PullNumber,
+        /// A reviewer asks for changes instead.
+        changes_requested: bool,
+    },
 }
 
 /// What is wrong with a project as a whole.
@@ -292,6 +327,13 @@ pub enum Story {
         /// How it failed.
         outcome: RunOutcome,
     },
+    /// Its run waits at a gate.
+    Gate {
+        /// Which.
+        gate: Gate,
+        /// The pull request that it opened, if it did.
+        pull: Option<PullNumber>,
+    },
     /// A pull request is open.
     Opened {
         /// It.
@@ -360,8 +402,13 @@ impl Story {
     /// It comes to wait for a person, or ends: it is posted anew with a mention, because edits notify nobody.
     pub fn calls_a_person(&self) -> bool {
         match self {
-            Self::Failed { .. } | Self::Question { .. } | Self::Person { .. } => true,
-            Self::Standing | Self::Working { .. } | Self::TryingAgain { .. } | Self::Opened { .. } | Self::Merged { .. } => false,
+            Self::Failed { .. } | Self::Question { .. } | Self::Person { .. } | Self::Gate { gate: Gate::Approval, .. } => true,
+            Self::Standing
+            | Self::Working { .. }
+            | Self::TryingAgain { .. }
+            | Self::Gate { gate: Gate::Time { .. } | Gate::Checks, .. }
+            | Self::Opened { .. }
+            | Self::Merged { .. } => false,
         }
     }
 }

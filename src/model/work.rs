@@ -1,5 +1,7 @@
 //! Formulas as data, the structured outputs of the shipped roles, and what a run is given to read.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +53,54 @@ pub enum StepKind {
         /// Where failing output goes, and how often.
         on_failure: Option<BackTo>,
     },
+    /// Commands of the formula's own run on the exact commit, where a verification runs.
+    Run {
+        /// They, in order, each a line for a shell.
+        commands: Vec<String>,
+        /// Where failing output goes, and how often.
+        on_failure: Option<BackTo>,
+    },
     /// The formula asks something of the forge.
     Propose(Proposal),
+    /// The run waits.
+    Gate(Gate),
+}
+
+/// What a run waits for before it goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "gate")]
+pub enum Gate {
+    /// Time to pass.
+    Time {
+        /// How long from when the step was reached.
+        after: Duration,
+    },
+    /// Green checks of the head of the run's own pull request.
+    Checks,
+    /// An approval of that head.
+    Approval,
+}
+
+impl StepKind {
+    /// Where the failing output of a step goes that has some.
+    pub fn on_failure(&self) -> Option<&BackTo> {
+        match self {
+            Self::Verify { on_failure } | Self::Run { on_failure, .. } => on_failure.as_ref(),
+            Self::Agent { .. } | Self::Propose(_) | Self::Gate(_) => None,
+        }
+    }
+}
+
+impl StepId {
+    /// The step of a formula that a step calls.
+    pub fn within(&self, call: &Self) -> Self {
+        Self(format!("{call}.{self}"))
+    }
+
+    /// The calls that lead to it, `call.` of `call.work`, and the name that it has in its own formula.
+    pub fn split(&self) -> (&str, &str) {
+        self.0.split_at(self.0.rfind('.').map_or(0, |dot| dot + 1))
+    }
 }
 
 /// Failing output goes back to an agent step.

@@ -3,7 +3,7 @@
 //! A sign-in is renewed only when somebody needs it: an issue that could start, or a run that works on it. An idle daemon renews nothing.
 
 use crate::ledger::AccountState;
-use crate::model::{AccountName, Formula, Standing, StepKind, Timestamp, Usd, Wait};
+use crate::model::{AccountName, Formula, Intent, Standing, StepKind, Timestamp, Usd, Wait};
 
 use super::{Action, Context, Member, Plan};
 
@@ -42,8 +42,15 @@ impl Context<'_> {
     pub(super) fn accounts_wait(&self, formula: &Formula) -> Option<Wait> {
         formula.steps.iter().find_map(|step| match &step.kind {
             StepKind::Agent { role, .. } => self.account(self.policy.crew.of_role(role)).err(),
-            StepKind::Verify { .. } | StepKind::Propose(_) => None,
+            StepKind::Verify { .. } | StepKind::Run { .. } | StepKind::Propose(_) | StepKind::Gate(_) => None,
         })
+    }
+
+    /// Why no agent could go on now that was begun. What its run may cost is kept for it, so that its account's quota does not hold it.
+    pub(super) fn no_agent(&self, intent: &Intent) -> Option<Wait> {
+        let Intent::Agent { agent, .. } = intent else { return None };
+        let member = self.policy.crew.members().find(|member| agent.as_ref() == Some(&member.name))?;
+        self.account(member).err().filter(|wait| !matches!(wait, Wait::Budget { .. }))
     }
 
     fn account_wait(&self, account: &AccountName) -> Option<Wait> {

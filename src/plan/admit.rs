@@ -2,28 +2,47 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::ledger::{ClaimState, IssueState};
+use crate::ledger::{ClaimState, IssueState, RunState};
 use crate::model::{
     Branch, Cost, Decision, Dependency, Event, Formula, FormulaName, Intent, Lane, RepoName, RunId, Subject, Timestamp, Usd, Wait,
 };
 
 use super::{Action, Budget, Context, Plan, run};
 
-/// An issue that could start.
+/// An issue whose run could start, or go on.
 pub(super) struct Candidate {
     subject: Subject,
-    formula: FormulaName,
-    triage: bool,
+    wants: Wants,
     age: Timestamp,
+}
+
+/// What it wants a slot for.
+enum Wants {
+    Triage,
+    Fix,
+    /// Its run gave its slot back at a gate, and this is the next thing that a hand does for it.
+    Resume(Intent),
 }
 
 impl Candidate {
     pub(super) fn triage(subject: &Subject, state: &IssueState) -> Self {
-        Self { subject: subject.clone(), formula: "triage".into(), triage: true, age: state.seen.created }
+        Self { subject: subject.clone(), wants: Wants::Triage, age: state.seen.created }
     }
 
     pub(super) fn fix(subject: &Subject, state: &IssueState) -> Self {
-        Self { subject: subject.clone(), formula: "fix".into(), triage: false, age: state.queued.unwrap_or(state.at_since) }
+        Self { subject: subject.clone(), wants: Wants::Fix, age: state.queued.unwrap_or(state.at_since) }
+    }
+
+    pub(super) fn resume(subject: &Subject, run: &RunState, intent: Intent) -> Self {
+        Self { subject: subject.clone(), wants: Wants::Resume(intent), age: run.started }
+    }
+
+    fn resumes(&self) -> bool {
+        matches!(self.wants, Wants::Resume(_))
+    }
+
+    fn triages(&self) -> bool {
+        matches!(self.wants, Wants::Triage)
     }
 }
 
@@ -54,18 +73,26 @@ struct Turns {
 }
 
 /// Grants the free slots. Projects take turns: next is the one with the fewest slots, then the one that was served longest ago, so that
-/// none starves however long another's queue is. Within a project: label `priority` first, then triage (it is short, and the board
-/// needs it), then age in the queue.
+/// none starves however long another's queue is. Within a project: what was begun goes on first, then label `priority`, then triage (it is
+/// short, and the board needs it), then age in the queue.
 pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut Plan) {
     let mut room = Room::new(context);
     let mut turns = Turns::new(context, candidates, &room);
     while let Some(candidate) = turns.next() {
         let Some(state) = context.ledger.issue(&candidate.subject) else { continue };
         let repo = candidate.subject.repo.clone();
-        match context.admit(&candidate, state, &room) {
+        let verdict = match &candidate.wants {
+            Wants::Resume(intent) => context.resume(&candidate.subject, intent, &room),
+            Wants::Triage => context.admit(&candidate, "triage", state, &room),
+            Wants::Fix => context.admit(&candidate, "fix", state, &room),
+        };
+        match verdict {
             Verdict::Start(action) => {
                 turns.serve(&repo);
-                room.start(&repo, context.policy.usd_run);
+                match candidate.resumes() {
+                    true => room.hold(&repo),
+                    false => room.start(&repo, context.policy.usd_run),
+                }
                 plan.actions.push(action);
             }
             Verdict::Read(action) => {
@@ -102,7 +129,7 @@ impl Turns {
             let names = context.policy.projects.get(&c.subject.repo).map(|p| &p.labels);
             context.ledger.issue(&c.subject).zip(names).is_some_and(|(s, names)| s.seen.labels.contains(&names.priority))
         };
-        candidates.sort_by_key(|c| (!priority(c), !c.triage, c.age, c.subject.clone()));
+        candidates.sort_by_key(|c| (!c.resumes(), !priority(c), !c.triages(), c.age, c.subject.clone()));
         let mut turns = Self { queues: BTreeMap::new(), served: BTreeMap::new() };
         for candidate in candidates {
             let repo = &candidate.subject.repo;
@@ -166,8 +193,8 @@ impl Room {
         *self.ahead_in.entry(repo.clone()).or_default() += 1;
     }
 
-    /// Why there is no slot for a project; none where there is one.
-    fn full(&self, context: &Context<'_>, repo: &RepoName) -> Option<Wait> {
+    /// Why there is no slot for a project; none where there is one. A run that goes on is no further start.
+    fn full(&self, context: &Context<'_>, repo: &RepoName, resumes: bool) -> Option<Wait> {
         let own = context.policy.projects.get(repo).and_then(|p| p.slots);
         if let Some(slots) = own.filter(|slots| self.taken_in(repo) >= *slots) {
             return Some(match self.ahead_in.get(repo) {
@@ -175,7 +202,7 @@ impl Room {
                 Some(others) => Wait::Behind { others: *others },
             });
         }
-        if self.slots.min(self.starts) > 0 {
+        if self.slots > 0 && (resumes || self.starts > 0) {
             return None;
         }
         Some(match self.ahead {
@@ -192,14 +219,14 @@ pub(super) fn is_claiming(state: &IssueState) -> bool {
 }
 
 impl Context<'_> {
-    /// Whether an issue takes a slot: with a run that lives, or a claim on its way to one. A run whose project is in trouble gives its
-    /// slot away while nothing of it works on this machine, so that it does not hold up other projects.
+    /// Whether an issue takes a slot: with a run that lives, or a claim on its way to one. A run at a gate gave its slot back; one whose
+    /// project is in trouble gives it away while nothing of it works on this machine, so that it does not hold up other projects.
     pub(super) fn takes_slot(&self, subject: &Subject, state: &IssueState) -> bool {
         if !self.policy.projects.contains_key(&subject.repo) {
             return works_here(state);
         }
-        let parked = || self.project_wait(&subject.repo).is_some() && !works_here(state);
-        (state.live_run().is_some() && !parked()) || is_claiming(state)
+        let in_trouble = || self.project_wait(&subject.repo).is_some() && !works_here(state);
+        state.live_run().is_some_and(|run| !run.parked && !in_trouble()) || is_claiming(state)
     }
 
     /// How many issues are worked on on this machine.
@@ -208,17 +235,17 @@ impl Context<'_> {
     }
 
     /// The reasons to wait, the lasting ones first, so that `explain` names what a person can change.
-    fn admit(&self, candidate: &Candidate, state: &IssueState, room: &Room) -> Verdict {
-        let subject = &candidate.subject;
-        let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.formulas.get(&candidate.formula)) else {
+    fn admit(&self, candidate: &Candidate, name: &str, state: &IssueState, room: &Room) -> Verdict {
+        let (subject, name) = (&candidate.subject, FormulaName::from(name));
+        let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.formulas.get(&name)) else {
             let because = "the formula is not on for this project".to_owned();
-            return Verdict::Wait(Wait::NeedsFormula { formula: candidate.formula.clone(), because });
+            return Verdict::Wait(Wait::NeedsFormula { formula: name, because });
         };
         if let Some(wait) = self.blocked(subject, state, formula).or_else(|| self.over_budget(subject, room)) {
             return Verdict::Wait(wait);
         }
-        let full = room.full(self, &subject.repo);
-        if !candidate.triage {
+        let full = room.full(self, &subject.repo, false);
+        if !candidate.triages() {
             match &state.depends {
                 None if full.is_some() => {}
                 None => return self.read_dependencies(subject),
@@ -262,10 +289,25 @@ impl Context<'_> {
         {
             return Some(Wait::Claimed { by: by.clone(), until: *until });
         }
-        if let Some(room) = self.view.room.filter(|room| room.free < room.floor) {
-            return Some(Wait::Disk { free: room.free, floor: room.floor });
+        self.disk_wait().or_else(|| self.accounts_wait(formula))
+    }
+
+    fn disk_wait(&self) -> Option<Wait> {
+        let room = self.view.room.filter(|room| room.free < room.floor)?;
+        Some(Wait::Disk { free: room.free, floor: room.floor })
+    }
+
+    /// A run behind its gate goes on also where all is paused: it was begun. What it may cost is kept for it since then, so no budget holds it;
+    /// what keeps its agent from working keeps it waiting.
+    fn resume(&self, subject: &Subject, intent: &Intent, room: &Room) -> Verdict {
+        let wait = match self.view.draining {
+            true => Some(Wait::Draining),
+            false => self.project_wait(&subject.repo).or_else(|| self.disk_wait()).or_else(|| self.no_agent(intent)),
+        };
+        match wait.or_else(|| room.full(self, &subject.repo, true)) {
+            Some(wait) => Verdict::Wait(wait),
+            None => Verdict::Start(Action::Do { subject: subject.clone(), intent: intent.clone() }),
         }
-        self.accounts_wait(formula)
     }
 
     /// A run that cannot be paid does not start.

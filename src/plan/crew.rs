@@ -48,7 +48,7 @@ impl Crew {
         let roles = || {
             formula.steps.iter().filter_map(|step| match &step.kind {
                 StepKind::Agent { role, access, .. } => Some((role.as_str(), *access)),
-                StepKind::Verify { .. } | StepKind::Propose(_) => None,
+                StepKind::Verify { .. } | StepKind::Run { .. } | StepKind::Propose(_) | StepKind::Gate(_) => None,
             })
         };
         let role = roles().find(|(_, access)| *access == Access::Write).or_else(|| roles().next());

@@ -19,7 +19,7 @@ pub enum Violation {
     /// A move that no row of the table allows.
     #[error("{0}: no row of the lifecycle table allows this move")]
     IllegalMove(Subject),
-    /// More runs than slots, of all or of a project.
+    /// More runs than slots, of all or of a project, those at a gate aside.
     #[error("{runs} runs would live in {slots} slots")]
     Slots {
         /// Runs.
@@ -52,6 +52,10 @@ pub fn check(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
                 *count += 1;
                 if *count > 1 {
                     return Err(Violation::TwoEffects(subject.clone()));
+                }
+                let parked = ledger.issue(subject).and_then(|s| s.live_run()).is_some_and(|run| run.parked);
+                if parked && matches!(intent, Intent::Agent { .. } | Intent::Verify { .. }) {
+                    *starts.entry(subject.repo.clone()).or_default() += 1;
                 }
                 effect(ledger, subject, intent)?;
             }

@@ -9,6 +9,7 @@ mod admit;
 mod budget;
 mod crew;
 mod found;
+mod gate;
 mod invariants;
 mod labels;
 mod look;
@@ -311,16 +312,21 @@ impl Context<'_> {
         let Some(pull) = &state.pull else { return Next::Wait(found::without_pull(state)) };
         // What was opened a moment ago has no checks worth a request yet.
         let last = self.view.checked.get(subject).copied().unwrap_or(state.at_since);
-        // After a reading that failed the next look tells when it can be read again.
-        let unread = pull.unread && self.project_wait(&subject.repo).is_none();
-        let due = self.now >= last + self.policy.checks_every || unread;
-        if due && !self.view.reading.contains(subject) && !self.view.draining {
-            return Next::Act(Action::Checks(subject.clone()));
+        if let Some(read) = self.read_pull(subject, pull, last + self.policy.checks_every) {
+            return read;
         }
         Next::Wait(match to_revise(pull) {
             Some(because) => Wait::NeedsFormula { formula: "revise".into(), because },
             None => Wait::Merge { pull: pull.number },
         })
+    }
+
+    /// Reads a pull request of ours again: when it is due, and at once where it moved.
+    fn read_pull(&self, subject: &Subject, pull: &PullRef, due: Timestamp) -> Option<Next> {
+        // After a reading that failed the next look tells when it can be read again.
+        let unread = pull.unread && self.project_wait(&subject.repo).is_none();
+        let now = self.now >= due || unread;
+        (now && !self.view.reading.contains(subject) && !self.view.draining).then(|| Next::Act(Action::Checks(subject.clone())))
     }
 
     fn question(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Next {
@@ -383,8 +389,14 @@ impl Context<'_> {
                 (ClaimState::Ours(held), Some(_)) => Some(self.renew_at(held)),
                 _ => None,
             };
-            let checks = Some(self.view.checked.get(&subject).copied().unwrap_or(state.at_since) + self.policy.checks_every);
-            renew.into_iter().chain(checks.filter(|_| state.at == Some(Decision::Pr)))
+            let checks = match state.live_run() {
+                Some(run) => self.gate_read_at(&subject, run),
+                None if state.at == Some(Decision::Pr) => {
+                    Some(self.view.checked.get(&subject).copied().unwrap_or(state.at_since) + self.policy.checks_every)
+                }
+                None => None,
+            };
+            renew.into_iter().chain(checks)
         })
     }
 }

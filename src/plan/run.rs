@@ -6,6 +6,7 @@ use crate::model::{
     Saying, Step, StepKind, StepOutput, StopWhy, Subject, Told, Trigger, Wait,
 };
 
+use super::admit::Candidate;
 use super::{Action, Context, Next, ProjectPolicy};
 
 /// How often a cut session is resumed; after that the step starts afresh on the kept commits.
@@ -19,7 +20,10 @@ pub(super) fn writes(step: &Step) -> bool {
 /// Whether what a run made is where people find it, so that its workspace may go.
 pub(super) fn is_published(outcome: &RunOutcome) -> bool {
     match outcome {
-        RunOutcome::Succeeded { .. } | RunOutcome::NoChange { .. } | RunOutcome::NeedsPerson { .. } => true,
+        RunOutcome::Succeeded { .. }
+        | RunOutcome::NoChange { .. }
+        | RunOutcome::NeedsPerson { .. }
+        | RunOutcome::ChecksRed { .. } => true,
         RunOutcome::Refused { .. }
         | RunOutcome::InvalidOutput { .. }
         | RunOutcome::VerificationFailed { .. }
@@ -33,10 +37,10 @@ pub(super) fn is_published(outcome: &RunOutcome) -> bool {
 
 /// A run that lives, and the issue that it is about.
 #[derive(Clone, Copy)]
-struct Live<'a> {
-    subject: &'a Subject,
-    state: &'a IssueState,
-    run: &'a RunState,
+pub(super) struct Live<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) state: &'a IssueState,
+    pub(super) run: &'a RunState,
 }
 
 impl Context<'_> {
@@ -107,6 +111,14 @@ impl Context<'_> {
         if self.view.halting { Next::Wait(Wait::Draining) } else { Next::Act(Action::Do { subject: subject.clone(), intent }) }
     }
 
+    /// Work of a hand: a run that gave its slot back at a gate waits for another.
+    fn hand(&self, live: Live<'_>, intent: Intent) -> Next {
+        match live.run.parked {
+            true => Next::Candidate(Candidate::resume(live.subject, live.run, intent)),
+            false => self.local(live.subject, intent),
+        }
+    }
+
     fn step(&self, live: Live<'_>) -> Next {
         let Live { run, .. } = live;
         let Some(step) = run.step() else {
@@ -114,8 +126,9 @@ impl Context<'_> {
         };
         match &step.kind {
             StepKind::Agent { access, .. } => self.agent(live, step, *access),
-            StepKind::Verify { on_failure } => self.verify(live, step, on_failure.as_ref()),
+            StepKind::Verify { on_failure } | StepKind::Run { on_failure, .. } => self.verify(live, step, on_failure.as_ref()),
             StepKind::Propose(proposal) => self.propose(live, step, proposal),
+            StepKind::Gate(gate) => self.gate(live, step, gate),
         }
     }
 
@@ -137,7 +150,7 @@ impl Context<'_> {
             StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } if !run.asked_again => {
                 advance(run, step, Advance::AnswerAgain { why: why.clone() })
             }
-            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } => self.no_answer(live, access, why),
+            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } => self.no_answer(live, why),
             StepState::AgentEnded { how: HandOutcome::Interrupted, resumable, .. } => {
                 advance(run, step, Advance::Again { resume: *resumable && run.cuts < RESUMES })
             }
@@ -149,7 +162,7 @@ impl Context<'_> {
     }
 
     fn turn(&self, live: Live<'_>, step: &Step, told: &Told, resume: bool) -> Next {
-        let Live { subject, run, .. } = live;
+        let Live { run, .. } = live;
         if self.policy.usd_run.minus(run.cost).0 == 0 {
             let limit = format!("usd_run ({})", self.policy.usd_run);
             return self.end(live, RunOutcome::Hand { how: HandOutcome::Budget { limit } });
@@ -175,14 +188,14 @@ impl Context<'_> {
             agent: Some(member.name.clone()),
             account,
         };
-        self.local(subject, intent)
+        self.hand(live, intent)
     }
 
-    /// No valid answer, also when asked again. A reading role is routed to a person; a writing one has failed.
-    fn no_answer(&self, live: Live<'_>, access: Access, why: &str) -> Next {
-        let outcome = match access {
-            Access::Read => RunOutcome::InvalidOutput { why: why.to_owned() },
-            Access::Write => {
+    /// No valid answer, also when asked again. A formula that only reads is routed to a person; one that writes has failed.
+    fn no_answer(&self, live: Live<'_>, why: &str) -> Next {
+        let outcome = match live.run.formula.steps.iter().any(writes) {
+            false => RunOutcome::InvalidOutput { why: why.to_owned() },
+            true => {
                 RunOutcome::Hand { how: HandOutcome::Crashed { why: format!("no valid answer, also when asked again: {why}") } }
             }
         };
@@ -190,13 +203,13 @@ impl Context<'_> {
     }
 
     fn verify(&self, live: Live<'_>, step: &Step, back: Option<&BackTo>) -> Next {
-        let Live { subject, run, .. } = live;
+        let Live { run, .. } = live;
         let Some(change) = &run.change else { return self.unexpected(live, &run.state) };
         match &run.state {
             StepState::Ready { .. } if !change.person_paths.is_empty() => advance(run, step, Advance::Next),
             StepState::Ready { .. } => {
                 let intent = Intent::Verify { run: run.id.clone(), step: step.id.clone(), sha: change.head.clone() };
-                self.local(subject, intent)
+                self.hand(live, intent)
             }
             StepState::Verified { evidence } if evidence.passed => advance(run, step, Advance::Next),
             StepState::Verified { evidence } => self.failing(live, step, back, evidence),
@@ -258,25 +271,26 @@ impl Context<'_> {
         }
     }
 
-    /// The lease is where the branch was when the run began: absent, where we left it, or at a pull request's head with people's commits.
+    /// The lease is where this run left the branch, or where it was when the run began: absent, where we left it, or at a pull request's head
+    /// with people's commits.
     fn push(&self, live: Live<'_>, change: &Change) -> Next {
         let Live { subject, run, .. } = live;
         if change.person_paths.is_empty() && !self.verified(run, change) {
             return self.unexpected(live, &run.state);
         }
-        let lease = run.prepared.as_ref().and_then(|p| p.tip.clone());
+        let lease = run.pushed.clone().or_else(|| run.prepared.as_ref().and_then(|p| p.tip.clone()));
         let intent = Intent::Push { run: run.id.clone(), sha: change.head.clone(), branch: run.branch.clone(), lease };
         Next::Act(Action::Do { subject: subject.clone(), intent })
     }
 
     /// Evidence moves labels, prose never does: only the exact commit that was verified is proposed.
     fn verified(&self, run: &RunState, change: &Change) -> bool {
-        let verifies = run.formula.steps.iter().any(|s| matches!(s.kind, StepKind::Verify { .. }));
+        let verifies = run.formula.steps.iter().any(|s| matches!(s.kind, StepKind::Verify { .. } | StepKind::Run { .. }));
         !verifies || run.evidence.as_ref().is_some_and(|e| e.passed && e.sha == change.head)
     }
 
     /// A formula whose steps do not fit together: its loader should have refused it.
-    fn unexpected(&self, live: Live<'_>, at: &StepState) -> Next {
+    pub(super) fn unexpected(&self, live: Live<'_>, at: &StepState) -> Next {
         let Live { run, .. } = live;
         let step = run.step().map_or_else(|| "the end".to_owned(), |s| s.id.to_string());
         let why = format!("step {step} of formula {} cannot go on from {at:?}", run.formula.name);
@@ -284,7 +298,7 @@ impl Context<'_> {
     }
 
     /// The end of a run, and where its issue goes by it.
-    fn end(&self, live: Live<'_>, outcome: RunOutcome) -> Next {
+    pub(super) fn end(&self, live: Live<'_>, outcome: RunOutcome) -> Next {
         let Live { subject, state, run } = live;
         let cost = outcome.cost();
         let spent = match cost {
@@ -358,6 +372,7 @@ fn verdict(run: &RunState, outcome: &RunOutcome) -> Trigger {
         | RunOutcome::Refused { .. }
         | RunOutcome::VerificationFailed { .. }
         | RunOutcome::BundleRefused { .. }
+        | RunOutcome::ChecksRed { .. }
         | RunOutcome::Environment { .. }
         | RunOutcome::SetupFailed { .. }
         | RunOutcome::Hand { .. } => Trigger::FailedForGood,
@@ -368,7 +383,7 @@ fn ended(run: &RunState, outcome: RunOutcome, costs_attempt: bool, backoff_until
     Event::RunEnded { run: run.id.clone(), outcome, costs_attempt, backoff_until }
 }
 
-fn advance(run: &RunState, step: &Step, how: Advance) -> Next {
+pub(super) fn advance(run: &RunState, step: &Step, how: Advance) -> Next {
     Next::Act(Action::Record(vec![Event::Advanced { run: run.id.clone(), step: step.id.clone(), how }]))
 }
 

@@ -45,7 +45,10 @@ impl Context<'_> {
     fn story(&self, state: &IssueState) -> Option<Story> {
         let of = self.policy.attempts;
         match state.at {
-            Some(Decision::Working) => state.live_run().map(|run| Story::Working { attempt: run.attempt, of }),
+            Some(Decision::Working) => state.live_run().map(|run| match run.gate() {
+                Some(gate) => Story::Gate { gate: gate.clone(), pull: run.pull },
+                None => Story::Working { attempt: run.attempt, of },
+            }),
             Some(Decision::Queue) | None => {
                 let last = state.last.as_ref()?;
                 let attempt = match last.outcome.cost() {

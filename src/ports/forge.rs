@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::model::{
     Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
-    RepoFacts, RepoLabel, RepoName, Sha, Timestamp,
+    RepoFacts, RepoLabel, RepoName, Reviews, Sha, Timestamp,
 };
 
 /// A list, and the forge's own time when it answered.
@@ -97,8 +97,8 @@ pub trait Forge: Send + Sync {
     async fn close_pull(&self, repo: &RepoName, pull: PullNumber) -> Result<(), ForgeError>;
     /// The combined status of a commit.
     async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, ForgeError>;
-    /// Whether a reviewer's last word on a pull request asks for changes.
-    async fn changes_requested(&self, repo: &RepoName, pull: PullNumber) -> Result<bool, ForgeError>;
+    /// What the reviews of a pull request come to.
+    async fn reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Reviews, ForgeError>;
     /// What a user may do. Asking about others needs repository administration: [`ForgeErrorKind::Denied`].
     async fn permission(&self, repo: &RepoName, login: &Login) -> Result<Permission, ForgeError>;
 }

@@ -42,9 +42,9 @@ pub trait Repos: Send + Sync {
     ) -> Result<PushAnswer, RepoError>;
     /// The tip of a branch on the forge itself (`ls-remote`).
     async fn remote_tip(&self, repo: &RepoName, branch: &Branch) -> Result<Option<Sha>, RepoError>;
-    /// Whether one branch cannot be merged into another without a person: both are fetched, and merged in a place that is thrown away, without
-    /// a work tree. None where one of them is not on the forge. Repeating it is harmless.
-    async fn conflicts(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<bool>, RepoError>;
+    /// Tries to merge one branch into another: both are fetched, and merged in a place that is thrown away, without a work tree. None where one
+    /// of them is not on the forge. Repeating it is harmless.
+    async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError>;
     /// Drops what was kept for a run: its ref in the mirror and its throw-away repository.
     async fn forget(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError>;
 }
@@ -52,6 +52,15 @@ pub trait Repos: Send + Sync {
 /// The tips that were asked for, in the same order; none where the branch is not on the forge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tips(pub Vec<Option<Sha>>);
+
+/// What came of trying to merge a branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// Where the branch is on the forge.
+    pub head: Sha,
+    /// A person has to help.
+    pub conflicts: bool,
+}
 
 /// A claim to write.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The one status comment of an issue.
 
-use crate::model::{Decision, LabelNames, PersonWhy, RunOutcome, Status, Story};
+use crate::model::{Decision, Gate, LabelNames, PersonWhy, PullNumber, RunOutcome, Status, Story};
 
 use crate::text;
 
@@ -34,6 +34,7 @@ fn story(story: &Story, names: &LabelNames) -> String {
         Story::TryingAgain { attempt, of, outcome: how } => {
             format!("**Attempt {attempt} of {of} failed**: {}. It is tried again after a pause.", one_line(&outcome(how)))
         }
+        Story::Gate { gate, pull } => at_gate(gate, *pull),
         Story::Opened { pull } => format!("**Pull request {pull} is open** and waits for review."),
         Story::Failed { outcome: how @ RunOutcome::SetupFailed { .. }, .. } => format!(
             "**This cannot go on, also when tried again**: {}.\n\nWhat to do: {}. Label {queue} hands it to an agent again.",
@@ -55,6 +56,15 @@ fn story(story: &Story, names: &LabelNames) -> String {
         }
         Story::Person { why } => person(why, &queue),
         Story::Merged { pull } => format!("**Merged** with pull request {pull}."),
+    }
+}
+
+fn at_gate(gate: &Gate, pull: Option<PullNumber>) -> String {
+    let what = pull.map_or_else(|| "The work".to_owned(), |pull| format!("Pull request {pull}"));
+    match gate {
+        Gate::Time { .. } => format!("**{what} waits for a time that is set**, then it goes on."),
+        Gate::Checks => format!("**{what} waits for its checks**; when they are green, it goes on."),
+        Gate::Approval => format!("**{what} waits for an approval**: an approving review of it as it stands, then it goes on."),
     }
 }
 

@@ -20,6 +20,7 @@ pub fn outcome(outcome: &RunOutcome) -> String {
         },
         RunOutcome::BundleRefused { refusal: why } => format!("the agent's commits were refused: {}", refusal(why)),
         RunOutcome::NeedsPerson { paths } => format!("the change touches what a person must decide on: {}", paths.join(", ")),
+        RunOutcome::ChecksRed { pull } => format!("the checks of pull request {pull} are red"),
         RunOutcome::BranchTaken { branch } => format!("branch `{branch}` has commits that are not forgehand's; they are kept"),
         RunOutcome::Environment { why } => format!("the machine stood in the way: {why}"),
         RunOutcome::SetupFailed { why } => format!("the project's setup failed: {why}"),
@@ -55,6 +56,7 @@ pub fn remedy(outcome: &RunOutcome) -> &'static str {
         }
         RunOutcome::BundleRefused { .. } => "narrow the issue down to what an agent may change",
         RunOutcome::NeedsPerson { .. } => "look at the branch and open the pull request yourself if it is right",
+        RunOutcome::ChecksRed { .. } => "see what the checks say, and mend it on the branch or say it in the issue",
         RunOutcome::BranchTaken { .. } => "merge, rename or delete that branch",
         RunOutcome::Environment { .. } => "see to the machine that forgehand runs on",
         RunOutcome::SetupFailed { .. } => {

@@ -1,6 +1,8 @@
 //! The journal's story, a line for each event that a person wants to read.
 
-use crate::model::{Advance, AgentName, Command, Event, Intent, LabelsMean, Outcome, PullState, Saying, StopWhy, Told, Trigger};
+use crate::model::{
+    Advance, AgentName, Command, Event, Intent, LabelsMean, Outcome, PullState, Saying, StepId, StopWhy, Told, Trigger,
+};
 
 use super::{outcome, refusal};
 
@@ -81,10 +83,11 @@ pub fn event(event: &Event) -> Option<String> {
             format!("found comment {comment} of ours that this journal does not know: it was restored from an old copy")
         }
         Event::Reported { .. } => "reported anew".to_owned(),
-        Event::ChecksSeen { checks, changes_requested, conflicts, .. } => {
+        Event::ChecksSeen { checks, changes_requested, conflicts, approved, .. } => {
             let changes = if *changes_requested { "; a reviewer asks for changes" } else { "" };
             let conflicts = if *conflicts { "; it conflicts with its base" } else { "" };
-            format!("the checks are now: {checks:?}{changes}{conflicts}").to_lowercase()
+            let approved = if *approved { "; its head is approved" } else { "" };
+            format!("the checks are now: {checks:?}{changes}{conflicts}{approved}").to_lowercase()
         }
         Event::LabelsRead { meaning, .. } => return labels_read(*meaning),
         Event::Moved { trigger, to, .. } => {
@@ -105,7 +108,7 @@ pub fn event(event: &Event) -> Option<String> {
             call.cost,
             if call.cut { ", cut" } else { "" }
         ),
-        Event::Advanced { how, .. } => return advanced(how),
+        Event::Advanced { how, step, .. } => return advanced(how, step),
         Event::Stopping { why, .. } => format!("is stopped: {}", stopped(*why)),
         Event::RunEnded { run, outcome: how, backoff_until, .. } => {
             let again = backoff_until.map_or_else(String::new, |until| format!("; tried again at {until}"));
@@ -184,13 +187,14 @@ fn stopped(why: StopWhy) -> &'static str {
     }
 }
 
-fn advanced(how: &Advance) -> Option<String> {
+fn advanced(how: &Advance, step: &StepId) -> Option<String> {
     match how {
         Advance::Next => None,
+        Advance::Opened => Some(format!("  the gate {step} opened")),
         Advance::AnswerAgain { why } => Some(format!("  the answer was not valid ({why}); asked again")),
         Advance::Again { resume: true } => Some("  the turn was cut; the session is resumed".to_owned()),
         Advance::Again { resume: false } => Some("  the turn was cut; the step starts afresh on the kept commits".to_owned()),
-        Advance::Back { to, .. } => Some(format!("  the verification failed; its output goes back to step {to}")),
+        Advance::Back { to, .. } => Some(format!("  step {step} failed; its output goes back to step {to}")),
     }
 }
 

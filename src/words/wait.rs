@@ -1,6 +1,6 @@
 //! Why something waits, and what would move it.
 
-use crate::model::{BudgetOf, Decision, LabelNames, Scope, Timestamp, Trouble, Usd, Wait};
+use crate::model::{AtGate, BudgetOf, Decision, LabelNames, Scope, Timestamp, Trouble, Usd, Wait};
 
 use super::{counted, label};
 
@@ -46,6 +46,7 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::Person => "a person does this one".to_owned(),
         Wait::Failed => "it failed for good".to_owned(),
         Wait::Merge { pull } => format!("pull request {pull} is open and waits for a person to merge it"),
+        Wait::Gate { step, waits } => format!("its run waits at step {step} {}", at_gate(waits)),
         Wait::NeedsFormula { formula, because } => format!("needs formula {formula}: {because}"),
         Wait::Orphan { until } => {
             format!("it carries {} and no run of ours is known; left alone until {until}", label(names, Decision::Working))
@@ -67,6 +68,16 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::NotOurs => {
             format!("it carries neither `{}` nor a decision label, so it is none of forgehand's business", names.portal)
         }
+    }
+}
+
+fn at_gate(waits: &AtGate) -> String {
+    match waits {
+        AtGate::Time { until } => format!("until {until}"),
+        AtGate::Checks { pull, none: true } => format!("for the checks of {pull}: none has reported yet"),
+        AtGate::Checks { pull, none: false } => format!("for the checks of {pull}"),
+        AtGate::Approval { pull, changes_requested: true } => format!("for an approval of {pull}: changes were requested"),
+        AtGate::Approval { pull, changes_requested: false } => format!("for an approval of {pull}"),
     }
 }
 
@@ -101,6 +112,13 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Question { .. } => "a comment with the answer, or an edit of the body".to_owned(),
         Wait::Person | Wait::Failed => format!("label {queue} or `forgehand retry` hands it to an agent again"),
         Wait::Merge { .. } => format!("merging or closing the pull request; label {queue} asks for more work on it"),
+        Wait::Gate { waits: AtGate::Time { .. }, .. } => "time".to_owned(),
+        Wait::Gate { waits: AtGate::Checks { pull, .. }, .. } => format!("the checks of {pull}, once they all have ended"),
+        Wait::Gate { waits: AtGate::Approval { pull, .. }, .. } => {
+            format!(
+                "an approving review of {pull} as it stands, by somebody with write access; merging or closing it ends the wait too"
+            )
+        }
         Wait::NeedsFormula { .. } => format!("a person, or label {queue} for another run on the same branch"),
         Wait::Orphan { .. } => format!("`forgehand retry` or label {queue} takes it up at once"),
         Wait::Leaving => "its [[project]] section in the configuration".to_owned(),

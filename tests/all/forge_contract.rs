@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use forgehand::model::{Branch, Checks, CommentId, Issue, IssueNumber, Permission, Pull, PullNumber, PullState, Timestamp};
+use forgehand::model::{
+    Approval, Branch, Checks, CommentId, Issue, IssueNumber, Permission, Pull, PullNumber, PullState, Reviews, Timestamp,
+};
 use forgehand::ports::{Forge, ForgeErrorKind as Kind, IssueFilter, NewPull};
 use futures_util::future::{join, join_all};
 use reqwest::Method;
@@ -360,6 +362,38 @@ async fn contract_checks(ctx: &Ctx) {
     }
 }
 
+async fn contract_reviews(ctx: &Ctx) {
+    let bot = ctx.bot_client();
+    let head = ctx.branch("claude/issue-1").await;
+    let pull = bot.create_pull(&ctx.repo, &new_pull(&head)).await.expect("a pull request");
+    let read = async || bot.reviews(&ctx.repo, pull.number).await.expect("reviews");
+    assert_eq!(read().await, Reviews::default());
+    let path = format!("/pulls/{}/reviews", pull.number.0);
+    let approve = json!({ "event": "APPROVED" });
+
+    let reader = ctx.token("reader", &["write:issue", "write:repository"]).await;
+    ctx.site.api.done(&reader, Method::POST, &ctx.path(&path), approve.clone()).await;
+    ctx.by_owner(Method::POST, &path, json!({ "event": "LGTM", "body": "fine" })).await;
+    assert_eq!(read().await, Reviews::default(), "a reader's is not official, and what is pending is no word");
+
+    ctx.by_owner(Method::POST, &path, json!({ "event": "REQUEST_CHANGES", "body": "no" })).await;
+    assert_eq!(read().await, Reviews { changes_requested: true, approvals: Vec::new() });
+    let given = ctx.by_owner(Method::POST, &path, approve.clone()).await;
+    let approval = Approval { by: ctx.login("owner"), of: pull.head_sha.clone() };
+    let approved = Reviews { changes_requested: false, approvals: vec![approval] };
+    assert_eq!(read().await, approved, "the last word counts");
+
+    let dismissals = format!("{path}/{}/dismissals", given["id"]);
+    ctx.by_owner(Method::POST, &dismissals, json!({ "message": "too early" })).await;
+    assert_eq!(read().await, Reviews::default(), "dismissed");
+    ctx.by_owner(Method::POST, &path, approve).await;
+    assert_eq!(read().await, approved);
+    // A push makes it stale, at once or a second later: until then its commit tells.
+    let body = json!({ "content": "ZWNobyA1Cg==", "message": "more", "branch": head.as_str() });
+    ctx.by_bot(Method::POST, "/contents/more.sh", body).await;
+    until("the approval is stale", async || read().await.approvals.is_empty()).await;
+}
+
 async fn contract_renamed(ctx: &Ctx) {
     let issue = ctx.file("one", &[]).await;
     let bot = ctx.bot_client();
@@ -421,6 +455,7 @@ on_each_site! {
     contract_pulls
     contract_a_merged_pull_keeps_its_branch_name
     contract_checks
+    contract_reviews
     contract_renamed
     contract_archived
     contract_a_scoped_token_may_not_ask_who_it_is

@@ -1,10 +1,10 @@
 //! What formulas are taken, what is said about broken ones, and what the shipped ones say to agents and people.
 
-use forgehand::formula::{FormulaErrors, load, shipped, shipped_prompt, shipped_text};
+use forgehand::formula::{FormulaErrors, Sources, load, load_from, shipped, shipped_prompt, shipped_text};
 use forgehand::model::{
-    Access, Branch, Change, ChangedFile, CommandRun, Evidence, FixOutput, FixVerdict, Formula, IssueNumber, Login, OutputShape,
-    Proposal, Provisions, Remark, RepoName, Risk, Route, RunTexts, Sha, StepId, StepKind, StepOutput, TierReason, TierSource,
-    Timestamp, TriageOutput, Usd,
+    Access, Branch, Change, ChangedFile, CommandRun, Evidence, FixOutput, FixVerdict, Formula, Gate, IssueNumber, Login,
+    OutputShape, Proposal, Provisions, Remark, RepoName, Risk, Route, RunTexts, Sha, StepId, StepKind, StepOutput, TierReason,
+    TierSource, Timestamp, TriageOutput, Usd,
 };
 use forgehand::text::{PROMPT_LIMIT, PromptContext, ProposalContext, render_prompt, render_proposal};
 use proptest::prelude::*;
@@ -60,10 +60,24 @@ run = "project.verfy"
 on_failure = { to = "wrok", at_most = 20 }
 [[step]]
 id = "wait"
-gate = "checks"
+gate = "cheks"
+[[step]]
+id = "pause"
+gate = "time"
+[[step]]
+id = "secret"
+gate = "vault"
+after = "5m"
 [[step]]
 id = "call"
-formula = "other"
+formula = "triag"
+[[step]]
+id = "own"
+run = []
+[[step]]
+id = "sloppy"
+run = "make lint"
+after = "5"
 [[step]]
 id = "Open"
 propose = "pull-request"
@@ -79,12 +93,18 @@ id = "nothing"
     try.toml:13:7: `run` cannot be "project.verfy" (did you mean "project.verify"?)
     try.toml:14:21: `wrok` is no agent step before this one (put a step with `agent` before this one)
     try.toml:14:39: `at_most` is out of range (write a whole number from 1 to 10)
-    try.toml:17:8: a step with `gate` is not there yet (this version has steps with `agent`, `run`, `propose`; `gate` comes with a later one)
-    try.toml:20:11: a step with `formula` is not there yet (this version has steps with `agent`, `run`, `propose`; `formula` comes with a later one)
-    try.toml:21:1: [[step]] lacks `title` (add it: title = "{{line issue.title}}")
-    try.toml:22:6: `Open` is not a name (small letters, digits, `-` and `_`, a letter first)
-    try.toml:25:10: `access` means nothing in this step (`access` belongs to a step with `agent`)
-    try.toml:26:1: the step does nothing (give it one of `agent`, `run`, `propose`)
+    try.toml:17:8: `gate` cannot be "cheks" (did you mean "checks"?)
+    try.toml:18:1: [[step]] lacks `after` (add it: after = "10m")
+    try.toml:23:8: a gate for the vault is not there yet (it comes with the vault (issue 6); gate = "approval" waits for a person)
+    try.toml:24:9: `after` means nothing at this gate (only gate = "time" has it)
+    try.toml:27:11: there is no formula `triag` (did you mean "triage"?)
+    try.toml:30:7: `run` has no command (write one, such as run = ["make lint"])
+    try.toml:33:7: `run` cannot be "make lint" (write "project.verify", or commands of your own as a list: run = ["make lint"])
+    try.toml:34:9: `after` means nothing in this step (`after` belongs to a step with `gate`)
+    try.toml:35:1: [[step]] lacks `title` (add it: title = "{{line issue.title}}")
+    try.toml:36:6: `Open` is not a name (small letters, digits, `-` and `_`, a letter first)
+    try.toml:39:10: `access` means nothing in this step (`access` belongs to a step with `agent`)
+    try.toml:40:1: the step does nothing (give it one of `agent`, `run`, `propose`, `gate`, `formula`)
     "#);
 }
 
@@ -95,6 +115,118 @@ fn a_version_of_the_future_is_said_and_nothing_else() {
         said,
         ["try.toml:1:11: this formula is written in version 2 of the language, and this forgehand knows 1 \
           (update forgehand, or write it in the older version)"]
+    );
+}
+
+const WORK: &str = "[[step]]\nid = \"work\"\nagent = \"dev\"\nprompt = \"own.md\"\naccess = \"write\"\noutput = \"fix\"\n";
+const OPEN: &str = "[[step]]\nid = \"open\"\npropose = \"pull-request\"\ntitle = \"{{line issue.title}}\"\nbody = \"own.md\"\n";
+
+fn step(line: &str) -> String {
+    let id = line.bytes().map(u32::from).sum::<u32>();
+    format!("[[step]]\nid = \"s{id}\"\n{line}\n")
+}
+
+#[test]
+fn steps_come_behind_what_they_need() {
+    let lint = step("run = [\"make lint\", \"make doc\"]");
+    let ci = step("gate = \"checks\"");
+    let approval = step("gate = \"approval\"");
+    let pause = step("gate = \"time\"\nafter = \"1h30m\"");
+    assert_eq!(complaints(&format!("{WORK}{lint}{OPEN}{ci}{approval}{pause}")), [""; 0]);
+    for (steps, words) in [
+        (format!("{lint}{WORK}"), "7:7: there are no commits yet to run on"),
+        (format!("{WORK}{OPEN}"), "13:11: nothing was run on the commits that this would propose"),
+        (format!("{WORK}{lint}{ci}{OPEN}"), "16:8: there is no pull request yet to wait for"),
+        (format!("{WORK}{approval}"), "13:8: there is no pull request yet to wait for"),
+    ] {
+        let found = complaints(&steps);
+        assert!(found.len() == 1 && found[0].contains(words), "{words}: {found:#?}");
+    }
+    let loaded = loaded(&format!("{HEAD}{WORK}{lint}{OPEN}{ci}{approval}{pause}"), "{{repo}}").expect("sound");
+    let kinds: Vec<&StepKind> = loaded.steps.iter().map(|step| &step.kind).collect();
+    let commands = vec!["make lint".to_owned(), "make doc".to_owned()];
+    assert_eq!(kinds[1], &StepKind::Run { commands, on_failure: None });
+    assert_eq!((kinds[3], kinds[4]), (&StepKind::Gate(Gate::Checks), &StepKind::Gate(Gate::Approval)));
+    assert_eq!(kinds[5], &StepKind::Gate(Gate::Time { after: std::time::Duration::from_secs(5400) }));
+}
+
+/// Loads a formula beside others.
+fn beside(others: &[(&str, &str)], text: &str) -> Result<Formula, FormulaErrors> {
+    let names: Vec<String> = others.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let find =
+        |name: &str| others.iter().find(|(n, _)| *n == name).map(|(n, text)| (format!("formulas/{n}.toml"), (*text).to_owned()));
+    let prompts = |name: &str| match name {
+        "own.md" => Some("{{repo}}".to_owned()),
+        "said.md" => Some("{{prose steps.look.output.summary}}".to_owned()),
+        "outer.md" => Some("{{prose steps.work.output.summary}}".to_owned()),
+        other => shipped_prompt(other).map(str::to_owned),
+    };
+    load_from("try.toml", text, &Sources { prompts: &prompts, formulas: &find, names: &names })
+}
+
+fn call(id: &str, name: &str) -> String {
+    format!("[[step]]\nid = \"{id}\"\nformula = \"{name}\"\n")
+}
+
+#[test]
+fn a_called_formula_stands_in_its_place_under_its_own_names() {
+    let head = HEAD.replace("try", "check").replace("low", "high");
+    let look = "[[step]]\nid = \"look\"\nagent = \"dev\"\nprompt = \"own.md\"\naccess = \"read\"\noutput = \"fix\"\n";
+    let say = "[[step]]\nid = \"say\"\npropose = \"comment\"\nbody = \"said.md\"\n";
+    let lint =
+        "[[step]]\nid = \"lint\"\nrun = [\"make lint\"]\non_failure = { to = \"work\", at_most = 1, prompt = \"own.md\" }\n";
+    let check = format!("{head}{WORK}{lint}{}", call("deeper", "deep"));
+    let deep = format!("{}{look}{say}", HEAD.replace("try", "deep"));
+    let others = [("check", check.as_str()), ("deep", deep.as_str())];
+    let loaded = beside(&others, &format!("{HEAD}{}{OPEN}", call("one", "check"))).expect("sound");
+    let ids: Vec<&str> = loaded.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(ids, ["one.work", "one.lint", "one.deeper.look", "one.deeper.say", "open"]);
+    let back = loaded.steps[1].kind.on_failure().expect("a way back");
+    assert_eq!(back.to.as_str(), "one.work", "the way back leads to its own step");
+    assert_eq!(loaded.blast_radius, Risk::High, "risk only goes up");
+    assert_eq!(loaded.steps[2].id.split(), ("one.deeper.", "look"));
+
+    // Its templates see none of its caller's steps, nor do its caller's see its own.
+    let outer = say.replace("said.md", "outer.md");
+    let found = beside(&[("check", &format!("{head}{look}{outer}"))], &format!("{HEAD}{WORK}{}", call("one", "check")));
+    let found = found.expect_err("out of sight").lines();
+    assert!(
+        found.len() == 1 && found[0].contains("prompts/outer.md:1:1: unknown variable `steps.work.output.summary`"),
+        "{found:#?}"
+    );
+    let found = beside(&others, &format!("{HEAD}{}{outer}", call("one", "check"))).expect_err("out of sight").lines();
+    assert!(found.len() == 1 && found[0].contains("unknown variable `steps.work.output.summary`"), "{found:#?}");
+}
+
+#[test]
+fn calls_that_lead_nowhere_are_said_with_their_place() {
+    let (a, b) =
+        (format!("{}{}", HEAD.replace("try", "a"), call("x", "b")), format!("{}{}", HEAD.replace("try", "b"), call("y", "try")));
+    let others = [("a", a.as_str()), ("b", b.as_str()), ("try", "")];
+    let said = |steps: &str| beside(&others, &format!("{HEAD}{steps}")).map_or_else(|e| e.lines(), |f| panic!("{f:?}"));
+    assert_eq!(
+        said(&call("one", "a")),
+        ["formulas/b.toml:7:11: formulas call each other in a circle: try calls a calls b calls try (take one of the calls out)"]
+    );
+    assert_eq!(
+        said(&call("one", "try")),
+        ["try.toml:7:11: formulas call each other in a circle: try calls try (take one of the calls out)"]
+    );
+    assert_eq!(said(&call("one", "tri")), ["try.toml:7:11: there is no formula `tri` (did you mean \"try\"?)"]);
+    assert_eq!(
+        said(&call("one", "elsewhere")),
+        ["try.toml:7:11: there is no formula `elsewhere` (put it into formulas/elsewhere.toml, or name one of a, b, try)"]
+    );
+    // What is wrong in it is said once, in its own file; what does not fit its caller, at the call.
+    let broken = format!("{}{}", HEAD.replace("try", "c"), step("gate = \"cheks\""));
+    let twice = format!("{HEAD}{}{}", call("one", "c"), call("two", "c"));
+    let found = beside(&[("c", &broken)], &twice).expect_err("broken").lines();
+    assert_eq!(found, ["formulas/c.toml:7:8: `gate` cannot be \"cheks\" (did you mean \"checks\"?)"]);
+    let gate = format!("{}[[step]]\nid = \"ci\"\ngate = \"checks\"\n", HEAD.replace("try", "c"));
+    let found = beside(&[("c", &gate)], &format!("{HEAD}{}", call("one", "c"))).expect_err("too early").lines();
+    assert!(
+        found.len() == 1 && found[0].contains("try.toml:7:11: step `ci` of the called formula: there is no pull request yet"),
+        "{found:#?}"
     );
 }
 

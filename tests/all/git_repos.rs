@@ -131,11 +131,14 @@ async fn a_conflict_is_found_without_a_work_tree_and_leaves_nothing() {
         (refs, std::fs::read_dir(world.state().join("intake")).expect("the folder").count())
     };
     let before = litter();
-    let conflicts = async |head: &str| git.conflicts(repo, &head.into(), &"main".into()).await.expect("answers");
+    let merge = async |head: &str| git.try_merge(repo, &head.into(), &"main".into()).await.expect("answers");
+    let conflicts = async |head: &str| merge(head).await.map(|merge| merge.conflicts);
     assert_eq!(conflicts("same").await, Some(true));
     assert_eq!(conflicts("other").await, Some(false));
     assert_eq!(conflicts("odd").await, Some(false));
     assert_eq!(conflicts("nowhere").await, None);
+    let head = merge("same").await.map(|merge| merge.head.to_string());
+    assert_eq!(head, Some(sh(&world.person(), "git rev-parse same")));
     assert_eq!(before.1, 0);
     assert_eq!(litter(), before, "no ref, no object and no folder is left");
 

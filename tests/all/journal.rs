@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::plan_properties::{kinds, live, step};
-use super::plan_world::{Fate, World, repo, subject};
+use super::plan_world::{Fate, World, gated_policy, policy, repo, subject};
 use super::year;
 
 struct Counted(AtomicU64);
@@ -43,7 +43,7 @@ fn append(journal: &mut SqliteJournal, records: &[Record]) {
 
 /// A life of two issues: one is merged and settles, one is asked about.
 fn world() -> World {
-    let mut world = World::new(&[(vec!["portal"], false), (vec!["portal"], false)]);
+    let mut world = World::new(&[(vec!["portal"], false), (vec!["portal"], false)], policy());
     rest(&mut world);
     world.end_pull(1, true);
     rest(&mut world);
@@ -85,7 +85,7 @@ proptest! {
         kinds in kinds(),
         cuts in prop::collection::vec(0.0..1.0_f64, 1..4),
     ) {
-        let records = live(&steps, &kinds, Fate::Well(0)).records;
+        let records = live(&steps, &kinds, Fate::Well(0), gated_policy()).records;
         let full = Ledger::fold(&records);
         let dir = tempfile::tempdir().expect("a folder");
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| (cut * records.len() as f64) as usize).collect();
@@ -344,7 +344,7 @@ fn a_process_that_finds_nothing_to_do_leaves_nothing_in_the_journal() {
 
 #[test]
 fn what_was_open_when_the_process_died_is_doubtful_at_once() {
-    let mut world = World::new(&[(vec!["portal"], false)]);
+    let mut world = World::new(&[(vec!["portal"], false)], policy());
     while !world.core.ledger().has_open() {
         world.finish(0, Fate::Well(0));
     }

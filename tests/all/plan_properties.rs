@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use forgehand::engine::Input;
 use forgehand::model::{Command, Decision, FailureKind, LabelNames, Scope, Since, Timestamp, Trigger, Wait};
-use forgehand::plan::{From, TABLE, To, mermaid, target};
+use forgehand::plan::{From, Policy, TABLE, To, mermaid, target};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::plan_world::{Fate, World, awaits_look, subject, writes_labels};
+use super::plan_world::{Fate, World, awaits_look, gated_policy, policy, subject, writes_labels};
 
 /// What a person does with an issue.
 #[derive(Clone, Copy, Debug)]
@@ -258,8 +258,8 @@ fn still(world: &World, number: u64, order: Option<Order>, lost: bool) -> Option
     })
 }
 
-pub fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate) -> World {
-    let mut world = World::new(kinds);
+pub fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate, policy: Policy) -> World {
+    let mut world = World::new(kinds, policy);
     let mut orders = [None; 3];
     for step in steps {
         match step {
@@ -338,7 +338,16 @@ proptest! {
         kinds in kinds(),
         last in prop::sample::select(vec![0_u8, 0, 4, 5, 6, 7, 8, 10, 12]),
     ) {
-        live(&steps, &kinds, Fate::Well(last));
+        live(&steps, &kinds, Fate::Well(last), policy());
+    }
+
+    #[test]
+    fn with_gates_in_its_formula_too(
+        steps in prop::collection::vec(step(), 0..120),
+        kinds in kinds(),
+        last in prop::sample::select(vec![0_u8, 0, 0, 4, 5, 6, 7, 8, 10, 12]),
+    ) {
+        live(&steps, &kinds, Fate::Well(last), gated_policy());
     }
 }
 
@@ -352,7 +361,7 @@ fn what_was_filed_before_the_first_start_waits_unless_the_project_takes_it() {
         (Since::parse("2026-05-01"), true),
         (Since::parse("2026-09-01T08:00:00Z"), false),
     ] {
-        let mut world = World::new(&[(vec!["portal"], false), (vec![], false), (vec!["portal"], false)]);
+        let mut world = World::new(&[(vec!["portal"], false), (vec![], false), (vec!["portal"], false)], policy());
         world.start_anew(since);
         settle(&mut world, Fate::Well(0));
         let old = matches!(waits(&world), Some(Wait::Old { .. }));
@@ -370,7 +379,7 @@ fn what_was_filed_before_the_first_start_waits_unless_the_project_takes_it() {
 #[test]
 fn a_lost_journal_doubles_neither_comment_nor_pull_request_wherever_it_is_lost() {
     let story = |after: usize, restored: Option<usize>| {
-        let mut world = World::new(&[(vec!["portal"], false)]);
+        let mut world = World::new(&[(vec!["portal"], false)], policy());
         for _ in 0..after {
             world.finish(0, Fate::Well(0));
         }

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead};
-use forgehand::formula::shipped;
+use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
+use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
     Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, FixOutput,
@@ -85,10 +85,13 @@ pub struct World {
     branches: BTreeMap<Branch, Sha>,
     claims: BTreeMap<u64, (JournalId, Sha, Timestamp)>,
     pending: Vec<Pending>,
+    policy: Policy,
+    /// The configuration as it was first, with its project.
+    whole: Policy,
+    /// The most slots that there ever were.
+    most: u32,
     counter: u64,
     shadow: Ledger,
-    /// What the configuration says.
-    policy: Policy,
     journal: String,
     /// From when on old issues count.
     since: Option<Since>,
@@ -108,6 +111,62 @@ pub fn repo() -> RepoName {
 /// An issue of it.
 pub fn subject(number: u64) -> Subject {
     Subject { repo: repo(), issue: IssueNumber(number) }
+}
+
+/// A fix with every kind of step.
+const GATED: &str = r#"
+formula = 1
+name = "fix"
+title = "A fix with gates"
+blast_radius = "medium"
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "fix.md"
+access = "write"
+output = "fix"
+[[step]]
+id = "verify"
+run = "project.verify"
+on_failure = { to = "work", at_most = 1 }
+[[step]]
+id = "own"
+run = ["make lint"]
+on_failure = { to = "work", at_most = 1 }
+[[step]]
+id = "pause"
+gate = "time"
+after = "5m"
+[[step]]
+id = "open"
+propose = "pull-request"
+title = "{{line issue.title}}"
+body = "pull-request.md"
+[[step]]
+id = "ci"
+gate = "checks"
+[[step]]
+id = "again"
+run = ["make lint"]
+on_failure = { to = "work", at_most = 1 }
+[[step]]
+id = "approve"
+gate = "approval"
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "fix.md"
+access = "read"
+output = "fix"
+"#;
+
+/// The policy, with a fix that has gates in the place of the shipped one.
+pub fn gated_policy() -> Policy {
+    let prompts = |name: &str| shipped_prompt(name).map(str::to_owned);
+    let fix = load("fix.toml", GATED, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    let mut policy = policy();
+    policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("fix".into(), fix.clone())));
+    policy
 }
 
 /// The policy: two slots, three attempts.
@@ -147,10 +206,10 @@ pub fn policy() -> Policy {
 
 impl World {
     /// A world with these issues: the labels of each, and whether an intake account filed it.
-    pub fn new(issues: &[(Vec<&str>, bool)]) -> Self {
+    pub fn new(issues: &[(Vec<&str>, bool)], policy: Policy) -> Self {
         let now = Timestamp(1_790_000_000_000);
         let mut world = Self {
-            core: Core::new(&[], policy()),
+            core: Core::new(&[], policy.clone()),
             records: Vec::new(),
             now,
             issues: BTreeMap::new(),
@@ -158,9 +217,11 @@ impl World {
             branches: BTreeMap::from([(Branch::from("main"), sha(1))]),
             claims: BTreeMap::new(),
             pending: Vec::new(),
+            whole: policy.clone(),
+            most: policy.slots,
+            policy,
             counter: 100,
             shadow: Ledger::default(),
-            policy: policy(),
             journal: "0ur5".into(),
             since: Some(Since::All),
             people: BTreeSet::new(),
@@ -235,7 +296,8 @@ impl World {
 
     /// The configuration is read anew: so many slots, and the project in it or not.
     pub fn configure(&mut self, slots: u32, there: bool) {
-        self.policy = Policy { slots, ..policy() };
+        self.policy = Policy { slots, ..self.whole.clone() };
+        self.most = self.most.max(slots);
         if !there {
             self.policy.projects.clear();
         }
@@ -284,7 +346,7 @@ impl World {
             Event::RunStarted { subject, .. } => {
                 let state = self.shadow.issue(subject).expect("known");
                 assert!(state.run.is_none(), "{subject}: a second run");
-                assert!(state.attempts < policy().attempts, "{subject}: more attempts than allowed");
+                assert!(state.attempts < self.policy.attempts, "{subject}: more attempts than allowed");
                 assert_eq!(self.shadow.pause_of(subject, at), None, "{subject}: started while it was paused");
                 assert!(self.policy.projects.contains_key(&subject.repo), "{subject}: started outside the configuration");
                 *self.runs.entry(subject.issue.0).or_default() += 1;
@@ -316,8 +378,13 @@ impl World {
                 assert!(lanes.insert((subject.clone(), intent.lane())), "{subject}: two effects at once");
             }
         }
+        let hand = |intent: &Intent| matches!(intent, Intent::Agent { .. } | Intent::Verify { .. } | Intent::Take { .. });
+        let at_work = self.pending.iter().filter(|p| matches!(&p.job, Job::Act { intent, .. } if hand(intent))).count();
+        assert!(at_work <= self.most as usize, "{at_work} hands at work");
         let under_care = self.core.policy().projects.contains_key(&repo());
         for (subject, state) in self.core.ledger().issues().filter(|(_, s)| s.seen.open && under_care) {
+            let gate = state.live_run().is_some_and(|run| run.gate().is_some() && run.prepared.is_some());
+            assert!(!gate || state.live_run().is_some_and(|run| run.parked), "{subject}: holds a slot at a gate");
             let acts = lanes.iter().any(|(s, _)| *s == subject)
                 || self.core.view().finding.iter().any(|key| self.core.ledger().open(key).is_some_and(|(s, _)| *s == subject));
             let waits = self.core.plan().waits.contains_key(&subject) || self.core.view().reading.contains(&subject);
@@ -368,12 +435,17 @@ impl World {
             Job::Dependencies { subject, .. } => {
                 Input::Dependencies { subject, result: if well { Ok(Vec::new()) } else { Err(trouble()) } }
             }
-            Job::Checks { subject, pull } => {
+            Job::Checks { subject, reviews, .. } => {
                 let dice = if let Fate::Well(dice) = fate { dice } else { 0 };
-                let checks = if dice == 3 { Checks::Failure } else { Checks::Success };
-                let changes_requested = pull.unread.then_some(dice == 3);
+                let checks = match dice % 16 {
+                    1 => Checks::Pending,
+                    2 => Checks::None,
+                    3 => Checks::Failure,
+                    _ => Checks::Success,
+                };
+                let reviewed = Reviewed { changes_requested: dice == 3, approved: !matches!(dice % 16, 1..=3) };
                 let conflicts = [Some(false), Some(true), None].into_iter().cycle().nth(dice.into()).flatten();
-                let read = PullRead { checks, changes_requested, conflicts };
+                let read = PullRead { head: None, checks, reviews: reviews.then_some(reviewed), conflicts };
                 Input::Checks { subject, result: if well { Ok(read) } else { Err(trouble()) } }
             }
             Job::Find { key, subject, intent, .. } => {

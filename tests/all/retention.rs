@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use forgehand::model::Timestamp;
 use forgehand::workspace::{Keep, LeftoverKind, find_leftovers, remove_leftover};
 
-use super::plan_world::{Fate, World, subject};
+use super::plan_world::{Fate, World, policy, subject};
 
 const DAY: i64 = 86_400_000;
 const KEEP: Keep = Keep { runs: Duration::from_secs(7 * 86_400), logs: Duration::from_secs(30 * 86_400) };
@@ -31,7 +31,7 @@ fn folder(path: &Path, now: Timestamp, days: i64) {
 
 /// A world with a run that lives.
 fn at_work() -> (World, String) {
-    let mut world = World::new(&[(vec!["claude-queue"], false)]);
+    let mut world = World::new(&[(vec!["claude-queue"], false)], policy());
     for _ in 0..100 {
         let run = world.core.ledger().issue(&subject(1)).and_then(|state| state.live_run()).map(|run| run.id.to_string());
         if let Some(run) = run {

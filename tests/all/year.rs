@@ -324,7 +324,7 @@ fn change(head: Sha) -> Change {
 }
 
 fn green() -> PullRead {
-    PullRead { checks: Checks::Success, changes_requested: None, conflicts: Some(false) }
+    PullRead { head: None, checks: Checks::Success, reviews: None, conflicts: Some(false) }
 }
 
 fn sha(n: u64) -> Sha {

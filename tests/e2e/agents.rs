@@ -34,7 +34,7 @@ fn listed(list: &Value, name: &str) -> Value {
 }
 
 /// Another login with a token of its own, in a file.
-async fn person(rig: &Rig, login: &str, access: &str) {
+pub async fn person(rig: &Rig, login: &str, access: &str) {
     rig.seed.add_user(login, "Correct-Horse-9-Battery").await.expect("a user");
     rig.seed.add_collaborator(REPO, login, access).await.expect("a collaborator");
     let token = rig.seed.token(login, &["write:issue", "write:repository", "read:user"]).await.expect("a token");

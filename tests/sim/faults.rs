@@ -11,12 +11,13 @@ use forgehand::git::Git;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
     Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, Issue, IssueNumber, JournalId, LabelEvent,
-    Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, RunId, Sha, Timestamp,
+    Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, Reviews, RunId, Sha,
+    Timestamp,
 };
 use forgehand::ports::{
     AgentOrder, AgentReport, ClaimAnswer, Clock, Forge, ForgeError, ForgeErrorKind, HandError, HandErrorKind, HandEvent, Hands,
-    IssueFilter, Journal, JournalError, Lease, Listed, NewClaim, NewPull, PushAnswer, Recalled, RepoError, RepoErrorKind, Repos,
-    SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
+    IssueFilter, Journal, JournalError, Lease, Listed, Merge, NewClaim, NewPull, PushAnswer, Recalled, RepoError, RepoErrorKind,
+    Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -262,7 +263,7 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     write create_pull(repo: &RepoName, new: &NewPull) -> Pull;
     write close_pull(repo: &RepoName, pull: PullNumber) -> ();
     read checks(repo: &RepoName, sha: &Sha) -> Checks;
-    read changes_requested(repo: &RepoName, pull: PullNumber) -> bool;
+    read reviews(repo: &RepoName, pull: PullNumber) -> Reviews;
     read permission(repo: &RepoName, login: &Login) -> Permission;
 }
 
@@ -278,7 +279,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     read checkout(repo: &RepoName, run: &RunId, sha: &Sha, dest: &Path) -> ();
     write push(repo: &RepoName, run: &RunId, head: &Sha, branch: &Branch, lease: &Lease) -> PushAnswer;
     read remote_tip(repo: &RepoName, branch: &Branch) -> Option<Sha>;
-    read conflicts(repo: &RepoName, head: &Branch, base: &Branch) -> Option<bool>;
+    read try_merge(repo: &RepoName, head: &Branch, base: &Branch) -> Option<Merge>;
     read forget(repo: &RepoName, run: &RunId) -> ();
 }
 

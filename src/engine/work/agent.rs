@@ -4,12 +4,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::RunState;
-use crate::model::{Access, AccountName, AgentName, Change, Failure, Outcome, Refusal, Sha, StepId, StepKind, Subject, Told};
+use crate::model::{
+    Access, AccountName, AgentName, Change, Failure, Outcome, Refusal, Sha, Step, StepId, StepKind, Subject, Told,
+};
 use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, VerifyOrder};
 use crate::{text, words};
 
 use super::super::input::Input;
-use super::{Order, Worker, context, environment, hands, repos};
+use super::{Order, ProjectSettings, Worker, context, environment, hands, repos};
 
 /// How many events of an agent may wait to be journalled before it is slowed down.
 const HEARD: usize = 64;
@@ -63,8 +65,8 @@ impl Worker {
             (false, told) | (true, told @ Told::Prompt) => context::prompt(order, prompt, &texts, told, &given)?,
             (true, Told::GoOn) => words::go_on(),
             (true, Told::AnswerAgain { why }) => words::answer_again(&text::fence(why)),
-            (true, told @ Told::Failing { .. }) => {
-                let template = run.formula.steps.iter().find_map(|s| failing_prompt(&s.kind, &step.id)).unwrap_or(prompt);
+            (true, told @ Told::Failing { by, .. }) => {
+                let template = failing_prompt(run, by.as_ref(), &step.id).unwrap_or(prompt);
                 context::prompt(order, template, &texts, told, &given)?
             }
         };
@@ -101,7 +103,7 @@ impl Worker {
             diff_lines: self.settings.diff_lines,
             person_paths: order.project.person_paths.clone(),
             private: order.project.provisions.env_file.as_ref().map(|file| file.to.clone()),
-            verify: order.project.verify.clone(),
+            verify: all_commands(order.run()?, order.project),
         };
         let judged = match self.ports.repos.take(&take).await.map_err(repos)? {
             Ok(change) => self.scan_change(&take, change).await?,
@@ -121,12 +123,19 @@ impl Worker {
         Ok(Ok(change))
     }
 
-    pub(super) async fn verify(&self, order: &Order<'_>, sha: &Sha, cancel: CancellationToken) -> Result<Outcome, Failure> {
+    pub(super) async fn verify(
+        &self,
+        order: &Order<'_>,
+        step: &StepId,
+        sha: &Sha,
+        cancel: CancellationToken,
+    ) -> Result<Outcome, Failure> {
+        let step = order.run()?.formula.steps.iter().find(|s| s.id == *step).ok_or_else(|| environment("the step is gone"))?;
         let verify = VerifyOrder {
             repo: order.subject.repo.clone(),
             run: order.run()?.id.clone(),
             sha: sha.clone(),
-            commands: order.project.verify.clone(),
+            commands: commands_of(step, order.project).to_vec(),
             network: order.project.verify_network.clone(),
             given: self.given(order).await?,
         };
@@ -141,10 +150,23 @@ pub(super) fn label(subject: &Subject, run: &RunState, several: bool) -> String 
     if several { format!("{}/{name}", subject.repo.folder()) } else { name }
 }
 
-/// What an agent step is told when the verification behind it failed.
-fn failing_prompt<'a>(kind: &'a StepKind, of: &StepId) -> Option<&'a str> {
-    match kind {
-        StepKind::Verify { on_failure: Some(back) } if back.to == *of => Some(&back.prompt),
-        StepKind::Verify { .. } | StepKind::Agent { .. } | StepKind::Propose(_) => None,
+/// What an agent step is told when a step behind it failed.
+fn failing_prompt<'a>(run: &'a RunState, by: Option<&StepId>, to: &StepId) -> Option<&'a str> {
+    let failing = run.formula.steps.iter().filter(|step| by.is_none_or(|by| step.id == *by));
+    failing.filter_map(|step| step.kind.on_failure()).find(|back| back.to == *to).map(|back| back.prompt.as_str())
+}
+
+/// The commands of a step that runs some; nothing of any other.
+pub(super) fn commands_of<'a>(step: &'a Step, project: &'a ProjectSettings) -> &'a [String] {
+    match &step.kind {
+        StepKind::Verify { .. } => &project.verify,
+        StepKind::Run { commands, .. } => commands,
+        StepKind::Agent { .. } | StepKind::Propose(_) | StepKind::Gate(_) => &[],
     }
+}
+
+/// All commands that a run has its commits pass; the project's verification where its formula names none.
+pub(super) fn all_commands(run: &RunState, project: &ProjectSettings) -> Vec<String> {
+    let all: Vec<String> = run.formula.steps.iter().flat_map(|step| commands_of(step, project)).cloned().collect();
+    if all.is_empty() { project.verify.clone() } else { all }
 }

@@ -1,10 +1,11 @@
 //! What templates are filled with, taken from a run.
 
-use crate::model::{Evidence, Failure, RunOutcome, RunTexts, StepId, StepOutput, TierReason, Told};
+use crate::model::{Evidence, Failure, RunOutcome, RunTexts, StepId, StepKind, StepOutput, TierReason, Told};
 use crate::ports::Given;
 use crate::text::{PromptContext, ProposalContext, TextError, render_prompt, render_proposal};
 use crate::{tier, words};
 
+use super::agent::all_commands;
 use super::{Order, environment};
 
 /// A step's prompt.
@@ -13,9 +14,10 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
     let failure = failure(order, told);
     let steps = outputs(order)?;
     let output = run.step().and_then(|step| match &step.kind {
-        crate::model::StepKind::Agent { output, .. } => Some(*output),
-        crate::model::StepKind::Verify { .. } | crate::model::StepKind::Propose(_) => None,
+        StepKind::Agent { output, .. } => Some(*output),
+        StepKind::Verify { .. } | StepKind::Run { .. } | StepKind::Propose(_) | StepKind::Gate(_) => None,
     });
+    let verify = all_commands(run, order.project);
     let context = PromptContext {
         repo: &order.subject.repo,
         issue: order.subject.issue,
@@ -24,7 +26,7 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
         branch: &run.branch,
         attempt: run.attempt,
         failure: failure.as_deref(),
-        verify: &order.project.verify,
+        verify: &verify,
         provisions: &given.provisions,
         port: given.port,
         output: output.ok_or_else(|| environment("the step is no agent's"))?,
@@ -58,14 +60,22 @@ fn broken(error: &TextError) -> Failure {
     environment(format!("a template of the formula: {error}"))
 }
 
+/// What the steps of the formula answered that the step under the cursor stands in: those of its caller, and those that it calls, have names
+/// of their own.
 fn outputs(order: &Order<'_>) -> Result<Vec<(StepId, StepOutput)>, Failure> {
-    Ok(order.run()?.outputs.iter().map(|(id, output)| (id.clone(), output.clone())).collect())
+    let run = order.run()?;
+    let here = run.step().map_or("", |step| step.id.split().0);
+    let own = |(id, output): (&StepId, &StepOutput)| {
+        let (calls, own) = id.split();
+        (calls == here).then(|| (StepId::from(own), output.clone()))
+    };
+    Ok(run.outputs.iter().filter_map(own).collect())
 }
 
 /// On a retry the agent is told how the last attempt failed.
 fn failure(order: &Order<'_>, told: &Told) -> Option<String> {
     match told {
-        Told::Failing { evidence } => Some(failing_output(evidence)),
+        Told::Failing { evidence, .. } => Some(failing_output(evidence)),
         Told::AnswerAgain { why } => Some(why.clone()),
         Told::Prompt | Told::GoOn => {
             let last = order.state.last.as_ref().filter(|_| order.state.attempts > 0)?;

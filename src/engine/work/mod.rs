@@ -145,8 +145,8 @@ impl Worker {
                 let result = self.dependencies(&subject, &named).await;
                 Input::Dependencies { subject, result }
             }
-            Job::Checks { subject, pull } => {
-                let result = self.checks(&subject, &pull).await;
+            Job::Checks { subject, pull, reviews, facts } => {
+                let result = self.read_pull(&subject, &pull, reviews, &facts).await;
                 Input::Checks { subject, result }
             }
             Job::Renew(account) => {
@@ -190,7 +190,7 @@ impl Worker {
                 self.agent(order, &turn, heard, cancel).await
             }
             Intent::Take { .. } => self.take(order, cancel).await,
-            Intent::Verify { sha, .. } => self.verify(order, sha, cancel).await,
+            Intent::Verify { step, sha, .. } => self.verify(order, step, sha, cancel).await,
             Intent::Push { sha, branch, lease, .. } => self.push(order, sha, branch, lease.as_ref()).await,
             Intent::OpenPull { step, head, base, .. } => self.open_pull(order, step, head, base).await,
             Intent::Discard { run, keep_workspace } => self.discard(order, run, *keep_workspace).await,

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::ledger::PullRef;
 use crate::model::{
-    AgentName, Comment, Dependency, Issue, IssueNumber, LabelEvent, Login, ProjectFacts, RepoName, Subject, Timestamp, Trouble,
+    AgentName, Comment, Dependency, Issue, IssueNumber, LabelEvent, Login, ProjectFacts, RepoName, Reviews, Subject, Timestamp,
+    Trouble,
 };
-use crate::ports::{ForgeError, ForgeErrorKind, IssueFilter};
+use crate::ports::{ForgeError, ForgeErrorKind, IssueFilter, Merge};
 use crate::text;
 
 use super::super::core::PullsAsked;
-use super::super::input::{LookedAt, PullRead};
+use super::super::input::{LookedAt, PullRead, Reviewed};
 use super::{Facts, Worker};
 
 impl Worker {
@@ -179,21 +180,36 @@ impl Worker {
         Ok(on)
     }
 
-    /// One request, two where the pull request moved; and git's own, which cost the API nothing.
-    pub(super) async fn checks(&self, subject: &Subject, pull: &PullRef) -> Result<PullRead, Trouble> {
+    /// One request, two where its reviews are wanted; and git's own, which cost the API nothing.
+    pub(super) async fn read_pull(
+        &self,
+        subject: &Subject,
+        pull: &PullRef,
+        reviews: bool,
+        facts: &Facts,
+    ) -> Result<PullRead, Trouble> {
         let repo = &subject.repo;
-        let checks = self.ports.forge.checks(repo, &pull.head).await.map_err(trouble)?;
-        let changes_requested = match pull.unread {
-            true => Some(self.ports.forge.changes_requested(repo, pull.number).await.map_err(trouble)?),
+        // git first: it also tells where the head is, which somebody may have moved.
+        let merge = self.try_merge(repo, pull).await;
+        let (head, conflicts) = merge.map_or((None, None), |merge| (Some(merge.head), Some(merge.conflicts)));
+        let at = head.as_ref().unwrap_or(&pull.head);
+        let checks = self.ports.forge.checks(repo, at).await.map_err(trouble)?;
+        let reviews = match reviews {
+            true => {
+                let Reviews { changes_requested, approvals } =
+                    self.ports.forge.reviews(repo, pull.number).await.map_err(trouble)?;
+                let approved = approvals.iter().any(|approval| approval.of == *at && !facts.is_ours(&approval.by));
+                Some(Reviewed { changes_requested, approved })
+            }
             false => None,
         };
-        Ok(PullRead { checks, changes_requested, conflicts: self.conflicts(repo, pull).await })
+        Ok(PullRead { head, checks, reviews, conflicts })
     }
 
     /// None where git cannot tell now: what is known of it stands, and it is asked again with the next reading.
-    async fn conflicts(&self, repo: &RepoName, pull: &PullRef) -> Option<bool> {
-        match self.ports.repos.conflicts(repo, &pull.branch, &pull.base).await {
-            Ok(conflicts) => conflicts,
+    async fn try_merge(&self, repo: &RepoName, pull: &PullRef) -> Option<Merge> {
+        match self.ports.repos.try_merge(repo, &pull.branch, &pull.base).await {
+            Ok(merge) => merge,
             Err(error) => {
                 tracing::warn!(%repo, pull = %pull.number, %error, "whether it conflicts is not known");
                 None

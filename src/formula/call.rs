@@ -1,0 +1,67 @@
+//! Calls: the steps of another formula stand in the place of the step that calls it, under its name and theirs.
+//!
+//! A called formula is checked by itself, with its own file in the errors, and its templates name its own steps only; whether its steps fit
+//! behind those of its caller is checked once they stand there (`order`).
+
+use super::{Sources, load_within};
+use crate::document::{Fault, Value, nearest};
+use crate::model::{BackTo, Formula, Step, StepId, StepKind};
+
+/// How deep calls may lie in each other.
+const DEPTH: usize = 8;
+
+/// Who may be called from here.
+pub(super) struct Calls<'s> {
+    pub(super) sources: &'s Sources<'s>,
+    /// The formulas that led here, the outermost first, without the one that is read.
+    pub(super) chain: Vec<String>,
+}
+
+impl Calls<'_> {
+    /// The formula that a value names, called by the formula `own`. What is wrong within it goes to `faults`.
+    pub(super) fn load(&self, value: &Value<'_>, name: &str, own: &str, faults: &mut Vec<Fault>) -> Option<Formula> {
+        let mut chain = self.chain.clone();
+        chain.push(own.to_owned());
+        if chain.iter().any(|caller| caller == name) {
+            let circle = chain.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(" calls ");
+            return value.wrong(format!("formulas call each other in a circle: {circle}"), "take one of the calls out");
+        }
+        if chain.len() > DEPTH {
+            return value.wrong(format!("calls lie more than {DEPTH} deep in each other"), "write some of the steps out");
+        }
+        let Some((file, text)) = (self.sources.formulas)(name) else {
+            let help = match nearest(name, self.sources.names.iter().map(String::as_str)) {
+                Some(right) => format!("did you mean \"{right}\"?"),
+                None => format!("put it into formulas/{name}.toml, or name one of {}", self.sources.names.join(", ")),
+            };
+            return value.wrong(format!("there is no formula `{name}`"), help);
+        };
+        match load_within(&file, &text, &Calls { sources: self.sources, chain }) {
+            Ok(formula) => Some(formula),
+            Err(found) => {
+                // One that is called twice is wrong once.
+                let known: Vec<String> = faults.iter().map(place).collect();
+                faults.extend(found.iter().filter(|fault| !known.contains(&place(fault))).cloned());
+                None
+            }
+        }
+    }
+}
+
+fn place(fault: &Fault) -> String {
+    format!("{}:{}:{} {fault}", fault.file(), fault.line(), fault.column())
+}
+
+/// A called formula's steps as they stand in their caller.
+pub(super) fn in_place(call: &StepId, called: Formula) -> impl Iterator<Item = Step> {
+    called.steps.into_iter().map(|step| Step { id: step.id.within(call), kind: moved(call, step.kind) })
+}
+
+fn moved(call: &StepId, kind: StepKind) -> StepKind {
+    let back = |back: Option<BackTo>| back.map(|back| BackTo { to: back.to.within(call), ..back });
+    match kind {
+        StepKind::Verify { on_failure } => StepKind::Verify { on_failure: back(on_failure) },
+        StepKind::Run { commands, on_failure } => StepKind::Run { commands, on_failure: back(on_failure) },
+        other @ (StepKind::Agent { .. } | StepKind::Propose(_) | StepKind::Gate(_)) => other,
+    }
+}
