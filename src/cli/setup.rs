@@ -206,7 +206,7 @@ impl Setup {
             backoff: limits.backoff.clone(),
             adopt_after: limits.adopt_after,
             question: limits.question,
-            usd_run: limits.usd_run,
+            usd_run: self.config.usd_run_at_most(),
             usd_day: limits.usd_day,
             lookup_gap: Duration::from_secs(30),
             renew: Duration::from_mins(3),

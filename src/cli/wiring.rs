@@ -151,6 +151,7 @@ fn settings(setup: &Setup) -> Settings {
         crew: setup.crew(),
         diff_lines: config.limits.diff_lines,
         usd_run: config.limits.usd_run,
+        budgets: config.agents.iter().filter_map(|agent| Some((agent.name.clone(), agent.budget?))).collect(),
         usd_call: config.limits.usd_call,
         lease: Duration::from_mins(10),
         overlap: Duration::from_secs(5),

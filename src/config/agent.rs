@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{Account, Limits, SecretSource, values};
 use crate::document::{Table, Value};
-use crate::model::{AccountName, AgentName};
+use crate::model::{AccountName, AgentName, Usd};
 
 /// An agent that steps are given to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Agent {
     pub token: Option<SecretSource>,
     /// Author and committer of what is pushed.
     pub author: Author,
+    /// What it may spend of a run's money, where that is not `usd_run`.
+    pub budget: Option<Usd>,
 }
 
 /// What kind of agent it is.
@@ -100,7 +102,7 @@ impl Agent {
             Backend::Claude(claude) => works_on(&table, claude, named?, accounts, own),
             Backend::Command(_) => Vec::new(),
         };
-        Some(Self { name: AgentName::usual(), roles: Vec::new(), backend, accounts, token: None, author })
+        Some(Self { name: AgentName::usual(), roles: Vec::new(), backend, accounts, token: None, author, budget: None })
     }
 
     /// Reads `[agents.NAME]`, over what `[agent]` says; no role twice.
@@ -138,6 +140,7 @@ impl Agent {
         let roles = table.or("roles", Vec::new(), |v| v.list(values::name));
         let author = table.optional("author", author);
         let token = values::secret_source(table, "token_env", "token_file", "token_credential");
+        let budget = table.optional("budget_usd", values::usd);
         let like = match usual.map(|u| &u.backend) {
             Some(Backend::Claude(claude)) => Some(claude),
             Some(Backend::Command(_)) | None => None,
@@ -170,7 +173,7 @@ impl Agent {
             (Backend::Claude(claude), _) => works_on(table, claude, named, accounts, AccountName(name.to_owned())),
         };
         let author = author.unwrap_or_else(|| usual.author.clone());
-        Some(Self { name: AgentName(name.to_owned()), roles, backend, accounts, token, author })
+        Some(Self { name: AgentName(name.to_owned()), roles, backend, accounts, token, author, budget })
     }
 }
 

@@ -29,7 +29,7 @@ pub use schema::schema;
 pub use values::parse_duration;
 
 use crate::document::{self, Table};
-use crate::model::{AccountName, LabelNames, Login, RepoName};
+use crate::model::{AccountName, LabelNames, Login, RepoName, Usd};
 
 /// All mistakes of a configuration file.
 pub type ConfigErrors = document::Faults;
@@ -121,6 +121,12 @@ impl Config {
             }
         }
         sources
+    }
+
+    /// What a run may cost whoever works on it: what is kept for it before it starts. An agent without a role works on none.
+    pub fn usd_run_at_most(&self) -> Usd {
+        let others = self.agents.iter().filter(|agent| !agent.roles.is_empty()).filter_map(|agent| agent.budget);
+        others.chain([self.limits.usd_run]).max().unwrap_or_default()
     }
 
     /// The project of a repository; names are compared as the forge does, without regard to case.

@@ -345,6 +345,9 @@ struct OtherAgentSection {
     /// Turns of a session at most.
     #[schemars(range(min = 1, max = 10000))]
     max_turns: Option<u64>,
+    /// Dollars that a run may have cost while this agent works on it; `usd_run` where it is left out.
+    #[schemars(range(min = 0))]
+    budget_usd: Option<f64>,
     /// The name of the variable that holds the token of an identity of its own: its branch, pull request and breakdown are made with it.
     token_env: Option<Variable>,
     /// The file that holds that token.

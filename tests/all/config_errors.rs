@@ -486,6 +486,17 @@ fn what_only_setup_uses_is_refused_without_one() {
 }
 
 #[test]
+fn what_is_kept_for_a_run_pays_for_its_dearest_agent() {
+    let with = |agents: &str| parse(&format!("{SMALLEST}budget_usd = 2\n{agents}")).usd_run_at_most();
+    assert_eq!(with(""), Usd(2_000_000));
+    assert_eq!(with("[agents.a]\nroles = [\"dev\"]\nbudget_usd = 0.5\n"), Usd(2_000_000));
+    assert_eq!(with("[agents.a]\nroles = [\"dev\"]\nbudget_usd = 8\n"), Usd(8_000_000));
+    assert_eq!(with("[agents.a]\nbudget_usd = 8\n"), Usd(2_000_000), "it works on nothing");
+    let found = mistakes(&format!("{SMALLEST}[agents.a]\nbudget_usd = \"much\"\n"));
+    assert!(matches!(&found[..], [one] if one.contains("budget_usd")), "{found:#?}");
+}
+
+#[test]
 fn how_long_things_are_kept_is_a_time_and_the_floor_a_size() {
     for (wrong, words) in [
         ("workspaces = \"a week\"", "not a time"),

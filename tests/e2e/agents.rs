@@ -73,6 +73,25 @@ async fn each_role_has_its_agent_its_model_and_its_cost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agents_own_budget_takes_the_place_of_the_usual_one() {
+    for (usual, own, end) in [("5", "0.00001", "claude-failed"), ("0.00001", "5", "claude-pr")] {
+        let api = MessagesApi::start(play).await;
+        let agent = Agent::Claude { program: claude(), url: api.url().to_owned(), more: "key_file = \"key\"" };
+        let Some(rig) = Plan::new("agents::own_budget").agent(agent).mode(Mode::None).rig().await else { return };
+        std::fs::write(rig.dir.path().join("key"), "sk-ant-api03-x").expect("a key");
+        rig.reconfigure("author = ", &format!("budget_usd = {usual}\nauthor = "));
+        let section = format!("[agents.worker]\nroles = [\"dev\"]\nbudget_usd = {own}\n");
+        rig.reconfigure("\n[sandbox]", &format!("\n{section}\n[sandbox]"));
+        let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+        rig.once().await;
+        assert_eq!(rig.labels(number), [end], "{usual} and {own}: {}", rig.story());
+        if end == "claude-failed" {
+            rig.assert_status(number, "the agent reached its limit");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_with_an_identity_of_its_own_works_under_it() {
     let rig = plain("agents::an_identity_of_its_own").await;
     person(&rig, "dev", "write").await;

@@ -232,6 +232,7 @@ impl<'s> Daemon<'s> {
             crew: Crew::default(),
             diff_lines: 4000,
             usd_run: Usd(5_000_000),
+            budgets: BTreeMap::new(),
             usd_call: Usd(1_000_000),
             lease: self.lease,
             overlap: Duration::from_secs(5),

@@ -78,7 +78,7 @@ impl Worker {
             prompt,
             output: *output,
             session: if turn.resume { Session::Resume(turn.session.to_owned()) } else { Session::New(turn.session.to_owned()) },
-            budget: self.settings.usd_run.minus(run.cost),
+            budget: self.settings.budget_of(turn.agent).minus(run.cost),
             budget_call: self.settings.usd_call,
             label: label(order.subject, run, self.settings.projects.len() > 1),
             given,

@@ -55,6 +55,8 @@ pub struct Settings {
     pub diff_lines: u64,
     /// A run's money.
     pub usd_run: Usd,
+    /// A run's money for agents that have another limit.
+    pub budgets: BTreeMap<AgentName, Usd>,
     /// A model call's money.
     pub usd_call: Usd,
     /// How long a claim holds.
@@ -63,6 +65,13 @@ pub struct Settings {
     pub overlap: Duration,
     /// Each project's own part.
     pub projects: BTreeMap<RepoName, ProjectSettings>,
+}
+
+impl Settings {
+    /// What a run may have cost while an agent works on it.
+    fn budget_of(&self, agent: Option<&AgentName>) -> Usd {
+        agent.and_then(|agent| self.budgets.get(agent)).copied().unwrap_or(self.usd_run)
+    }
 }
 
 /// A project's own part.
