@@ -11,6 +11,7 @@ mod completions;
 mod deliveries;
 mod demo;
 mod doctor;
+mod doorway;
 mod error;
 mod explain;
 mod export;

@@ -18,12 +18,13 @@ use crate::engine::{Renewal, Waker};
 use crate::ports::Clock;
 use crate::words;
 
+use super::doorway::Doorway;
 use super::in_force::{self, Broken, Report};
 use super::run::notify;
 use super::schedule::Schedule;
 use super::setup::{Setup, SystemClock};
 use super::wiring::{self, Shared};
-use super::{CliError, Kind};
+use super::{CliError, Kind, telling};
 
 /// How often the files are looked at: a few calls of `stat`.
 const EVERY: Duration = Duration::from_secs(1);
@@ -49,16 +50,13 @@ impl Live {
 /// What of each file tells that it was changed.
 type Marks = Vec<(PathBuf, Option<(std::time::SystemTime, u64, u64)>)>;
 
-/// Is told of a configuration that was taken up.
-pub(super) type Taken = Box<dyn Fn(&Setup) + Send>;
-
 /// Reads anew what changes.
-pub(super) struct Reloader {
+pub(super) struct Reloader<'a> {
     live: Live,
     shared: Shared,
     renewals: mpsc::Sender<Renewal>,
     waker: Waker,
-    taken: Taken,
+    doorway: Doorway<'a>,
     schedule: Option<Schedule>,
     hangup: Signal,
     /// The files as they were read last.
@@ -68,14 +66,14 @@ pub(super) struct Reloader {
     report: Report,
 }
 
-impl Reloader {
+impl<'a> Reloader<'a> {
     /// Begins with what is in force, and wakes by its schedule.
     pub(super) async fn start(
         live: Live,
         shared: Shared,
         renewals: mpsc::Sender<Renewal>,
         waker: Waker,
-        taken: Taken,
+        doorway: Doorway<'a>,
     ) -> Result<Self, CliError> {
         let setup = live.setup();
         // Before anybody is told that we are ready: without it the signal would end us.
@@ -85,7 +83,7 @@ impl Reloader {
         let report = Report::new(&setup, SystemClock.now());
         in_force::keep(&setup)?;
         report.write(&setup.state_dir)?;
-        Ok(Self { read: marks(&setup), changed: None, live, shared, renewals, waker, taken, schedule, hangup, report })
+        Ok(Self { read: marks(&setup), changed: None, live, shared, renewals, waker, doorway, schedule, hangup, report })
     }
 
     /// Goes on until it is dropped.
@@ -105,11 +103,12 @@ impl Reloader {
         }
     }
 
-    /// Stops waking.
-    pub(super) async fn stop(self) {
+    /// Stops waking; the door is still open.
+    pub(super) async fn stop(self) -> Doorway<'a> {
         if let Some(schedule) = self.schedule {
             schedule.stop().await;
         }
+        self.doorway
     }
 
     async fn reload(&mut self, found: Marks) {
@@ -144,9 +143,14 @@ impl Reloader {
     async fn take_up(&mut self) -> Result<Vec<String>, CliError> {
         let old = self.live.setup();
         let mut new = Setup::load(Some(old.file.clone()))?;
-        let later = keep_fixed(&mut new, &old);
+        let mut later = keep_fixed(&mut new, &old);
+        let door = self.doorway.prepare(&new).await?;
+        if door.at_next_start {
+            later.push("`listen` of [daemon]".to_owned());
+            new.config.daemon.listen = old.config.daemon.listen;
+        }
         // A sandbox is tried out before it counts as one.
-        let renewal = tokio::task::block_in_place(|| wiring::renew(&new, &mut self.shared))?;
+        let (renewal, recipients) = tokio::task::block_in_place(|| wiring::renew(&new, &mut self.shared))?;
         if new.config.daemon.poll != old.config.daemon.poll {
             let next = schedule(&new, &self.waker).await?;
             if let Some(before) = self.schedule.replace(next) {
@@ -154,7 +158,8 @@ impl Reloader {
             }
         }
         in_force::keep(&new)?;
-        (self.taken)(&new);
+        self.shared.notifier.replace(recipients, &telling::fold());
+        self.doorway.take_up(&new, door).await;
         self.live.set(new);
         // Refused only where the engine has ended, which ends us too.
         let _ended = self.renewals.send(renewal).await;
@@ -173,12 +178,6 @@ fn keep_fixed(new: &mut Setup, old: &Setup) -> Vec<String> {
     new.config.forge.url.clone_from(&old.config.forge.url);
     keep(daemon.log != before.log, "`log` of [daemon]");
     daemon.log = before.log;
-    keep(daemon.listen != before.listen, "`listen` of [daemon]");
-    daemon.listen = before.listen;
-    keep(daemon.webhook_secret != before.webhook_secret, "the webhook's secret of [daemon]");
-    daemon.webhook_secret.clone_from(&before.webhook_secret);
-    keep(new.config.notify != old.config.notify, "[[notify]]");
-    new.config.notify.clone_from(&old.config.notify);
     later
 }
 
@@ -198,7 +197,9 @@ fn marks(setup: &Setup) -> Marks {
     let forge = &setup.config.forge;
     // Credentials of the model are read for each call anyway.
     let tokens = setup.config.agents.iter().filter_map(|agent| agent.token.as_ref());
-    for source in [Some(&forge.token), forge.rights_token.as_ref()].into_iter().flatten().chain(tokens) {
+    let addresses = setup.config.notify.iter().filter_map(|notify| telling::kept(&notify.by));
+    let own = [Some(&forge.token), forge.rights_token.as_ref(), setup.config.daemon.webhook_secret.as_ref()];
+    for source in own.into_iter().flatten().chain(tokens).chain(addresses) {
         if let SecretSource::File(path) = source {
             files.push(path.clone());
         }

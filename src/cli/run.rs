@@ -1,19 +1,17 @@
 //! `forgehand run`: the daemon.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::engine::{self, Ended, Mode, Stop};
-use crate::ports::{DoorOrder, Doors, OpenDoor, Visits};
+use crate::ports::Doors;
 
+use super::doorway::Doorway;
 use super::reload::{Live, Reloader};
-use super::setup::{Setup, read_secret};
+use super::setup::Setup;
 use super::visitors::Visitors;
 use super::{CliError, gc, standing, wiring};
 
@@ -38,10 +36,9 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
     let live = Live::new(setup);
     let setup = live.setup();
     let visitors = Visitors::new(&setup, waker.clone(), parts.counters);
-    let known = visitors.clone();
-    let taken = Box::new(move |setup: &Setup| known.know(setup));
-    let mut reloader = Reloader::start(live.clone(), parts.shared, renew, waker, taken).await?;
-    let (seen, heard) = (visitors.clone(), visitors.clone());
+    let doorway = Doorway::open(doors, visitors.clone(), &setup).await?;
+    let mut reloader = Reloader::start(live.clone(), parts.shared, renew, waker, doorway).await?;
+    let (seen, heard) = (visitors.clone(), visitors);
     let measured = live.clone();
     let mut say = standing::Sayer::new(&setup);
     let mut engine = parts.engine.drain_for(setup.config.daemon.drain).renew_from(renewals);
@@ -52,8 +49,6 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
         notify_alive();
         seen.stepped(core);
     }));
-    let close = CancellationToken::new();
-    let door = open(&setup, doors, visitors, close.clone()).await?;
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(projects = setup.config.projects.len(), state = %setup.state_dir.display(), "forgehand watches");
     let in_force = || live.setup();
@@ -68,35 +63,12 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
         }.into()),
     };
     notify(&[sd_notify::NotifyState::Stopping]);
-    reloader.stop().await;
+    let doorway = reloader.stop().await;
     drop(engine);
     parts.post.close(GRACE).await;
     super::logging::end().await;
-    close.cancel();
-    if let Some(mut door) = door {
-        door.closed().await;
-    }
+    doorway.close().await;
     ended.map(|_| ()).map_err(CliError::from)
-}
-
-/// Opens the door, where the configuration asks for one.
-async fn open(
-    setup: &Setup,
-    doors: &dyn Doors,
-    visits: Arc<dyn Visits>,
-    stop: CancellationToken,
-) -> Result<Option<Box<dyn OpenDoor>>, CliError> {
-    let daemon = &setup.config.daemon;
-    let Some(listen) = daemon.listen else { return Ok(None) };
-    let secret = daemon.webhook_secret.as_ref().map(|source| read_secret(source, "the webhook's secret")).transpose()?;
-    if secret.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
-        return Err(CliError::usage("the webhook's secret is empty", "put a long random text where `webhook_secret_*` points"));
-    }
-    let door = doors.open(DoorOrder { listen, secret, visits, stop }).await.map_err(|e| {
-        CliError::environment(format!("{listen} cannot be listened on"), e, "choose a free port for `listen` in [daemon]")
-    })?;
-    tracing::info!(address = %door.address(), webhooks = daemon.webhook_secret.is_some(), "forgehand listens");
-    Ok(Some(door))
 }
 
 /// The first TERM or INT drains; the second one stops at once.

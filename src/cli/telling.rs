@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use crate::config::{NotifyBy, SecretSource, WebhookFormat};
 use crate::engine::{Core, Listener};
 use crate::model::{Event, News, Notice, Timestamp};
-use crate::notify::{By, Fold, Hook, Letter, Notifier, Post, Recipient, Results};
+use crate::notify::{By, Fold, Hook, Letter, Notifier, Recipient};
 use crate::plan::Notices;
 use crate::scan::Scanner;
 use crate::words;
@@ -25,28 +25,9 @@ pub(super) struct Teller {
 
 impl Teller {
     /// Begins, with what the journal holds as known.
-    pub(super) fn start(setup: &Setup, core: &Core, scanner: &Arc<Scanner>) -> Result<(Self, Post), CliError> {
-        let mut recipients = Vec::new();
-        for notify in &setup.config.notify {
-            recipients.push(Recipient { on: notify.on.clone(), by: by(&notify.by)? });
-        }
-        let fold: Fold = Arc::new(|more, last: &Letter| {
-            let (title, text) = words::more_notices(more);
-            Letter { repo: None, issue: None, url: None, title, text, ..last.clone() }
-        });
-        let (notifier, post) = Notifier::start(recipients, &fold);
-        let teller = Self {
-            notices: Notices::new(core.ledger()),
-            notifier,
-            forge: setup.config.forge.url.clone(),
-            scanner: scanner.clone(),
-        };
-        Ok((teller, post))
-    }
-
-    /// How it went so far.
-    pub(super) fn results(&self) -> Results {
-        self.notifier.results()
+    pub(super) fn new(setup: &Setup, core: &Core, scanner: &Arc<Scanner>, notifier: Notifier) -> Self {
+        let (notices, forge) = (Notices::new(core.ledger()), setup.config.forge.url.clone());
+        Self { notices, notifier, forge, scanner: scanner.clone() }
     }
 
     /// For the engine.
@@ -59,6 +40,19 @@ impl Teller {
             }
         })
     }
+}
+
+/// Who is told.
+pub(super) fn recipients(setup: &Setup) -> Result<Vec<Recipient>, CliError> {
+    setup.config.notify.iter().map(|notify| Ok(Recipient { on: notify.on.clone(), by: by(&notify.by)? })).collect()
+}
+
+/// What is sent where there was too much.
+pub(super) fn fold() -> Fold {
+    Arc::new(|more, last: &Letter| {
+        let (title, text) = words::more_notices(more);
+        Letter { repo: None, issue: None, url: None, title, text, ..last.clone() }
+    })
 }
 
 /// What is sent of a notice; what is published is scanned first.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use secrecy::SecretString;
+
 use crate::engine::{Core, Waker};
 use crate::forge;
 use crate::ledger::Ledger;
@@ -63,6 +65,8 @@ pub(super) struct Visitors {
 struct State {
     /// By their names in lower case: the forge compares so too.
     projects: BTreeMap<String, RepoName>,
+    /// What deliveries are signed with.
+    secret: Option<SecretString>,
     metrics: Metrics,
     deliveries: Keeper,
     results: BTreeMap<&'static str, u64>,
@@ -76,6 +80,7 @@ impl Visitors {
         let results = ["accepted", "ignored"].into_iter().chain(Unwelcome::ALL.map(Unwelcome::word));
         let state = State {
             projects: by_name(setup),
+            secret: None,
             metrics: Metrics::new(now),
             deliveries: Keeper::open(&setup.state_dir),
             results: results.map(|word| (word, 0)).collect(),
@@ -85,9 +90,10 @@ impl Visitors {
         Arc::new(Self { waker, counters, state: Mutex::new(state) })
     }
 
-    /// The configuration was read anew.
-    pub(super) fn know(&self, setup: &Setup) {
-        self.state().projects = by_name(setup);
+    /// The configuration was read, with this secret for deliveries.
+    pub(super) fn know(&self, setup: &Setup, secret: Option<SecretString>) {
+        let mut state = self.state();
+        (state.projects, state.secret) = (by_name(setup), secret);
     }
 
     /// The engine made a step.
@@ -116,6 +122,10 @@ impl Visitors {
 }
 
 impl Visits for Visitors {
+    fn secret(&self) -> Option<SecretString> {
+        self.state().secret.clone()
+    }
+
     fn delivered(&self, repo: Option<&str>) -> bool {
         let mut state = self.state();
         let known = repo.and_then(|repo| state.projects.get(&repo.to_ascii_lowercase())).cloned();

@@ -15,7 +15,7 @@ use crate::git::{self, Git};
 use crate::hands::{self, ClaudeBackend, RealHands};
 use crate::journal::{History, SqliteJournal};
 use crate::model::{AgentName, JournalId};
-use crate::notify::Post;
+use crate::notify::{Notifier, Post, Recipient};
 use crate::ports::{Forge, Journal, RepoError, Repos};
 use crate::sandbox::{self, Sandbox};
 use crate::scan::{Scanner, secrets_of_variables};
@@ -48,6 +48,8 @@ pub(super) struct Shared {
     /// What the sandbox was opened with.
     confined: (crate::config::Sandbox, Vec<PathBuf>),
     counts: ForgeCounts,
+    /// Tells people.
+    pub(super) notifier: Notifier,
 }
 
 /// Opens everything. The journal comes first: when another process has it, nothing else is touched.
@@ -59,26 +61,29 @@ pub(super) fn build(setup: &Setup, log_to_stderr: bool) -> Result<Parts, CliErro
     let sandbox = sandbox_of(setup)?;
     let counts = ForgeCounts::default();
     let mut counters = Counters::of_forges(vec![counts.bot.clone(), counts.rights.clone()]);
-    let shared = Shared { journal: id.clone(), scanner: scanner.clone(), sandbox, confined: confined(setup), counts };
+    let (notifier, post) = Notifier::start(telling::recipients(setup)?, &telling::fold());
+    counters.notifications = Some(notifier.results());
+    let (journal_id, confined) = (id.clone(), confined(setup));
+    let shared = Shared { journal: journal_id, scanner: scanner.clone(), sandbox, confined, counts, notifier };
     let ports = ports(setup, &shared)?;
     let texts = TextStore::new(&setup.state_dir);
     let engine = Engine::new(Box::new(journal), setup.policy(id)?, settings(setup), ports, (texts, scanner.clone()))?;
-    let (teller, post) = Teller::start(setup, engine.core(), &scanner)?;
-    counters.notifications = Some(teller.results());
+    let teller = Teller::new(setup, engine.core(), &scanner, shared.notifier.clone());
     Ok(Parts { engine: engine.listen(teller.listener()), counters, post, shared })
 }
 
-/// A configuration that was read anew, made ready to be taken up: whole, or nothing of it.
-pub(super) fn renew(setup: &Setup, shared: &mut Shared) -> Result<Renewal, CliError> {
+/// A configuration that was read anew, made ready to be taken up: whole, or nothing of it. With who is told from then on.
+pub(super) fn renew(setup: &Setup, shared: &mut Shared) -> Result<(Renewal, Vec<Recipient>), CliError> {
     let policy = setup.policy(shared.journal.clone())?;
     shared.scanner.learn(secrets(setup)?);
     let confined = confined(setup);
     let sandbox = if confined == shared.confined { shared.sandbox.clone() } else { sandbox_of(setup)? };
+    let recipients = telling::recipients(setup)?;
     let (journal, scanner, counts) = (shared.journal.clone(), shared.scanner.clone(), shared.counts.clone());
-    let next = Shared { journal, scanner, sandbox, confined, counts };
+    let next = Shared { journal, scanner, sandbox, confined, counts, notifier: shared.notifier.clone() };
     let (settings, ports, drain) = (settings(setup), ports(setup, &next)?, setup.config.daemon.drain);
     *shared = next;
-    Ok(Renewal { policy, settings, ports, drain })
+    Ok((Renewal { policy, settings, ports, drain }, recipients))
 }
 
 fn confined(setup: &Setup) -> (crate::config::Sandbox, Vec<PathBuf>) {

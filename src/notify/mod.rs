@@ -8,7 +8,7 @@ mod send;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -38,7 +38,7 @@ pub struct Recipient {
 }
 
 /// How somebody is told.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum By {
     /// A program, which reads the letter as JSON.
     Command(Vec<String>),
@@ -54,6 +54,7 @@ pub enum By {
 }
 
 /// A webhook's address and what it understands.
+#[derive(PartialEq)]
 pub struct Hook {
     address: Url,
     discord: bool,
@@ -126,30 +127,60 @@ impl Results {
 }
 
 /// Sends to all recipients.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Notifier {
-    queues: Vec<(BTreeSet<Occasion>, mpsc::Sender<Letter>)>,
+    bureau: Arc<Mutex<Bureau>>,
     results: Results,
 }
 
-/// What carries the letters out. Dropping it drops what is under way.
+/// What carries the letters out. Dropping it and the last [`Notifier`] drops what is under way.
 #[derive(Debug)]
 pub struct Post {
+    bureau: Arc<Mutex<Bureau>>,
+}
+
+#[derive(Debug, Default)]
+struct Bureau {
+    queues: Vec<Queue>,
     tasks: JoinSet<()>,
+}
+
+/// The letters that wait for a recipient.
+#[derive(Debug)]
+struct Queue {
+    on: BTreeSet<Occasion>,
+    by: Arc<By>,
+    letters: mpsc::Sender<Letter>,
 }
 
 impl Notifier {
     /// Begins. Needs a Tokio runtime.
     pub fn start(recipients: Vec<Recipient>, fold: &Fold) -> (Self, Post) {
-        let results = Results::default();
-        let (mut queues, mut tasks) = (Vec::new(), JoinSet::new());
+        let bureau = Arc::new(Mutex::new(Bureau::default()));
+        let notifier = Self { bureau: bureau.clone(), results: Results::default() };
+        notifier.replace(recipients, fold);
+        (notifier, Post { bureau })
+    }
+
+    /// From now on these are told. Whoever was told in the same way before keeps his queue; what waits for others still goes out.
+    pub fn replace(&self, recipients: Vec<Recipient>, fold: &Fold) {
+        let mut bureau = open(&self.bureau);
+        while bureau.tasks.try_join_next().is_some() {}
+        let mut before = std::mem::take(&mut bureau.queues);
         for Recipient { on, by } in recipients {
-            let (queue, letters) = mpsc::channel(QUEUE);
-            queues.push((on, queue));
-            let desk = Desk { by, fold: fold.clone(), results: results.clone(), sent: VecDeque::new(), folded: None };
-            tasks.spawn(desk.work(letters));
+            let same = before.iter().position(|queue| *queue.by == by);
+            let queue = match same.map(|at| before.swap_remove(at)) {
+                Some(queue) => Queue { on, ..queue },
+                None => {
+                    let (by, (queue, letters)) = (Arc::new(by), mpsc::channel(QUEUE));
+                    let (sent, results) = (VecDeque::new(), self.results.clone());
+                    let desk = Desk { by: by.clone(), fold: fold.clone(), results, sent, folded: None };
+                    bureau.tasks.spawn(desk.work(letters));
+                    Queue { on, by, letters: queue }
+                }
+            };
+            bureau.queues.push(queue);
         }
-        (Self { queues, results }, Post { tasks })
     }
 
     /// How it went so far; it goes on counting.
@@ -159,8 +190,8 @@ impl Notifier {
 
     /// Sends a letter to whom it concerns, without waiting.
     pub fn send(&self, letter: &Letter) {
-        for (_, queue) in self.queues.iter().filter(|(on, _)| on.contains(&letter.on)) {
-            if queue.try_send(letter.clone()).is_err() {
+        for queue in open(&self.bureau).queues.iter().filter(|queue| queue.on.contains(&letter.on)) {
+            if queue.letters.try_send(letter.clone()).is_err() {
                 self.results.count("dropped", 1);
             }
         }
@@ -168,17 +199,24 @@ impl Notifier {
 }
 
 impl Post {
-    /// Lets what waits go out, once its [`Notifier`] is gone, for so long at most.
-    pub async fn close(mut self, patience: Duration) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+    /// Takes no more letters, and lets what waits go out, for so long at most.
+    pub async fn close(self, patience: Duration) {
+        let Bureau { queues, mut tasks } = std::mem::take(&mut *open(&self.bureau));
+        drop(queues);
+        let all = async { while tasks.join_next().await.is_some() {} };
         // What is not out by then is dropped: whoever stops does not wait for a broken mail server.
         let _cut = tokio::time::timeout(patience, all).await;
     }
 }
 
+/// Never held across an await.
+fn open(bureau: &Mutex<Bureau>) -> MutexGuard<'_, Bureau> {
+    bureau.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Where the letters to one recipient are sent from.
 struct Desk {
-    by: By,
+    by: Arc<By>,
     fold: Fold,
     results: Results,
     /// When the last ones were sent, within a minute.

@@ -28,8 +28,6 @@ pub trait OpenDoor: Send {
 pub struct DoorOrder {
     /// Where.
     pub listen: SocketAddr,
-    /// What deliveries are signed with; without one none is taken.
-    pub secret: Option<SecretString>,
     /// Whom visitors are announced to.
     pub visits: Arc<dyn Visits>,
     /// Ends it.
@@ -38,6 +36,8 @@ pub struct DoorOrder {
 
 /// What is behind the door. Nothing here may wait.
 pub trait Visits: Send + Sync {
+    /// What deliveries are signed with now; without one none is taken.
+    fn secret(&self) -> Option<SecretString>;
     /// A delivery with a right signature, about the repository of this name; none where it names none. Answers whether it is under care.
     fn delivered(&self, repo: Option<&str>) -> bool;
     /// A delivery was turned away.

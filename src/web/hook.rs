@@ -52,14 +52,14 @@ pub(super) async fn delivery(State(inside): State<Inside>, request: Request) -> 
 }
 
 async fn take(inside: &Inside, request: Request) -> Result<Payload, Unwelcome> {
-    let Some(secret) = &inside.secret else { return Err(Unwelcome::NoSecret) };
+    let secret = inside.visits.secret().ok_or(Unwelcome::NoSecret)?;
     let (parts, body) = request.into_parts();
     let signature = signature(&parts.headers).ok_or(Unwelcome::Unsigned)?;
     if announced(&parts.headers).is_some_and(|length| length > LARGEST as u64) {
         return Err(Unwelcome::TooLarge);
     }
     let body = tokio::time::timeout(PATIENCE, read(body)).await.map_err(|_| Unwelcome::TooSlow)??;
-    if !is_right(secret, &body, &signature) {
+    if !is_right(&secret, &body, &signature) {
         return Err(Unwelcome::WrongSignature);
     }
     serde_json::from_slice(&body).map_err(|_| Unwelcome::Unreadable)

@@ -18,7 +18,6 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use secrecy::SecretString;
 
 use crate::ports::{DoorOrder, Doors, OpenDoor, Visits};
 
@@ -29,8 +28,8 @@ pub struct Web;
 #[async_trait]
 impl Doors for Web {
     async fn open(&self, order: DoorOrder) -> io::Result<Box<dyn OpenDoor>> {
-        let DoorOrder { listen, secret, visits, stop } = order;
-        let router = router(Inside { secret: secret.map(Arc::new), visits });
+        let DoorOrder { listen, visits, stop } = order;
+        let router = router(Inside { visits });
         Ok(Box::new(server::open(listen, router, stop).await?))
     }
 }
@@ -38,7 +37,6 @@ impl Doors for Web {
 /// What the handlers know.
 #[derive(Clone)]
 struct Inside {
-    secret: Option<Arc<SecretString>>,
     visits: Arc<dyn Visits>,
 }
 

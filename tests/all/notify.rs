@@ -58,6 +58,32 @@ async fn more_than_a_minute_takes_are_folded_into_one() {
 }
 
 #[tokio::test]
+async fn who_stays_keeps_his_queue_and_who_goes_still_gets_what_waits() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let told = |name: &str, slow: &str| Recipient {
+        on: on(&Occasion::ALL),
+        by: By::Command(vec![
+            "sh".into(),
+            "-c".into(),
+            format!("{slow} cat >>'{0}'; echo >>'{0}'", dir.path().join(name).display()),
+        ]),
+    };
+    let lines = |name: &str| std::fs::read_to_string(dir.path().join(name)).map_or(0, |text| text.lines().count());
+    let (notifier, post) = Notifier::start(vec![told("stays", ""), told("goes", "sleep 0.2;")], &fold());
+    for n in 0..MOST as u64 {
+        notifier.send(&letter(n));
+    }
+    notifier.replace(vec![told("stays", ""), told("comes", "")], &fold());
+    for n in 0..3 {
+        notifier.send(&letter(n));
+    }
+    // A handle that is still there keeps nothing from its end.
+    post.close(Duration::from_secs(60)).await;
+    assert_eq!((lines("stays"), lines("goes"), lines("comes")), (MOST + 1, MOST, 3), "{:?}", notifier.results().read());
+    assert_eq!(notifier.results().read(), [("dropped", 0), ("failed", 0), ("folded", 3), ("sent", 2 * MOST as u64 + 4)]);
+}
+
+#[tokio::test]
 async fn a_webhook_that_hangs_or_refuses_holds_up_nobody_and_its_address_is_not_told() {
     let (hangs, refuses) = (Script::start((0..200).map(|_| Reply::Silence)).await, Script::start([json(500, "no")]).await);
     let hook = |script: &Script, discord| {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::rig::{Agent, Plan, TRIAGE};
+use crate::rig::{Agent, Plan, TRIAGE, until};
 
 /// A receiver of webhooks, and what it got: path and body.
 struct Receiver {
@@ -104,6 +104,32 @@ async fn who_asked_is_told_once_in_the_form_he_asked_for() {
 
     rig.once().await;
     assert_eq!((receiver.got("/json-secret").len(), receiver.got("/discord-secret").len()), (1, 1), "a restart repeats nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_changes_while_the_daemon_runs() {
+    let agent = Agent::scripted(TRIAGE, "echo boom >&2; exit 3");
+    let plan = Plan::new("notify::who_is_told_changes").mode(Mode::None).agent(agent).daemon("poll = \"1s\"");
+    let rig = plan.limits("attempts = 1").rig().await.expect("it needs nothing");
+    let lines = |name: &str| std::fs::read_to_string(rig.dir.path().join(name)).unwrap_or_default().lines().count();
+    let telling = |name: &str| {
+        let file = rig.dir.path().join(name);
+        format!("\n[[notify]]\non = [\"failed\"]\ncommand = [\"sh\", \"-c\", \"cat >>'{0}'; echo >>'{0}'\"]\n", file.display())
+    };
+    let nobody = std::fs::read_to_string(rig.config_file()).expect("the configuration");
+    rig.configure(&format!("{nobody}{}", telling("first")));
+    let daemon = rig.start(&["run"]);
+    let in_force = || std::fs::read_to_string(rig.state_dir().join("configuration/forgehand.toml")).unwrap_or_default();
+    rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    until("the first to be told", || (lines("first") == 1).then_some(())).await;
+
+    rig.configure(&format!("{nobody}{}", telling("second")));
+    until("the change to be in force", || in_force().contains("second").then_some(())).await;
+    rig.issue("Sum is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    until("the second to be told", || (lines("second") == 1).then_some(())).await;
+    assert_eq!(lines("first"), 1, "who is not named any more was told");
+    daemon.term();
+    assert!(daemon.wait().await.success());
 }
 
 fn executable(path: &std::path::Path) {

@@ -279,3 +279,59 @@ async fn without_a_secret_no_delivery_is_taken_and_metrics_stay_on_this_machine(
     let said = site.rig.run(&["status"]).await.ok();
     assert!(said.out.contains("! webhook: a delivery was turned away"), "{}", said.out);
 }
+
+/// A port that nobody has just now.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_door_moves_and_its_secret_changes_while_the_daemon_runs() {
+    let (first, second) = (free_port(), free_port());
+    let listen = |port: u16| format!("listen = \"127.0.0.1:{port}\"");
+    let plan = Plan::new("webhook::the_door_moves").mode(Mode::None).daemon("poll = \"1h\"\nwebhook_secret_file = \"secret\"");
+    let rig = plan.rig().await.expect("it needs nothing");
+    rig.reconfigure("poll = ", &format!("{}\npoll = ", listen(first)));
+    let secret = |text: &str| std::fs::write(rig.dir.path().join("secret"), text).expect("a secret");
+    secret("the first secret");
+    let running = rig.start(&["run"]);
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let body = about(REPO);
+    let post = async |port: u16, secret: &str| {
+        let request = client.post(format!("http://127.0.0.1:{port}/hooks/forgejo")).body(body.clone());
+        Some(request.header("x-forgejo-signature", sign(secret, &body)).send().await.ok()?.status())
+    };
+    let until_post = async |port: u16, secret: &str, expected: Option<StatusCode>| {
+        let waiting = async {
+            while post(port, secret).await != expected {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(120), waiting).await;
+        waited.unwrap_or_else(|_| panic!("waited in vain for {expected:?} on {port} by {secret}"));
+    };
+    until_post(first, "the first secret", Some(StatusCode::ACCEPTED)).await;
+    secret("the second secret");
+    until_post(first, "the second secret", Some(StatusCode::ACCEPTED)).await;
+    assert_eq!(post(first, "the first secret").await, Some(StatusCode::UNAUTHORIZED));
+
+    // One that somebody else has: all stays as it is, and it is said.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let other = listen(taken.local_addr().expect("an address").port());
+    rig.reconfigure(&listen(first), &other);
+    let report = || std::fs::read_to_string(rig.state_dir().join("configuration.json")).unwrap_or_default();
+    until("a report", || report().contains("cannot be listened on").then_some(())).await;
+    assert_eq!(post(first, "the second secret").await, Some(StatusCode::ACCEPTED));
+
+    rig.reconfigure(&other, &listen(second));
+    until_post(second, "the second secret", Some(StatusCode::ACCEPTED)).await;
+    until_post(first, "the second secret", None).await;
+    // The same port for all of the machine is free only when the old door is closed.
+    rig.reconfigure(&listen(second), &format!("listen = \"0.0.0.0:{second}\""));
+    until("a report", || report().contains("`listen` of [daemon]").then_some(())).await;
+    assert_eq!(post(second, "the second secret").await, Some(StatusCode::ACCEPTED));
+    rig.reconfigure(&format!("listen = \"0.0.0.0:{second}\""), "");
+    until_post(second, "the second secret", None).await;
+    running.term();
+    assert!(running.wait().await.success());
+}
