@@ -1,4 +1,6 @@
 //! What went wrong, sorted by what helps: waiting, a person on the forge, a person on this machine, or a developer.
+//!
+//! Of an answer git tells the status and no header, so a `Retry-After` is not known here: the pauses of what is tried again hold.
 
 use std::fmt::Display;
 
@@ -104,6 +106,14 @@ fn hint_of(said: &str) -> Option<&'static str> {
         ),
         (&["returned error: 404", "' not found"], "the repository is not there, or the token may not see it"),
         (&["returned error: 423", "HTTP 423"], "the repository is archived"),
+        (
+            &["returned error: 429", "HTTP 429"],
+            "the forge, or a proxy before it, asks for fewer requests: it is left alone for growing times",
+        ),
+        (
+            &["returned error: 502", "returned error: 503", "returned error: 504", "HTTP 502", "HTTP 503", "HTTP 504"],
+            "the forge is away behind its proxy: it is left alone for growing times",
+        ),
         (&["No space left", "Disk quota"], "make room on the disk that holds state_dir"),
     ];
     HINTS.iter().find(|(marks, _)| marks.iter().any(|mark| said.contains(mark))).map(|(_, hint)| *hint)

@@ -389,11 +389,18 @@ async fn troubles_are_told_apart_and_never_tell_the_token() {
         (401, RepoErrorKind::Denied),
         (403, RepoErrorKind::Denied),
         (404, RepoErrorKind::Denied),
+        (429, RepoErrorKind::Unreachable),
+        (500, RepoErrorKind::Unreachable),
         (502, RepoErrorKind::Unreachable),
+        (503, RepoErrorKind::Unreachable),
     ] {
         world.door.behave(Manner::Status(status));
         let error = tip().await;
         assert_eq!(error.kind, kind, "{status}: {error}");
+        let passes = [(429, "asks for fewer requests"), (502, "is away behind its proxy"), (503, "is away behind its proxy")];
+        for (_, words) in passes.iter().filter(|(passing, _)| *passing == status) {
+            assert!(error.why.contains(words), "{status}: {error}");
+        }
     }
     let elsewhere = World::new().await;
     world
