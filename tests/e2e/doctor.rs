@@ -20,19 +20,19 @@ async fn rig(test: &'static str) -> Option<Rig> {
 
 /// What the doctor should say of one thing.
 #[derive(Clone, Copy, Debug)]
-struct Finding {
+struct Finding<'a> {
     check: &'static str,
     status: &'static str,
-    says: &'static str,
+    says: &'a str,
     mend: &'static str,
     code: i32,
 }
 
-fn fails(code: i32, check: &'static str, says: &'static str, mend: &'static str) -> Finding {
+fn fails<'a>(code: i32, check: &'static str, says: &'a str, mend: &'static str) -> Finding<'a> {
     Finding { check, status: "fail", says, mend, code }
 }
 
-fn warns(check: &'static str, says: &'static str, mend: &'static str) -> Finding {
+fn warns<'a>(check: &'static str, says: &'a str, mend: &'static str) -> Finding<'a> {
     Finding { check, status: "warn", says, mend, code: 0 }
 }
 
@@ -46,7 +46,7 @@ impl Rig {
 
     /// The doctor finds this, and nothing that failed beside it in another part.
     #[track_caller]
-    fn finds<'a>(&'a self, more: &'a [&'a str], finding: Finding) -> impl Future<Output = ()> + 'a {
+    fn finds<'a>(&'a self, more: &'a [&'a str], finding: Finding<'a>) -> impl Future<Output = ()> + 'a {
         let at = std::panic::Location::caller();
         async move {
             let (report, code) = self.doctor(more).await;
@@ -212,6 +212,43 @@ async fn what_the_daemon_has_in_force_is_told_beside_what_stands_in_the_file() {
     let said = rig.run_with(&other, &["doctor", "--json"]).await;
     check(&serde_json::from_str(&said.out).expect("JSON"), "in force", "warn", "forgehand.toml");
     daemon.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_what_projects_and_agents_are_given_are_found() {
+    let Some(rig) = rig("doctor::faults_of_what_is_given").await else { return };
+    let right = rig.config_text();
+    let project = |lines: &str| right.replace("verify = ", &format!("{lines}\nverify = "));
+    let service = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = service.local_addr().expect("an address");
+    rig.configure(&project(&format!("services = [\"{address}\"]\nenv_file = {{ from = \"app.env\", to = \".env\" }}")));
+    rig.finds(&[], fails(4, "env file", "app.env cannot be read", "`env_file` of [[project]]")).await;
+    fs::write(rig.dir.path().join("app.env"), "KEY=value\n").expect("a file");
+    let (report, code) = rig.doctor(&[]).await;
+    assert!(code == 0 && report.to_string().contains("all answer"), "{report:#}");
+    drop(service);
+    rig.finds(&[], warns("services", &format!("nobody answers at {address}"), "start what should listen there")).await;
+
+    let agents = |lines: &str| right.replace("\n[sandbox]", &format!("\n[agents.dev]\nroles = [\"dev\"]\n{lines}\n\n[sandbox]"));
+    rig.configure(&agents("backend = \"claude\"\nclaude = \"no-such-claude\"\nbase_url = \"http://127.0.0.1:9\""));
+    rig.finds(&[], fails(4, "agent", "`no-such-claude` is not there", "in [agents.dev]")).await;
+    rig.configure(&agents("token_file = \"token-dev\""));
+    rig.finds(&[], fails(2, "identity", "the token of agent `dev` cannot be read", "check the path")).await;
+    rig.seed.add_user("dev", "Correct-Horse-9-Battery").await.expect("a user");
+    let token = rig.seed.token("dev", &["write:issue", "write:repository", "read:user"]).await.expect("a token");
+    fs::write(rig.dir.path().join("token-dev"), "0123456789012345678901234567890123456789").expect("a token");
+    rig.finds(&[], fails(3, "identity", "does not accept the token", "a new token of its account")).await;
+    fs::write(rig.dir.path().join("token-dev"), token).expect("a token");
+    rig.finds(&[], fails(3, "identity", "agent `dev`: ", "")).await;
+    rig.seed.add_collaborator(REPO, "dev", "write").await.expect("a collaborator");
+    let (report, code) = rig.doctor(&[]).await;
+    assert!(code == 0 && report.to_string().contains("works as dev, who may write code"), "{report:#}");
+
+    let notify = |lines: &str| format!("{right}\n[[notify]]\n{lines}\n");
+    rig.configure(&notify("webhook_file = \"hook\""));
+    rig.finds(&[], fails(2, "notify", "the address of a webhook in [[notify]] cannot be read", "check the path")).await;
+    rig.configure(&notify("command = [\"no-such-teller\"]"));
+    rig.finds(&[], warns("notify", "no-such-teller cannot be started", "install it")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

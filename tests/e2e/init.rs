@@ -126,6 +126,22 @@ async fn what_was_filed_before_it_is_left_alone_unless_somebody_says_otherwise()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_setup_needs_can_be_named_by_flags() {
+    let Some(rig) = bare("init::what_a_setup_needs").await else { return };
+    let given = ["--network", "pkg.example", "--network", "cdn.example:8443", "--cache", "~/.cache/tool"];
+    let said = rig.init(&given).await;
+    assert!(said.code == Some(2) && said.err.contains("--network and --cache are for a setup"), "{said:?}");
+    let said = rig.init(&[&given[..], &["--setup", "sh ./get.sh", "--cache", "/var/cache"]].concat()).await;
+    assert!(said.code == Some(2) && said.err.contains("`/var/cache` is not below HOME"), "{said:?}");
+    rig.init(&[&given[..], &["--setup", "sh ./get.sh"]].concat()).await.ok();
+    let written = rig.written();
+    for line in ["setup = [\"sh ./get.sh\"]", "network = [\"pkg.example\", \"cdn.example:8443\"]", "caches = [\"~/.cache/tool\"]"]
+    {
+        assert!(written.contains(line), "{line} in {written}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_tells_when_credentials_end_and_warns_days_ahead() {
     let Some(rig) = bare("init::it_tells_when_credentials_end").await else { return };
     let folder = rig.dir.path().join("home/.claude");

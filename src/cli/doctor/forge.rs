@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Patient, people, webhook};
+use super::{Check, Patient, given, people, webhook};
 use crate::cli::setup::{SystemClock, SystemIds, forge_options, read_secret};
 use crate::cli::survey;
 use crate::cli::{CliError, Kind, wiring};
@@ -39,6 +39,7 @@ pub(super) async fn examine(patient: &Patient, checks: &mut Vec<Check>) {
         (None, _) => return,
     };
     let Some(login) = account(patient, &client, checks).await else { return };
+    given::identities(patient, checks).await;
     let folder = tempfile::tempdir();
     let git = match (&folder, token) {
         (Ok(folder), Ok(token)) => wiring::open_git(&patient.setup, folder.path(), token).ok(),

@@ -10,7 +10,8 @@ use super::skeleton::nearest_existing;
 use super::{Check, Patient};
 use crate::cli::places::KIND;
 use crate::cli::{Kind, wiring};
-use crate::config::Backend;
+use crate::config::{Agent, Backend};
+use crate::model::AgentName;
 use crate::sandbox::{Exit, Mode, Sandbox, Spec};
 use crate::workspace;
 
@@ -33,7 +34,19 @@ pub(super) async fn examine(patient: &Patient, checks: &mut Vec<Check>) {
             None
         }
     };
-    checks.push(agent(patient, sandbox.as_ref()).await);
+    // Several agents mostly share a program.
+    let mut seen: Vec<&Backend> = Vec::new();
+    for one in patient.setup.config.crew() {
+        let same = |other: &&Backend| match (&one.backend, other) {
+            (Backend::Claude(one), Backend::Claude(other)) => one.program == other.program,
+            (Backend::Command(one), Backend::Command(other)) => one.first() == other.first(),
+            (Backend::Claude(_), Backend::Command(_)) | (Backend::Command(_), Backend::Claude(_)) => false,
+        };
+        if !seen.iter().any(same) {
+            seen.push(&one.backend);
+            checks.push(agent(one, sandbox.as_ref()).await);
+        }
+    }
     checks.push(workspace(&nearest_existing(&patient.setup.state_dir)));
 }
 
@@ -96,15 +109,16 @@ fn worth(sandbox: &Sandbox) -> Check {
     }
 }
 
-async fn agent(patient: &Patient, sandbox: Option<&Sandbox>) -> Check {
+async fn agent(agent: &Agent, sandbox: Option<&Sandbox>) -> Check {
     const NAME: &str = "agent";
-    let claude = match &patient.setup.config.agent.backend {
+    let section = if agent.name == AgentName::usual() { "[agent]".to_owned() } else { format!("[agents.{}]", agent.name) };
+    let claude = match &agent.backend {
         Backend::Command(words) => {
             let program = words.first().map(String::as_str).unwrap_or_default();
             return match which::which(program) {
                 Ok(path) => Check::ok(NAME, format!("{}", path.display())),
                 Err(e) => {
-                    let mend = "install it, or name another program by `command` in [agent]";
+                    let mend = format!("install it, or name another program by `command` in {section}");
                     Check::fail(Kind::Environment, NAME, format!("`{program}` is not there: {e}"), mend)
                 }
             };
@@ -112,7 +126,7 @@ async fn agent(patient: &Patient, sandbox: Option<&Sandbox>) -> Check {
         Backend::Claude(claude) => claude,
     };
     let pinned = OLDEST_CLAUDE.map(|n| n.to_string()).join(".");
-    let install = format!("npm install -g @anthropic-ai/claude-code@{pinned}, or name it by `claude = \"/path\"` in [agent]");
+    let install = format!("npm install -g @anthropic-ai/claude-code@{pinned}, or name it by `claude = \"/path\"` in {section}");
     let program = match which::which(&claude.program) {
         Ok(program) => program,
         Err(e) => {

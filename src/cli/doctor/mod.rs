@@ -7,6 +7,7 @@
 
 mod files;
 mod forge;
+mod given;
 mod machine;
 mod model;
 mod people;
@@ -117,6 +118,7 @@ async fn examine(config: Option<PathBuf>, arguments: &Arguments) -> Report {
     files::examine(&patient, checks);
     machine::examine(&patient, checks).await;
     model::examine(&patient, arguments.online, checks).await;
+    given::examine(&patient, checks).await;
     if patient.has_forge {
         forge::examine(&patient, checks).await;
     }

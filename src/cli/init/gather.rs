@@ -208,7 +208,13 @@ fn decided(desk: &Desk, arguments: &Arguments, repo: &RepoName, found: &Proposal
     {
         proposal.setup = setup;
     }
+    proposal.network = beside_setup(desk, &arguments.network, &found.network, "The hosts that this may reach")?;
+    proposal.caches = beside_setup(desk, &arguments.caches, &found.caches, "The folders that it fills for agents to read")?;
     if proposal.setup.is_empty() {
+        if !arguments.network.is_empty() || !arguments.caches.is_empty() {
+            let what = format!("--network and --cache are for a setup, and {repo} has none");
+            return Err(CliError::usage(what, "name one by --setup, or leave them out"));
+        }
         // They are of no use to anything else.
         proposal.caches.clear();
         proposal.network.clear();
@@ -218,6 +224,14 @@ fn decided(desk: &Desk, arguments: &Arguments, repo: &RepoName, found: &Proposal
         return Err(CliError::usage(what, "name a command that fails where the project is broken: --verify \"sh ./test.sh\""));
     }
     Ok(proposal)
+}
+
+/// What a setup is given: by flags, else as it is proposed or changed at the terminal.
+fn beside_setup(desk: &Desk, given: &[String], found: &[String], question: &str) -> Result<Vec<String>, CliError> {
+    if !given.is_empty() || found.is_empty() {
+        return Ok(given.to_vec());
+    }
+    Ok(desk.asker.lines(question, found)?.unwrap_or_else(|| found.to_vec()))
 }
 
 fn backend(desk: &Desk, arguments: &Arguments) -> Result<WantedBackend, CliError> {

@@ -58,6 +58,12 @@ pub(super) struct Arguments {
     /// A command that runs before agent and verification; may be given several times [default: read from the lock file]
     #[arg(long, value_name = "COMMAND")]
     setup: Vec<String>,
+    /// A host that the setup may reach; may be given several times [default: by the lock file]
+    #[arg(long, value_name = "HOST")]
+    network: Vec<String>,
+    /// A folder below HOME that the setup fills and agents only read; may be given several times [default: by the lock file]
+    #[arg(long = "cache", value_name = "~/FOLDER")]
+    caches: Vec<String>,
     /// Which of the issues filed before the first start are triaged too: a date, a time, or `all`
     #[arg(long, value_name = "DATE|all", value_parser = since)]
     since: Option<String>,
