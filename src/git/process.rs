@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::ports::{RepoError, RepoErrorKind};
@@ -75,6 +76,10 @@ impl Reach {
             Self::Ask => Duration::from_secs(100),
             Self::Transfer | Self::Long => Duration::from_secs(1800),
         }
+    }
+
+    fn is_forge(self) -> bool {
+        matches!(self, Self::Ask | Self::Transfer)
     }
 
     fn settings(self) -> &'static [(&'static str, &'static str)] {
@@ -159,6 +164,12 @@ impl Call {
         self
     }
 
+    /// What git is asked to do: its subcommand.
+    fn verb(&self) -> String {
+        let verb = self.args.iter().map(|arg| arg.to_string_lossy()).find(|arg| !arg.starts_with('-'));
+        verb.unwrap_or_default().into_owned()
+    }
+
     /// Bounds the output, in bytes.
     pub(super) fn most(mut self, most: usize) -> Self {
         self.most = most;
@@ -239,6 +250,7 @@ impl Runner {
     /// Runs a call and gives back its output, however it ended. An error is only that it could not be run, or not in its time.
     pub(super) async fn run(&self, call: Call) -> Result<Output, RepoError> {
         let (what, reach, limit, most) = (call.what.clone(), call.reach, call.reach.limit(), call.most);
+        let (verb, started) = (call.verb(), Instant::now());
         let (mut child, bytes) = self.start(call)?;
         let group = Group::of(&child);
         let talk = converse(&mut child, bytes, most);
@@ -254,6 +266,9 @@ impl Runner {
             group.ended();
         }
         let stderr = self.cleaned(&String::from_utf8_lossy(&said.stderr));
+        // What each call costs: `RUST_LOG=forgehand::git=debug`, and the benchmark of the start.
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::debug!(verb, forge = reach.is_forge(), micros, "git ended");
         Ok(Output { what, good: said.code == Some(0), code: said.code, stdout: said.stdout, stderr, cut: said.cut })
     }
 
@@ -280,7 +295,7 @@ impl Runner {
         ] {
             command.env(name, value);
         }
-        let forge = matches!(call.reach, Reach::Ask | Reach::Transfer);
+        let forge = call.reach.is_forge();
         let auth = forge.then_some((self.header_key.as_str(), self.header.expose_secret()));
         let authority = self.authority.as_deref().filter(|_| forge).map(|path| ("http.sslCAInfo", path));
         let settings = SETTINGS.iter().chain(call.reach.settings()).copied().chain(auth).chain(authority);

@@ -207,6 +207,7 @@ impl RealHands {
             forwards,
         };
         let process = self.options.sandbox.start(spec).await.map_err(|error| sandbox_failed("starting an agent", &error))?;
+        tracing::debug!(run = %order.workspace.run, step = %order.step, "the agent runs");
         Ok((process, Ways { egress: egress.map(|(egress, _)| egress), outfit }))
     }
 

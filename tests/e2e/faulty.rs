@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::rig::now;
+use crate::rig::micros;
 
 /// What it does with a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Mood {
     Say(&'static str),
 }
 
-/// A request that was handed on: when it came, when the last of its answer went, by the machine's clock in milliseconds, and its first line.
+/// A request that was handed on: when it came, when the last of its answer went, by the machine's clock in microseconds, and its first line.
 type Request = (i64, i64, String);
 type Kept = Arc<Mutex<Vec<Request>>>;
 
@@ -85,18 +85,6 @@ impl Faulty {
     pub fn requests(&self, from: i64, to: i64) -> Vec<Request> {
         self.all().into_iter().filter(|(began, ended, _)| *ended >= from && *began <= to).collect()
     }
-
-    /// How long the forge was at work on any of them.
-    pub fn busy(&self, from: i64, to: i64) -> i64 {
-        let mut all = self.requests(from, to);
-        all.sort_unstable();
-        let (mut busy, mut upto) = (0, from);
-        for (began, ended, _) in all {
-            busy += (ended.min(to) - began.max(upto)).max(0);
-            upto = upto.max(ended);
-        }
-        busy
-    }
 }
 
 async fn serve(mut stream: TcpStream, mood: Mood, target: SocketAddr, asked: Kept) {
@@ -104,7 +92,7 @@ async fn serve(mut stream: TcpStream, mood: Mood, target: SocketAddr, asked: Kep
         Mood::HangUp => {}
         Mood::Say(answer) => {
             let Some(line) = head(&mut stream).await else { return };
-            asked.lock().unwrap_or_else(PoisonError::into_inner).push((now(), now(), line));
+            asked.lock().unwrap_or_else(PoisonError::into_inner).push((micros(), micros(), line));
             let _ = stream.write_all(answer.as_bytes()).await;
             let _ = stream.shutdown().await;
         }
@@ -135,7 +123,7 @@ async fn relay(mut stream: TcpStream, target: SocketAddr, asked: &Kept) {
             if line.ends_with(" HTTP/1.1") {
                 let mut kept = kept();
                 *at.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept.len());
-                kept.push((now(), now(), line));
+                kept.push((micros(), micros(), line));
             }
         }
         let _ = questions.shutdown().await;
@@ -147,7 +135,7 @@ async fn relay(mut stream: TcpStream, target: SocketAddr, asked: &Kept) {
                 break;
             }
             if let Some(at) = *at.lock().unwrap_or_else(PoisonError::into_inner) {
-                kept()[at].1 = now();
+                kept()[at].1 = micros();
             }
         }
         let _ = to.shutdown().await;

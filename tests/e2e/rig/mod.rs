@@ -138,6 +138,7 @@ pub struct Rig {
     pub forge: LocalForge,
     pub seed: Seed,
     env: Vec<(&'static str, String)>,
+    program: PathBuf,
 }
 
 impl Rig {
@@ -163,7 +164,8 @@ impl Rig {
         fs::write(dir.path().join("token"), token).expect("the token's file");
         fs::create_dir(dir.path().join("home")).expect("a home");
         plan.agent.install(dir.path());
-        let rig = Self { dir, forge, seed, env: plan.env.clone() };
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_forgehand"));
+        let rig = Self { dir, forge, seed, env: plan.env.clone(), program };
         rig.configure(&rig.config(&plan));
         rig
     }
@@ -172,6 +174,11 @@ impl Rig {
     pub fn with_env(mut self, name: &'static str, value: &str) -> Self {
         self.env.push((name, value.to_owned()));
         self
+    }
+
+    /// With another binary, for the commands that follow.
+    pub fn with_program(self, program: PathBuf) -> Self {
+        Self { program, ..self }
     }
 
     fn config(&self, plan: &Plan) -> String {
@@ -241,7 +248,7 @@ impl Rig {
 
     #[expect(clippy::disallowed_methods, reason = "the test starts the program under test")]
     fn command(&self, config: &Path, args: &[&str]) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_forgehand"));
+        let mut command = tokio::process::Command::new(&self.program);
         command.arg("--config").arg(config).args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         // Nothing of the one who runs the tests: no key, no sign-in, no settings.
         command.env_clear().env("HOME", self.dir.path().join("home")).env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -386,4 +393,10 @@ pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 #[expect(clippy::disallowed_methods, reason = "the test waits for what the binary waits for by this clock")]
 pub fn now() -> i64 {
     chrono::Utc::now().timestamp_millis()
+}
+
+/// The same in microseconds.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock that the binary writes into its log")]
+pub fn micros() -> i64 {
+    chrono::Utc::now().timestamp_micros()
 }
