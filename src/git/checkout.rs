@@ -3,13 +3,15 @@
 //! git runs on them only while they are made, before anybody else gets to them. What is checked out may be an agent's; git then writes
 //! files and runs nothing, since attributes can only name filters that a configuration defines, and there is none.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use crate::model::{RepoName, RunId, Sha};
 use crate::ports::{RepoError, WorkspaceOrder};
 
 use super::author::Author;
-use super::fault::{environment, failed};
+use super::fault::failed;
 use super::process::{Call, Reach};
 use super::take::borrow_objects;
 use super::{Git, on_disk};
@@ -20,18 +22,15 @@ impl Git {
     pub async fn clone_for_work(&self, order: &WorkspaceOrder, dest: &Path) -> Result<(), RepoError> {
         let what = format!("making the workspace of {}", order.run);
         let author = Author::parse(&order.author)?;
-        let objects = self.objects(&order.repo);
-        self.init_tree(dest, &what).await?;
-        borrow_objects(&dest.join(".git/objects"), &objects).map_err(|e| environment(&what, e))?;
-        // Without these two the first `git add -A` in an overlay hashes every file again.
-        let settings = [("core.checkStat", "minimal"), ("core.trustctime", "false"), ("gc.auto", "0")];
-        for (key, value) in settings.into_iter().chain([("user.name", author.name.as_str()), ("user.email", &author.mail)]) {
-            self.runner.ok(Call::tree(dest, &what).args(["config", key, value])).await?;
-        }
-        let name = format!("refs/heads/{}", order.branch);
-        self.runner.ok(Call::tree(dest, &what).args(["update-ref", &name, order.base.as_str()])).await?;
-        self.runner.ok(Call::tree(dest, &what).args(["symbolic-ref", "HEAD", &name])).await?;
-        self.runner.ok(Call::tree(dest, &what).args(["reset", "-q", "--hard"])).await.map(drop)
+        self.init_tree(dest, order.branch.as_str(), &what).await?;
+        let (objects, git) = (self.objects(&order.repo), dest.join(".git"));
+        on_disk(&what, move || {
+            borrow_objects(&git.join("objects"), &objects)?;
+            File::options().append(true).open(git.join("config"))?.write_all(settings(&author).as_bytes())
+        })
+        .await?;
+        // The branch does not exist yet: this makes it.
+        self.runner.ok(Call::tree(dest, &what).args(["reset", "-q", "--hard", order.base.as_str()])).await.map(drop)
     }
 
     /// See [`crate::ports::Repos::checkout`].
@@ -42,7 +41,7 @@ impl Git {
         if on_disk(&what, move || occupied(&place)).await? {
             return Err(failed(&what, format!("{} is not empty", dest.display())));
         }
-        self.init_tree(dest, &what).await?;
+        self.init_tree(dest, "main", &what).await?;
         let fetch = Call::tree(dest, &what)
             .args(["fetch", "-q", "--no-tags", "--no-auto-gc", "--no-write-fetch-head", "--no-recurse-submodules", "--"])
             .arg(&intake)
@@ -52,8 +51,10 @@ impl Git {
         self.runner.ok(Call::tree(dest, &what).args(["checkout", "-q", "--detach", sha.as_str()])).await.map(drop)
     }
 
-    async fn init_tree(&self, dest: &Path, what: &str) -> Result<(), RepoError> {
-        let init = Call::nowhere(&self.intake, what).args(["init", "-q", "--template=", "--initial-branch=main"]).arg(dest);
+    /// A repository without a commit, on a branch of this name.
+    async fn init_tree(&self, dest: &Path, branch: &str, what: &str) -> Result<(), RepoError> {
+        let branch = format!("--initial-branch={branch}");
+        let init = Call::nowhere(&self.intake, what).args(["init", "-q", "--template=", &branch]).arg(dest);
         self.runner.ok(init).await.map(drop)
     }
 
@@ -62,6 +63,17 @@ impl Git {
         let kinds = self.kinds(&self.mirror_dir(repo), &[sha.to_string()]).await?;
         Ok(kinds.iter().flatten().any(|kind| kind.name == "commit"))
     }
+}
+
+/// What a workspace's configuration has beside what git writes into each, as text: a run of git for each of them would take longer than
+/// all the rest. Without the first two the first `git add -A` in an overlay hashes every file again.
+fn settings(author: &Author) -> String {
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!(
+        "[core]\n\tcheckStat = minimal\n\ttrustctime = false\n[gc]\n\tauto = 0\n[user]\n\tname = \"{}\"\n\temail = \"{}\"\n",
+        quoted(&author.name),
+        quoted(&author.mail)
+    )
 }
 
 fn occupied(dest: &Path) -> std::io::Result<bool> {

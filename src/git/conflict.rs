@@ -6,6 +6,8 @@
 //! `.gitattributes` names no program. The mirror's lock is held throughout: it also keeps that place to one merge at a time, and what a killed
 //! daemon left there goes when the next one begins.
 
+use tokio::time::Instant;
+
 use crate::model::{Branch, RepoName};
 use crate::ports::{Merge, RepoError};
 
@@ -22,10 +24,11 @@ impl Git {
         base: &Branch,
     ) -> Result<Option<Merge>, RepoError> {
         let what = format!("trying to merge {head} of {repo} into {base}");
+        let asked = Instant::now();
         let lock = self.lock(repo).await?;
         let mirror = self.ensure_mirror(repo, &lock).await?;
-        let tips = self.fetch_tips(repo, &mirror, &lock, &[base.clone(), head.clone()], &what).await?;
-        let [Some(base), Some(head)] = tips.as_slice() else { return Ok(None) };
+        let heads = self.fetch_heads(repo, &mirror, &lock, asked, &what).await?;
+        let (Some(base), Some(head)) = (heads.get(base.as_str()), heads.get(head.as_str())) else { return Ok(None) };
         let room = self.intake.join(format!("{}~merge.git", repo.folder()));
         let (before, after) = (room.clone(), room.clone());
         on_disk(&what, move || remove_if_there(&before)).await?;

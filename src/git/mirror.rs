@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::model::{Branch, RepoName, RunId, Sha};
 use crate::ports::{RepoError, Tips};
@@ -14,9 +17,11 @@ use super::{Git, on_disk, run_folder, unexpected};
 
 const HEADS: &str = "+refs/heads/*:refs/heads/*";
 const TAGS: &str = "+refs/tags/*:refs/tags/*";
+/// What a ref that does not exist is at.
+const ABSENT: &str = "0000000000000000000000000000000000000000";
 
 /// How often a held lock is tried again, and how long it is waited for: a transfer takes at most 30 minutes.
-const LOCK_AGAIN: Duration = Duration::from_millis(20);
+const LOCK_AGAIN: Duration = Duration::from_millis(5);
 const LOCK_WAIT: Duration = Duration::from_secs(1900);
 
 /// The one who may write refs of a mirror. The lock lasts until the last copy of its file is closed, those of git children included.
@@ -30,33 +35,57 @@ impl MirrorLock {
     }
 }
 
+/// The branches that were on the forge, and where.
+type Heads = BTreeMap<String, Sha>;
+
+/// What the last fetch of each mirror saw, and when it began: whoever asked before that, and waited for the lock meanwhile, has its answer.
+#[derive(Debug, Default)]
+pub(super) struct Fetches(Mutex<BTreeMap<RepoName, (Instant, Arc<Heads>)>>);
+
+impl Fetches {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<RepoName, (Instant, Arc<Heads>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begun_after(&self, repo: &RepoName, asked: Instant) -> Option<Arc<Heads>> {
+        self.all().get(repo).filter(|(began, _)| *began > asked).map(|(_, heads)| heads.clone())
+    }
+}
+
 impl Git {
     pub(super) async fn sync_mirror(&self, repo: &RepoName, branches: &[Branch], keep: &RunId) -> Result<Tips, RepoError> {
+        let asked = Instant::now();
         let what = format!("fetching {repo}");
         let kept = run_ref(keep)?;
         let lock = self.lock(repo).await?;
         let dir = self.ensure_mirror(repo, &lock).await?;
-        let tips = self.fetch_tips(repo, &dir, &lock, branches, &what).await?;
+        let heads = self.fetch_heads(repo, &dir, &lock, asked, &what).await?;
+        let tips: Vec<Option<Sha>> = branches.iter().map(|branch| heads.get(branch.as_str()).cloned()).collect();
         if let Some(tip) = tips.iter().flatten().next() {
             self.keep_for_run(&dir, &lock, &kept, tip).await?;
         }
         Ok(Tips(tips))
     }
 
-    /// Fetches everything, and answers with where these branches are on the forge.
-    pub(super) async fn fetch_tips(
+    /// Fetches everything, unless somebody else's fetch began after this was asked, and answers with the branches that are on the forge.
+    pub(super) async fn fetch_heads(
         &self,
         repo: &RepoName,
         dir: &Path,
         lock: &MirrorLock,
-        branches: &[Branch],
+        asked: Instant,
         what: &str,
-    ) -> Result<Vec<Option<Sha>>, RepoError> {
+    ) -> Result<Arc<Heads>, RepoError> {
+        if let Some(heads) = self.fetches.begun_after(repo, asked) {
+            return Ok(heads);
+        }
+        let began = Instant::now();
         self.fetch_all(repo, dir, lock, what).await?;
         let read = dir.join("FETCH_HEAD");
         let fetched = on_disk(what, move || std::fs::read(read)).await?;
-        let heads = fetched_heads(&fetched);
-        Ok(branches.iter().map(|branch| heads.get(branch.as_str()).cloned()).collect())
+        let heads = Arc::new(fetched_heads(&fetched));
+        self.fetches.all().insert(repo.clone(), (began, heads.clone()));
+        Ok(heads)
     }
 
     pub(super) async fn read_file(&self, repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Result<Option<String>, RepoError> {
@@ -184,12 +213,14 @@ impl Git {
     /// The first tip that a run saw is kept for it; later syncs of the same run leave it alone.
     async fn keep_for_run(&self, dir: &Path, lock: &MirrorLock, kept: &str, tip: &Sha) -> Result<(), RepoError> {
         const WHAT: &str = "keeping a run's base";
-        let look = Call::bare(dir, WHAT).args(["rev-parse", "-q", "--verify", kept]);
-        if self.runner.run(look).await?.good {
+        // Only where there is none: one run of git for a run's first sync, which waits for it.
+        let write = Call::bare(dir, WHAT).args(["update-ref", kept, tip.as_str(), ABSENT]).input(lock.as_input(WHAT)?);
+        let written = self.runner.run(write).await?;
+        if written.good {
             return Ok(());
         }
-        let write = Call::bare(dir, WHAT).args(["update-ref", kept, tip.as_str()]).input(lock.as_input(WHAT)?);
-        self.runner.ok(write).await.map(drop)
+        let look = Call::bare(dir, WHAT).args(["rev-parse", "-q", "--verify", kept]);
+        if self.runner.run(look).await?.good { Ok(()) } else { Err(written.error()) }
     }
 
     /// The tip of a ref on the forge itself.
@@ -210,7 +241,7 @@ fn run_ref(run: &RunId) -> Result<String, RepoError> {
 }
 
 /// The branches that a fetch saw on the forge, from `FETCH_HEAD`: the mirror's own refs also hold branches that are gone there.
-fn fetched_heads(fetched: &[u8]) -> BTreeMap<String, Sha> {
+fn fetched_heads(fetched: &[u8]) -> Heads {
     let text = String::from_utf8_lossy(fetched);
     let head = |line: &str| {
         let mut parts = line.splitn(3, '\t');

@@ -8,7 +8,8 @@
 //! - A mirror is never pruned: a workspace that borrows its objects stays whole whatever is forced or deleted on the forge.
 //!
 //! Races known:
-//! - Two syncs of a mirror (two runs, or a git that outlived a killed daemon): a file lock that the child itself holds, as its stdin.
+//! - Two syncs of a mirror (two runs, or a git that outlived a killed daemon): a file lock that the child itself holds, as its stdin. Who
+//!   waited for it needs no fetch of its own where another's began after it asked: that one saw all that stood on the forge by then.
 //! - A branch `a` deleted on the forge and `a/b` made: the old ref stands in the way in a mirror that is never pruned; it is moved aside.
 //! - Claims and pushes: decided by the forge, which compares and sets; a refused lease is looked at, never repeated blindly. A push whose
 //!   answer was lost is found by the next one, which sees its own commit.
@@ -44,6 +45,7 @@ use crate::ports::{ClaimAnswer, Lease, Merge, NewClaim, PushAnswer, RepoError, R
 
 pub use author::Author;
 use fault::{environment, failed};
+use mirror::Fetches;
 use process::{Call, Runner};
 pub use tidy::{Repacked, Worth};
 
@@ -91,6 +93,7 @@ pub struct Git {
     intake: PathBuf,
     home: PathBuf,
     limits: Limits,
+    fetches: Arc<Fetches>,
 }
 
 impl Git {
@@ -103,7 +106,7 @@ impl Git {
                 .map_err(|e| environment("making git's folders", format!("{}: {e}", folder.display())))?;
         }
         let runner = Runner::new(home.clone(), &forge_url, (&login, &token), ca_file.as_deref())?;
-        Ok(Self { runner: Arc::new(runner), forge: forge_url, ca_file, mirrors, intake, home, limits })
+        Ok(Self { runner: Arc::new(runner), forge: forge_url, ca_file, mirrors, intake, home, limits, fetches: Arc::default() })
     }
 
     /// The same mirrors and runs, with another one's token on the forge.

@@ -96,6 +96,25 @@ async fn syncs_side_by_side_and_a_lock_that_a_dead_git_left_do_no_harm() {
 }
 
 #[tokio::test]
+async fn syncs_that_wait_for_each_other_share_a_fetch_and_a_later_one_has_its_own() {
+    let world = World::new().await;
+    world.sync("main", "r0").await;
+    let want = world.sync("main", "r0").await;
+    world.door.hits.store(0, Ordering::SeqCst);
+    let runs: Vec<RunId> = (1..=6).map(|n| RunId(format!("r{n}"))).collect();
+    let branches = ["main".into()];
+    let all = futures_util::future::join_all(runs.iter().map(|run| world.git.sync(&world.repo, &branches, run))).await;
+    for tips in all {
+        assert_eq!(tips.expect("syncs").0[0], want);
+    }
+    assert_eq!(world.door.hits.load(Ordering::SeqCst), 4, "the first one's, and one that began when all had asked");
+    let refs = sh(&world.mirror(), "git for-each-ref refs/forgehand/runs");
+    assert_eq!(refs.lines().count(), 7, "each run's base is kept: {refs}");
+    sh(&world.person(), "git commit -q --allow-empty -m more && git push -q origin main");
+    assert_ne!(world.sync("main", "r7").await, want, "what stood there before it was asked is seen");
+}
+
+#[tokio::test]
 async fn only_regular_files_are_read() {
     let world = World::new().await;
     sh(

@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use forgehand::model::RunId;
-use forgehand::ports::HandErrorKind;
+use forgehand::ports::{HandErrorKind, WorkspaceOrder};
 use forgehand::workspace::{Kind, Owner, Workspaces};
 
 use crate::git_door::{World, sh};
@@ -33,6 +33,20 @@ async fn a_workspace_is_on_its_branch_and_borrows_the_mirrors_objects() {
     // It can be moved, since it holds no path of its own.
     std::fs::rename(&paths.tree, world.dir.path().join("elsewhere")).expect("moves");
     assert_eq!(sh(&world.dir.path().join("elsewhere"), "git log --oneline | wc -l && git status --porcelain"), "1");
+}
+
+#[tokio::test]
+async fn an_author_is_configured_as_it_is_written() {
+    let world = World::new().await;
+    let (order, _) = world.workspace("r1").await;
+    let author = r#"Forge "Big" \ Hand; #1 <hand@example.org>"#;
+    let order = WorkspaceOrder { run: RunId::from("r2"), author: author.to_owned(), ..order };
+    let paths = world.workspaces().prepare(&order).await.expect("prepares");
+    assert_eq!(sh(&paths.tree, "printf '%s <%s>' \"$(git config user.name)\" \"$(git config user.email)\""), author);
+    assert_eq!(
+        sh(&paths.tree, "git symbolic-ref HEAD && git rev-parse HEAD"),
+        format!("refs/heads/claude/issue-7\n{}", order.base)
+    );
 }
 
 #[tokio::test]

@@ -17,15 +17,12 @@ const GUIDE: u64 = 64 * 1024;
 
 impl Worker {
     pub(super) async fn prepare(&self, order: &Order<'_>, on_branch: bool) -> Result<Outcome, Failure> {
-        let run = order.run()?;
-        let (repo, number) = (&order.subject.repo, order.subject.issue);
-        let issue = self.ports.forge.issue(repo, number).await.map_err(forge)?;
-        let comments = match issue.comments {
-            0 => Vec::new(),
-            _ => self.ports.forge.issue_comments(repo, number).await.map_err(forge)?,
-        };
+        let (run, repo) = (order.run()?, &order.subject.repo);
         let base_branch = order.project.base.clone().unwrap_or_else(|| order.facts.repository.default_branch.clone());
-        let tips = self.ports.repos.sync(repo, &[base_branch.clone(), run.branch.clone()], &run.id).await.map_err(repos)?;
+        let branches = [base_branch.clone(), run.branch.clone()];
+        // Neither needs the other. A fetch is never given up because a reading failed: the next one would begin anew.
+        let (read, tips) = tokio::join!(self.read_issue(order), self.ports.repos.sync(repo, &branches, &run.id));
+        let ((issue, comments), tips) = (read?, tips.map_err(repos)?);
         let (Some(base), tip) = (tips.0.first().cloned().flatten(), tips.0.get(1).cloned().flatten()) else {
             return Ok(Outcome::NothingThere);
         };
@@ -44,6 +41,16 @@ impl Worker {
             trunk: Some(base),
             tip_ours,
         })
+    }
+
+    async fn read_issue(&self, order: &Order<'_>) -> Result<(Issue, Vec<Comment>), Failure> {
+        let (repo, number) = (&order.subject.repo, order.subject.issue);
+        let issue = self.ports.forge.issue(repo, number).await.map_err(forge)?;
+        let comments = match issue.comments {
+            0 => Vec::new(),
+            _ => self.ports.forge.issue_comments(repo, number).await.map_err(forge)?,
+        };
+        Ok((issue, comments))
     }
 
     /// A branch that the journal does not know: whether all that is on it was committed as we commit.
