@@ -6,6 +6,7 @@
 //! started with.
 
 mod call;
+pub mod expression;
 mod order;
 mod read;
 mod shipped;

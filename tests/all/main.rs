@@ -2,6 +2,7 @@
 
 mod config_errors;
 mod config_files;
+mod expressions;
 mod floors;
 mod forge_contract;
 mod forge_recordings;
