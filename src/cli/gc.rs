@@ -14,9 +14,9 @@ use serde::Serialize;
 use crate::git::{Git, Repacked, Worth};
 use crate::journal::History;
 use crate::ledger::Ledger;
-use crate::model::{RepoName, RunId, Timestamp};
+use crate::model::{RepoName, Timestamp};
 use crate::ports::{Clock, Repos};
-use crate::workspace::{self, Keep, Leftover, LeftoverKind};
+use crate::workspace::{self, Care, Keep, Leftover, LeftoverKind};
 
 use super::CliError;
 use super::setup::{Setup, SystemClock, print_json};
@@ -141,14 +141,16 @@ async fn sweep(setup: &Setup, dry_run: bool, worth: Worth) -> Result<Report, Cli
         .map_err(|e| CliError::environment("the mirrors cannot be listed", e, "see whether the state folder is readable"))?;
     let mut report = Report { dry_run, removed: Vec::new(), bytes: 0, mirrors: Vec::new(), failed: Vec::new() };
     for leftover in found {
-        if !dry_run && let Err(why) = remove(&git, &repos, &leftover).await {
+        if !dry_run && let Err(why) = remove(setup, &git, &repos, &leftover).await {
             report.failed.push(format!("{}: {why}", leftover.path.display()));
             continue;
         }
         report.bytes += leftover.bytes;
         report.removed.push(Removed { kind: leftover.kind, path: leftover.path, bytes: leftover.bytes });
     }
-    for repo in repos.iter().filter(|_| !dry_run) {
+    let gone: Vec<&PathBuf> = report.removed.iter().filter(|r| r.kind == LeftoverKind::Mirror).map(|r| &r.path).collect();
+    let gone = |repo: &RepoName| gone.iter().any(|path| path.file_stem().is_some_and(|stem| stem == repo.folder().as_str()));
+    for repo in repos.iter().filter(|repo| !dry_run && !gone(repo)) {
         let outcome = match git.repack(repo, worth, &|| lives(setup, repo)).await {
             Ok(Repacked::Done) => "repacked",
             Ok(Repacked::Tidy) => "tidy",
@@ -167,10 +169,14 @@ async fn find(setup: &Setup) -> Result<Vec<Leftover>, CliError> {
     let ledger = known(setup)?;
     let retention = &setup.config.retention;
     let keep = Keep { runs: retention.workspaces, logs: retention.logs };
-    let caching = setup.config.projects.iter().filter(|project| !project.provisions.caches.is_empty());
-    let caching = caching.map(|project| project.repo.clone()).collect();
+    let projects = || setup.config.projects.iter();
+    let caching = projects().filter(|project| !project.provisions.caches.is_empty());
+    let care = Care {
+        caching: caching.map(|project| project.repo.clone()).collect(),
+        projects: projects().map(|project| project.repo.clone()).collect(),
+    };
     let (state_dir, now) = (setup.state_dir.clone(), SystemClock.now());
-    let found = tokio::task::spawn_blocking(move || workspace::find_leftovers(&state_dir, &ledger, &caching, keep, now)).await;
+    let found = tokio::task::spawn_blocking(move || workspace::find_leftovers(&state_dir, &ledger, &care, keep, now)).await;
     let found = found.map_err(std::io::Error::other).flatten();
     found.map_err(|e| CliError::environment("the state folder cannot be read", e, "see whether it is readable"))
 }
@@ -186,21 +192,19 @@ fn lives(setup: &Setup, repo: &RepoName) -> bool {
 }
 
 /// Removes it, and what the mirrors kept for its run.
-async fn remove(git: &Git, repos: &[RepoName], leftover: &Leftover) -> Result<(), String> {
+async fn remove(setup: &Setup, git: &Git, repos: &[RepoName], leftover: &Leftover) -> Result<(), String> {
+    let mirror = leftover.path.file_stem().filter(|_| leftover.kind == LeftoverKind::Mirror);
+    if let Some(repo) = mirror.and_then(|stem| repos.iter().find(|repo| stem == repo.folder().as_str())) {
+        return git.drop_mirror(repo, &|| lives(setup, repo)).await.map_err(|e| e.to_string());
+    }
     let gone = leftover.clone();
     let removed = tokio::task::spawn_blocking(move || workspace::remove_leftover(&gone)).await;
     removed.map_err(std::io::Error::other).flatten().map_err(|e| e.to_string())?;
     let Some(run) = &leftover.run else { return Ok(()) };
-    for repo in repos.iter().filter(|repo| is_of(run, repo)) {
+    for repo in repos.iter().filter(|repo| run.is_of(&repo.folder())) {
         git.forget(repo, run).await.map_err(|e| e.to_string())?;
     }
     Ok(())
-}
-
-/// Whether a run can have been about an issue of a repository, by its name.
-fn is_of(run: &RunId, repo: &RepoName) -> bool {
-    let folder: String = repo.folder().chars().take(60).collect();
-    run.as_str().starts_with(&folder)
 }
 
 impl Report {

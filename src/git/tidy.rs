@@ -8,7 +8,8 @@ use std::path::Path;
 use crate::model::RepoName;
 use crate::ports::RepoError;
 
-use super::mirror::MirrorLock;
+use super::fault::environment;
+use super::mirror::{MirrorLock, remove_if_there};
 use super::process::{Call, Reach};
 use super::{Git, on_disk};
 
@@ -74,6 +75,19 @@ impl Git {
         }
         Ok(Repacked::Done)
     }
+
+    /// Removes the mirror of a repository that nobody asks for any more, unless a run lives on it. The lock's file stays: somebody may
+    /// wait for it.
+    pub async fn drop_mirror(&self, repo: &RepoName, lives: &(dyn Fn() -> bool + Send + Sync)) -> Result<(), RepoError> {
+        let what = format!("removing the mirror of {repo}");
+        let _lock = self.lock(repo).await?;
+        if lives() {
+            return Err(environment(&what, "a run lives on it"));
+        }
+        let dir = self.mirror_dir(repo);
+        on_disk(&what, move || remove_if_there(&dir)).await
+    }
+
     /// How many packs there are, and how many loose objects.
     async fn count_objects(&self, dir: &Path, what: &str) -> Result<(u64, u64), RepoError> {
         let counted = self.runner.ok(Call::bare(dir, what).args(["count-objects", "-v"])).await?;

@@ -172,6 +172,14 @@ pub struct KeyParts {
     pub effect: u64,
 }
 
+impl RunId {
+    /// Whether it can be about an issue of the repository whose folders of ours have this name: it begins with that, cut short.
+    pub fn is_of(&self, folder: &str) -> bool {
+        let folder: String = folder.chars().take(60).collect();
+        self.as_str().starts_with(&folder)
+    }
+}
+
 impl EffectKey {
     /// `repo#N/run/step/n`, with the journal in place of the run where there is none.
     pub fn new(subject: &Subject, run: Option<&RunId>, journal: &JournalId, word: &str, effect: u64) -> Self {

@@ -1,8 +1,9 @@
-//! What is left of runs and days gone by: workspaces that were kept for a person, throw-away repositories, logs and transcripts, caches
-//! and ports that nobody asks for any more.
+//! What is left of runs and days gone by: workspaces that were kept for a person, throw-away repositories, logs and transcripts, caches,
+//! ports and mirrors that nobody asks for any more.
 //!
 //! Promises: nothing of a run that lives is named or touched, however old it is; of the others only what is older than it is to be kept.
-//! Of a project that has caches the newest one stays. No link is followed.
+//! Of a project that has caches the newest one stays, and a mirror stays as long as a workspace that borrows its objects does. No link is
+//! followed.
 //!
 //! Races known: a run that starts while this looks. A run's name is never used again, so what belongs to none that lives now will belong
 //! to none that lives later; what a new run makes is new, and so is not old enough. A port that is handed out anew while its old entry is
@@ -10,6 +11,7 @@
 //! that it goes: its setup fails, and is tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
 use std::io::{ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -48,6 +50,17 @@ pub enum Kind {
     Cache,
     /// Which run has a port.
     Port,
+    /// The mirror of a repository that is no project any more.
+    Mirror,
+}
+
+/// What the configuration names.
+#[derive(Clone, Debug, Default)]
+pub struct Care {
+    /// The projects.
+    pub projects: BTreeSet<RepoName>,
+    /// Those of them that have caches.
+    pub caching: BTreeSet<RepoName>,
 }
 
 /// Something that is older than it is to be kept.
@@ -72,17 +85,14 @@ pub fn room(path: &Path) -> Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// What can go, by what is known; `caching` are the projects that have caches.
-pub fn find(
-    state_dir: &Path,
-    ledger: &Ledger,
-    caching: &BTreeSet<RepoName>,
-    keep: Keep,
-    now: Timestamp,
-) -> Result<Vec<Leftover>> {
-    let ends = ends(ledger);
-    let mut found = caches(&state_dir.join("caches"), ledger, caching, now - keep.runs)?;
-    found.extend(ports(&state_dir.join("ports"), ledger, now - keep.runs)?);
+/// What can go, by what is known.
+pub fn find(state_dir: &Path, ledger: &Ledger, care: &Care, keep: Keep, now: Timestamp) -> Result<Vec<Leftover>> {
+    let (ends, before) = (ends(ledger), now - keep.runs);
+    // Whose run lives may be reading a cache, and borrows from a mirror.
+    let at_work = ledger.issues().filter(|(_, state)| state.run.is_some()).map(|(subject, _)| subject.repo.folder());
+    let at_work: BTreeSet<String> = at_work.collect();
+    let mut found = caches(&state_dir.join("caches"), &care.caching, &at_work, before)?;
+    found.extend(ports(&state_dir.join("ports"), ledger, before)?);
     let folders = [
         ("work", Kind::Workspace),
         ("verify/work", Kind::Workspace),
@@ -90,13 +100,22 @@ pub fn find(
         ("intake", Kind::Intake),
         ("texts", Kind::Texts),
     ];
+    let mut kept = Vec::new();
     for (folder, kind) in folders {
         for (path, name, written) in entries(&state_dir.join(folder))? {
             let run = RunId(run_of(&name).to_owned());
             let since = ends.get(&run).copied().unwrap_or_default().max(written);
             if ledger.subject_of(&run).is_none() && now.since(since) > keep.runs {
                 found.push(Leftover { kind, bytes: size(&path), path, run: Some(run) });
+            } else {
+                kept.push(run);
             }
+        }
+    }
+    for (path, folder) in mirrors(&state_dir.join("mirrors"), before)? {
+        let named = care.projects.iter().any(|repo| repo.folder() == folder);
+        if !named && !at_work.contains(&folder) && !kept.iter().any(|run| run.is_of(&folder)) {
+            found.push(Leftover { kind: Kind::Mirror, bytes: size(&path), path, run: None });
         }
     }
     let mut files = entries(&state_dir.join("runs"))?;
@@ -115,11 +134,8 @@ pub fn find(
 }
 
 /// Caches that were made before a time: all of a project that has none any more, and all but the newest of one that has.
-fn caches(folder: &Path, ledger: &Ledger, caching: &BTreeSet<RepoName>, before: Timestamp) -> Result<Vec<Leftover>> {
+fn caches(folder: &Path, caching: &BTreeSet<RepoName>, at_work: &BTreeSet<String>, before: Timestamp) -> Result<Vec<Leftover>> {
     let caching: BTreeSet<String> = caching.iter().map(RepoName::folder).collect();
-    // Whose run lives may be reading one.
-    let at_work = ledger.issues().filter(|(_, state)| state.run.is_some()).map(|(subject, _)| subject.repo.folder());
-    let at_work: BTreeSet<String> = at_work.collect();
     let mut found = Vec::new();
     for (project, name, written) in entries(folder)?.into_iter().filter(|(_, name, _)| !at_work.contains(name)) {
         let mut made = entries(&project)?;
@@ -139,12 +155,25 @@ fn caches(folder: &Path, ledger: &Ledger, caching: &BTreeSet<RepoName>, before: 
     Ok(found)
 }
 
+/// Mirrors that were fetched into last before a time, with the names that their repositories have in folders of ours.
+fn mirrors(folder: &Path, before: Timestamp) -> Result<Vec<(PathBuf, String)>> {
+    let mut found = Vec::new();
+    for (path, name, written) in entries(folder)? {
+        let Some(name) = name.strip_suffix(".git").filter(|_| is_folder(&path)) else { continue };
+        let fetched = path.join("FETCH_HEAD").symlink_metadata().map_or(written, |meta| modified(&meta));
+        if fetched.max(written) < before {
+            found.push((path, name.to_owned()));
+        }
+    }
+    Ok(found)
+}
+
 /// Ports of runs that live no more, noted before a time.
 fn ports(folder: &Path, ledger: &Ledger, before: Timestamp) -> Result<Vec<Leftover>> {
     let mut found = Vec::new();
-    for (path, _, written) in entries(folder)?.into_iter().filter(|(.., written)| *written < before) {
+    for (path, ..) in entries(folder)?.into_iter().filter(|(.., written)| *written < before) {
         let run = holder(&path);
-        if written < before && run.as_ref().is_none_or(|run| ledger.subject_of(run).is_none()) {
+        if run.as_ref().is_none_or(|run| ledger.subject_of(run).is_none()) {
             found.push(Leftover { kind: Kind::Port, bytes: size(&path), path, run });
         }
     }
@@ -157,7 +186,7 @@ fn holder(entry: &Path) -> Option<RunId> {
     Some(RunId::from(text.split_once(' ')?.1))
 }
 
-/// Removes it. What is gone already is no error.
+/// Removes it. What is gone already is no error. Of a mirror the caller has the lock.
 pub fn remove(leftover: &Leftover) -> Result<()> {
     let gone = match leftover.kind {
         Kind::Port if holder(&leftover.path) != leftover.run => Ok(()),
@@ -165,7 +194,7 @@ pub fn remove(leftover: &Leftover) -> Result<()> {
             Some(parent) => remove::remove_tree(parent, &leftover.path),
             None => Ok(()),
         },
-        Kind::Intake => std::fs::remove_dir_all(&leftover.path),
+        Kind::Intake | Kind::Mirror => std::fs::remove_dir_all(&leftover.path),
         Kind::Texts | Kind::Transcript | Kind::Log | Kind::Port => std::fs::remove_file(&leftover.path),
     };
     match gone {
@@ -195,12 +224,15 @@ fn entries(folder: &Path) -> Result<Vec<(PathBuf, String, Timestamp)>> {
     for entry in listed {
         let entry = entry?;
         let Ok(meta) = entry.path().symlink_metadata() else { continue };
-        let written = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-        let written = Timestamp(i64::try_from(written.as_millis()).unwrap_or(i64::MAX));
-        found.push((entry.path(), entry.file_name().to_string_lossy().into_owned(), written));
+        found.push((entry.path(), entry.file_name().to_string_lossy().into_owned(), modified(&meta)));
     }
     found.sort();
     Ok(found)
+}
+
+fn modified(meta: &Metadata) -> Timestamp {
+    let written = meta.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    Timestamp(i64::try_from(written.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn is_folder(path: &Path) -> bool {

@@ -20,7 +20,7 @@ mod remove;
 use std::path::{Path, PathBuf};
 
 pub use caches::Caches;
-pub use leftovers::{Keep, Kind as LeftoverKind, Leftover, find as find_leftovers, remove as remove_leftover, room};
+pub use leftovers::{Care, Keep, Kind as LeftoverKind, Leftover, find as find_leftovers, remove as remove_leftover, room};
 pub use overlay::overlay;
 use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
 

@@ -1,12 +1,11 @@
 //! What is left of runs and days gone by: what goes, and what never does.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use forgehand::model::Timestamp;
-use forgehand::workspace::{Keep, LeftoverKind, find_leftovers, remove_leftover};
+use forgehand::workspace::{Care, Keep, LeftoverKind, find_leftovers, remove_leftover};
 
 use super::plan_world::{Fate, World, policy, subject};
 
@@ -95,8 +94,9 @@ fn only_what_is_old_goes_and_nothing_of_a_run_that_lives() {
 }
 
 fn find(world: &World, dir: &Path) -> Vec<forgehand::workspace::Leftover> {
-    find_leftovers(dir, world.core.ledger(), &BTreeSet::from(["o/caching".parse().expect("a name")]), KEEP, world.now)
-        .expect("readable")
+    let repos = |names: &[&str]| names.iter().map(|name| name.parse().expect("a name")).collect();
+    let care = Care { projects: repos(&["o/caching", "o/named"]), caching: repos(&["o/caching"]) };
+    find_leftovers(dir, world.core.ledger(), &care, KEEP, world.now).expect("readable")
 }
 
 #[test]
@@ -156,4 +156,30 @@ fn caches_and_ports_go_when_nobody_asks_for_them() {
     assert!(at("ports/3103").exists() && !at("ports/3101").exists() && !at("caches/o--gone").exists());
     let left: Vec<_> = fs::read_dir(at("caches/o--caching")).expect("a folder").flatten().map(|e| e.file_name()).collect();
     assert!(left.len() == 2 && at("caches/o--caching/k3/tree").exists(), "{left:?}");
+}
+
+#[test]
+fn a_mirror_goes_with_its_project_when_nothing_borrows_from_it() {
+    let (world, live) = at_work();
+    let (dir, now) = (tempfile::tempdir().expect("a folder"), world.now);
+    let at = |path: &str| dir.path().join(path);
+    let mirror = |name: &str, days: i64, fetched: i64| {
+        let place = at(&format!("mirrors/{name}.git"));
+        file(&place.join("FETCH_HEAD"), now, fetched);
+        age(&place, now, days);
+        file(&at(&format!("mirrors/{name}.lock")), now, days);
+    };
+    // Named; with a run that lives; fetched lately; borrowed from by what is kept; and none of that.
+    mirror("o--named", 400, 400);
+    mirror(&subject(1).repo.folder(), 400, 400);
+    mirror("o--lately", 400, 6);
+    mirror("o--kept", 400, 400);
+    folder(&at("work/o--kept-1-7-young"), now, 6);
+    folder(&at(&format!("work/{live}")), now, 400);
+    mirror("o--gone", 8, 8);
+    let found: Vec<_> = find(&world, dir.path()).into_iter().map(|one| (one.kind, one.path)).collect();
+    assert_eq!(found, [(LeftoverKind::Mirror, at("mirrors/o--gone.git"))]);
+    age(&at("work/o--kept-1-7-young"), now, 8);
+    let found: Vec<_> = find(&world, dir.path()).into_iter().map(|one| one.path).collect();
+    assert_eq!(found, ["work/o--kept-1-7-young", "mirrors/o--gone.git", "mirrors/o--kept.git"].map(at));
 }

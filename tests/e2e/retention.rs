@@ -46,9 +46,10 @@ async fn what_was_kept_long_enough_goes_and_the_mirror_becomes_one_pack() {
     std::fs::create_dir_all(rig.state_dir().join("caches/owner--app/0123")).expect("a cache");
     std::fs::create_dir_all(rig.state_dir().join("ports")).expect("a folder");
     std::fs::write(rig.state_dir().join("ports/3100"), "owner/app owner--app-9-1-gone").expect("a port");
+    std::fs::create_dir_all(rig.state_dir().join("mirrors/owner--gone.git/refs")).expect("a mirror");
     append(&rig, AT_ONCE);
     let report = rig.json(&["gc", "--dry-run", "--json"]).await;
-    for kind in ["workspace", "transcript", "log", "cache", "port"] {
+    for kind in ["workspace", "transcript", "log", "cache", "port", "mirror"] {
         assert!(kinds(&report).contains(&kind), "{kind}: {report:#}");
     }
     assert!(report["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{report:#}");
@@ -59,6 +60,7 @@ async fn what_was_kept_long_enough_goes_and_the_mirror_becomes_one_pack() {
         assert_eq!(rig.left_in(folder), Vec::<String>::new(), "{folder}");
     }
     assert_eq!(packs(&rig), 1);
+    assert!(!rig.state_dir().join("mirrors/owner--gone.git").exists(), "of a repository that is no project any more");
     let said = rig.run(&["gc"]).await.ok();
     assert!(!said.out.contains("mirror of"), "there is nothing more to gain: {said:#?}");
 
