@@ -146,8 +146,14 @@ impl AccountReport {
         format!("{whose}{}", self.warning.as_ref().unwrap_or(&self.what))
     }
 
-    /// The line of `status`; none where there is nothing to be told.
-    pub(super) fn line(&self) -> Option<String> {
+    /// The line of `status` of credentials that end, and need nobody yet; none where there is nothing to be told.
+    pub(super) fn ends(&self) -> Option<String> {
+        let ends = self.expires.is_some() && self.warning.is_none();
+        ends.then(|| format!("{}: {}", words::account(&AccountName(self.name.clone())), self.what))
+    }
+
+    /// The line of `status` where something has to be done; none where nothing has.
+    pub(super) fn warned(&self) -> Option<String> {
         let warning = self.warning.as_ref()?;
         Some(format!("! {}: {warning}", words::account(&AccountName(self.name.clone()))))
     }

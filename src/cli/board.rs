@@ -168,7 +168,7 @@ impl Board {
         lines.extend(self.webhook.iter().filter_map(|webhook| Some(format!("! webhook: {}", webhook.trouble.as_ref()?))));
         lines.extend(self.paused.iter().map(|pause| format!("! {}", pause.line)));
         lines.extend(self.budgets.iter().filter_map(|budget| Some(format!("! {}", budget.warning.as_ref()?))));
-        lines.extend(self.accounts.iter().filter_map(AccountReport::line));
+        lines.extend(self.accounts.iter().filter_map(AccountReport::warned));
         let shown: Vec<&Row> = self.issues.iter().filter(|row| row.state != "closed").collect();
         let name = |row: &Row| if several { format!("{}#{}", row.repo, row.number) } else { format!("#{}", row.number) };
         let width = shown.iter().map(|row| name(row).len()).max().unwrap_or(0);
@@ -184,6 +184,7 @@ impl Board {
                 lines.push(format!("{pad}  {}", waiting.reason));
             }
         }
+        lines.extend(self.accounts.iter().filter_map(AccountReport::ends));
         lines
     }
 }

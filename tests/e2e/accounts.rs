@@ -197,7 +197,11 @@ async fn status_knows_when_credentials_end_and_warns_days_ahead() {
     assert!(account(&board, "own")["what"].as_str().is_some_and(|w| w.contains("renewed when it is needed")), "{board:#}");
     let shown = rig.run(&["status"]).await.ok().out;
     assert!(shown.contains("! account `near`: it ends at"), "{shown}");
-    assert!(!shown.contains("`key`") && !shown.contains("`own`") && !shown.contains("sk-ant"), "{shown}");
+    for (account, until) in [("fresh", "until 20"), ("own", "renewed when it is needed")] {
+        let told = |line: &str| line.starts_with(&format!("account `{account}`: ")) && line.contains(until);
+        assert!(shown.lines().any(told), "{account} ends, and nobody has to do anything: {shown}");
+    }
+    assert!(!shown.contains("`key`") && !shown.contains("sk-ant"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,12 +139,13 @@ async fn hiring_and_dismissing_leave_the_rest_of_the_file_as_it_was() {
     let before = format!("# mine\n{}\n# usd_run = 3   # one day\n", text(&rig).replace("[limits]", "[limits] # money"));
     rig.configure(&before);
     let hire = ["agents", "hire", "local", "--url", "http://127.0.0.1:11434", "--model", "qwen", "--role", "review,triage"];
-    let said = rig.run(&hire).await.ok();
+    let said = rig.run(&[&hire[..], &["--budget-usd", "0.5"]].concat()).await.ok();
     assert!(said.out.contains("hired `local`: claude with qwen at http://127.0.0.1:11434/"), "{said:?}");
     let hired = text(&rig);
     assert!(hired.starts_with(&before), "all that was there stands as it stood:\n{hired}");
     let row = listed(&rig.json(&["agents", "--json"]).await, "local");
     assert_eq!((&row["model"], &row["backend"], &row["accounts"]), (&json!("qwen"), &json!("claude"), &json!([])));
+    assert_eq!(row["budget_usd"], json!(0.5));
     assert_eq!((&row["roles"], &row["url"]), (&json!(["review", "triage"]), &json!("http://127.0.0.1:11434/")));
     rig.run(&["agents", "hire", "second", "--author", "Two <two@example.test>"]).await.ok();
     rig.reconfigure("[agents.second]", "# it is the second one\n[agents.second]");

@@ -37,6 +37,9 @@ pub(super) struct Arguments {
     /// The name of the variable that holds the token of an identity of its own on the forge
     #[arg(long, value_name = "VARIABLE")]
     token_env: Option<String>,
+    /// Dollars that a run may have cost while it works on it [default: as for the others]
+    #[arg(long, value_name = "USD")]
+    budget_usd: Option<f64>,
     /// Author and committer of its commits: "Name <mail@example.org>"
     #[arg(long)]
     author: Option<String>,
@@ -102,6 +105,9 @@ fn section(arguments: &Arguments) -> Table {
     given("key_env", arguments.key_env.as_deref());
     given("token_env", arguments.token_env.as_deref());
     given("author", arguments.author.as_deref());
+    if let Some(budget) = arguments.budget_usd {
+        table.insert("budget_usd", value(budget));
+    }
     if arguments.allow_http {
         table.insert("allow_http", value(true));
     }

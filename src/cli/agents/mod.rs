@@ -72,6 +72,8 @@ struct Row {
     author: String,
     doing: Vec<Doing>,
     cost_usd: f64,
+    /// What a run may have cost while it works on it.
+    budget_usd: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,6 +120,7 @@ fn row(setup: &Setup, known: &Known, agent: &Agent, month: &str) -> Row {
         author: agent.author.to_string(),
         doing: doing(&known.ledger, &agent.name),
         cost_usd: known.ledger.cost_of(&agent.name, month).dollars(),
+        budget_usd: agent.budget.unwrap_or(setup.config.limits.usd_run).dollars(),
     }
 }
 
@@ -172,7 +175,7 @@ impl Row {
                 self.identity.as_deref().unwrap_or("not known before the first look"),
                 self.author
             ),
-            format!("  cost      ${:.2} in {month}", self.cost_usd),
+            format!("  cost      ${:.2} in {month}; a run may cost ${:.2}", self.cost_usd, self.budget_usd),
         ];
         lines.extend(self.doing.iter().map(|d| format!("  at work   {} ({}), since {}", d.issue, d.step, d.since)));
         lines
