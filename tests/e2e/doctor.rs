@@ -480,6 +480,12 @@ async fn a_call_to_the_model_goes_through_the_gateway_and_tells_whether_the_key_
     assert!(report.to_string().contains("claude-sonnet-4-5 answers"), "{report:#}");
     assert_eq!(good.requests().len(), 1, "one tiny call");
     assert_eq!(good.requests()[0].body["max_tokens"], 1);
+    let local = MessagesApi::start(|_| Reply::text("yes")).await;
+    let hired = format!("[agents.local]\nroles = [\"triage\"]\nmodel = \"qwen\"\nbase_url = \"{}\"\n\n[sandbox]", local.url());
+    rig.configure(&with(good.url()).replace("[sandbox]", &hired));
+    let (report, code) = rig.doctor(&["--online"]).await;
+    assert!(code == 0 && report.to_string().contains("qwen answers"), "{report:#}");
+    assert_eq!((good.requests().len(), local.requests().len()), (2, 1), "one for each model");
     let bad = MessagesApi::start(|_| Reply::error(404, "not_found_error", "model: claude-sonnet-4-5")).await;
     rig.configure(&with(bad.url()));
     rig.finds(&["--online"], fails(4, "model", "404", "base_url")).await;

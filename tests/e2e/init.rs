@@ -123,6 +123,10 @@ async fn what_was_filed_before_it_is_left_alone_unless_somebody_says_otherwise()
     let said = rig.init(&[]).await.ok();
     assert!(said.out.contains("triaged if filed at or after 20") && said.out.contains("nothing to do"), "{said:?}");
     assert_eq!(rig.written(), written, "the time that stands there stays");
+    assert!(!said.out.contains("careful, it is configured"), "{said:?}");
+    let said = rig.init(&["--since", "all", "--verify", "sh ./test.sh", "--setup", "true"]).await.ok();
+    assert!(said.out.contains("careful, it is configured already and stays so, whatever --since, --setup says"), "{said:?}");
+    assert_eq!(rig.written(), written, "nothing is taken from a person's file");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,12 +26,20 @@ pub(super) async fn examine(patient: &Patient, online: bool, checks: &mut Vec<Ch
     if patient.setup.config.crew().any(needs_a_model) {
         checks.extend(credentials(patient));
     }
-    match &patient.setup.config.agent.backend {
-        Backend::Claude(claude) if online => checks.push(call(patient, claude).await),
-        Backend::Command(_) if online => {
-            checks.push(Check::ok("model", "the agent is a command of your own: there is no model to call"));
+    if !online {
+        return;
+    }
+    // One call for each model, wherever it is.
+    let mut called: Vec<&Claude> = Vec::new();
+    for agent in patient.setup.config.crew() {
+        let Backend::Claude(claude) = &agent.backend else { continue };
+        if !called.iter().any(|other| (&other.base_url, &other.model) == (&claude.base_url, &claude.model)) {
+            called.push(claude);
+            checks.push(call(patient, agent, claude).await);
         }
-        Backend::Claude(_) | Backend::Command(_) => {}
+    }
+    if called.is_empty() {
+        checks.push(Check::ok("model", "the agents are commands of your own: there is no model to call"));
     }
 }
 
@@ -59,25 +67,25 @@ fn credentials(patient: &Patient) -> Vec<Check> {
 }
 
 /// One word of the model, through the gateway as an agent's calls go.
-async fn call(patient: &Patient, claude: &Claude) -> Check {
+async fn call(patient: &Patient, agent: &Agent, claude: &Claude) -> Check {
     const NAME: &str = "model";
-    match tokio::time::timeout(PATIENCE, said(patient, claude)).await {
+    match tokio::time::timeout(PATIENCE, said(patient, agent, claude)).await {
         Ok(Ok(says)) => Check::ok(NAME, says),
         Ok(Err(why)) => Check::fail(Kind::Environment, NAME, format!("{}: {why}", claude.base_url), MODEL),
         Err(_) => Check::fail(Kind::Environment, NAME, format!("{} does not answer", claude.base_url), MODEL),
     }
 }
 
-const MODEL: &str = "check the credentials, `model` and `base_url` of [agent], and that this machine reaches it";
+const MODEL: &str = "check the credentials, `model` and `base_url` of [agent] or [agents.NAME], and that this machine reaches it";
 
-async fn said(patient: &Patient, claude: &Claude) -> Result<String, String> {
+async fn said(patient: &Patient, agent: &Agent, claude: &Claude) -> Result<String, String> {
     let model = claude.model.clone().unwrap_or_else(|| wiring::DEFAULT_MODEL.to_owned());
     let (calls, mut told) = mpsc::channel(4);
     let order = Order {
         upstream: Upstream {
             base_url: claude.base_url.clone(),
             allow_http: claude.base_url.scheme() == "http",
-            credentials: patient.setup.credentials_of(&patient.setup.config.agent),
+            credentials: patient.setup.credentials_of(agent),
         },
         door: Door::Tcp,
         models: vec![model.clone()],

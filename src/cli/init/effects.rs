@@ -180,6 +180,10 @@ fn seen(looked: &Looked, secret: &str) -> Vec<String> {
     }
     for found in &looked.repos {
         lines.push(format!("{}: the token may write issues and code", found.repo));
+        if !found.overruled.is_empty() {
+            let flags = found.overruled.join(", ");
+            lines.push(format!("  careful, it is configured already and stays so, whatever {flags} says: change it in the file"));
+        }
         let doubled = survey::doubled_labels(&found.names, &found.labels);
         lines.extend(doubled.iter().map(|(name, times)| format!("  {}", words::doubled_label(name, *times))));
         let standing = found.standing.lines(&found.names, &looked.login, found.since.as_deref());

@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use crate::config::Project;
 use crate::forge::{Client, Hook, Scope, ScopeAnswer};
 use crate::git::{self, Git};
 use crate::model::{LabelNames, Login, RepoFacts, RepoLabel, RepoName, Since, Timestamp};
@@ -35,6 +36,8 @@ pub(super) struct Found {
     pub(super) proposal: Proposal,
     pub(super) standing: Standing,
     pub(super) since: Option<String>,
+    /// The flags that say something else than the configuration, which stays.
+    pub(super) overruled: Vec<&'static str>,
 }
 
 /// What is to be done about the webhook.
@@ -148,8 +151,9 @@ impl Eyes<'_> {
         let place = Place { repo, names: &names, prefix, labels: &labels };
         let standing = Standing::look(self.client, self.git, &place).await?;
         let hook = self.hook(repo, hook).await?;
+        let overruled = configured.map_or_else(Vec::new, |project| overruled(arguments, project));
         let since = configured.map_or_else(|| arguments.since.clone(), |project| Some(taken_from(project.since)));
-        Ok(Found { repo: repo.clone(), names, labels, hook, proposal, standing, since })
+        Ok(Found { repo: repo.clone(), names, labels, hook, proposal, standing, since, overruled })
     }
 
     /// Whether forgehand could work there at all.
@@ -202,6 +206,24 @@ impl Eyes<'_> {
         let same = |hook: &Hook| hook.url.trim_end_matches('/') == url.as_str().trim_end_matches('/');
         Ok(hooks.into_iter().find(same).map_or_else(|| HookState::Make(url.clone()), HookState::Kept))
     }
+}
+
+/// The flags that say something else than the configuration does of a project.
+fn overruled(arguments: &Arguments, project: &Project) -> Vec<&'static str> {
+    let given = &project.provisions;
+    let caches: Vec<String> = given.caches.iter().map(|path| format!("~/{path}")).collect();
+    let other = |said: &[String], stands: &[String]| {
+        !said.is_empty() && !said.iter().map(|s| s.trim_end_matches('/')).eq(stands.iter().map(String::as_str))
+    };
+    let since = arguments.since.as_deref().map(Since::parse);
+    let flags = [
+        ("--since", since.is_some_and(|since| since != project.since)),
+        ("--verify", other(&arguments.verify, &project.verify)),
+        ("--setup", other(&arguments.setup, &given.setup)),
+        ("--network", other(&arguments.network, &given.network)),
+        ("--cache", other(&arguments.caches, &caches)),
+    ];
+    flags.into_iter().filter(|(_, overruled)| *overruled).map(|(flag, _)| flag).collect()
 }
 
 /// From when on a configured project takes reports, for people.
