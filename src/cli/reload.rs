@@ -195,6 +195,7 @@ fn marks(setup: &Setup) -> Marks {
         files.extend(in_force::files_below(&setup.folder.join(part)));
     }
     let forge = &setup.config.forge;
+    files.extend(forge.ca_file.clone());
     // Credentials of the model are read for each call anyway.
     let tokens = setup.config.agents.iter().filter_map(|agent| agent.token.as_ref());
     let addresses = setup.config.notify.iter().filter_map(|notify| telling::kept(&notify.by));

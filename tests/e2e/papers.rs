@@ -76,6 +76,7 @@ fn the_unit_waits_longer_than_the_drain() {
     let waits = forgehand::config::parse_duration(waits).expect("a time");
     let smallest = "[forge]\nurl = \"http://h\"\ntoken_env = \"T\"\n[[project]]\nrepo = \"o/n\"\nverify = [\"x\"]\n[agent]\nbackend = \"claude\"\n";
     let config = forgehand::config::Config::parse("x", smallest).expect("a configuration");
+    assert!(unit.lines().any(|line| line == "ExecReload=/bin/kill -HUP $MAINPID"), "systemctl reload is obeyed");
     assert!(waits > config.daemon.drain + std::time::Duration::from_secs(10), "{waits:?}");
 }
 

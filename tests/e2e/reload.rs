@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::net::UnixDatagram;
 use tokio::task::JoinSet;
 
+use crate::rig::veil::Veil;
 use crate::rig::{Agent, FIX, Plan, REPO, Rig, Started, TRIAGE, until};
 
 async fn site(test: &'static str, fix: &str) -> Rig {
@@ -157,6 +158,22 @@ async fn a_token_that_is_replaced_is_used_without_a_restart() {
     let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
     until("the token refused", || rig.story().contains("does not accept the token").then_some(())).await;
     std::fs::write(&file, right).expect("the token");
+    until_labels(&rig, number, &["claude-pr"]).await;
+    end(daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_is_replaced_is_trusted_without_a_restart() {
+    let rig = site("reload::an_authority", FIX).await;
+    let (old, new) = (Veil::private(&rig.forge.url()).await, Veil::private(&rig.forge.url()).await);
+    let file = rig.dir.path().join("ca.pem");
+    std::fs::write(&file, &old.authority).expect("a file");
+    rig.reconfigure(&rig.forge.url(), &new.url);
+    rig.reconfigure("token_file = \"token\"\n", "token_file = \"token\"\nca_file = \"ca.pem\"\n");
+    let daemon = rig.start(&["run"]);
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    until("the forge not trusted", || rig.story().contains("is not trusted").then_some(())).await;
+    std::fs::write(&file, &new.authority).expect("a file");
     until_labels(&rig, number, &["claude-pr"]).await;
     end(daemon).await;
 }
