@@ -225,7 +225,7 @@ impl Forge {
             table.lacks("token_env", "token_env = \"FORGEHAND_TOKEN\", or token_file = \"/path\"");
         }
         let login = table.optional("login", values::login);
-        let rights_token = table.optional("rights_token_env", values::env_name).map(SecretSource::Env);
+        let rights_token = values::secret_source(&table, "rights_token_env", "rights_token_file", "rights_token_credential");
         let ca_file = table.optional("ca_file", values::path);
         Some(Self { url: url?, token: token?, login, rights_token, ca_file })
     }

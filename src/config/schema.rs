@@ -147,6 +147,10 @@ struct ForgeSection {
     login: Option<Login>,
     /// The name of the variable that holds a token with repository administration: only such a one may ask about others' rights.
     rights_token_env: Option<Variable>,
+    /// The file that holds that token; read again when it changes.
+    rights_token_file: Option<Path>,
+    /// The name of the credential that systemd passes with that token in it.
+    rights_token_credential: Option<Credential>,
     /// The certificate (PEM) of the private authority that signed the forge's: trusted beside the machine's own list, by git instead of it.
     ca_file: Option<Path>,
 }

@@ -497,6 +497,17 @@ fn what_is_kept_for_a_run_pays_for_its_dearest_agent() {
 }
 
 #[test]
+fn the_token_for_rights_may_be_where_every_other_may() {
+    let with = |line: &str| SMALLEST.replace("[[project]]", &format!("{line}\n[[project]]"));
+    let read = |line: &str| parse(&with(line)).rooted(Path::new("/etc/forgehand"), None).forge.rights_token;
+    assert_eq!(read("rights_token_env = \"RIGHTS\""), Some(SecretSource::Env("RIGHTS".to_owned())));
+    assert_eq!(read("rights_token_file = \"rights\""), Some(SecretSource::File("/etc/forgehand/rights".into())));
+    assert_eq!(read("rights_token_credential = \"rights\""), Some(SecretSource::Credential("rights".to_owned())));
+    let found = mistakes(&with("rights_token_env = \"RIGHTS\"\nrights_token_file = \"rights\""));
+    assert!(matches!(&found[..], [one] if one.contains("are both given")), "{found:#?}");
+}
+
+#[test]
 fn how_long_things_are_kept_is_a_time_and_the_floor_a_size() {
     for (wrong, words) in [
         ("workspaces = \"a week\"", "not a time"),

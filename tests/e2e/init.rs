@@ -260,11 +260,12 @@ async fn an_existing_configuration_is_completed_and_its_own_lines_stay() {
     assert!(now[mine.len()..].contains("cargo test --offline"), "{now}");
     assert_eq!(fs::metadata(rig.config_file()).expect("it").permissions().mode() & 0o777, 0o640);
     let owner = rig.seed.token("owner", &["write:repository", "write:issue", "read:user"]).await.expect("a token");
-    let rig = rig.with_env("OWNER_TOKEN", &owner);
-    let flags = ["init", "--webhook", "https://bot.example/hooks/forgejo", "--rights-token-env", "OWNER_TOKEN"];
+    fs::write(rig.dir.path().join("rights"), &owner).expect("a token");
+    let flags = ["init", "--webhook", "https://bot.example/hooks/forgejo", "--rights-token-file", "rights"];
     rig.run(&flags).await.ok();
     let now = rig.written();
-    assert!(now.contains("# my own words") && now.contains("webhook_secret_file") && now.contains("rights_token_env"), "{now}");
+    assert!(now.contains("# my own words") && now.contains("webhook_secret_file") && now.contains("rights_token_file"), "{now}");
+    rig.run(&["doctor"]).await.ok();
     rig.run(&flags).await.ok();
     assert_eq!((rig.written(), rig.hooks().await.len()), (now.clone(), 1));
     rig.run(&["status"]).await.ok();

@@ -28,8 +28,8 @@ pub(super) async fn approval(bedside: &Bedside<'_>, facts: &RepoFacts) -> Check 
             Ok(Permission::Admin | Permission::Owner) => admins.push(login),
             Ok(_) => {}
             Err(error) if error.kind == ForgeErrorKind::Denied => {
-                let mend = "give the account of `rights_token_env` the repository's administration";
-                let says = format!("{repo}: the token of `rights_token_env` may not ask for people's rights");
+                let mend = "give the account of `rights_token_*` in [forge] the repository's administration";
+                let says = format!("{repo}: the token of `rights_token_*` may not ask for people's rights");
                 return Check::fail(crate::cli::Kind::Forge, NAME, says, mend);
             }
             Err(error) => return Check::error(NAME, &CliError::from(error)),

@@ -49,7 +49,17 @@ fn usable(text: &str) -> Option<Config> {
     None
 }
 
-const FORGE: [&str; 7] = ["url", "token_env", "token_file", "token_credential", "login", "rights_token_env", "ca_file"];
+const FORGE: [&str; 9] = [
+    "url",
+    "token_env",
+    "token_file",
+    "token_credential",
+    "login",
+    "rights_token_env",
+    "rights_token_file",
+    "rights_token_credential",
+    "ca_file",
+];
 
 fn strings(table: &Table, keys: &[&str]) -> Table {
     keys.iter().filter_map(|key| Some(((*key).to_owned(), table.get(*key).filter(|v| v.is_str())?.clone()))).collect()

@@ -198,7 +198,7 @@ fn seen(looked: &Looked, secret: &str) -> Vec<String> {
                 lines.push(format!("  the webhook to {} is there but switched off: switch it on in the repository's settings", hook.url));
             }
             HookState::ByHand(url) => lines.push(format!(
-                "  the token may not make webhooks: name one that administers with --rights-token-env, or make it by hand in the \
+                "  the token may not make webhooks: name one that administers with --rights-token-env or --rights-token-file, or make it by hand in the \
                  repository's settings (type Forgejo, target {url}, content type JSON, the secret of {secret}, all issue and pull request events)"
             )),
         }

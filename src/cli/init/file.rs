@@ -22,7 +22,7 @@ pub(super) const SCHEMA_FILE: &str = "forgehand.schema.json";
 pub(super) struct Wanted {
     pub(super) url: String,
     pub(super) token: SecretSource,
-    pub(super) rights_token: Option<String>,
+    pub(super) rights_token: Option<SecretSource>,
     pub(super) login: Option<Login>,
     pub(super) ca_file: Option<String>,
     pub(super) projects: Vec<WantedProject>,
@@ -71,8 +71,8 @@ pub(super) fn new_text(wanted: &Wanted) -> Result<String, CliError> {
     if let Some(login) = &wanted.login {
         key(&mut text, "login", &string(login.as_str()), "the token may not ask who it is");
     }
-    if let Some(name) = &wanted.rights_token {
-        key(&mut text, "rights_token_env", &string(name), "a token that administers the repositories: asks for people's rights");
+    if let Some(source) = &wanted.rights_token {
+        rights_key(&mut text, source, "a token that administers the repositories: asks for people's rights");
     }
     if let Some(file) = &wanted.ca_file {
         key(&mut text, "ca_file", &string(file), "whom the forge's certificate is checked by, beside the machine's own list");
@@ -119,8 +119,8 @@ pub(super) fn completed(old: &str, wanted: &Wanted) -> Result<Option<String>, Cl
         text.push('\n');
     }
     let mut forge = String::new();
-    if let (Some(name), None) = (&wanted.rights_token, &config.forge.rights_token) {
-        key(&mut forge, "rights_token_env", &string(name), "");
+    if let (Some(source), None) = (&wanted.rights_token, &config.forge.rights_token) {
+        rights_key(&mut forge, source, "");
     }
     if let (Some(file), None) = (&wanted.ca_file, &config.forge.ca_file) {
         key(&mut forge, "ca_file", &string(file), "");
@@ -194,6 +194,14 @@ fn key(text: &mut String, name: &str, value: &str, comment: &str) {
         "" => writeln!(text, "{name} = {value}"),
         comment => writeln!(text, "# {comment}\n{name} = {value}"),
     };
+}
+
+fn rights_key(text: &mut String, source: &SecretSource, comment: &str) {
+    match source {
+        SecretSource::Env(name) => key(text, "rights_token_env", &string(name), comment),
+        SecretSource::File(path) => key(text, "rights_token_file", &string(&path.display().to_string()), comment),
+        SecretSource::Credential(name) => key(text, "rights_token_credential", &string(name), comment),
+    }
 }
 
 fn string(text: &str) -> String {
@@ -282,7 +290,7 @@ mod tests {
             let wanted = Wanted {
                 url: "https://forge.example".to_owned(),
                 token: SecretSource::Env("T".to_owned()),
-                rights_token: Some("R".to_owned()),
+                rights_token: Some(SecretSource::File("/r".into())),
                 login: Some(Login::from("bot")),
                 ca_file: Some("/ca.pem".to_owned()),
                 projects: vec![project(lock)],

@@ -87,16 +87,18 @@ pub(super) fn basics(desk: &Desk, arguments: &Arguments) -> Result<Basics, CliEr
         let hint = "give these flags, or start it on a terminal, where it asks";
         return Err(CliError::usage(format!("it is not known enough; missing: {}", missing.join(", ")), hint));
     };
-    let rights_source = match (&arguments.rights_token_env, config) {
-        (Some(name), _) => Some(SecretSource::Env(name.clone())),
-        (None, Some(config)) => config.forge.rights_token.clone(),
-        (None, None) => None,
-    };
+    let rights_source = rights_named(arguments).or_else(|| config.and_then(|config| config.forge.rights_token.clone()));
     let rights = rights_source.map(|s| read_secret(&s, "the token that may ask for rights")).transpose()?;
     let ca_file = arguments.ca_file.clone().map(|p| std::path::absolute(&p).unwrap_or(p));
     let ca_file = config.and_then(|c| c.forge.ca_file.clone()).or(ca_file);
     let login = config.and_then(|c| c.forge.login.clone()).or(arguments.login.as_deref().map(login));
     Ok(Basics { url, token, token_source, typed, rights, ca_file, login, repos })
+}
+
+/// Where the flags say that the token is which administers.
+fn rights_named(arguments: &Arguments) -> Option<SecretSource> {
+    let file = arguments.rights_token_file.as_ref().map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone()));
+    arguments.rights_token_env.clone().map(SecretSource::Env).or(file.map(SecretSource::File))
 }
 
 fn asked_repos(desk: &Desk, arguments: &Arguments, none_yet: bool) -> Result<Vec<RepoName>, CliError> {
@@ -170,7 +172,7 @@ pub(super) fn wanted(desk: &Desk, arguments: &Arguments, basics: &Basics, looked
     Ok(Wanted {
         url: basics.url.clone(),
         token: basics.token_source.clone(),
-        rights_token: arguments.rights_token_env.clone(),
+        rights_token: rights_named(arguments),
         login: basics.login.clone(),
         ca_file: basics.ca_file.as_ref().map(text),
         projects,

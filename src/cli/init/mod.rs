@@ -41,8 +41,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "LOGIN")]
     login: Option<String>,
     /// The variable that holds a token with repository administration: makes the webhook, asks for people's rights
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "rights_token_file")]
     rights_token_env: Option<String>,
+    /// The file that holds such a token
+    #[arg(long, value_name = "FILE")]
+    rights_token_file: Option<PathBuf>,
     /// The certificate (PEM) of the private authority that signed the forge's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
