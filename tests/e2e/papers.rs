@@ -4,7 +4,25 @@
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&str; 9] = ["run", "once", "status", "explain", "logs", "retry", "cancel", "localforge", "demo"];
+const COMMANDS: [&str; 17] = [
+    "init",
+    "doctor",
+    "run",
+    "once",
+    "status",
+    "explain",
+    "logs",
+    "retry",
+    "cancel",
+    "pause",
+    "resume",
+    "agents",
+    "gc",
+    "export",
+    "import",
+    "localforge",
+    "demo",
+];
 
 fn output(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_forgehand")).args(arguments).output().expect("the program");
