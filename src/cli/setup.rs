@@ -247,8 +247,15 @@ impl Setup {
                 .ok()
                 .or_else(|| formula::shipped_prompt(prompt).map(str::to_owned))
         };
-        let names = formula_names(folder);
-        let sources = formula::Sources { prompts: &prompts, formulas: &find, names: &names };
+        let schema = |name: &str| {
+            let path = folder.join("formulas/schemas").join(format!("{name}.json"));
+            let own = std::fs::read_to_string(&path).ok().map(|text| (path.display().to_string(), text));
+            own.or_else(|| Some((format!("formulas/schemas/{name}.json"), formula::shipped_schema(name)?.to_owned())))
+        };
+        let names = names_in(&folder.join("formulas"), ".toml", formula::shipped_names());
+        let schema_names = names_in(&folder.join("formulas/schemas"), ".json", formula::shipped_schema_names());
+        let sources =
+            formula::Sources { prompts: &prompts, schemas: &schema, schema_names: &schema_names, formulas: &find, names: &names };
         for name in formulas.keys().cloned().collect::<Vec<_>>() {
             let Some((file, text)) = own(name.as_str()) else { continue };
             let loaded = formula::load_from(&file, &text, &sources).map_err(|e| CliError::file(e.into()))?;
@@ -274,11 +281,11 @@ pub(super) fn room(folder: &Path, floor: u64) -> Option<Room> {
     Some(Room { free, floor })
 }
 
-/// The formulas that can be called: the shipped ones, and those that lie beside the configuration.
-fn formula_names(folder: &Path) -> Vec<String> {
-    let own = std::fs::read_dir(folder.join("formulas")).into_iter().flatten().flatten();
-    let own = own.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".toml")?.to_owned()));
-    let mut names: Vec<String> = formula::shipped_names().into_iter().chain(own).collect();
+/// What can be named: the shipped ones, and those that lie in a folder.
+fn names_in(folder: &Path, ending: &str, shipped: Vec<String>) -> Vec<String> {
+    let own = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let own = own.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(ending)?.to_owned()));
+    let mut names: Vec<String> = shipped.into_iter().chain(own).collect();
     names.sort();
     names.dedup();
     names

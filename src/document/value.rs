@@ -35,6 +35,22 @@ impl<'a> Value<'a> {
         None
     }
 
+    /// Complains of a part of a string that is `text`: of these bytes of it, where it stands as it is, without escapes.
+    pub fn wrong_within<T>(
+        &self,
+        text: &str,
+        part: &Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Option<T> {
+        let whole = self.span();
+        // One quote before and one behind.
+        let plain = whole.len() == text.len() + 2 && part.end <= text.len();
+        let span = if plain { whole.start + 1 + part.start..whole.start + 1 + part.end } else { whole };
+        self.sink.add(Found { message: message.into(), help, span, key: self.path.clone(), hide: false });
+        None
+    }
+
     /// Complains of it and masks it in what is shown of the source: it may be a secret.
     pub fn wrong_hidden<T>(&self, message: impl Into<String>, help: impl Into<String>) -> Option<T> {
         self.complain(message.into(), Some(help.into()), true);

@@ -3,9 +3,11 @@
 //! A called formula is checked by itself, with its own file in the errors, and its templates name its own steps only; whether its steps fit
 //! behind those of its caller is checked once they stand there (`order`).
 
+use std::collections::BTreeMap;
+
 use super::{Sources, load_within};
 use crate::document::{Fault, Value, nearest};
-use crate::model::{BackTo, Formula, Step, StepId, StepKind};
+use crate::model::{BackTo, Expression, Formula, INPUTS, Step, StepId, StepKind};
 
 /// How deep calls may lie in each other.
 const DEPTH: usize = 8;
@@ -52,9 +54,32 @@ fn place(fault: &Fault) -> String {
     format!("{}:{}:{} {fault}", fault.file(), fault.line(), fault.column())
 }
 
-/// A called formula's steps as they stand in their caller.
-pub(super) fn in_place(call: &StepId, called: Formula) -> impl Iterator<Item = Step> {
-    called.steps.into_iter().map(|step| Step { id: step.id.within(call), kind: moved(call, step.kind) })
+/// What a call brings with it.
+pub(super) struct Outer {
+    pub(super) call: StepId,
+    pub(super) needs: Option<Vec<StepId>>,
+    pub(super) when: Option<Expression>,
+}
+
+/// A called formula's steps as they stand in their caller: between a step in which it is given its inputs, which is done or skipped for all of
+/// them, and one in which it is worked out what it ends as, which has the call's own name.
+pub(super) fn in_place(outer: Outer, called: Formula) -> Vec<Step> {
+    let Outer { call, needs, when } = outer;
+    let enter = StepId::from(INPUTS).within(&call);
+    let plain = |id: StepId, needs, when, kind| Step { id, needs, when, for_each: None, timeout: None, retry: None, kind };
+    let mut steps = vec![plain(enter.clone(), needs, when, StepKind::Enter { with: BTreeMap::new() })];
+    steps.extend(called.steps.into_iter().map(|step| {
+        let mut needs: Vec<StepId> = step.needs.iter().flatten().map(|id| id.within(&call)).collect();
+        if needs.is_empty() {
+            needs.push(enter.clone());
+        }
+        Step { id: step.id.within(&call), needs: Some(needs), kind: moved(&call, step.kind), ..step }
+    }));
+    let all = steps.iter().map(|step| step.id.clone()).collect();
+    // It ends as it ends, whatever of it was skipped.
+    let always = Some(Expression("true".to_owned()));
+    steps.push(plain(call, Some(all), always, StepKind::Leave { outcomes: called.outcomes }));
+    steps
 }
 
 fn moved(call: &StepId, kind: StepKind) -> StepKind {
@@ -62,6 +87,10 @@ fn moved(call: &StepId, kind: StepKind) -> StepKind {
     match kind {
         StepKind::Verify { on_failure } => StepKind::Verify { on_failure: back(on_failure) },
         StepKind::Run { commands, on_failure } => StepKind::Run { commands, on_failure: back(on_failure) },
-        other @ (StepKind::Agent { .. } | StepKind::Propose(_) | StepKind::Gate(_)) => other,
+        other @ (StepKind::Agent { .. }
+        | StepKind::Propose(_)
+        | StepKind::Gate(_)
+        | StepKind::Enter { .. }
+        | StepKind::Leave { .. }) => other,
     }
 }

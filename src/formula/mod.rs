@@ -9,12 +9,13 @@ mod call;
 pub mod expression;
 mod order;
 mod read;
+pub mod scope;
 mod shipped;
 mod template;
 
 use std::cell::RefCell;
 
-pub use shipped::{shipped, shipped_names, shipped_prompt, shipped_text};
+pub use shipped::{shipped, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names, shipped_text};
 
 use self::call::Calls;
 use crate::document::{self, Fault, SourceFile};
@@ -37,6 +38,10 @@ pub type Formulas<'f> = dyn Fn(&str) -> Option<(String, String)> + 'f;
 pub struct Sources<'s> {
     /// Its templates.
     pub prompts: &'s Prompts<'s>,
+    /// The schemas of its agents' outputs: a name such as `fix-result`, and what errors call its file, with its text.
+    pub schemas: &'s Formulas<'s>,
+    /// The names of all schemas that could be named.
+    pub schema_names: &'s [String],
     /// The formulas that it calls.
     pub formulas: &'s Formulas<'s>,
     /// The names of all formulas that could be called.
@@ -46,7 +51,10 @@ pub struct Sources<'s> {
 /// Loads a formula that calls none but shipped ones. `file_name` is what the errors call it; `prompts` finds the templates that it names.
 pub fn load(file_name: &str, text: &str, prompts: &Prompts<'_>) -> Result<Formula, FormulaErrors> {
     let shipped = |name: &str| Some((format!("formulas/{name}.toml"), shipped_text(name)?.to_owned()));
-    load_from(file_name, text, &Sources { prompts, formulas: &shipped, names: &shipped_names() })
+    let schemas = |name: &str| Some((format!("formulas/schemas/{name}.json"), shipped_schema(name)?.to_owned()));
+    let (names, schema_names) = (shipped_names(), shipped_schema_names());
+    let sources = Sources { prompts, schemas: &schemas, schema_names: &schema_names, formulas: &shipped, names: &names };
+    load_from(file_name, text, &sources)
 }
 
 /// Loads a formula, and those that it calls.

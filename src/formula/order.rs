@@ -32,7 +32,10 @@ pub(super) fn check(steps: &[Placed<'_, '_>]) {
     let (mut writes, mut shown, mut pull) = (false, false, false);
     for placed in steps {
         match &placed.step.kind {
-            StepKind::Agent { access: Access::Read, .. } | StepKind::Gate(Gate::Time { .. }) => {}
+            StepKind::Agent { access: Access::Read, .. }
+            | StepKind::Gate(Gate::Time { .. })
+            | StepKind::Enter { .. }
+            | StepKind::Leave { .. } => {}
             StepKind::Agent { access: Access::Write, .. } => (writes, shown) = (true, false),
             StepKind::Verify { .. } | StepKind::Run { .. } => {
                 if !writes {

@@ -1,12 +1,15 @@
 //! The document of a formula.
 
 use super::VERSION;
-use super::call::{Calls, in_place};
+use super::call::{Calls, Outer, in_place};
+use super::expression::{Type, Wants, check as check_expression};
 use super::order::{Placed, check};
+use super::scope::{scope, with};
 use super::template::Templates;
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    Access, BackTo, Formula, FormulaName, Gate, OutputShape, Proposal, Risk, Step, StepId, StepKind, TemplateKind, Variable,
+    Access, BackTo, EndWord, Ending, Expression, Formula, FormulaLimits, FormulaName, FormulaWorkspace, Gate, Proposal, Require,
+    Risk, Shape, Step, StepId, StepKind, TemplateKind, Triggers, Variable,
 };
 
 /// What a failing verification is told with, where the formula does not say.
@@ -21,14 +24,14 @@ const KINDS: [&str; 5] = ["agent", "run", "propose", "gate", "formula"];
 /// An agent step that was read: later steps may name its output.
 struct Answer {
     step: StepId,
-    shape: OutputShape,
+    shape: Shape,
 }
 
 /// What a table of a step stands for.
 enum Meant {
     Step(StepKind),
     /// All steps of another formula.
-    Call(Formula),
+    Call(Box<Formula>),
 }
 
 pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls<'_>) -> Option<Formula> {
@@ -38,7 +41,8 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let description = root.or("description", String::new(), Value::string);
     let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
     let mut blast_radius = root.required("blast_radius", "blast_radius = \"medium\"", |v| v.one_of(&risks));
-    let trigger = root.table("trigger").optional("label", Value::filled);
+    let trigger = trigger(&root.table("trigger"));
+    let require = require(&root.table("require"));
     let tables = root.tables("step");
     if tables.is_empty() {
         root.lacks("step", "[[step]]\nid = \"work\"\nagent = \"dev\"\nprompt = \"fix.md\"");
@@ -50,8 +54,12 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     for table in &tables {
         let id = table.required("id", "id = \"work\"", word).map(StepId);
         let own = name.as_ref().map_or("this formula", FormulaName::as_str);
-        let meant =
-            meant(table, &answers, templates, |value, name| calls.load(value, name, own, &mut templates.faults.borrow_mut()));
+        let known = scope(steps.iter().map(|placed| &placed.step), "", Type::object());
+        let meant = meant(table, &answers, &known, templates, calls, |value, name| {
+            calls.load(value, name, own, &mut templates.faults.borrow_mut())
+        });
+        let needs = Some(needs(table, &ids));
+        let when = table.optional("when", |v| expression(v, &known, Wants::Bool));
         let (Some(id), Some(meant)) = (id, meant) else {
             whole = false;
             continue;
@@ -62,14 +70,18 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         match meant {
             Meant::Step(kind) => {
                 if let StepKind::Agent { output, .. } = &kind {
-                    answers.push(Answer { step: id.clone(), shape: *output });
+                    answers.push(Answer { step: id.clone(), shape: output.clone() });
                 }
-                steps.push(Placed { step: Step { id: id.clone(), kind }, table });
+                steps.push(Placed {
+                    step: Step { id: id.clone(), needs, when, for_each: None, timeout: None, retry: None, kind },
+                    table,
+                });
             }
             Meant::Call(called) => {
                 // Risk only goes up.
                 blast_radius = blast_radius.max(Some(called.blast_radius));
-                steps.extend(in_place(&id, called).map(|step| Placed { step, table }));
+                let outer = Outer { call: id.clone(), needs, when };
+                steps.extend(in_place(outer, *called).into_iter().map(|step| Placed { step, table }));
             }
         }
         ids.push(id);
@@ -79,7 +91,99 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         check(&steps);
     }
     let steps: Vec<Step> = steps.into_iter().map(|placed| placed.step).collect();
-    Some(Formula { name: name?, title: title?, description, trigger, blast_radius: blast_radius?, steps })
+    let known = scope(&steps, "", Type::object());
+    let outcomes = root.tables("outcome").iter().filter_map(|table| ending(table, &known)).collect();
+    Some(Formula {
+        name: name?,
+        title: title?,
+        description,
+        trigger,
+        blast_radius: blast_radius?,
+        require,
+        limits: FormulaLimits::default(),
+        workspace: FormulaWorkspace::default(),
+        labels: Vec::new(),
+        inputs: Vec::new(),
+        steps,
+        outcomes,
+    })
+}
+
+fn trigger(table: &Table<'_>) -> Triggers {
+    Triggers {
+        label: table.optional("label", Value::filled),
+        comment: table.optional("comment", Value::filled),
+        ..Triggers::default()
+    }
+}
+
+fn require(table: &Table<'_>) -> Require {
+    Require { dependencies_closed: table.or("dependencies_closed", false, Value::boolean), ..Require::default() }
+}
+
+fn ending(table: &Table<'_>, known: &Type) -> Option<Ending> {
+    let words = [
+        ("done", EndWord::Done),
+        ("no-change", EndWord::NoChange),
+        ("refused", EndWord::Refused),
+        ("queue", EndWord::Queue),
+        ("interactive", EndWord::Interactive),
+        ("needs-info", EndWord::NeedsInfo),
+    ];
+    let when = table.optional("when", |v| expression(v, known, Wants::Bool));
+    let is = table.required("is", "is = \"done\"", |v| v.one_of(&words));
+    let summary = table.optional("summary", |v| expression(v, known, Wants::Text));
+    let questions = table.optional("questions", |v| expression(v, known, Wants::List));
+    Some(Ending { when, is: is?, summary, questions })
+}
+
+/// An expression that is right for what it can name.
+fn expression(value: &Value<'_>, known: &Type, wants: Wants) -> Option<Expression> {
+    let text = value.filled()?;
+    match check_expression(&text, known, wants) {
+        Ok(_) => Some(Expression(text)),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                value.wrong_within::<()>(&text, &mistake.span, mistake.message, mistake.help);
+            }
+            None
+        }
+    }
+}
+
+/// The steps that a step needs: the one before it where it does not say.
+fn needs(table: &Table<'_>, before: &[StepId]) -> Vec<StepId> {
+    let known = |value: &Value<'_>| {
+        let text = value.filled()?;
+        if let Some(id) = before.iter().find(|id| id.as_str() == text) {
+            return Some(id.clone());
+        }
+        let help = match nearest(&text, before.iter().map(StepId::as_str)) {
+            Some(right) => format!("did you mean \"{right}\"?"),
+            None => "a step needs steps that stand before it".to_owned(),
+        };
+        value.wrong(format!("`{text}` is no step before this one"), help)
+    };
+    match table.value("needs") {
+        Some(value) => value.list(known).unwrap_or_default(),
+        None => before.last().cloned().into_iter().collect(),
+    }
+}
+
+/// The schema that an output names.
+fn shape(value: &Value<'_>, calls: &Calls<'_>) -> Option<Shape> {
+    let name = word(value)?;
+    let Some((file, text)) = (calls.sources.schemas)(&name) else {
+        let help = match nearest(&name, calls.sources.schema_names.iter().map(String::as_str)) {
+            Some(right) => format!("did you mean \"{right}\"?"),
+            None => format!("put a JSON schema into formulas/schemas/{name}.json"),
+        };
+        return value.wrong(format!("there is no schema `{name}`"), help);
+    };
+    match serde_json::from_str(&text) {
+        Ok(schema) => Some(Shape { name, schema }),
+        Err(error) => value.wrong(format!("{file} is no JSON: {error}"), "write a JSON schema there"),
+    }
 }
 
 fn version(value: &Value<'_>) -> Option<u64> {
@@ -106,7 +210,9 @@ fn word(value: &Value<'_>) -> Option<String> {
 fn meant(
     table: &Table<'_>,
     answers: &[Answer],
+    known: &Type,
     templates: &Templates<'_>,
+    calls: &Calls<'_>,
     load: impl FnOnce(&Value<'_>, &str) -> Option<Formula>,
 ) -> Option<Meant> {
     // Asked for whatever the kind is, so that a key of another kind is named as such and not as unknown.
@@ -116,10 +222,12 @@ fn meant(
         given.truncate(1);
     }
     let own = match given.first() {
-        Some(&"agent") => agent(table, answers, templates).map(Meant::Step),
+        Some(&"agent") => agent(table, answers, known, templates, calls).map(Meant::Step),
         Some(&"run") => run(table, answers, templates).map(Meant::Step),
         Some(&"gate") => gate(table).map(|gate| Meant::Step(StepKind::Gate(gate))),
-        Some(&"formula") => table.optional("formula", |value| load(value, &word(value)?)).map(Meant::Call),
+        Some(&"formula") => {
+            table.optional("formula", |value| load(value, &word(value)?)).map(|called| Meant::Call(Box::new(called)))
+        }
         Some(_) => propose(table, answers, templates).map(Meant::Step),
         None => {
             table.wrong("the step does nothing", format!("give it one of {}", quoted(&KINDS)));
@@ -133,7 +241,7 @@ fn meant(
 /// Complains of keys that belong to another kind of step.
 fn misplaced(table: &Table<'_>, kind: Option<&str>) {
     let keys = [
-        ("agent", &["prompt", "access", "output"][..]),
+        ("agent", &["prompt", "access", "output", "commits"][..]),
         ("run", &["on_failure"][..]),
         ("propose", &["title", "body"][..]),
         ("gate", &["after"][..]),
@@ -150,15 +258,24 @@ fn misplaced(table: &Table<'_>, kind: Option<&str>) {
     }
 }
 
-fn agent(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> Option<StepKind> {
+fn agent(table: &Table<'_>, answers: &[Answer], known: &Type, templates: &Templates<'_>, calls: &Calls<'_>) -> Option<StepKind> {
     let role = table.optional("agent", word);
     let vocabulary = vocabulary(TemplateKind::Prompt, answers);
     let prompt = table.required("prompt", "prompt = \"fix.md\"", |v| templates.file(v, TemplateKind::Prompt, &vocabulary));
     let accesses = [("read", Access::Read), ("write", Access::Write)];
     let access = table.required("access", "access = \"read\"", |v| v.one_of(&accesses));
-    let shapes = [("triage", OutputShape::Triage), ("fix", OutputShape::Fix)];
-    let output = table.required("output", "output = \"fix\"", |v| v.one_of(&shapes));
-    Some(StepKind::Agent { role: role?, prompt: prompt?, access: access?, output: output? })
+    let output = table.required("output", "output = \"fix-result\"", |v| shape(v, calls));
+    let commits = match (&output, access) {
+        (Some(shape), Some(Access::Write)) => {
+            let known = with(known.clone(), "output", Type::of_schema(&shape.schema));
+            table.optional("commits", |v| expression(v, &known, Wants::Bool))
+        }
+        (_, Some(Access::Read)) => {
+            table.optional("commits", |v| v.wrong("who only reads has no commits", "take it out, or write access = \"write\""))
+        }
+        _ => table.optional("commits", |v| v.filled().map(Expression)),
+    };
+    Some(StepKind::Agent { role: role?, prompt: prompt?, access: access?, tools: Vec::new(), output: output?, commits })
 }
 
 /// What a step runs on the exact commit.
@@ -283,7 +400,7 @@ fn propose(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> 
 }
 
 fn vocabulary(kind: TemplateKind, answers: &[Answer]) -> Variable {
-    kind.vocabulary(answers.iter().map(|a| (&a.step, a.shape)))
+    kind.vocabulary(answers.iter().map(|a| (&a.step, &a.shape.schema)))
 }
 
 fn quoted(words: &[&str]) -> String {

@@ -17,6 +17,11 @@ const PROMPTS: [(&str, &str); 6] = [
     ("partials/verification-failed.md", include_str!("../../prompts/partials/verification-failed.md")),
 ];
 
+const SCHEMAS: [(&str, &str); 2] = [
+    ("triage-result", include_str!("../../formulas/schemas/triage-result.json")),
+    ("fix-result", include_str!("../../formulas/schemas/fix-result.json")),
+];
+
 /// The shipped formulas.
 pub fn shipped() -> BTreeMap<FormulaName, Formula> {
     let load = |(name, text): (&str, &str)| {
@@ -41,4 +46,14 @@ pub fn shipped_text(name: &str) -> Option<&'static str> {
 /// A shipped template: what stands where a folder has none of its own of that name.
 pub fn shipped_prompt(name: &str) -> Option<&'static str> {
     PROMPTS.into_iter().find_map(|(known, text)| (known == name).then_some(text))
+}
+
+/// The names of the shipped schemas of outputs.
+pub fn shipped_schema_names() -> Vec<String> {
+    SCHEMAS.iter().map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// A shipped schema of an output.
+pub fn shipped_schema(name: &str) -> Option<&'static str> {
+    SCHEMAS.into_iter().find_map(|(known, text)| (known == name).then_some(text))
 }

@@ -21,7 +21,7 @@ use super::transcript::{Redact, Transcript};
 use super::turn::{Driven, Ears, Metered, drive};
 use super::{Backend, ClaudeBackend, RealHands, command, output};
 use crate::gateway::{Address, Door, Egress, Gateway, GatewayError, Order, Upstream};
-use crate::model::{HandOutcome, ModelCall, RunId, StepOutput, Usd};
+use crate::model::{HandOutcome, ModelCall, RunId, Shape, Usd};
 use crate::ports::{AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Session};
 use crate::sandbox::{Forward, Mode, Mount, MountAccess, Process, Spec};
 
@@ -72,7 +72,7 @@ impl RealHands {
         };
         let report = AgentReport {
             outcome: self.cleaned(report.outcome),
-            output: cleaned_output(report.output, &self.options.redact),
+            output: cleaned_output(report.output, &order.output, &self.options.redact),
             ..report
         };
         transcript
@@ -106,7 +106,7 @@ impl RealHands {
             driven = self.claude_process(backend, ask, &session, transcript).await?;
         }
         let ending = driven.ending;
-        let output = ending.answer.and_then(|answer| output::parse_output(order.output, &answer.to_string()));
+        let output = ending.answer.and_then(|answer| output::parse_output(&order.output, &answer.to_string()));
         Ok(AgentReport { outcome: ending.outcome, output, resumable: ending.resumable })
     }
 
@@ -131,7 +131,8 @@ impl RealHands {
         let call = Call {
             session,
             access: order.access,
-            output: order.output,
+            tools: &order.tools,
+            output: &order.output,
             budget: (!own_server).then_some(order.budget),
             home: &site.home,
             gateway: &url,
@@ -174,7 +175,7 @@ impl RealHands {
         let driven = driven.map_err(|error| environment("listening to an agent", error))?;
         ways.close(transcript).await;
         let output = match driven.ending.outcome {
-            HandOutcome::Succeeded => command::read_result(&result).and_then(|json| output::parse_output(order.output, &json)),
+            HandOutcome::Succeeded => command::read_result(&result).and_then(|json| output::parse_output(&order.output, &json)),
             _ => driven.ending.answer.and_then(|answer| Err(answer.to_string())),
         };
         Ok(AgentReport { outcome: driven.ending.outcome, output, resumable: false })
@@ -286,7 +287,11 @@ impl RealHands {
 }
 
 /// An agent's answer without secrets: it is journalled, and parts of it are published.
-fn cleaned_output(output: Result<StepOutput, String>, redact: &Redact) -> Result<StepOutput, String> {
+fn cleaned_output(
+    output: Result<serde_json::Value, String>,
+    shape: &Shape,
+    redact: &Redact,
+) -> Result<serde_json::Value, String> {
     fn clean(value: &mut serde_json::Value, redact: &Redact) {
         match value {
             serde_json::Value::String(text) => *text = redact(text),
@@ -295,11 +300,10 @@ fn cleaned_output(output: Result<StepOutput, String>, redact: &Redact) -> Result
             serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
         }
     }
-    let output = output.map_err(|why| redact(&why))?;
-    let said = |error: serde_json::Error| format!("the structured output holds a secret in the place of a choice: {error}");
-    let mut value = serde_json::to_value(&output).map_err(said)?;
-    clean(&mut value, redact);
-    serde_json::from_value(value).map_err(|error| redact(&said(error)))
+    let mut output = output.map_err(|why| redact(&why))?;
+    clean(&mut output, redact);
+    output::fits(shape, &output).map_err(|why| redact(&format!("a secret was taken out of the structured output, and {why}")))?;
+    Ok(output)
 }
 
 /// The file for a command's structured output, in the place's `out`.

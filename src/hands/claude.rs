@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::output;
-use crate::model::{Access, OutputShape, Usd};
+use crate::model::{Access, Shape, Usd};
 use crate::ports::Session;
 
 /// claude and how it is to be used.
@@ -28,8 +28,10 @@ pub struct Call<'a> {
     pub session: &'a Session,
     /// What it may do.
     pub access: Access,
+    /// The tools that it is given; empty: as its access says.
+    pub tools: &'a [String],
     /// What it must answer.
-    pub output: OutputShape,
+    pub output: &'a Shape,
     /// What is left of the run's money. None where claude's own price list does not count: a server of the user's own.
     pub budget: Option<Usd>,
     /// The run's HOME, as the agent sees it.
@@ -60,12 +62,12 @@ impl Claude {
         if let Some(budget) = call.budget {
             flag("--max-budget-usd", format!("{:.6}", budget.dollars()));
         }
-        let tools = match call.access {
+        let usual = match call.access {
             Access::Read => "Read,Grep,Glob",
             Access::Write => "Bash,Read,Edit,Write,Grep,Glob",
         };
-        flag("--tools", tools.to_owned());
-        flag("--json-schema", output::schema(call.output).as_value().to_string());
+        flag("--tools", if call.tools.is_empty() { usual.to_owned() } else { call.tools.join(",") });
+        flag("--json-schema", output::schema(call.output).to_string());
         args.extend(["--strict-mcp-config", "--dangerously-skip-permissions"].map(str::to_owned));
         args
     }

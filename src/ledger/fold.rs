@@ -1,11 +1,11 @@
 //! One event at a time into the ledger.
 
 use crate::model::{
-    AccountName, AgentName, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Intent, Outcome, Record, RunOutcome,
+    AccountName, AgentName, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Formula, Intent, Outcome, Record,
     SeenIssue, Subject, Timestamp,
 };
 
-use super::{InTrouble, IssueState, Ledger, Open, RunState, RunSummary, Triaged};
+use super::{Decided, InTrouble, IssueState, Ledger, Open, RunState, RunSummary, Triaged};
 
 impl Ledger {
     /// The fold of a whole journal.
@@ -67,7 +67,7 @@ impl Ledger {
                 }
                 if let Some(issue) = self.issue_mut(subject) {
                     issue.runs_started += 1;
-                    issue.run = Some(RunState::new(run.clone(), formula.clone(), *attempt, branch.clone(), at));
+                    issue.run = Some(RunState::new(run.clone(), Formula::clone(formula), *attempt, branch.clone(), at));
                 }
             }
             Event::Called { run, call } => self.called(run, call, at),
@@ -264,10 +264,10 @@ impl IssueState {
                 self.attempts += u32::from(*costs_attempt);
                 self.setup_failures += u32::from(outcome.cost() == Cost::Pause);
                 self.backoff = *backoff_until;
-                if let (RunOutcome::InvalidOutput { .. }, Some(prepared)) = (outcome, &run.prepared) {
+                if let (Some(decided), Some(prepared)) = (Decided::of(run, outcome), &run.prepared) {
                     let breakdown = self.triaged.as_ref().and_then(|t| t.breakdown);
-                    self.triaged =
-                        Some(Triaged { text: prepared.text.clone(), output: None, read_up_to: prepared.read_up_to, breakdown });
+                    let (text, read_up_to) = (prepared.text.clone(), prepared.read_up_to);
+                    self.triaged = Some(Triaged { text, decided, read_up_to, breakdown });
                 }
             }
             _ => {}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Branch, Checks, CommentId, Decision, Dependency, EffectKey, Intent, JournalId, Lane, Login, Outcome, PullNumber, PullState,
-    RunId, RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, TriageOutput, Trigger, Usd,
+    RunId, RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, Trigger, Usd,
 };
 
 use super::RunState;
@@ -140,13 +140,43 @@ impl IssueState {
     }
 }
 
+/// What is said of a decision about who goes on with an issue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    /// What people are told about it; may be empty.
+    pub summary: String,
+    /// What is asked.
+    pub questions: Vec<String>,
+}
+
+impl Decided {
+    /// What a run decided by how it ended; none where it decided nothing.
+    pub(super) fn of(run: &RunState, outcome: &RunOutcome) -> Option<Self> {
+        match outcome {
+            RunOutcome::Routed { summary, questions, .. } => {
+                Some(Self { summary: summary.clone(), questions: questions.clone() })
+            }
+            RunOutcome::InvalidOutput { .. } => Some(Self::default()),
+            // Journals of older versions: what triage said stood in its answer alone.
+            RunOutcome::Succeeded { pull: None } => {
+                run.outputs.values().find(|output| output.get("route").is_some()).map(|said| {
+                    let questions = said["questions"].as_array().into_iter().flatten().filter_map(|q| q.as_str());
+                    let summary = said["summary"].as_str().unwrap_or_default().to_owned();
+                    Self { summary, questions: questions.map(str::to_owned).collect() }
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What triage said, and of which text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Triaged {
     /// Title and body as triage saw them.
     pub text: TextMark,
-    /// Its answer; none where it gave no valid one.
-    pub output: Option<TriageOutput>,
+    /// What it said about it.
+    pub decided: Decided,
     /// The newest comment that triage read.
     pub read_up_to: Option<CommentId>,
     /// The breakdown comment.

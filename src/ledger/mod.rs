@@ -22,10 +22,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use issue::{
-    BranchTip, ClaimState, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged,
+    BranchTip, ClaimState, Decided, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged,
 };
 pub use past::Past;
-pub use run::{Prepared, RunState, StepState};
+pub use run::{Prepared, RunState, StepState, StepStatus};
 pub use running::{Pause, Warned};
 
 use crate::model::{

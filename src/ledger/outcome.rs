@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Checks, Intent, Lane, Outcome, PullState, StepOutput, Timestamp};
+use crate::model::{Checks, Intent, Lane, Outcome, PullState, Timestamp};
 
-use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Triaged};
+use super::{BranchTip, ClaimState, Held, IssueState, PullRef};
 
 impl IssueState {
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, lane: Lane, at: Timestamp) {
@@ -86,16 +86,5 @@ impl IssueState {
         }
         let Some(run) = self.run.as_mut() else { return };
         run.outcome(intent, outcome, at);
-        if let (Some(StepOutput::Triage(output)), Some(prepared), Outcome::AgentEnded { .. }) =
-            (run.answer(), &run.prepared, outcome)
-        {
-            let breakdown = self.triaged.as_ref().and_then(|t| t.breakdown);
-            self.triaged = Some(Triaged {
-                text: prepared.text.clone(),
-                output: Some(output.clone()),
-                read_up_to: prepared.read_up_to,
-                breakdown,
-            });
-        }
     }
 }

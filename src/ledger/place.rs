@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{Decision, LabelsMean, Status, Story, Timestamp, Trigger};
 
-use super::{IssueState, Orphan};
+use super::{Decided, IssueState, Orphan};
 
 impl IssueState {
     pub(super) fn labels_read(&mut self, found: &BTreeSet<Decision>, meaning: LabelsMean, at: Timestamp) {
@@ -124,7 +124,7 @@ impl IssueState {
     fn forget_triage(&mut self) {
         self.answered = false;
         if let Some(triaged) = self.triaged.as_mut() {
-            triaged.output = None;
+            triaged.decided = Decided::default();
             triaged.text.body = "".into();
         }
         if self.triaged.as_ref().is_some_and(|t| t.breakdown.is_none()) {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 
 use crate::model::{
     AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Gate, HandOutcome, Intent, Outcome,
-    PullNumber, Refusal, RunId, RunOutcome, Sha, Step, StepId, StepKind, StepOutput, StopWhy, TextMark, Timestamp, Told, Usd,
+    PullNumber, Refusal, RunId, RunOutcome, Sha, Step, StepId, StepKind, StopWhy, TextMark, Timestamp, Told, Usd,
 };
 
 /// What is known of one run.
@@ -50,8 +51,14 @@ pub struct RunState {
     pub asked_again: bool,
     /// How often each step's failing output went back.
     pub rounds: BTreeMap<StepId, u32>,
-    /// What steps answered.
-    pub outputs: BTreeMap<StepId, StepOutput>,
+    /// What it was given by who started it.
+    pub inputs: BTreeMap<String, Json>,
+    /// The condition of the step under the cursor held.
+    pub begun: bool,
+    /// How steps ended.
+    pub statuses: BTreeMap<StepId, StepStatus>,
+    /// What steps left behind.
+    pub outputs: BTreeMap<StepId, Json>,
     /// The commits as judged last.
     pub change: Option<Change>,
     /// What was run on those commits, so far.
@@ -89,6 +96,16 @@ pub struct Prepared {
     pub tip_ours: bool,
 }
 
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepStatus {
+    /// It was done.
+    Done,
+    /// It was not to be done.
+    Skipped,
+}
+
 /// How far the step under the cursor is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StepState {
@@ -104,7 +121,7 @@ pub enum StepState {
         /// How.
         how: HandOutcome,
         /// Its answer.
-        output: Result<StepOutput, String>,
+        output: Result<Json, String>,
         /// The session can be resumed.
         resumable: bool,
     },
@@ -149,13 +166,27 @@ impl RunState {
     pub fn gate(&self) -> Option<&Gate> {
         match &self.step()?.kind {
             StepKind::Gate(gate) => Some(gate),
-            StepKind::Agent { .. } | StepKind::Verify { .. } | StepKind::Run { .. } | StepKind::Propose(_) => None,
+            StepKind::Agent { .. }
+            | StepKind::Verify { .. }
+            | StepKind::Run { .. }
+            | StepKind::Propose(_)
+            | StepKind::Enter { .. }
+            | StepKind::Leave { .. } => None,
         }
     }
 
-    /// The answer of the last agent step that gave one.
-    pub fn answer(&self) -> Option<&StepOutput> {
-        self.formula.steps.iter().rev().find_map(|step| self.outputs.get(&step.id))
+    /// How a step ended; none where it has not.
+    pub fn status(&self, step: &StepId) -> Option<StepStatus> {
+        self.statuses.get(step).copied()
+    }
+
+    /// The steps that end before one begins.
+    pub fn needs(&self, step: &Step) -> Vec<StepId> {
+        let before = || {
+            let at = self.formula.steps.iter().position(|s| s.id == step.id)?.checked_sub(1)?;
+            self.formula.steps.get(at).map(|before| before.id.clone())
+        };
+        step.needs.clone().unwrap_or_else(|| before().into_iter().collect())
     }
 }
 
@@ -187,6 +218,9 @@ impl RunState {
             cuts: 0,
             asked_again: false,
             rounds: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            begun: false,
+            statuses: BTreeMap::new(),
             outputs: BTreeMap::new(),
             change: None,
             evidence: None,
@@ -216,8 +250,8 @@ impl RunState {
             Outcome::SetUp => self.set_up = true,
             Outcome::NothingThere => self.state = StepState::Broken { why: "the repository has no commit yet".into() },
             Outcome::AgentEnded { how, output, resumable } => {
-                if let (Some(step), Ok(output)) = (self.step().map(|s| s.id.clone()), output) {
-                    self.outputs.insert(step, output.clone());
+                if let Ok(output) = output {
+                    self.leaves(output.clone());
                 }
                 self.state = StepState::AgentEnded { how: how.clone(), output: output.clone(), resumable: *resumable };
             }
@@ -227,6 +261,7 @@ impl RunState {
                 self.state = StepState::Taken { judged: judged.clone() };
             }
             Outcome::Verified { evidence } => {
+                self.leaves(shown(evidence));
                 self.evidence = Some(together(self.evidence.take(), evidence));
                 self.state = StepState::Verified { evidence: evidence.clone() };
             }
@@ -239,6 +274,7 @@ impl RunState {
             Outcome::PushStale { tip } => self.state = StepState::PushStale { tip: tip.clone() },
             Outcome::PullOpened { pull } => {
                 self.pull = Some(*pull);
+                self.leaves(json!({ "pull": pull.0, "head": self.pushed.as_ref().map(Sha::as_str) }));
                 self.state = StepState::Proposed;
             }
             Outcome::Cut => {
@@ -251,6 +287,37 @@ impl RunState {
         }
     }
 
+    /// What the step under the cursor leaves for those after it.
+    pub(super) fn leaves(&mut self, output: Json) {
+        if let Some(step) = self.step().map(|step| step.id.clone()) {
+            self.outputs.insert(step, output);
+        }
+    }
+
+    /// The step under the cursor ended.
+    fn go_on(&mut self, step: &StepId, status: StepStatus, at: Timestamp) {
+        self.statuses.insert(step.clone(), status);
+        self.cursor += 1;
+        self.begun = false;
+        self.told = Told::Prompt;
+        self.state = StepState::Ready { told: Told::Prompt, resume: false };
+        self.cuts = 0;
+        self.asked_again = false;
+        self.arrive(at);
+    }
+
+    /// Those from here on are to be done again.
+    fn go_back(&mut self, to: &StepId) {
+        let Some(cursor) = self.formula.steps.iter().position(|s| s.id == *to) else { return };
+        self.cursor = cursor;
+        // Its condition held before.
+        self.begun = true;
+        for step in self.formula.steps.iter().skip(cursor) {
+            self.statuses.remove(&step.id);
+            self.outputs.remove(&step.id);
+        }
+    }
+
     /// The step under the cursor is reached.
     fn arrive(&mut self, at: Timestamp) {
         self.reached = at;
@@ -259,13 +326,12 @@ impl RunState {
 
     pub(super) fn advance(&mut self, step: &StepId, how: &Advance, at: Timestamp) {
         match how {
-            Advance::Next | Advance::Opened => {
-                self.cursor += 1;
-                self.told = Told::Prompt;
-                self.state = StepState::Ready { told: Told::Prompt, resume: false };
-                self.cuts = 0;
-                self.asked_again = false;
-                self.arrive(at);
+            Advance::Next | Advance::Opened => self.go_on(step, StepStatus::Done, at),
+            Advance::Begun => self.begun = true,
+            Advance::Skipped { .. } => self.go_on(step, StepStatus::Skipped, at),
+            Advance::Worked { output } => {
+                self.leaves(output.clone());
+                self.go_on(step, StepStatus::Done, at);
             }
             Advance::AnswerAgain { why } => {
                 self.asked_again = true;
@@ -279,10 +345,7 @@ impl RunState {
             }
             Advance::Back { to, evidence } => {
                 *self.rounds.entry(step.clone()).or_default() += 1;
-                if let Some(cursor) = self.formula.steps.iter().position(|s| s.id == *to) {
-                    self.cursor = cursor;
-                }
-                self.outputs.remove(to);
+                self.go_back(to);
                 self.cuts = 0;
                 self.asked_again = false;
                 self.evidence = None;
@@ -291,6 +354,12 @@ impl RunState {
             }
         }
     }
+}
+
+/// What a verification leaves for the steps after it.
+fn shown(evidence: &Evidence) -> Json {
+    let command = |run: &crate::model::CommandRun| json!({ "command": run.command, "exit": run.exit, "seconds": run.millis as f64 / 1e3, "tail": run.tail });
+    json!({ "passed": evidence.passed, "commands": evidence.commands.iter().map(command).collect::<Vec<_>>() })
 }
 
 /// What several steps showed of one commit.

@@ -2,7 +2,7 @@
 
 use crate::model::{CommentId, Intent, Saying, Status, Story};
 
-use super::{IssueState, Said, StepState, Triaged};
+use super::{Decided, IssueState, Said, StepState, Triaged};
 
 impl IssueState {
     pub(super) fn said_now(&mut self, intent: &Intent, comment: CommentId, left: Option<CommentId>) {
@@ -17,10 +17,9 @@ impl IssueState {
         match what {
             Saying::Status { status } => self.said = Some(Said { comment: Some(comment), status: status.clone() }),
             Saying::Proposed { .. } => {
-                if let Some(triaged) = self.triaged.as_mut() {
-                    triaged.breakdown = Some(comment);
-                }
+                self.comment_found(comment, true);
                 if let Some(run) = self.run.as_mut() {
+                    run.leaves(serde_json::json!({ "comment": comment.0 }));
                     run.state = StepState::Proposed;
                 }
             }
@@ -34,7 +33,7 @@ impl IssueState {
         }
         let triaged = self.triaged.get_or_insert_with(|| Triaged {
             text: self.seen.text.clone(),
-            output: None,
+            decided: Decided::default(),
             read_up_to: None,
             breakdown: None,
         });

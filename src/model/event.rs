@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::{
-    AccountName, AgentName, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Dependency, EffectKey, Evidence,
-    Formula, HandOutcome, JournalId, Login, ModelCall, PullNumber, PullState, Refusal, RepoFacts, RepoLabel, RepoName, RunId,
-    RunOutcome, Scope, Sha, StepId, StepOutput, Subject, TextMark, Timestamp, Trouble, Usd,
+    AccountName, Advance, AgentName, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Dependency, EffectKey,
+    Evidence, Formula, HandOutcome, JournalId, Login, ModelCall, PullNumber, PullState, Refusal, RepoFacts, RepoLabel, RepoName,
+    RunId, RunOutcome, Scope, Sha, StepId, StopWhy, Subject, TextMark, Timestamp, Trouble, Usd,
 };
 
 /// An event as it was journalled.
@@ -263,7 +264,7 @@ pub enum Event {
         /// On what.
         subject: Subject,
         /// The workflow, as it is now.
-        formula: Formula,
+        formula: Box<Formula>,
         /// Its attempt, from 1.
         attempt: u32,
         /// The branch it works on.
@@ -692,7 +693,8 @@ pub enum Outcome {
         /// How.
         how: HandOutcome,
         /// Its structured output, or what is wrong with it.
-        output: Result<StepOutput, String>,
+        #[serde(deserialize_with = "super::formula::answered")]
+        output: Result<Json, String>,
         /// The session can be resumed.
         resumable: bool,
     },
@@ -758,47 +760,6 @@ pub enum FailureKind {
     Setup,
     /// It was stopped.
     Cancelled,
-}
-
-/// How a run goes on after a step's work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "advance")]
-pub enum Advance {
-    /// To the next step.
-    Next,
-    /// To the next step: the gate opened.
-    Opened,
-    /// The agent answers again, because its answer was missing or invalid.
-    AnswerAgain {
-        /// What was wrong with it.
-        why: String,
-    },
-    /// The turn was cut: the session is resumed, or the step starts afresh on the kept commits.
-    Again {
-        /// The session is resumed.
-        resume: bool,
-    },
-    /// Back to an agent step, with the failing output.
-    Back {
-        /// The step.
-        to: StepId,
-        /// What failed.
-        evidence: Evidence,
-    },
-}
-
-/// Why a run is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StopWhy {
-    /// A person's label, or `cancel`.
-    Person,
-    /// The issue was closed.
-    Closed,
-    /// The issue no longer carries what the run was started for.
-    Moot,
-    /// The claim was lost.
-    ClaimLost,
 }
 
 impl Intent {

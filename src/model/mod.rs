@@ -3,9 +3,11 @@
 //! Everything here is data. Nothing does I/O, reads a clock or knows how it is stored on a forge.
 
 mod account;
+mod advance;
 mod command;
 mod event;
 mod forge;
+mod formula;
 mod ids;
 mod notice;
 mod outcome;
@@ -16,9 +18,11 @@ mod time;
 mod work;
 
 pub use account::*;
+pub use advance::*;
 pub use command::*;
 pub use event::*;
 pub use forge::*;
+pub use formula::*;
 pub use ids::*;
 pub use notice::*;
 pub use outcome::*;

@@ -149,6 +149,18 @@ pub struct Evidence {
     pub timed_out: bool,
 }
 
+/// Who goes on with an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Route {
+    /// An agent.
+    Queue,
+    /// A person.
+    Interactive,
+    /// Who answers the question.
+    NeedsInfo,
+}
+
 /// How a run ended. Only the plan's table turns this into labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
@@ -167,6 +179,17 @@ pub enum RunOutcome {
     Refused {
         /// The agent's summary.
         summary: String,
+    },
+    /// It was decided who goes on with the issue.
+    Routed {
+        /// Who.
+        to: Route,
+        /// What people are told about it; may be empty.
+        #[serde(default)]
+        summary: String,
+        /// What is asked.
+        #[serde(default)]
+        questions: Vec<String>,
     },
     /// The answer was missing or invalid, also when asked again.
     InvalidOutput {
@@ -234,6 +257,7 @@ impl RunOutcome {
     pub fn cost(&self) -> Cost {
         match self {
             Self::Succeeded { .. }
+            | Self::Routed { .. }
             | Self::NoChange { .. }
             | Self::Refused { .. }
             | Self::InvalidOutput { .. }
@@ -258,6 +282,7 @@ impl RunOutcome {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Succeeded { .. } => "succeeded",
+            Self::Routed { .. } => "routed",
             Self::NoChange { .. } => "no-change",
             Self::Refused { .. } => "refused",
             Self::InvalidOutput { .. } => "invalid-output",

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::{OutputShape, StepId};
+use super::StepId;
 
 /// What stands behind a name in a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +41,10 @@ impl TemplateKind {
         }
     }
 
-    /// The variables of a template; `steps` are the agent steps before it.
-    pub fn vocabulary<'s>(self, steps: impl IntoIterator<Item = (&'s StepId, OutputShape)>) -> Variable {
+    /// The variables of a template; `steps` are those before it that leave something behind, with its JSON schema.
+    pub fn vocabulary<'s>(self, steps: impl IntoIterator<Item = (&'s StepId, &'s Json)>) -> Variable {
         use Variable::{Outside, Plain};
-        let output = |(id, shape): (&StepId, OutputShape)| (id.0.clone(), record([("output", of_schema(&shape.schema()))]));
+        let output = |(id, schema): (&StepId, &Json)| (id.0.clone(), record([("output", of_schema(schema))]));
         let steps = Variable::Record(steps.into_iter().map(output).collect());
         let common = [("repo", Plain), ("base", Plain), ("branch", Plain), ("attempt", Plain), ("steps", steps)];
         let own = match self {
@@ -128,14 +128,13 @@ mod tests {
     #[test]
     fn an_agents_words_are_outside_and_its_choices_are_plain() {
         let step = StepId::from("read");
-        let all = TemplateKind::Proposal.vocabulary([(&step, OutputShape::Triage)]);
+        let schema: Json = serde_json::from_str(include_str!("../../formulas/schemas/triage-result.json")).expect("a schema");
+        let all = TemplateKind::Proposal.vocabulary([(&step, &schema)]);
         let at = |path: &str| all.at(path.split('.')).cloned();
         assert_eq!(at("steps.read.output.route"), Some(Variable::Plain));
         assert_eq!(at("steps.read.output.risk"), Some(Variable::Plain));
         assert_eq!(at("steps.read.output.summary"), Some(Variable::Outside));
         assert_eq!(at("steps.read.output.files"), Some(list(Variable::Outside)));
-        let all = TemplateKind::Prompt.vocabulary([(&step, OutputShape::Fix)]);
-        assert_eq!(all.at("steps.read.output.title".split('.')), Some(&Variable::Outside));
-        assert_eq!(all.at("steps.read.output.nothing".split('.')), None);
+        assert_eq!(at("steps.read.output.nothing"), None);
     }
 }

@@ -42,7 +42,12 @@ impl Context<'_> {
     pub(super) fn accounts_wait(&self, formula: &Formula) -> Option<Wait> {
         formula.steps.iter().find_map(|step| match &step.kind {
             StepKind::Agent { role, .. } => self.account(self.policy.crew.of_role(role)).err(),
-            StepKind::Verify { .. } | StepKind::Run { .. } | StepKind::Propose(_) | StepKind::Gate(_) => None,
+            StepKind::Verify { .. }
+            | StepKind::Run { .. }
+            | StepKind::Propose(_)
+            | StepKind::Gate(_)
+            | StepKind::Enter { .. }
+            | StepKind::Leave { .. } => None,
         })
     }
 

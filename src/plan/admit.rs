@@ -351,7 +351,7 @@ impl Context<'_> {
         Action::Record(vec![Event::RunStarted {
             run: RunId(format!("{folder}-{}-{number}-{journal}", subject.issue.0)),
             subject: subject.clone(),
-            formula: formula.clone(),
+            formula: Box::new(formula.clone()),
             attempt: state.attempts + 1,
             branch: if writes { Branch(format!("{prefix}{}", subject.issue.0)) } else { "forgehand-read".into() },
         }])

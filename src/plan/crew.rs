@@ -48,7 +48,12 @@ impl Crew {
         let roles = || {
             formula.steps.iter().filter_map(|step| match &step.kind {
                 StepKind::Agent { role, access, .. } => Some((role.as_str(), *access)),
-                StepKind::Verify { .. } | StepKind::Run { .. } | StepKind::Propose(_) | StepKind::Gate(_) => None,
+                StepKind::Verify { .. }
+                | StepKind::Run { .. }
+                | StepKind::Propose(_)
+                | StepKind::Gate(_)
+                | StepKind::Enter { .. }
+                | StepKind::Leave { .. } => None,
             })
         };
         let role = roles().find(|(_, access)| *access == Access::Write).or_else(|| roles().next());

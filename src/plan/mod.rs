@@ -8,6 +8,7 @@ mod accounts;
 mod admit;
 mod budget;
 mod crew;
+mod flow;
 mod found;
 mod gate;
 mod invariants;

@@ -2,8 +2,8 @@
 
 use crate::ledger::{IssueState, Prepared, RunState, StepState};
 use crate::model::{
-    Access, Advance, BackTo, Change, Cost, Decision, Event, Evidence, FixVerdict, HandOutcome, Intent, Proposal, RunOutcome,
-    Saying, Step, StepKind, StepOutput, StopWhy, Subject, Told, Trigger, Wait,
+    Access, Advance, BackTo, Change, Cost, Decision, Event, Evidence, Expression, HandOutcome, Intent, Proposal, Route,
+    RunOutcome, Saying, Step, StepKind, StopWhy, Subject, Told, Trigger, Wait,
 };
 
 use super::admit::Candidate;
@@ -21,6 +21,7 @@ pub(super) fn writes(step: &Step) -> bool {
 pub(super) fn is_published(outcome: &RunOutcome) -> bool {
     match outcome {
         RunOutcome::Succeeded { .. }
+        | RunOutcome::Routed { .. }
         | RunOutcome::NoChange { .. }
         | RunOutcome::NeedsPerson { .. }
         | RunOutcome::ChecksRed { .. } => true,
@@ -122,30 +123,32 @@ impl Context<'_> {
     fn step(&self, live: Live<'_>) -> Next {
         let Live { run, .. } = live;
         let Some(step) = run.step() else {
-            return self.end(live, RunOutcome::Succeeded { pull: run.pull });
+            return self.finish(live);
         };
+        if let Some(decided) = self.order(live, step) {
+            return decided;
+        }
         match &step.kind {
-            StepKind::Agent { access, .. } => self.agent(live, step, *access),
+            StepKind::Agent { access, commits, .. } => self.agent(live, step, *access, commits.as_ref()),
             StepKind::Verify { on_failure } | StepKind::Run { on_failure, .. } => self.verify(live, step, on_failure.as_ref()),
             StepKind::Propose(proposal) => self.propose(live, step, proposal),
             StepKind::Gate(gate) => self.gate(live, step, gate),
+            StepKind::Enter { with } => self.enter(live, step, with),
+            StepKind::Leave { outcomes } => self.leave(live, step, outcomes),
         }
     }
 
-    fn agent(&self, live: Live<'_>, step: &Step, access: Access) -> Next {
+    fn agent(&self, live: Live<'_>, step: &Step, access: Access, commits: Option<&Expression>) -> Next {
         let Live { subject, run, .. } = live;
         match &run.state {
             StepState::Ready { told, resume } => self.turn(live, step, told, *resume),
-            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Ok(output), .. } => match (access, output) {
-                (Access::Write, StepOutput::Fix(fix)) => match fix.outcome {
-                    FixVerdict::Done => self.local(subject, Intent::Take { run: run.id.clone(), step: step.id.clone() }),
-                    FixVerdict::NoChange => self.end(live, RunOutcome::NoChange { summary: fix.summary.clone() }),
-                    FixVerdict::Refused => self.end(live, RunOutcome::Refused { summary: fix.summary.clone() }),
+            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Ok(output), .. } => match access {
+                Access::Write => match self.commits(live, step, commits, output) {
+                    Ok(true) => self.local(subject, Intent::Take { run: run.id.clone(), step: step.id.clone() }),
+                    Ok(false) => advance(run, step, Advance::Next),
+                    Err(outcome) => self.end(live, outcome),
                 },
-                (Access::Write, StepOutput::Triage(_)) => {
-                    self.local(subject, Intent::Take { run: run.id.clone(), step: step.id.clone() })
-                }
-                (Access::Read, _) => advance(run, step, Advance::Next),
+                Access::Read => advance(run, step, Advance::Next),
             },
             StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } if !run.asked_again => {
                 advance(run, step, Advance::AnswerAgain { why: why.clone() })
@@ -358,14 +361,12 @@ fn in_the_way(run: &RunState) -> Option<RunOutcome> {
 fn verdict(run: &RunState, outcome: &RunOutcome) -> Trigger {
     match outcome {
         RunOutcome::Succeeded { pull: Some(_) } => Trigger::PullOpened,
-        RunOutcome::Succeeded { pull: None } => match run.answer() {
-            Some(StepOutput::Triage(triage)) => match triage.route {
-                crate::model::Route::Queue => Trigger::TriagedQueue,
-                crate::model::Route::Interactive => Trigger::TriagedPerson,
-                crate::model::Route::NeedsInfo => Trigger::TriagedQuestion,
-            },
-            Some(StepOutput::Fix(_)) | None => Trigger::FailedForGood,
-        },
+        RunOutcome::Routed { to: Route::Interactive, .. } => Trigger::TriagedPerson,
+        RunOutcome::Routed { to: Route::NeedsInfo, .. } => Trigger::TriagedQuestion,
+        // Whoever worked on it cannot give it back to be worked on: that would have no end.
+        RunOutcome::Routed { to: Route::Queue, .. } if run.formula.steps.iter().any(writes) => Trigger::FailedForGood,
+        RunOutcome::Routed { to: Route::Queue, .. } => Trigger::TriagedQueue,
+        RunOutcome::Succeeded { pull: None } => Trigger::FailedForGood,
         RunOutcome::InvalidOutput { .. } => Trigger::TriagedPerson,
         RunOutcome::NeedsPerson { .. } | RunOutcome::BranchTaken { .. } => Trigger::NeedsPerson,
         RunOutcome::NoChange { .. }

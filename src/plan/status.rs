@@ -69,9 +69,9 @@ impl Context<'_> {
                 Some(Story::Failed { outcome: last.outcome.clone(), attempts: state.attempts.max(1) })
             }
             Some(Decision::NeedsInfo) => {
-                let output = state.triaged.as_ref()?.output.as_ref()?;
+                let decided = &state.triaged.as_ref()?.decided;
                 (state.moved_by == Some(Trigger::TriagedQuestion))
-                    .then(|| Story::Question { questions: output.questions.clone() })
+                    .then(|| Story::Question { questions: decided.questions.clone() })
             }
             Some(Decision::Interactive) => self.person_why(state).map(|why| Story::Person { why }),
         }
@@ -82,7 +82,7 @@ impl Context<'_> {
         match (state.moved_by?, last) {
             (Trigger::TriagedPerson, Some(RunOutcome::InvalidOutput { why })) => Some(PersonWhy::NoAnswer { why: why.clone() }),
             (Trigger::TriagedPerson, _) => {
-                let summary = state.triaged.as_ref()?.output.as_ref()?.summary.clone();
+                let summary = state.triaged.as_ref()?.decided.summary.clone();
                 Some(PersonWhy::Triage { summary })
             }
             (Trigger::NeedsPerson, Some(RunOutcome::NeedsPerson { paths })) => {

@@ -72,6 +72,8 @@ pub const TABLE: &[Row] = &[
     row(From::At(Working), Trigger::Requeued, To::At(Queue), "failed in a way that may pass"),
     row(From::At(Working), Trigger::NeedsPerson, To::At(Interactive), "a person must decide on it; the branch is kept"),
     row(From::At(Queue), Trigger::NeedsPerson, To::At(Interactive), "the branch has a person's commits"),
+    row(From::At(Working), Trigger::TriagedPerson, To::At(Interactive), "whoever worked on it says that a person must"),
+    row(From::At(Working), Trigger::TriagedQuestion, To::At(NeedsInfo), "whoever worked on it has a question"),
     row(From::At(Working), Trigger::Orphaned, To::At(Queue), "no run of ours known for adopt_after"),
     row(From::Undecided, Trigger::PullFound, To::At(Pr), "an open pull request of ours stands there already"),
     row(From::At(Working), Trigger::PullFound, To::At(Pr), "no run of ours known, and our pull request is open"),

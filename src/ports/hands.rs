@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{
-    Access, AccountName, AgentName, Branch, Evidence, FormulaName, HandOutcome, ModelCall, OutputShape, PortRange, Provisions,
-    RepoName, RunId, Sha, StepId, StepOutput, Usd,
+    Access, AccountName, AgentName, Branch, Evidence, FormulaName, HandOutcome, ModelCall, PortRange, Provisions, RepoName,
+    RunId, Sha, Shape, StepId, Usd,
 };
 
 /// Places to work, and those who work there.
@@ -88,10 +88,12 @@ pub struct AgentOrder {
     pub step: StepId,
     /// What it may do to the workspace.
     pub access: Access,
+    /// The tools that it is given; empty: as its access says.
+    pub tools: Vec<String>,
     /// The whole prompt.
     pub prompt: String,
     /// What it must answer.
-    pub output: OutputShape,
+    pub output: Shape,
     /// The session to work in.
     pub session: Session,
     /// What is left of the run's money.
@@ -134,7 +136,7 @@ pub struct AgentReport {
     /// How it ended.
     pub outcome: HandOutcome,
     /// Its structured output, validated; the error's words if it is missing or invalid.
-    pub output: Result<StepOutput, String>,
+    pub output: Result<serde_json::Value, String>,
     /// The session can be resumed.
     pub resumable: bool,
 }

@@ -9,8 +9,8 @@ use super::characters::{cut, printable};
 use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
-    Branch, Change, Evidence, IssueNumber, OutputShape, Provisions, Remark, RepoName, Risk, RunTexts, StepId, StepOutput,
-    TemplateKind, TierReason, Usd, Variable,
+    Branch, Change, Evidence, IssueNumber, Provisions, Remark, RepoName, Risk, RunTexts, StepId, TemplateKind, TierReason, Usd,
+    Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -23,6 +23,17 @@ const TAIL_LIMIT: usize = 4 << 10;
 const TAILS_LIMIT: usize = 24 << 10;
 /// All comments together; the newest are kept.
 const COMMENTS_LIMIT: usize = 96 << 10;
+
+/// What a step left behind for those after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The step.
+    pub step: StepId,
+    /// The JSON schema of its output.
+    pub schema: Json,
+    /// Its output; null where it was skipped.
+    pub output: Json,
+}
 
 /// What a prompt is made of.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +59,9 @@ pub struct PromptContext<'a> {
     /// The port that it was handed.
     pub port: Option<u16>,
     /// What the step must answer.
-    pub output: OutputShape,
+    pub output: &'a Json,
     /// What earlier steps answered.
-    pub steps: &'a [(StepId, StepOutput)],
+    pub steps: &'a [Said],
 }
 
 /// What a comment or a pull request is made of.
@@ -69,7 +80,7 @@ pub struct ProposalContext<'a> {
     /// Which attempt it is, from 1.
     pub attempt: u32,
     /// What the steps answered.
-    pub steps: &'a [(StepId, StepOutput)],
+    pub steps: &'a [Said],
     /// The change, where there is one.
     pub change: Option<&'a Change>,
     /// The verification of that change.
@@ -105,7 +116,7 @@ impl PromptContext<'_> {
             "services": self.provisions.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "port": self.port,
             "env_file": self.provisions.env_file.as_ref().map(|file| &file.to),
-            "schema": format!("{:#}", self.output.schema()),
+            "schema": format!("{:#}", self.output),
             "steps": outputs(self.steps),
         });
         wrapped(values, &vocabulary(TemplateKind::Prompt, self.steps))
@@ -151,20 +162,12 @@ impl ProposalContext<'_> {
     }
 }
 
-fn vocabulary(kind: TemplateKind, steps: &[(StepId, StepOutput)]) -> Variable {
-    let shape = |output: &StepOutput| match output {
-        StepOutput::Triage(_) => OutputShape::Triage,
-        StepOutput::Fix(_) => OutputShape::Fix,
-    };
-    kind.vocabulary(steps.iter().map(|(id, output)| (id, shape(output))))
+fn vocabulary(kind: TemplateKind, steps: &[Said]) -> Variable {
+    kind.vocabulary(steps.iter().map(|said| (&said.step, &said.schema)))
 }
 
-fn outputs(steps: &[(StepId, StepOutput)]) -> Json {
-    let answer = |output: &StepOutput| match output {
-        StepOutput::Triage(output) => json!(output),
-        StepOutput::Fix(output) => json!(output),
-    };
-    steps.iter().map(|(id, output)| (id.0.clone(), json!({ "output": answer(output) }))).collect::<Map<_, _>>().into()
+fn outputs(steps: &[Said]) -> Json {
+    steps.iter().map(|said| (said.step.0.clone(), json!({ "output": said.output }))).collect::<Map<_, _>>().into()
 }
 
 /// The newest comments that fit, oldest first; that older ones are left out is said in the place of the first.

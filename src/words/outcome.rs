@@ -1,12 +1,15 @@
 //! How a run ended, and what to do about it.
 
-use crate::model::{HandOutcome, Refusal, RunOutcome};
+use crate::model::{HandOutcome, Refusal, Route, RunOutcome};
 
 /// How it ended, as one sentence without a full stop.
 pub fn outcome(outcome: &RunOutcome) -> String {
     match outcome {
         RunOutcome::Succeeded { pull: Some(pull) } => format!("done: pull request {pull}"),
         RunOutcome::Succeeded { pull: None } => "done".to_owned(),
+        RunOutcome::Routed { to: Route::Queue, .. } => "done: an agent can do it".to_owned(),
+        RunOutcome::Routed { to: Route::Interactive, .. } => "done: a person must do it".to_owned(),
+        RunOutcome::Routed { to: Route::NeedsInfo, .. } => "done: there is a question".to_owned(),
         RunOutcome::NoChange { summary } => format!("the agent found nothing to change: {}", quoted(summary)),
         RunOutcome::Refused { summary } => format!("the agent declined: {}", quoted(summary)),
         RunOutcome::InvalidOutput { why } => format!("the agent gave no valid answer, also when asked again ({why})"),
@@ -48,6 +51,7 @@ fn hand(how: &HandOutcome) -> String {
 pub fn remedy(outcome: &RunOutcome) -> &'static str {
     match outcome {
         RunOutcome::Succeeded { .. } => "look at the pull request",
+        RunOutcome::Routed { .. } => "see its label",
         RunOutcome::NoChange { .. } => "if there is something to change, say so more plainly in the issue and hand it over again",
         RunOutcome::Refused { .. } => "answer its concern in the issue and hand it over again, or do it yourself",
         RunOutcome::InvalidOutput { .. } => "decide where the issue goes by its label",

@@ -1,7 +1,7 @@
 //! The journal's story, a line for each event that a person wants to read.
 
 use crate::model::{
-    Advance, AgentName, Command, Event, Intent, LabelsMean, Outcome, PullState, Saying, StepId, StopWhy, Told, Trigger,
+    Advance, AgentName, Command, Event, Intent, LabelsMean, Outcome, PullState, Saying, Skipped, StepId, StopWhy, Told, Trigger,
 };
 
 use super::{outcome, refusal};
@@ -189,7 +189,9 @@ fn stopped(why: StopWhy) -> &'static str {
 
 fn advanced(how: &Advance, step: &StepId) -> Option<String> {
     match how {
-        Advance::Next => None,
+        Advance::Next | Advance::Begun | Advance::Worked { .. } => None,
+        Advance::Skipped { why: Skipped::Condition { when } } => Some(format!("  step {step} is skipped: {when} does not hold")),
+        Advance::Skipped { why: Skipped::Needs { step: other } } => Some(format!("  step {step} is skipped, as {other} was")),
         Advance::Opened => Some(format!("  the gate {step} opened")),
         Advance::AnswerAgain { why } => Some(format!("  the answer was not valid ({why}); asked again")),
         Advance::Again { resume: true } => Some("  the turn was cut; the session is resumed".to_owned()),

@@ -1,13 +1,17 @@
 //! What formulas are taken, what is said about broken ones, and what the shipped ones say to agents and people.
 
-use forgehand::formula::{FormulaErrors, Sources, load, load_from, shipped, shipped_prompt, shipped_text};
-use forgehand::model::{
-    Access, Branch, Change, ChangedFile, CommandRun, Evidence, FixOutput, FixVerdict, Formula, Gate, IssueNumber, Login,
-    OutputShape, Proposal, Provisions, Remark, RepoName, Risk, Route, RunTexts, Sha, StepId, StepKind, StepOutput, TierReason,
-    TierSource, Timestamp, TriageOutput, Usd,
+use forgehand::formula::{
+    FormulaErrors, Sources, load, load_from, shipped, shipped_prompt, shipped_schema, shipped_schema_names, shipped_text,
 };
-use forgehand::text::{PROMPT_LIMIT, PromptContext, ProposalContext, render_prompt, render_proposal};
+use forgehand::model::{
+    Access, Branch, Change, ChangedFile, CommandRun, Evidence, Formula, Gate, IssueNumber, Login, Proposal, Provisions, Remark,
+    RepoName, Risk, RunTexts, Sha, StepId, StepKind, TierReason, TierSource, Timestamp, Usd,
+};
+use forgehand::text::{PROMPT_LIMIT, PromptContext, ProposalContext, Said, render_prompt, render_proposal};
 use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::hands_bench::shape;
 
 const HEAD: &str = "formula = 1\nname = \"try\"\ntitle = \"A try\"\nblast_radius = \"low\"\n";
 
@@ -27,7 +31,7 @@ fn complaints(steps: &str) -> Vec<String> {
 
 /// What is said about a prompt.
 fn prompt_complaint(prompt: &str) -> String {
-    let step = "[[step]]\nid = \"a\"\nagent = \"dev\"\nprompt = \"own.md\"\naccess = \"read\"\noutput = \"fix\"\n";
+    let step = "[[step]]\nid = \"a\"\nagent = \"dev\"\nprompt = \"own.md\"\naccess = \"read\"\noutput = \"fix-result\"\n";
     loaded(&format!("{HEAD}{step}"), prompt).err().map_or_else(String::new, |e| e.lines().join("\n"))
 }
 
@@ -35,9 +39,9 @@ fn prompt_complaint(prompt: &str) -> String {
 fn the_shipped_formulas_are_whole() {
     let all = shipped();
     let triage = &all[&"triage".into()];
-    assert_eq!(triage.trigger.as_deref(), Some("portal"));
+    assert_eq!(triage.trigger.label.as_deref(), Some("portal"));
     let StepKind::Agent { access, output, prompt, .. } = &triage.steps[0].kind else { panic!("{triage:?}") };
-    assert_eq!((access, output), (&Access::Read, &OutputShape::Triage));
+    assert_eq!((access, output), (&Access::Read, &shape("triage-result")));
     assert!(!prompt.contains("{{>"), "the partials are put in place");
     let fix = &all[&"fix".into()];
     assert_eq!(fix.blast_radius, Risk::Medium);
@@ -53,7 +57,7 @@ id = "work"
 agent = "dev"
 prompt = "own.m"
 access = "wrte"
-outptu = "fix"
+outptu = "fix-result"
 [[step]]
 id = "verify"
 run = "project.verfy"
@@ -118,7 +122,7 @@ fn a_version_of_the_future_is_said_and_nothing_else() {
     );
 }
 
-const WORK: &str = "[[step]]\nid = \"work\"\nagent = \"dev\"\nprompt = \"own.md\"\naccess = \"write\"\noutput = \"fix\"\n";
+const WORK: &str = "[[step]]\nid = \"work\"\nagent = \"dev\"\nprompt = \"own.md\"\naccess = \"write\"\noutput = \"fix-result\"\n";
 const OPEN: &str = "[[step]]\nid = \"open\"\npropose = \"pull-request\"\ntitle = \"{{line issue.title}}\"\nbody = \"own.md\"\n";
 
 fn step(line: &str) -> String {
@@ -161,7 +165,10 @@ fn beside(others: &[(&str, &str)], text: &str) -> Result<Formula, FormulaErrors>
         "outer.md" => Some("{{prose steps.work.output.summary}}".to_owned()),
         other => shipped_prompt(other).map(str::to_owned),
     };
-    load_from("try.toml", text, &Sources { prompts: &prompts, formulas: &find, names: &names })
+    let schemas = |name: &str| Some((format!("{name}.json"), shipped_schema(name)?.to_owned()));
+    let schema_names = shipped_schema_names();
+    let sources = Sources { prompts: &prompts, schemas: &schemas, schema_names: &schema_names, formulas: &find, names: &names };
+    load_from("try.toml", text, &sources)
 }
 
 fn call(id: &str, name: &str) -> String {
@@ -171,7 +178,7 @@ fn call(id: &str, name: &str) -> String {
 #[test]
 fn a_called_formula_stands_in_its_place_under_its_own_names() {
     let head = HEAD.replace("try", "check").replace("low", "high");
-    let look = "[[step]]\nid = \"look\"\nagent = \"dev\"\nprompt = \"own.md\"\naccess = \"read\"\noutput = \"fix\"\n";
+    let look = "[[step]]\nid = \"look\"\nagent = \"dev\"\nprompt = \"own.md\"\naccess = \"read\"\noutput = \"fix-result\"\n";
     let say = "[[step]]\nid = \"say\"\npropose = \"comment\"\nbody = \"said.md\"\n";
     let lint =
         "[[step]]\nid = \"lint\"\nrun = [\"make lint\"]\non_failure = { to = \"work\", at_most = 1, prompt = \"own.md\" }\n";
@@ -180,11 +187,24 @@ fn a_called_formula_stands_in_its_place_under_its_own_names() {
     let others = [("check", check.as_str()), ("deep", deep.as_str())];
     let loaded = beside(&others, &format!("{HEAD}{}{OPEN}", call("one", "check"))).expect("sound");
     let ids: Vec<&str> = loaded.steps.iter().map(|step| step.id.as_str()).collect();
-    assert_eq!(ids, ["one.work", "one.lint", "one.deeper.look", "one.deeper.say", "open"]);
-    let back = loaded.steps[1].kind.on_failure().expect("a way back");
+    assert_eq!(
+        ids,
+        [
+            "one.inputs",
+            "one.work",
+            "one.lint",
+            "one.deeper.inputs",
+            "one.deeper.look",
+            "one.deeper.say",
+            "one.deeper",
+            "one",
+            "open"
+        ]
+    );
+    let back = loaded.steps[2].kind.on_failure().expect("a way back");
     assert_eq!(back.to.as_str(), "one.work", "the way back leads to its own step");
     assert_eq!(loaded.blast_radius, Risk::High, "risk only goes up");
-    assert_eq!(loaded.steps[2].id.split(), ("one.deeper.", "look"));
+    assert_eq!(loaded.steps[4].id.split(), ("one.deeper.", "look"));
 
     // Its templates see none of its caller's steps, nor do its caller's see its own.
     let outer = say.replace("said.md", "outer.md");
@@ -232,7 +252,7 @@ fn calls_that_lead_nowhere_are_said_with_their_place() {
 
 #[test]
 fn the_way_back_leads_to_an_agent_step_before() {
-    let agent = "[[step]]\nid = \"work\"\nagent = \"dev\"\nprompt = \"own.md\"\naccess = \"write\"\noutput = \"fix\"\n";
+    let agent = "[[step]]\nid = \"work\"\nagent = \"dev\"\nprompt = \"own.md\"\naccess = \"write\"\noutput = \"fix-result\"\n";
     let check = "[[step]]\nid = \"verify\"\nrun = \"project.verify\"\non_failure = { to = \"work\", at_most = 2 }\n";
     assert_eq!(complaints(&format!("{agent}{check}")), [""; 0]);
     let found = complaints(&format!("{check}{agent}"));
@@ -335,7 +355,7 @@ fn with_prompt_context<T>(texts: &RunTexts, failure: Option<&str>, use_it: impl 
         verify: &["sh ./test.sh".into()],
         provisions: &Provisions::default(),
         port: None,
-        output: OutputShape::Fix,
+        output: &shape("fix-result").schema,
         steps: &[],
     })
 }
@@ -393,16 +413,20 @@ fn the_largest_texts_still_make_a_prompt() {
     assert!(prompt.contains("[cut here: ") && prompt.contains("older comments are left out]"));
 }
 
-fn triage_output() -> TriageOutput {
-    TriageOutput {
-        route: Route::Queue,
-        summary: "Mend the crash. @alice look, fixes #3 <img src=x>".into(),
-        requirements: vec!["It starts\nwell".into()],
-        acceptance: vec!["`sh ./test.sh` passes".into()],
-        files: vec!["src/a`b.rs".into()],
-        risk: Risk::Low,
-        questions: vec![],
-    }
+fn triage_output() -> Value {
+    json!({
+        "route": "queue",
+        "summary": "Mend the crash. @alice look, fixes #3 <img src=x>",
+        "requirements": ["It starts\nwell"],
+        "acceptance": ["`sh ./test.sh` passes"],
+        "files": ["src/a`b.rs"],
+        "risk": "low",
+        "questions": [],
+    })
+}
+
+fn said(step: &str, name: &str, output: Value) -> Said {
+    Said { step: StepId::from(step), schema: shape(name).schema, output }
 }
 
 /// The proposal templates of a shipped formula: title, if it has one, and body.
@@ -415,7 +439,7 @@ fn proposal(formula: &str) -> (Option<String>, String) {
     }
 }
 
-fn rendered(template: &str, steps: &[(StepId, StepOutput)]) -> String {
+fn rendered(template: &str, steps: &[Said]) -> String {
     let repo: RepoName = "o/r".parse().expect("a name");
     let (base, branch) = (Branch::from("main"), Branch::from("claude/issue-7"));
     let sha: Sha = "0123456789abcdef0123456789abcdef01234567".parse().expect("a sha");
@@ -461,7 +485,7 @@ fn rendered(template: &str, steps: &[(StepId, StepOutput)]) -> String {
 
 #[test]
 fn the_breakdown_reads_well() {
-    let steps = [(StepId::from("read"), StepOutput::Triage(triage_output()))];
+    let steps = [said("read", "triage-result", triage_output())];
     insta::assert_snapshot!(rendered(&proposal("triage").1, &steps).replace('\u{200b}', "·"), @r#"
     ### Breakdown
 
@@ -487,12 +511,8 @@ fn the_breakdown_reads_well() {
 
 #[test]
 fn the_pull_request_reads_well() {
-    let mut output = FixOutput {
-        outcome: FixVerdict::Done,
-        title: Some("Start\nwithout a crash".into()),
-        summary: "Checks first.\n```\nleft open".into(),
-    };
-    let steps = [(StepId::from("work"), StepOutput::Fix(output.clone()))];
+    let output = json!({"outcome": "done", "title": "Start\nwithout a crash", "summary": "Checks first.\n```\nleft open"});
+    let steps = [said("work", "fix-result", output)];
     let (title, body) = proposal("fix");
     let title = title.expect("a pull request has a title");
     assert_eq!(rendered(&title, &steps), "Start without a crash");
@@ -529,8 +549,8 @@ fn the_pull_request_reads_well() {
 
     <sub>Written by an agent in attempt 1; cost $0.42. Review it like anybody's work.</sub>
     "#);
-    output.title = None;
-    assert_eq!(rendered(&title, &[(StepId::from("work"), StepOutput::Fix(output))]), "Crash on start");
+    let untitled = json!({"outcome": "done", "summary": "s"});
+    assert_eq!(rendered(&title, &[said("work", "fix-result", untitled)]), "Crash on start");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use forgehand::hands::supervise::Limits;
 use forgehand::hands::{Backend, KeptEnv, Options, Place, Places, RealHands};
-use forgehand::model::{Access, OutputShape, RepoName, RunId, Sha, Usd};
+use forgehand::model::{Access, RepoName, RunId, Sha, Shape, Usd};
 use forgehand::ports::{
     AgentOrder, AgentReport, Given, HandError, HandErrorKind, HandEvent, Hands, Session, VerifyOrder, WorkspaceOrder,
 };
@@ -138,7 +138,8 @@ impl Bench {
             step: "work".into(),
             access: Access::Write,
             prompt: prompt.to_owned(),
-            output: OutputShape::Fix,
+            tools: Vec::new(),
+            output: shape("fix-result"),
             session: Session::New("6f0f9a55-9bdb-4d9b-8f0e-0c1d2e3f4a5b".to_owned()),
             budget: Usd::from_dollars(5.0),
             budget_call: Usd::from_dollars(1.0),
@@ -333,4 +334,10 @@ pub fn git(folder: &Path, args: &[&str]) -> Output {
 
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A shape that is shipped.
+pub fn shape(name: &str) -> Shape {
+    let text = forgehand::formula::shipped_schema(name).expect("a shipped schema");
+    Shape { name: name.to_owned(), schema: serde_json::from_str(text).expect("a schema") }
 }

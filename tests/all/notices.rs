@@ -58,7 +58,16 @@ fn call(dollars: f64) -> Event {
 
 fn run() -> [Event; 2] {
     let formula = shipped().remove(&"fix".into()).expect("shipped");
-    [seen(), Event::RunStarted { run: RunId("r1".into()), subject: subject(), formula, attempt: 1, branch: "b".into() }]
+    [
+        seen(),
+        Event::RunStarted {
+            run: RunId("r1".into()),
+            subject: subject(),
+            formula: Box::new(formula),
+            attempt: 1,
+            branch: "b".into(),
+        },
+    ]
 }
 
 /// A process that is told these events after those of an earlier one.

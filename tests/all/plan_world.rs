@@ -8,10 +8,10 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
-    Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, FixOutput,
-    FixVerdict, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome,
-    ProjectFacts, Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Risk, Route, Saying, SeenIssue,
-    Sha, Since, StepOutput, Subject, TextMark, Timestamp, TriageOutput, Trouble, Usd, Wait,
+    Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, HandOutcome, Intent,
+    Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, ProjectFacts, Pull, PullMark,
+    PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Saying, SeenIssue, Sha, Since, Subject, TextMark, Timestamp,
+    Trouble, Usd, Wait,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -124,9 +124,11 @@ id = "work"
 agent = "dev"
 prompt = "fix.md"
 access = "write"
-output = "fix"
+output = "fix-result"
+commits = "output.outcome == 'done'"
 [[step]]
 id = "verify"
+when = "steps.work.output.outcome == 'done'"
 run = "project.verify"
 on_failure = { to = "work", at_most = 1 }
 [[step]]
@@ -157,7 +159,15 @@ id = "look"
 agent = "dev"
 prompt = "fix.md"
 access = "read"
-output = "fix"
+output = "fix-result"
+[[outcome]]
+when = "steps.work.output.outcome == 'no-change'"
+is = "no-change"
+summary = "steps.work.output.summary"
+[[outcome]]
+when = "steps.work.output.outcome == 'refused'"
+is = "refused"
+summary = "steps.work.output.summary"
 "#;
 
 /// The policy, with a fix that has gates in the place of the shipped one.
@@ -803,25 +813,19 @@ fn agent(state: &IssueState, dice: u8) -> Outcome {
     let triages = run.formula.name.as_str() == "triage";
     let ended = |how| Outcome::AgentEnded { how, output: Err("nothing".into()), resumable: dice.is_multiple_of(2) };
     let answer = |output| Outcome::AgentEnded { how: HandOutcome::Succeeded, output: Ok(output), resumable: true };
-    let triage = |route| {
-        answer(StepOutput::Triage(TriageOutput {
-            route,
-            summary: "s".into(),
-            requirements: Vec::new(),
-            acceptance: Vec::new(),
-            files: Vec::new(),
-            risk: Risk::Low,
-            questions: vec!["which?".into()],
+    let triage = |route: &str| {
+        answer(serde_json::json!({
+            "route": route, "summary": "s", "requirements": [], "acceptance": [], "files": [], "risk": "low", "questions": ["which?"],
         }))
     };
-    let fix = |outcome| answer(StepOutput::Fix(FixOutput { outcome, title: None, summary: "s".into() }));
+    let fix = |outcome: &str| answer(serde_json::json!({"outcome": outcome, "summary": "s"}));
     match dice % 16 {
-        0..=3 if triages => triage(Route::Queue),
-        4 if triages => triage(Route::Interactive),
-        5 if triages => triage(Route::NeedsInfo),
-        0..=3 => fix(FixVerdict::Done),
-        4 => fix(FixVerdict::NoChange),
-        5 => fix(FixVerdict::Refused),
+        0..=3 if triages => triage("queue"),
+        4 if triages => triage("interactive"),
+        5 if triages => triage("needs-info"),
+        0..=3 => fix("done"),
+        4 => fix("no-change"),
+        5 => fix("refused"),
         6 | 7 => ended(HandOutcome::Succeeded),
         8 => ended(HandOutcome::Stalled),
         9 => ended(HandOutcome::TimedOut),

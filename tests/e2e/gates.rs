@@ -16,7 +16,7 @@ id = "work"
 agent = "dev"
 prompt = "fix.md"
 access = "write"
-output = "fix"
+output = "fix-result"
 
 [[step]]
 id = "verify"
@@ -79,7 +79,7 @@ id = "look"
 agent = "dev"
 prompt = "fix.md"
 access = "read"
-output = "fix"
+output = "fix-result"
 
 [[step]]
 id = "say"

@@ -12,7 +12,7 @@ use forgehand::git::{self, Git};
 use forgehand::journal::SqliteJournal;
 use forgehand::ledger::{ClaimState, IssueState, Ledger};
 use forgehand::localforge::{LocalForge, Options as ForgeOptions, SeedFile};
-use forgehand::model::{FixVerdict, LabelNames, RepoName, Route, Usd};
+use forgehand::model::{LabelNames, RepoName, Usd};
 use forgehand::plan::{Crew, Policy, ProjectPolicy};
 use forgehand::ports::{Clock, Ids, Journal, JournalError};
 use forgehand::scan::Scanner;
@@ -25,7 +25,7 @@ use super::faults::{Faults, Faulty, FaultyJournal, JumpingClock};
 use super::hands::{Played, Script};
 
 /// An agent can do it, and does.
-pub const PLAIN: Script = Script { route: Route::Queue, verdict: FixVerdict::Done };
+pub const PLAIN: Script = Script { route: "queue", verdict: "done" };
 
 /// A running forge with the bot and a person.
 pub struct Site {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use forgehand::model::{FixVerdict, Route};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
@@ -60,9 +59,9 @@ macro_rules! everywhere {
 }
 
 /// Triage has a question.
-const ASKS: Script = Script { route: Route::NeedsInfo, verdict: FixVerdict::Done };
+const ASKS: Script = Script { route: "needs-info", verdict: "done" };
 /// The agent declines.
-const DECLINES: Script = Script { route: Route::Queue, verdict: FixVerdict::Refused };
+const DECLINES: Script = Script { route: "queue", verdict: "refused" };
 
 everywhere! {
     it_dies_before_a_call_to_the_forge: PLAIN, Forge, DiesBefore, 20;
@@ -97,7 +96,7 @@ async fn each_life_ends_where_it_should() {
     assert_eq!(labels(&end), ["needs-info", "portal"]);
     let (end, _) = life(&site, DECLINES, None).await;
     assert_eq!(labels(&end), ["claude-failed", "portal"]);
-    let (end, _) = life(&site, Script { route: Route::Interactive, verdict: FixVerdict::Done }, None).await;
+    let (end, _) = life(&site, Script { route: "interactive", verdict: "done" }, None).await;
     assert_eq!(labels(&end), ["interactive", "portal"]);
 }
 

@@ -6,10 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use forgehand::git::Git;
-use forgehand::model::{
-    CommandRun, Evidence, FixOutput, FixVerdict, HandOutcome, OutputShape, PortRange, RepoName, Risk, Route, RunId, StepOutput,
-    TriageOutput,
-};
+use forgehand::model::{Access, CommandRun, Evidence, HandOutcome, PortRange, RepoName, RunId};
 use forgehand::ports::{
     AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Hands, SetUpOrder, VerifyOrder, WorkspaceOrder,
 };
@@ -19,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 /// What the agents of a life do.
 #[derive(Clone, Copy, Debug)]
 pub struct Script {
-    pub route: Route,
-    pub verdict: FixVerdict,
+    pub route: &'static str,
+    pub verdict: &'static str,
 }
 
 pub struct Played {
@@ -52,26 +49,26 @@ impl Played {
         self.dir.join(run.as_str())
     }
 
-    async fn work(&self, order: &AgentOrder) -> Result<StepOutput, HandError> {
+    async fn work(&self, order: &AgentOrder) -> Result<serde_json::Value, HandError> {
         let Script { route, verdict } = self.script;
-        Ok(match order.output {
-            OutputShape::Triage => StepOutput::Triage(TriageOutput {
-                route,
-                summary: "Say hello".into(),
-                requirements: vec!["It says hello".into()],
-                acceptance: vec!["hello.txt is there".into()],
-                files: vec!["hello.txt".into()],
-                risk: Risk::Low,
-                questions: vec!["In which language?".into()],
+        Ok(match order.access {
+            Access::Read => serde_json::json!({
+                "route": route,
+                "summary": "Say hello",
+                "requirements": ["It says hello"],
+                "acceptance": ["hello.txt is there"],
+                "files": ["hello.txt"],
+                "risk": "low",
+                "questions": ["In which language?"],
             }),
-            OutputShape::Fix => {
+            Access::Write => {
                 let tree = self.tree(&order.workspace.run);
-                if verdict == FixVerdict::Done && !tree.join("hello.txt").exists() {
+                if verdict == "done" && !tree.join("hello.txt").exists() {
                     std::fs::write(tree.join("hello.txt"), "hello\n").map_err(broken)?;
                     git(&tree, &["add", "-A"]).await?;
                     git(&tree, &["commit", "-q", "-m", "Say hello"]).await?;
                 }
-                StepOutput::Fix(FixOutput { outcome: verdict, title: Some("Say hello".into()), summary: "It says hello".into() })
+                serde_json::json!({"outcome": verdict, "title": "Say hello", "summary": "It says hello"})
             }
         })
     }

@@ -130,7 +130,12 @@ fn roles(known: &Known, agent: &Agent) -> Vec<String> {
     let steps = known.policy.projects.values().flat_map(|p| p.formulas.values()).flat_map(|f| &f.steps);
     let asked = steps.filter_map(|step| match &step.kind {
         StepKind::Agent { role, .. } => Some(role.clone()),
-        StepKind::Verify { .. } | StepKind::Run { .. } | StepKind::Propose(_) | StepKind::Gate(_) => None,
+        StepKind::Verify { .. }
+        | StepKind::Run { .. }
+        | StepKind::Propose(_)
+        | StepKind::Gate(_)
+        | StepKind::Enter { .. }
+        | StepKind::Leave { .. } => None,
     });
     let mut roles: Vec<String> = asked.filter(|role| crew.of_role(role).name == agent.name).collect();
     roles.extend(agent.roles.iter().cloned());

@@ -55,7 +55,7 @@ impl Worker {
     async fn agent_order(&self, order: &Order<'_>, turn: &Turn<'_>) -> Result<AgentOrder, Failure> {
         let run = order.run()?;
         let step = run.formula.steps.iter().find(|s| s.id == *turn.step).ok_or_else(|| environment("the step is gone"))?;
-        let StepKind::Agent { access, output, prompt, .. } = &step.kind else {
+        let StepKind::Agent { access, output, prompt, tools, .. } = &step.kind else {
             return Err(environment(format!("step {} is no agent's", step.id)));
         };
         let texts = self.texts.read(&run.id)?;
@@ -75,8 +75,9 @@ impl Worker {
             formula: run.formula.name.clone(),
             step: step.id.clone(),
             access: *access,
+            tools: tools.clone(),
             prompt,
-            output: *output,
+            output: output.clone(),
             session: if turn.resume { Session::Resume(turn.session.to_owned()) } else { Session::New(turn.session.to_owned()) },
             budget: self.settings.budget_of(turn.agent).minus(run.cost),
             budget_call: self.settings.usd_call,
@@ -161,7 +162,9 @@ pub(super) fn commands_of<'a>(step: &'a Step, project: &'a ProjectSettings) -> &
     match &step.kind {
         StepKind::Verify { .. } => &project.verify,
         StepKind::Run { commands, .. } => commands,
-        StepKind::Agent { .. } | StepKind::Propose(_) | StepKind::Gate(_) => &[],
+        StepKind::Agent { .. } | StepKind::Propose(_) | StepKind::Gate(_) | StepKind::Enter { .. } | StepKind::Leave { .. } => {
+            &[]
+        }
     }
 }
 

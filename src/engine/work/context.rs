@@ -1,8 +1,8 @@
 //! What templates are filled with, taken from a run.
 
-use crate::model::{Evidence, Failure, RunOutcome, RunTexts, StepId, StepKind, StepOutput, TierReason, Told};
+use crate::model::{Evidence, Failure, RunOutcome, RunTexts, Step, StepId, StepKind, TierReason, Told};
 use crate::ports::Given;
-use crate::text::{PromptContext, ProposalContext, TextError, render_prompt, render_proposal};
+use crate::text::{PromptContext, ProposalContext, Said, TextError, render_prompt, render_proposal};
 use crate::{tier, words};
 
 use super::agent::all_commands;
@@ -14,8 +14,8 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
     let failure = failure(order, told);
     let steps = outputs(order)?;
     let output = run.step().and_then(|step| match &step.kind {
-        StepKind::Agent { output, .. } => Some(*output),
-        StepKind::Verify { .. } | StepKind::Run { .. } | StepKind::Propose(_) | StepKind::Gate(_) => None,
+        StepKind::Agent { output, .. } => Some(&output.schema),
+        _ => None,
     });
     let verify = all_commands(run, order.project);
     let context = PromptContext {
@@ -60,16 +60,18 @@ fn broken(error: &TextError) -> Failure {
     environment(format!("a template of the formula: {error}"))
 }
 
-/// What the steps of the formula answered that the step under the cursor stands in: those of its caller, and those that it calls, have names
+/// What the agents of the formula answered that the step under the cursor stands in: those of its caller, and those that it calls, have names
 /// of their own.
-fn outputs(order: &Order<'_>) -> Result<Vec<(StepId, StepOutput)>, Failure> {
+fn outputs(order: &Order<'_>) -> Result<Vec<Said>, Failure> {
     let run = order.run()?;
     let here = run.step().map_or("", |step| step.id.split().0);
-    let own = |(id, output): (&StepId, &StepOutput)| {
-        let (calls, own) = id.split();
-        (calls == here).then(|| (StepId::from(own), output.clone()))
+    let said = |step: &Step| {
+        let (calls, own) = step.id.split();
+        let StepKind::Agent { output: shape, .. } = &step.kind else { return None };
+        let output = run.outputs.get(&step.id).cloned().unwrap_or_default();
+        (calls == here).then(|| Said { step: StepId::from(own), schema: shape.schema.clone(), output })
     };
-    Ok(run.outputs.iter().filter_map(own).collect())
+    Ok(run.formula.steps.iter().filter_map(said).collect())
 }
 
 /// On a retry the agent is told how the last attempt failed.

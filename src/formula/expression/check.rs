@@ -116,8 +116,13 @@ impl Checker<'_> {
             ),
             Wants::List => {
                 let help = matches!(of.present(), Type::Record(_)).then_some("name the field that holds the list");
-                (matches!(of.present(), Type::Any | Type::List(_)), format!("`for_each` goes through a list, this is {of}"), help)
+                (matches!(of.present(), Type::Any | Type::List(_)), format!("a list is wanted here, this is {of}"), help)
             }
+            Wants::Text => {
+                let help = matches!(of.present(), Type::Integer | Type::Number).then_some("write `string(..)`");
+                (matches!(of.present(), Type::Any | Type::Text { .. }), format!("a text is wanted here, this is {of}"), help)
+            }
+            Wants::Value => return,
         };
         if !right {
             self.mistakes.push(Mistake { span: self.source.whole(), message, help: help.map(Into::into) });

@@ -45,6 +45,10 @@ pub enum Wants {
     Bool,
     /// `for_each`: a list.
     List,
+    /// What people are told: a text.
+    Text,
+    /// A value, whatever it is.
+    Value,
 }
 
 /// One mistake in an expression.

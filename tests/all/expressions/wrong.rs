@@ -227,9 +227,9 @@ const CONDITIONS: &[Wrong] = &[
 ];
 
 const LISTS: &[Wrong] = &[
-    ("«issue»", "`for_each` goes through a list, this is an object", "name the field that holds the list"),
-    ("«issue.title»", "`for_each` goes through a list, this is a text", ""),
-    ("«issue.number > 3»", "`for_each` goes through a list, this is true or false", ""),
+    ("«issue»", "a list is wanted here, this is an object", "name the field that holds the list"),
+    ("«issue.title»", "a list is wanted here, this is a text", ""),
+    ("«issue.number > 3»", "a list is wanted here, this is true or false", ""),
 ];
 
 /// Each has all of these at once.

@@ -1,0 +1,90 @@
+//! What the expressions of a formula may name. One place says it for those who check expressions and for those who give them their values.
+
+use super::expression::{Field, Record, Type};
+use crate::model::{InputKind, InputSpec, Proposal, Step, StepKind};
+
+/// How a step ended, in the words of expressions.
+const STATUSES: [&str; 2] = ["done", "skipped"];
+
+/// The type of what expressions may name that stand behind these steps. `inside` is what stands before the names of the steps: `call.` in a
+/// formula that the step `call` calls.
+pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs: Type) -> Type {
+    let steps = steps.into_iter().filter_map(|step| {
+        let (here, own) = step.id.split();
+        (here == inside && !matches!(step.kind, StepKind::Enter { .. })).then(|| (own.to_owned(), about(step)))
+    });
+    let issue = [
+        ("number", Type::Integer),
+        ("title", Type::text()),
+        ("author", Type::text()),
+        ("labels", Type::list(Type::text())),
+        ("created", Type::Time),
+        ("updated", Type::Time),
+        ("comments", Type::Integer),
+    ];
+    let run = [("attempt", Type::Integer), ("branch", Type::text()), ("base", Type::text())];
+    Type::record([
+        ("steps", Type::record(steps)),
+        ("inputs", inputs),
+        ("issue", Type::record(issue)),
+        ("project", Type::record([("repo", Type::text())])),
+        ("run", Type::record(run)),
+        ("now", Type::Time),
+    ])
+}
+
+/// A scope with one name more.
+pub fn with(scope: Type, name: &str, of: Type) -> Type {
+    match scope {
+        Type::Record(mut record) => {
+            record.fields.insert(name.to_owned(), Field { of, required: true });
+            Type::Record(record)
+        }
+        other => other,
+    }
+}
+
+/// The type of what a formula is given.
+pub fn inputs(specs: &[InputSpec]) -> Type {
+    Type::record(specs.iter().map(|spec| (spec.name.clone(), input(&spec.kind))))
+}
+
+fn input(kind: &InputKind) -> Type {
+    match kind {
+        InputKind::Text { one_of, .. } if !one_of.is_empty() => Type::words(one_of.iter().cloned()),
+        InputKind::Text { .. } => Type::text(),
+        InputKind::Number { .. } => Type::Integer,
+        InputKind::Flag => Type::Bool,
+        InputKind::List => Type::list(Type::text()),
+    }
+}
+
+/// What is known of a step that ended; its output is there where it was done.
+fn about(step: &Step) -> Type {
+    let output = match step.for_each {
+        Some(_) => Type::list(output(&step.kind)),
+        None => output(&step.kind),
+    };
+    let field = |name: &str, of, required| (name.to_owned(), Field { of, required });
+    let fields = [field("status", Type::words(STATUSES), true), field("output", output, false)];
+    Type::Record(Record { fields: fields.into(), rest: None })
+}
+
+fn output(kind: &StepKind) -> Type {
+    match kind {
+        StepKind::Agent { output, .. } => Type::of_schema(&output.schema),
+        StepKind::Verify { .. } | StepKind::Run { .. } => {
+            let command =
+                [("command", Type::text()), ("exit", Type::Integer.or_null()), ("seconds", Type::Number), ("tail", Type::text())];
+            Type::record([("passed", Type::Bool), ("commands", Type::list(Type::record(command)))])
+        }
+        StepKind::Propose(Proposal::Comment { .. }) => Type::record([("comment", Type::Integer)]),
+        StepKind::Propose(Proposal::PullRequest { .. }) => Type::record([("pull", Type::Integer), ("head", Type::text())]),
+        StepKind::Gate(_) | StepKind::Enter { .. } => Type::record::<&str>([]),
+        StepKind::Leave { .. } => {
+            let words = ["done", "no-change", "refused", "queue", "interactive", "needs-info"];
+            let questions = Type::list(Type::text());
+            Type::record([("is", Type::words(words)), ("summary", Type::text()), ("questions", questions)])
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! How a run goes on from one step to the next, and why it is stopped.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::{Evidence, StepId};
+
+/// How a run goes on after a step's work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "advance")]
+pub enum Advance {
+    /// To the next step.
+    Next,
+    /// To the next step: the gate opened.
+    Opened,
+    /// The condition of the step holds: it is done.
+    Begun,
+    /// To the next step: this one is not done.
+    Skipped {
+        /// Why.
+        why: Skipped,
+    },
+    /// To the next step: this one was only to be worked out.
+    Worked {
+        /// What it came to.
+        output: Json,
+    },
+    /// The agent answers again, because its answer was missing or invalid.
+    AnswerAgain {
+        /// What was wrong with it.
+        why: String,
+    },
+    /// The turn was cut: the session is resumed, or the step starts afresh on the kept commits.
+    Again {
+        /// The session is resumed.
+        resume: bool,
+    },
+    /// Back to an agent step, with the failing output.
+    Back {
+        /// The step.
+        to: StepId,
+        /// What failed.
+        evidence: Evidence,
+    },
+}
+
+/// Why a step is not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "because")]
+pub enum Skipped {
+    /// Its condition does not hold.
+    Condition {
+        /// The condition.
+        when: String,
+    },
+    /// One that it needs was not done.
+    Needs {
+        /// Which.
+        step: StepId,
+    },
+}
+
+/// Why a run is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopWhy {
+    /// A person's label, or `cancel`.
+    Person,
+    /// The issue was closed.
+    Closed,
+    /// The issue no longer carries what the run was started for.
+    Moot,
+    /// The claim was lost.
+    ClaimLost,
+}

@@ -1,0 +1,491 @@
+//! Formulas as data: what a workflow says once it was parsed and checked.
+//!
+//! A formula is journalled whole when a run starts, because a run ends with the formula it started with. So a journal of an older version
+//! has older formulas in it: what came later has a default, and what was written otherwise is read as it was written.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value as Json;
+
+use super::{Branch, FormulaName, StepId, Usd};
+
+/// A workflow, parsed and checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Formula {
+    /// Its name.
+    pub name: FormulaName,
+    /// One line for people.
+    pub title: String,
+    /// A few sentences for people; may be empty.
+    pub description: String,
+    /// What starts it.
+    #[serde(default, deserialize_with = "label_or_triggers")]
+    pub trigger: Triggers,
+    /// How much it could break.
+    pub blast_radius: Risk,
+    /// What must hold before it starts.
+    #[serde(default)]
+    pub require: Require,
+    /// What it may use up; what is not said is the configuration's.
+    #[serde(default)]
+    pub limits: FormulaLimits,
+    /// Where it works.
+    #[serde(default)]
+    pub workspace: FormulaWorkspace,
+    /// The labels that it puts on beside those of the lifecycle.
+    #[serde(default)]
+    pub labels: Vec<FormulaLabel>,
+    /// What it is given by whoever starts or calls it.
+    #[serde(default)]
+    pub inputs: Vec<InputSpec>,
+    /// The steps, in the order of the file.
+    pub steps: Vec<Step>,
+    /// What it ends as: the first that holds; `done` where none does.
+    #[serde(default)]
+    pub outcomes: Vec<Ending>,
+}
+
+/// What starts a formula. A person always may.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Triggers {
+    /// A label, by its default name.
+    pub label: Option<String>,
+    /// A cron line with 5 or 6 fields, UTC.
+    pub cron: Option<String>,
+    /// The first word of a comment, such as `/fix`.
+    pub comment: Option<String>,
+    /// What happens on the forge.
+    pub event: Vec<ForgeEvent>,
+}
+
+/// Something that happens on a forge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForgeEvent {
+    /// An issue is filed.
+    IssueOpened,
+    /// An issue is closed.
+    IssueClosed,
+    /// A pull request of ours is opened.
+    PullOpened,
+    /// A pull request of ours is merged.
+    PullMerged,
+    /// A reviewer asks for changes on a pull request of ours.
+    ChangesRequested,
+    /// A check of a pull request of ours is red.
+    ChecksFailed,
+}
+
+/// What must hold before a run starts; what does not hold yet is waited for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Require {
+    /// All that the issue depends on is closed. Formulas that the label of the queue starts always wait for that.
+    pub dependencies_closed: bool,
+    /// Labels that the issue carries.
+    pub labels: Vec<String>,
+    /// Labels that it does not carry.
+    pub no_labels: Vec<String>,
+    /// Files that are there on the base branch.
+    pub files: Vec<String>,
+}
+
+/// What a run may use up; none: as the configuration says. What both say, the smaller holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FormulaLimits {
+    /// An agent's turn at most.
+    pub wall: Option<Duration>,
+    /// No sign of life for longer than this ends a turn.
+    pub silence: Option<Duration>,
+    /// An agent's turns with its model at most.
+    pub turns: Option<u32>,
+    /// A run's money.
+    pub budget_usd: Option<Usd>,
+    /// Attempts.
+    pub attempts: Option<u32>,
+    /// What does not run beside each other.
+    pub concurrency: Option<Concurrency>,
+}
+
+/// Runs of one group do not run beside each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concurrency {
+    /// The group's name, within the project.
+    pub group: String,
+    /// What becomes of a run that finds the group at work.
+    pub when_busy: WhenBusy,
+}
+
+/// What becomes of a run that finds its group at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenBusy {
+    /// It waits.
+    Queue,
+    /// It stops the other and takes its place.
+    Replace,
+    /// It does not take place.
+    Skip,
+}
+
+/// Where a run works; none: as the project says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FormulaWorkspace {
+    /// The branch that it starts from and proposes to.
+    pub base: Option<Branch>,
+    /// It is given the project's env file.
+    pub env_file: Option<bool>,
+    /// It is given a port.
+    pub ports: Option<bool>,
+    /// It is given the project's caches.
+    pub caches: Option<bool>,
+}
+
+/// A label that a formula uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormulaLabel {
+    /// Its name.
+    pub name: String,
+    /// Its colour, `#rrggbb`.
+    pub color: String,
+    /// For people; may be empty.
+    pub description: String,
+}
+
+/// Something that a formula is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// Its name, `inputs.NAME`.
+    pub name: String,
+    /// What it may be.
+    pub kind: InputKind,
+    /// What it is where nobody says; without one it must be given.
+    pub default: Option<Json>,
+    /// For people; may be empty.
+    pub description: String,
+}
+
+/// What an input may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "type")]
+pub enum InputKind {
+    /// A text.
+    Text {
+        /// A regular expression that it matches as a whole.
+        pattern: Option<String>,
+        /// What it may be; empty: anything.
+        one_of: Vec<String>,
+    },
+    /// A whole number.
+    Number {
+        /// At least.
+        min: Option<i64>,
+        /// At most.
+        max: Option<i64>,
+    },
+    /// Yes or no.
+    Flag,
+    /// Texts.
+    List,
+}
+
+/// A CEL expression that was checked when its formula was loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Expression(pub String);
+
+/// A step of a formula.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its identifier, unique in the formula.
+    pub id: StepId,
+    /// The steps that end before it begins. None, in journals of older versions: the one before it.
+    #[serde(default)]
+    pub needs: Option<Vec<StepId>>,
+    /// Whether it is done; without one it is done where none that it needs was skipped.
+    #[serde(default)]
+    pub when: Option<Expression>,
+    /// It is done once for each of these.
+    #[serde(default)]
+    pub for_each: Option<ForEach>,
+    /// It takes no longer.
+    #[serde(default)]
+    pub timeout: Option<Duration>,
+    /// It is tried again.
+    #[serde(default)]
+    pub retry: Option<Retry>,
+    /// What it does.
+    pub kind: StepKind,
+}
+
+/// A step that is done for each item of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForEach {
+    /// The list.
+    pub items: Expression,
+    /// Longer lists end the run.
+    pub at_most: u32,
+}
+
+/// How a step is tried again that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// How often, beside the first time.
+    pub at_most: u32,
+    /// How long after it failed.
+    pub wait: Duration,
+}
+
+/// What a formula ends as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Whether it does; always, without one.
+    pub when: Option<Expression>,
+    /// What.
+    pub is: EndWord,
+    /// What people are told about it: a text.
+    pub summary: Option<Expression>,
+    /// What is asked: a list of texts.
+    pub questions: Option<Expression>,
+}
+
+/// What a formula may end as. Only the plan's table turns this into labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndWord {
+    /// It did what it is for.
+    Done,
+    /// There was nothing to do.
+    NoChange,
+    /// It should not be done, or not by an agent.
+    Refused,
+    /// An agent can do it.
+    Queue,
+    /// A person must.
+    Interactive,
+    /// A question has to be answered first.
+    NeedsInfo,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum StepKind {
+    /// An agent works on a prompt.
+    Agent {
+        /// The role, which names the agent.
+        role: String,
+        /// The prompt's template, as text.
+        prompt: String,
+        /// What it may do to its workspace.
+        access: Access,
+        /// The tools that it is given, by the backend's names; empty: as its access says.
+        #[serde(default)]
+        tools: Vec<String>,
+        /// The shape of its structured output.
+        output: Shape,
+        /// Whether its commits are taken over, asked of its `output`; always, without one.
+        #[serde(default)]
+        commits: Option<Expression>,
+    },
+    /// The project's verification runs on the exact commit.
+    Verify {
+        /// Where failing output goes, and how often.
+        on_failure: Option<BackTo>,
+    },
+    /// Commands of the formula's own run on the exact commit, where a verification runs.
+    Run {
+        /// They, in order, each a line for a shell.
+        commands: Vec<String>,
+        /// Where failing output goes, and how often.
+        on_failure: Option<BackTo>,
+    },
+    /// The formula asks something of the forge.
+    Propose(Proposal),
+    /// The run waits.
+    Gate(Gate),
+    /// A formula that is called begins: what it is given is worked out.
+    Enter {
+        /// Its inputs, each a value or an expression about what the caller knows.
+        with: BTreeMap<String, Given>,
+    },
+    /// A formula that is called ends: what it ends as is worked out.
+    Leave {
+        /// What it may end as.
+        outcomes: Vec<Ending>,
+    },
+}
+
+/// What an input is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Given {
+    /// A value.
+    Value(Json),
+    /// What an expression comes to.
+    Expression(Expression),
+}
+
+/// What a run waits for before it goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "gate")]
+pub enum Gate {
+    /// Time to pass.
+    Time {
+        /// How long from when the step was reached.
+        after: Duration,
+    },
+    /// Green checks of the head of the run's own pull request.
+    Checks,
+    /// An approval of that head.
+    Approval,
+}
+
+impl StepKind {
+    /// Where the failing output of a step goes that has some.
+    pub fn on_failure(&self) -> Option<&BackTo> {
+        match self {
+            Self::Verify { on_failure } | Self::Run { on_failure, .. } => on_failure.as_ref(),
+            Self::Agent { .. } | Self::Propose(_) | Self::Gate(_) | Self::Enter { .. } | Self::Leave { .. } => None,
+        }
+    }
+}
+
+/// The step in which a called formula is given its inputs. No step of an author may be called so.
+pub const INPUTS: &str = "inputs";
+
+impl StepId {
+    /// The step of a formula that a step calls.
+    pub fn within(&self, call: &Self) -> Self {
+        Self(format!("{call}.{self}"))
+    }
+
+    /// The calls that lead to it, `call.` of `call.work`, and the name that it has in its own formula.
+    pub fn split(&self) -> (&str, &str) {
+        self.0.split_at(self.0.rfind('.').map_or(0, |dot| dot + 1))
+    }
+}
+
+/// The shape of a structured output: a JSON schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shape {
+    /// What its file is called, without the ending.
+    pub name: String,
+    /// The schema, draft 7, without references to elsewhere.
+    pub schema: Json,
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Whole { name: String, schema: Json },
+            // Journals of older versions knew two by name.
+            Word(String),
+        }
+        match Written::deserialize(from)? {
+            Written::Whole { name, schema } => Ok(Self { name, schema }),
+            Written::Word(word) => {
+                let old = [("triage", TRIAGE_RESULT), ("fix", FIX_RESULT)].into_iter().find(|(name, _)| *name == word);
+                let (_, text) = old.ok_or_else(|| serde::de::Error::custom(format!("no shape is called {word}")))?;
+                let schema = serde_json::from_str(text).map_err(serde::de::Error::custom)?;
+                Ok(Self { name: format!("{word}-result"), schema })
+            }
+        }
+    }
+}
+
+const TRIAGE_RESULT: &str = include_str!("../../formulas/schemas/triage-result.json");
+const FIX_RESULT: &str = include_str!("../../formulas/schemas/fix-result.json");
+
+fn label_or_triggers<'de, D: Deserializer<'de>>(from: D) -> Result<Triggers, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        // Journals of older versions knew labels alone.
+        Label(String),
+        All(Triggers),
+        Nothing(()),
+    }
+    Ok(match Written::deserialize(from)? {
+        Written::Label(label) => Triggers { label: Some(label), ..Triggers::default() },
+        Written::All(all) => all,
+        Written::Nothing(()) => Triggers::default(),
+    })
+}
+
+/// A structured output. In journals of older versions the word for its shape stands beside it.
+pub(super) fn answered<'de, D: Deserializer<'de>>(from: D) -> Result<Result<Json, String>, D::Error> {
+    Ok(Result::<Json, String>::deserialize(from)?.map(unwrapped))
+}
+
+fn unwrapped(value: Json) -> Json {
+    match value {
+        Json::Object(mut old)
+            if old.len() == 2
+                && old.contains_key("value")
+                && matches!(old.get("shape").and_then(Json::as_str), Some("triage" | "fix")) =>
+        {
+            old.remove("value").unwrap_or_default()
+        }
+        other => other,
+    }
+}
+
+/// Failing output goes back to an agent step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackTo {
+    /// The agent step.
+    pub to: StepId,
+    /// How often at most.
+    pub at_most: u32,
+    /// The template of what the agent is told, as text.
+    pub prompt: String,
+}
+
+/// What a formula asks of the forge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "propose")]
+pub enum Proposal {
+    /// A comment on the issue.
+    Comment {
+        /// Its template, as text.
+        body: String,
+    },
+    /// A pull request from the run's branch.
+    PullRequest {
+        /// Its title's template.
+        title: String,
+        /// Its body's template.
+        body: String,
+    },
+}
+
+/// What an agent may do to its workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Look only.
+    Read,
+    /// Change and commit.
+    Write,
+}
+
+/// How much something could break; ordered, so that the highest wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Risk {
+    /// Little, and easily undone.
+    Low,
+    /// Something.
+    Medium,
+    /// Much.
+    High,
+}

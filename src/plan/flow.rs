@@ -1,0 +1,230 @@
+//! The order of a run's steps: which of them is done, which is skipped, and what the whole ends as.
+//!
+//! Promises: what is decided follows from the journal alone, and is decided once: a condition that held when its step began is not asked
+//! again, whatever becomes of the issue meanwhile. What a condition asks of a step that was skipped is not there, and the condition does
+//! not hold then.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::formula::expression::{self, EvaluateError, Type};
+use crate::formula::scope;
+use crate::ledger::{RunState, StepStatus};
+use crate::model::{Advance, EndWord, Ending, Expression, Given, INPUTS, Route, RunOutcome, Skipped, Step, StepId, StepKind};
+
+use super::run::{Live, advance};
+use super::{Context, Next};
+
+/// What an expression cannot say because it went wrong.
+type Wrong = String;
+
+impl Context<'_> {
+    /// Whether the step that was just reached is done; none where it is, or where that was decided before.
+    pub(super) fn order(&self, live: Live<'_>, step: &Step) -> Option<Next> {
+        if live.run.begun {
+            return None;
+        }
+        let decided = match self.decide(live, step) {
+            Ok(Some(how)) => how,
+            Ok(None) => return None,
+            Err(why) => return Some(self.end(live, broken(step, &why))),
+        };
+        Some(advance(live.run, step, decided))
+    }
+
+    fn decide(&self, live: Live<'_>, step: &Step) -> Result<Option<Advance>, Wrong> {
+        let run = live.run;
+        let skipped = |why| Ok(Some(Advance::Skipped { why }));
+        if let Some(call) = skipped_call(run, step) {
+            return skipped(Skipped::Needs { step: call });
+        }
+        let Some(when) = &step.when else {
+            let needs = run.needs(step).into_iter().find(|id| run.status(id) == Some(StepStatus::Skipped));
+            return needs.map_or(Ok(None), |step| skipped(Skipped::Needs { step }));
+        };
+        match self.holds(live, place(step), when)? {
+            true => Ok(Some(Advance::Begun)),
+            false => skipped(Skipped::Condition { when: when.0.clone() }),
+        }
+    }
+
+    /// Whether a condition holds; one that asks for what is not there does not.
+    fn holds(&self, live: Live<'_>, inside: &str, when: &Expression) -> Result<bool, Wrong> {
+        let (types, values) = self.known(live, inside);
+        expression::holds(&when.0, &types, &values).map_err(|why| format!("{}: {why}", when.0))
+    }
+
+    /// What an expression comes to; null where it asks for what is not there.
+    fn value(&self, live: Live<'_>, inside: &str, what: &Expression) -> Result<Json, Wrong> {
+        let (types, values) = self.known(live, inside);
+        match expression::evaluate(&what.0, &types, &values) {
+            Ok(value) => Ok(value),
+            Err(EvaluateError::Absent(_)) => Ok(Json::Null),
+            Err(why @ (EvaluateError::WrongType(_) | EvaluateError::Failed(_))) => Err(format!("{}: {why}", what.0)),
+        }
+    }
+
+    /// Whether the commits of an agent that answered are taken over.
+    pub(super) fn commits(
+        &self,
+        live: Live<'_>,
+        step: &Step,
+        commits: Option<&Expression>,
+        output: &Json,
+    ) -> Result<bool, RunOutcome> {
+        let Some(commits) = commits else { return Ok(true) };
+        let StepKind::Agent { output: shape, .. } = &step.kind else { return Ok(true) };
+        let (types, mut values) = self.known(live, place(step));
+        values["output"] = output.clone();
+        let types = scope::with(types, "output", Type::of_schema(&shape.schema));
+        let held = expression::holds(&commits.0, &types, &values);
+        held.map_err(|why| broken(step, &format!("{}: {why}", commits.0)))
+    }
+
+    /// The beginning of a called formula.
+    pub(super) fn enter(&self, live: Live<'_>, step: &Step, with: &std::collections::BTreeMap<String, Given>) -> Next {
+        let value = |given: &Given| match given {
+            Given::Value(value) => Ok(value.clone()),
+            Given::Expression(expression) => self.value(live, place(step), expression),
+        };
+        let inputs: Result<Map<_, _>, Wrong> = with.iter().map(|(name, given)| Ok((name.clone(), value(given)?))).collect();
+        match inputs {
+            Ok(inputs) => advance(live.run, step, Advance::Worked { output: inputs.into() }),
+            Err(why) => self.end(live, broken(step, &why)),
+        }
+    }
+
+    /// The end of a called formula: what it ends as is there for its caller.
+    pub(super) fn leave(&self, live: Live<'_>, step: &Step, outcomes: &[Ending]) -> Next {
+        let inside = format!("{}.", step.id);
+        match self.ending(live, &inside, outcomes) {
+            Ok((is, summary, questions)) => {
+                let output = json!({ "is": is, "summary": summary, "questions": questions });
+                advance(live.run, step, Advance::Worked { output })
+            }
+            Err(why) => self.end(live, broken(step, &why)),
+        }
+    }
+
+    /// What the run ends as when all its steps have ended.
+    pub(super) fn finish(&self, live: Live<'_>) -> Next {
+        let run = live.run;
+        let outcome = match self.ending(live, "", &run.formula.outcomes) {
+            Ok((is, summary, questions)) => match is {
+                EndWord::Done => RunOutcome::Succeeded { pull: run.pull },
+                EndWord::NoChange => RunOutcome::NoChange { summary },
+                EndWord::Refused => RunOutcome::Refused { summary },
+                EndWord::Queue => RunOutcome::Routed { to: Route::Queue, summary, questions },
+                EndWord::Interactive => RunOutcome::Routed { to: Route::Interactive, summary, questions },
+                EndWord::NeedsInfo => RunOutcome::Routed { to: Route::NeedsInfo, summary, questions },
+            },
+            Err(why) => RunOutcome::Environment { why: shortened(&format!("what formula {} ends as: {why}", run.formula.name)) },
+        };
+        self.end(live, outcome)
+    }
+
+    fn ending(&self, live: Live<'_>, inside: &str, outcomes: &[Ending]) -> Result<(EndWord, String, Vec<String>), Wrong> {
+        for ending in outcomes {
+            if let Some(when) = &ending.when
+                && !self.holds(live, inside, when)?
+            {
+                continue;
+            }
+            let summary = match self.said(live, inside, ending.summary.as_ref())? {
+                Json::String(text) => text,
+                _ => String::new(),
+            };
+            let questions = match self.said(live, inside, ending.questions.as_ref())? {
+                Json::Array(texts) => texts.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
+                _ => Vec::new(),
+            };
+            return Ok((ending.is, summary, questions));
+        }
+        Ok((EndWord::Done, String::new(), Vec::new()))
+    }
+
+    fn said(&self, live: Live<'_>, inside: &str, what: Option<&Expression>) -> Result<Json, Wrong> {
+        what.map_or(Ok(Json::Null), |what| self.value(live, inside, what))
+    }
+
+    /// What expressions may name, and what it is.
+    fn known(&self, live: Live<'_>, inside: &str) -> (Type, Json) {
+        let Live { subject, state, run } = live;
+        let seen = &state.seen;
+        let values = json!({
+            "steps": steps(run, inside),
+            "inputs": inputs(run, inside),
+            "issue": {
+                "number": subject.issue.0,
+                "title": seen.title,
+                "author": seen.author,
+                "labels": seen.labels,
+                "created": seen.created.rfc3339(),
+                "updated": seen.updated.rfc3339(),
+                "comments": seen.comments,
+            },
+            "project": { "repo": subject.repo.to_string() },
+            "run": {
+                "attempt": run.attempt,
+                "branch": run.branch.as_str(),
+                "base": run.prepared.as_ref().map(|prepared| prepared.base_branch.as_str()),
+            },
+            "now": self.now.rfc3339(),
+        });
+        (scope::scope(&run.formula.steps, inside, Type::object()), values)
+    }
+}
+
+/// The names before a step's own that its expressions leave out: where it stands, `call.` of `call.work`. The beginning of a called formula
+/// stands with its caller.
+fn place(step: &Step) -> &str {
+    let here = step.id.split().0;
+    match &step.kind {
+        StepKind::Enter { .. } => {
+            here.strip_suffix('.').map_or("", |call| call.split_at(call.rfind('.').map_or(0, |dot| dot + 1)).0)
+        }
+        _ => here,
+    }
+}
+
+/// The call that a step belongs to, where it was skipped as a whole.
+fn skipped_call(run: &RunState, step: &Step) -> Option<StepId> {
+    let inside = match &step.kind {
+        StepKind::Enter { .. } => return None,
+        StepKind::Leave { .. } => format!("{}.", step.id),
+        _ => step.id.split().0.to_owned(),
+    };
+    let call = StepId(format!("{inside}{INPUTS}"));
+    (run.status(&call) == Some(StepStatus::Skipped)).then(|| StepId::from(inside.trim_end_matches('.')))
+}
+
+fn steps(run: &RunState, inside: &str) -> Json {
+    let mut known = Map::new();
+    for step in &run.formula.steps {
+        let (here, own) = step.id.split();
+        let Some(status) = run.status(&step.id).filter(|_| here == inside && !matches!(step.kind, StepKind::Enter { .. })) else {
+            continue;
+        };
+        let mut about = Map::from_iter([("status".to_owned(), json!(status))]);
+        if let Some(output) = run.outputs.get(&step.id) {
+            about.insert("output".to_owned(), output.clone());
+        }
+        known.insert(own.to_owned(), about.into());
+    }
+    known.into()
+}
+
+fn inputs(run: &RunState, inside: &str) -> Json {
+    if inside.is_empty() {
+        return run.inputs.clone().into_iter().collect::<Map<_, _>>().into();
+    }
+    run.outputs.get(&StepId(format!("{inside}{INPUTS}"))).cloned().unwrap_or_else(|| json!({}))
+}
+
+/// A condition that the loader should have refused, or that meets a value that no schema tells of.
+fn broken(step: &Step, why: &str) -> RunOutcome {
+    RunOutcome::Environment { why: shortened(&format!("an expression of step {}: {why}", step.id)) }
+}
+
+fn shortened(why: &str) -> String {
+    why.chars().take(400).collect()
+}
