@@ -41,7 +41,7 @@ pub(super) async fn webhook(bedside: &Bedside<'_>) -> Check {
         return Check::warn(
             NAME,
             says,
-            "start the daemon anew: it read its configuration before `listen` was written, or could not listen",
+            "see what `forgehand status` and the log say: it could not listen there, or takes that up at its next start",
         );
     }
     arrivals(bedside, seen)
