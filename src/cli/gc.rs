@@ -74,8 +74,13 @@ struct Mirror {
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = Setup::load(config)?;
     super::runtime()?.block_on(async {
-        let _alone = alone(&setup)?;
-        let report = sweep(&setup, arguments.dry_run, ASKED).await?;
+        let report = if setup.state_dir.exists() {
+            let _alone = alone(&setup)?;
+            sweep(&setup, arguments.dry_run, ASKED).await?
+        } else {
+            // Before the first start there is nothing, and it is not ours to make.
+            Report::new(arguments.dry_run)
+        };
         if arguments.json {
             return print_json(&report);
         }
@@ -139,7 +144,7 @@ async fn sweep(setup: &Setup, dry_run: bool, worth: Worth) -> Result<Report, Cli
         .mirrored()
         .await
         .map_err(|e| CliError::environment("the mirrors cannot be listed", e, "see whether the state folder is readable"))?;
-    let mut report = Report { dry_run, removed: Vec::new(), bytes: 0, mirrors: Vec::new(), failed: Vec::new() };
+    let mut report = Report::new(dry_run);
     for leftover in found {
         if !dry_run && let Err(why) = remove(setup, &git, &repos, &leftover).await {
             report.failed.push(format!("{}: {why}", leftover.path.display()));
@@ -208,6 +213,10 @@ async fn remove(setup: &Setup, git: &Git, repos: &[RepoName], leftover: &Leftove
 }
 
 impl Report {
+    fn new(dry_run: bool) -> Self {
+        Self { dry_run, removed: Vec::new(), bytes: 0, mirrors: Vec::new(), failed: Vec::new() }
+    }
+
     fn print(&self) {
         let verb = if self.dry_run { "would remove" } else { "removed" };
         for removed in &self.removed {

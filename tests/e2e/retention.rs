@@ -35,6 +35,8 @@ fn packs(rig: &Rig) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_kept_long_enough_goes_and_the_mirror_becomes_one_pack() {
     let rig = rig("retention::what_was_kept", MOODY, "").await;
+    let said = rig.run(&["gc"]).await.ok();
+    assert!(said.out.contains("removed 0.0 MB in all") && !rig.state_dir().exists(), "before the first start: {said:?}");
     let number = rig.issue("Total goes boom", "2 and 2 gives 5", &["claude-queue"]).await;
     rig.once().await;
     assert_eq!(rig.labels(number), ["claude-failed"], "{}", rig.story());
