@@ -3,8 +3,6 @@
 //! git runs on them only while they are made, before anybody else gets to them. What is checked out may be an agent's; git then writes
 //! files and runs nothing, since attributes can only name filters that a configuration defines, and there is none.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use crate::model::{RepoName, RunId, Sha};
@@ -12,6 +10,7 @@ use crate::ports::{RepoError, WorkspaceOrder};
 
 use super::author::Author;
 use super::fault::failed;
+use super::layout::{Shape, make_repository};
 use super::process::{Call, Reach};
 use super::take::borrow_objects;
 use super::{Git, on_disk};
@@ -22,11 +21,10 @@ impl Git {
     pub async fn clone_for_work(&self, order: &WorkspaceOrder, dest: &Path) -> Result<(), RepoError> {
         let what = format!("making the workspace of {}", order.run);
         let author = Author::parse(&order.author)?;
-        self.init_tree(dest, order.branch.as_str(), &what).await?;
-        let (objects, git) = (self.objects(&order.repo), dest.join(".git"));
+        let (objects, git, branch) = (self.objects(&order.repo), dest.join(".git"), order.branch.clone());
         on_disk(&what, move || {
-            borrow_objects(&git.join("objects"), &objects)?;
-            File::options().append(true).open(git.join("config"))?.write_all(settings(&author).as_bytes())
+            make_repository(&git, Shape::Tree, branch.as_str(), &settings(&author))?;
+            borrow_objects(&git.join("objects"), &objects)
         })
         .await?;
         // The branch does not exist yet: this makes it.
@@ -37,11 +35,11 @@ impl Git {
     pub(super) async fn checkout_judged(&self, run: &RunId, sha: &Sha, dest: &Path) -> Result<(), RepoError> {
         let what = format!("checking {} of {run} out", sha.short());
         let intake = self.intake_dir(run)?;
-        let place = dest.to_owned();
+        let (place, git) = (dest.to_owned(), dest.join(".git"));
         if on_disk(&what, move || occupied(&place)).await? {
             return Err(failed(&what, format!("{} is not empty", dest.display())));
         }
-        self.init_tree(dest, "main", &what).await?;
+        on_disk(&what, move || make_repository(&git, Shape::Tree, "main", "")).await?;
         let fetch = Call::tree(dest, &what)
             .args(["fetch", "-q", "--no-tags", "--no-auto-gc", "--no-write-fetch-head", "--no-recurse-submodules", "--"])
             .arg(&intake)
@@ -51,13 +49,6 @@ impl Git {
         self.runner.ok(Call::tree(dest, &what).args(["checkout", "-q", "--detach", sha.as_str()])).await.map(drop)
     }
 
-    /// A repository without a commit, on a branch of this name.
-    async fn init_tree(&self, dest: &Path, branch: &str, what: &str) -> Result<(), RepoError> {
-        let branch = format!("--initial-branch={branch}");
-        let init = Call::nowhere(&self.intake, what).args(["init", "-q", "--template=", &branch]).arg(dest);
-        self.runner.ok(init).await.map(drop)
-    }
-
     /// The commit is in the mirror.
     pub async fn has_commit(&self, repo: &RepoName, sha: &Sha) -> Result<bool, RepoError> {
         let kinds = self.kinds(&self.mirror_dir(repo), &[sha.to_string()]).await?;
@@ -65,8 +56,8 @@ impl Git {
     }
 }
 
-/// What a workspace's configuration has beside what git writes into each, as text: a run of git for each of them would take longer than
-/// all the rest. Without the first two the first `git add -A` in an overlay hashes every file again.
+/// What a workspace's configuration has beside what each has. Without the first two the first `git add -A` in an overlay hashes every
+/// file again.
 fn settings(author: &Author) -> String {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     format!(

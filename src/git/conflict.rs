@@ -2,7 +2,7 @@
 //! (`facts/forgejo.md`).
 //!
 //! There is no work tree and nothing of it lasts: `git merge-tree` writes the merged tree and files into a repository that borrows the mirror's
-//! objects and is thrown away. Its configuration is the one that `git init` wrote a moment before, so a `merge=` in the branch's
+//! objects and is thrown away. Its configuration is the one that we wrote a moment before, so a `merge=` in the branch's
 //! `.gitattributes` names no program. The mirror's lock is held throughout: it also keeps that place to one merge at a time, and what a killed
 //! daemon left there goes when the next one begins.
 

@@ -25,6 +25,7 @@ mod diff;
 mod fault;
 mod history;
 mod judge;
+mod layout;
 mod links;
 mod mirror;
 mod objects;

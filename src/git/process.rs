@@ -292,6 +292,9 @@ impl Runner {
             ("GIT_OPTIONAL_LOCKS", "0"),
             ("GIT_NO_REPLACE_OBJECTS", "1"),
             ("GIT_LITERAL_PATHSPECS", "1"),
+            // What repositories of ours are, whatever a newer git makes of one that is not told.
+            ("GIT_DEFAULT_HASH", "sha1"),
+            ("GIT_DEFAULT_REF_FORMAT", "files"),
         ] {
             command.env(name, value);
         }

@@ -11,6 +11,7 @@ use crate::ports::{RepoError, RepoErrorKind, TakeOrder};
 use super::author::Author;
 use super::bundle::{self, Bundle, Header, NoBundle};
 use super::fault::{environment, shortened};
+use super::layout::{Shape, make_repository};
 use super::mirror::remove_if_there;
 use super::process::{Call, Input};
 use super::{Git, on_disk, run_folder};
@@ -90,9 +91,12 @@ impl Git {
     /// A bare repository without anything of its own, over the mirror's objects.
     pub(super) async fn make_borrowing(&self, fresh: &Path, mirror: &Path) -> Result<(), RepoError> {
         const WHAT: &str = "making a run's repository";
-        let init = Call::nowhere(&self.intake, WHAT).args(["init", "-q", "--bare", "--template="]).arg(fresh);
-        self.runner.ok(init).await?;
-        borrow_objects(&fresh.join("objects"), &mirror.join("objects")).map_err(|e| environment(WHAT, e))
+        let (fresh, objects) = (fresh.to_owned(), mirror.join("objects"));
+        on_disk(WHAT, move || {
+            make_repository(&fresh, Shape::Bare, "main", "")?;
+            borrow_objects(&fresh.join("objects"), &objects)
+        })
+        .await
     }
 
     /// Indexes the pack with git's own check of each object: an object that would be a warning elsewhere (`.git` in a tree) is an error

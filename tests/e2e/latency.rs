@@ -32,6 +32,7 @@ struct Site {
     rig: Rig,
     proxy: Faulty,
     daemon: Started,
+    client: reqwest::Client,
     url: String,
     rounds: Vec<Round>,
 }
@@ -64,7 +65,8 @@ impl Site {
         let daemon = rig.start(&["run"]);
         let url = until("the address", || listens(&rig)).await;
         until("the first look", || rig.story().contains("learned the project").then_some(())).await;
-        Some(Self { name: name.to_owned(), rig, proxy, daemon, url: format!("http://{url}/hooks/forgejo"), rounds: Vec::new() })
+        let (url, client) = (format!("http://{url}/hooks/forgejo"), reqwest::Client::new());
+        Some(Self { name: name.to_owned(), rig, proxy, daemon, client, url, rounds: Vec::new() })
     }
 
     /// A person puts a label on an issue, and the forge tells.
@@ -77,7 +79,7 @@ impl Site {
         let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key");
         let signature = hex::encode(mac.chain_update(body.as_bytes()).finalize().into_bytes());
         let sent = micros();
-        let post = reqwest::Client::new().post(&self.url).header("x-forgejo-signature", signature).body(body);
+        let post = self.client.post(&self.url).header("x-forgejo-signature", signature).body(body);
         assert!(post.send().await.expect("an answer").status().is_success());
         until("the pull request", || (rig.labels(number) == ["claude-pr"]).then_some(())).await;
         until("the end of the run", || (rig.claims().is_empty() && rig.left_in("work").is_empty()).then_some(())).await;

@@ -30,8 +30,9 @@ impl Worker {
         let guide = self.ports.repos.read(repo, &base, "CLAUDE.md", GUIDE).await.map_err(repos)?;
         let from = if on_branch { tip.clone().unwrap_or_else(|| base.clone()) } else { base.clone() };
         let texts = self.texts_of(order, &issue, &comments, guide).await?;
-        self.texts.write(&run.id, &texts)?;
-        self.ports.hands.prepare(&self.workspace(order, &from)?).await.map_err(hands)?;
+        let workspace = self.workspace(order, &from)?;
+        let (kept, made) = tokio::join!(self.texts.write(&run.id, texts), self.ports.hands.prepare(&workspace));
+        (kept?, made.map_err(hands)?);
         Ok(Outcome::Prepared {
             base: from,
             base_branch,

@@ -23,17 +23,19 @@ impl TextStore {
         self.folder.join(format!("{run}.json"))
     }
 
-    /// Keeps them, whole or not at all.
-    pub fn write(&self, run: &RunId, texts: &RunTexts) -> Result<(), Failure> {
-        let write = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&self.folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-            file.write_all(&serde_json::to_vec(texts)?)?;
+    /// Keeps them, whole or not at all. It waits for the disk, away from the async threads.
+    pub async fn write(&self, run: &RunId, texts: RunTexts) -> Result<(), Failure> {
+        let (folder, path) = (self.folder.clone(), self.path(run));
+        let write = move || -> std::io::Result<()> {
+            std::fs::create_dir_all(&folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+            file.write_all(&serde_json::to_vec(&texts)?)?;
             file.as_file().sync_all()?;
-            file.persist(self.path(run))?;
+            file.persist(path)?;
             Ok(())
         };
-        write().map_err(|e| environment(format!("keeping the run's texts in {}: {e}", self.folder.display())))
+        let written = tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other).flatten();
+        written.map_err(|e| environment(format!("keeping the run's texts in {}: {e}", self.folder.display())))
     }
 
     /// Reads them.
