@@ -107,6 +107,8 @@ async fn serve(mut stream: TcpStream, mood: Mood, target: SocketAddr, asked: Kep
 /// Hands everything on in both directions, and notes the first line of each request on its way.
 async fn relay(mut stream: TcpStream, target: SocketAddr, asked: &Kept) {
     let Ok(mut forge) = TcpStream::connect(target).await else { return };
+    // A proxy that gathers small pieces would add 40 ms here and there.
+    let _either = (stream.set_nodelay(true), forge.set_nodelay(true));
     let (mut from, mut to) = stream.split();
     let (mut answers, mut questions) = forge.split();
     // Which of them this connection is at.
