@@ -32,7 +32,8 @@ impl Worker {
         let texts = self.texts_of(order, &issue, &comments, guide).await?;
         let workspace = self.workspace(order, &from)?;
         let (kept, made) = tokio::join!(self.texts.write(&run.id, texts), self.ports.hands.prepare(&workspace));
-        (kept?, made.map_err(hands)?);
+        kept?;
+        made.map_err(hands)?;
         Ok(Outcome::Prepared {
             base: from,
             base_branch,
