@@ -1,5 +1,6 @@
 //! What every command begins with: the configuration, the state folder, the tokens, what is known.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -256,10 +257,30 @@ impl Setup {
         let schema_names = names_in(&folder.join("formulas/schemas"), ".json", formula::shipped_schema_names());
         let sources =
             formula::Sources { prompts: &prompts, schemas: &schema, schema_names: &schema_names, formulas: &find, names: &names };
-        for name in formulas.keys().cloned().collect::<Vec<_>>() {
+        let named = self.config.projects.iter().flat_map(|project| project.formulas.iter().map(move |name| (name, project)));
+        for name in formulas.keys().cloned().chain(named.clone().map(|(name, _)| name.clone())).collect::<BTreeSet<_>>() {
             let Some((file, text)) = own(name.as_str()) else { continue };
             let loaded = formula::load_from(&file, &text, &sources).map_err(|e| CliError::file(e.into()))?;
             formulas.insert(name, loaded);
+        }
+        for (name, project) in named {
+            let Some(formula) = formulas.get(name) else {
+                let what = format!("`formulas` of project {} names `{name}`, and there is none", project.repo);
+                let hint = format!(
+                    "put it into {}, or name {}",
+                    folder.join("formulas").join(format!("{name}.toml")).display(),
+                    names.join(", ")
+                );
+                return Err(CliError::usage(what, hint));
+            };
+            let same = |other: &&crate::model::FormulaName| {
+                *other != name && formulas.get(*other).is_some_and(|other| other.trigger.label == formula.trigger.label)
+            };
+            let Some(label) = &formula.trigger.label else { continue };
+            if let Some(other) = project.formulas.iter().find(same) {
+                let what = format!("label {label} starts two formulas of project {}: {name} and {other}", project.repo);
+                return Err(CliError::usage(what, "take one of them out of `formulas`, or its label out of its [trigger]"));
+            }
         }
         Ok(formulas)
     }

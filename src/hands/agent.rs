@@ -132,6 +132,7 @@ impl RealHands {
             session,
             access: order.access,
             tools: &order.tools,
+            max_turns: order.limits.turns.map_or(backend.claude.max_turns, |own| own.min(backend.claude.max_turns)),
             output: &order.output,
             budget: (!own_server).then_some(order.budget),
             home: &site.home,
@@ -145,7 +146,7 @@ impl RealHands {
             mounts: Vec::new(),
             forwards: forward.into_iter().collect(),
         };
-        let supervisor = Supervisor::new(self.options.limits, Dialect::StreamJson, backend.claude.max_turns);
+        let supervisor = Supervisor::new(self.options.limits.tightened(&order.limits), Dialect::StreamJson, call.max_turns);
         let (process, ways) = self.start(ask, site, start).await?;
         let ears = ears(ask, &self.options.redact, transcript, Some(Metered { gateway, calls }));
         let driven = drive(process, supervisor, ears).await.map_err(|error| environment("listening to an agent", error))?;
@@ -170,7 +171,7 @@ impl RealHands {
             forwards: Vec::new(),
         };
         let (process, ways) = self.start(ask, site, start).await?;
-        let supervisor = Supervisor::new(self.options.limits, Dialect::Plain, 0);
+        let supervisor = Supervisor::new(self.options.limits.tightened(&order.limits), Dialect::Plain, 0);
         let driven = drive(process, supervisor, ears(ask, &self.options.redact, transcript, None)).await;
         let driven = driven.map_err(|error| environment("listening to an agent", error))?;
         ways.close(transcript).await;

@@ -28,6 +28,8 @@ pub struct Call<'a> {
     pub session: &'a Session,
     /// What it may do.
     pub access: Access,
+    /// Turns at most.
+    pub max_turns: u32,
     /// The tools that it is given; empty: as its access says.
     pub tools: &'a [String],
     /// What it must answer.
@@ -58,7 +60,7 @@ impl Claude {
         // Invalid settings fail open, so these are constant.
         flag("--settings", r#"{"attribution":{"commit":"","pr":""}}"#.to_owned());
         flag("--model", self.model.clone());
-        flag("--max-turns", self.max_turns.to_string());
+        flag("--max-turns", call.max_turns.to_string());
         if let Some(budget) = call.budget {
             flag("--max-budget-usd", format!("{:.6}", budget.dollars()));
         }

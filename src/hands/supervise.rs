@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use super::plain;
 use super::stream::{Block, Line, ResultLine};
 use crate::model::{HandOutcome, Timestamp};
+use crate::ports::TurnLimits;
 
 /// How much of an error's text is kept, in characters.
 const WHY_LIMIT: usize = 600;
@@ -48,6 +49,19 @@ pub struct Limits {
     pub grace_cancel: Duration,
     /// From TERM to KILL when a limit was reached.
     pub grace_limit: Duration,
+}
+
+impl Limits {
+    /// These, and those of a formula where they are tighter.
+    pub fn tightened(self, own: &TurnLimits) -> Self {
+        let least = |usual: Duration, own: Option<Duration>| own.map_or(usual, |own| own.min(usual));
+        Self {
+            wall: least(self.wall, own.wall),
+            silence: least(self.silence, own.silence),
+            silence_tool: least(self.silence_tool, own.silence.map(|silence| silence.saturating_mul(6))),
+            ..self
+        }
+    }
 }
 
 impl Default for Limits {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::ledger::{ClaimState, IssueState, RunState};
 use crate::model::{
-    Branch, Cost, Decision, Dependency, Event, Formula, FormulaName, Intent, Lane, RepoName, RunId, Subject, Timestamp, Usd, Wait,
+    Branch, Cost, Decision, Dependency, Event, Formula, FormulaName, Intent, LabelNames, Lane, RepoName, RunId, Subject,
+    Timestamp, Usd, Wait,
 };
 
 use super::{Action, Budget, Context, Plan, run};
@@ -18,8 +19,10 @@ pub(super) struct Candidate {
 
 /// What it wants a slot for.
 enum Wants {
+    /// The formula that the label of the intake starts.
     Triage,
-    Fix,
+    /// The formula that the label of the queue starts.
+    Work,
     /// Its run gave its slot back at a gate, and this is the next thing that a hand does for it.
     Resume(Intent),
 }
@@ -29,8 +32,8 @@ impl Candidate {
         Self { subject: subject.clone(), wants: Wants::Triage, age: state.seen.created }
     }
 
-    pub(super) fn fix(subject: &Subject, state: &IssueState) -> Self {
-        Self { subject: subject.clone(), wants: Wants::Fix, age: state.queued.unwrap_or(state.at_since) }
+    pub(super) fn work(subject: &Subject, state: &IssueState) -> Self {
+        Self { subject: subject.clone(), wants: Wants::Work, age: state.queued.unwrap_or(state.at_since) }
     }
 
     pub(super) fn resume(subject: &Subject, run: &RunState, intent: Intent) -> Self {
@@ -39,6 +42,11 @@ impl Candidate {
 
     fn resumes(&self) -> bool {
         matches!(self.wants, Wants::Resume(_))
+    }
+
+    /// The shipped formula that does what it wants.
+    fn usual(&self) -> FormulaName {
+        FormulaName::from(if self.triages() { "triage" } else { "fix" })
     }
 
     fn triages(&self) -> bool {
@@ -83,8 +91,8 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
         let repo = candidate.subject.repo.clone();
         let verdict = match &candidate.wants {
             Wants::Resume(intent) => context.resume(&candidate.subject, intent, &room),
-            Wants::Triage => context.admit(&candidate, "triage", state, &room),
-            Wants::Fix => context.admit(&candidate, "fix", state, &room),
+            Wants::Triage => context.admit(&candidate, &LabelNames::default().portal, state, &room),
+            Wants::Work => context.admit(&candidate, LabelNames::default().of(Decision::Queue), state, &room),
         };
         match verdict {
             Verdict::Start(action) => {
@@ -235,17 +243,17 @@ impl Context<'_> {
     }
 
     /// The reasons to wait, the lasting ones first, so that `explain` names what a person can change.
-    fn admit(&self, candidate: &Candidate, name: &str, state: &IssueState, room: &Room) -> Verdict {
-        let (subject, name) = (&candidate.subject, FormulaName::from(name));
-        let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.formulas.get(&name)) else {
-            let because = "the formula is not on for this project".to_owned();
-            return Verdict::Wait(Wait::NeedsFormula { formula: name, because });
+    fn admit(&self, candidate: &Candidate, label: &str, state: &IssueState, room: &Room) -> Verdict {
+        let subject = &candidate.subject;
+        let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.started_by(label)) else {
+            let because = format!("no formula that is on for this project is started by label {label}");
+            return Verdict::Wait(Wait::NeedsFormula { formula: candidate.usual(), because });
         };
         if let Some(wait) = self.blocked(subject, state, formula).or_else(|| self.over_budget(subject, room)) {
             return Verdict::Wait(wait);
         }
         let full = room.full(self, &subject.repo, false);
-        if !candidate.triages() {
+        if !candidate.triages() || formula.require.dependencies_closed {
             match &state.depends {
                 None if full.is_some() => {}
                 None => return self.read_dependencies(subject),

@@ -296,7 +296,7 @@ impl Context<'_> {
             Some(Decision::Queue) if self.changed_since_triage(state) => {
                 Next::Candidate(admit::Candidate::triage(subject, state))
             }
-            Some(Decision::Queue) => Next::Candidate(admit::Candidate::fix(subject, state)),
+            Some(Decision::Queue) => Next::Candidate(admit::Candidate::work(subject, state)),
             Some(Decision::Working) => self.working(subject, state),
             Some(Decision::Pr) => self.waiting_for_merge(subject, state),
             Some(Decision::Failed) => Next::Wait(Wait::Failed),

@@ -81,6 +81,11 @@ impl ProjectPolicy {
         }
     }
 
+    /// The formula that a label starts, by the label's default name.
+    pub fn started_by(&self, label: &str) -> Option<&Formula> {
+        self.formulas.values().find(|formula| formula.trigger.label.as_deref() == Some(label))
+    }
+
     /// Whether an account files issues and cannot answer.
     pub fn is_intake(&self, login: &Login) -> bool {
         self.intake.contains(&Login(login.as_str().to_ascii_lowercase()))
@@ -88,6 +93,16 @@ impl ProjectPolicy {
 }
 
 impl Policy {
+    /// How often a formula is tried.
+    pub fn attempts_of(&self, formula: &Formula) -> u32 {
+        formula.limits.attempts.map_or(self.attempts, |own| own.min(self.attempts))
+    }
+
+    /// What a run of a formula may cost.
+    pub fn usd_run_of(&self, formula: &Formula) -> Usd {
+        formula.limits.budget_usd.map_or(self.usd_run, |own| own.min(self.usd_run))
+    }
+
     /// The pause after the `failed`th failed attempt, from 1.
     pub fn backoff_after(&self, failed: u32) -> Duration {
         nth(&self.backoff, failed)

@@ -166,8 +166,10 @@ impl Context<'_> {
 
     fn turn(&self, live: Live<'_>, step: &Step, told: &Told, resume: bool) -> Next {
         let Live { run, .. } = live;
-        if self.policy.usd_run.minus(run.cost).0 == 0 {
-            let limit = format!("usd_run ({})", self.policy.usd_run);
+        let budget = self.policy.usd_run_of(&run.formula);
+        if budget.minus(run.cost).0 == 0 {
+            let of = if budget < self.policy.usd_run { "budget_usd of its formula" } else { "usd_run" };
+            let limit = format!("{of} ({budget})");
             return self.end(live, RunOutcome::Hand { how: HandOutcome::Budget { limit } });
         }
         let StepKind::Agent { role, .. } = &step.kind else { return self.unexpected(live, &run.state) };
@@ -312,7 +314,7 @@ impl Context<'_> {
         let pauses = matches!(cost, Cost::Attempt | Cost::Pause);
         let again = match cost {
             Cost::Nothing => true,
-            Cost::Attempt | Cost::Pause => spent < self.policy.attempts,
+            Cost::Attempt | Cost::Pause => spent < self.policy.attempts_of(&run.formula),
             Cost::Final => false,
         };
         let backoff = (pauses && again).then(|| self.now + self.policy.backoff_after(spent));

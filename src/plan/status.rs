@@ -43,7 +43,7 @@ impl Context<'_> {
 
     /// None where the label says it all.
     fn story(&self, state: &IssueState) -> Option<Story> {
-        let of = self.policy.attempts;
+        let of = state.run.as_ref().map_or(self.policy.attempts, |run| self.policy.attempts_of(&run.formula));
         match state.at {
             Some(Decision::Working) => state.live_run().map(|run| match run.gate() {
                 Some(gate) => Story::Gate { gate: gate.clone(), pull: run.pull },

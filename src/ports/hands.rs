@@ -1,6 +1,7 @@
 //! Whoever does a step: a workspace, an agent in it, a verification.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -90,6 +91,8 @@ pub struct AgentOrder {
     pub access: Access,
     /// The tools that it is given; empty: as its access says.
     pub tools: Vec<String>,
+    /// The limits of its turn that its formula sets; what is none is the configuration's.
+    pub limits: TurnLimits,
     /// The whole prompt.
     pub prompt: String,
     /// What it must answer.
@@ -108,6 +111,17 @@ pub struct AgentOrder {
     pub agent: AgentName,
     /// Whose money or quota it takes; none where the agent needs no account.
     pub account: Option<AccountName>,
+}
+
+/// Limits that a formula sets for the turns of its agents. They only tighten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnLimits {
+    /// The wall clock.
+    pub wall: Option<Duration>,
+    /// No sign of life.
+    pub silence: Option<Duration>,
+    /// Turns with its model.
+    pub turns: Option<u32>,
 }
 
 /// A conversation with an agent. A UUID each.

@@ -15,7 +15,7 @@ use forgehand::hands::supervise::Limits;
 use forgehand::hands::{Backend, KeptEnv, Options, Place, Places, RealHands};
 use forgehand::model::{Access, RepoName, RunId, Sha, Shape, Usd};
 use forgehand::ports::{
-    AgentOrder, AgentReport, Given, HandError, HandErrorKind, HandEvent, Hands, Session, VerifyOrder, WorkspaceOrder,
+    AgentOrder, AgentReport, Given, HandError, HandErrorKind, HandEvent, Hands, Session, TurnLimits, VerifyOrder, WorkspaceOrder,
 };
 use forgehand::sandbox::{self, Mode, Sandbox};
 use forgehand::workspace::Caches;
@@ -139,6 +139,7 @@ impl Bench {
             access: Access::Write,
             prompt: prompt.to_owned(),
             tools: Vec::new(),
+            limits: TurnLimits::default(),
             output: shape("fix-result"),
             session: Session::New("6f0f9a55-9bdb-4d9b-8f0e-0c1d2e3f4a5b".to_owned()),
             budget: Usd::from_dollars(5.0),

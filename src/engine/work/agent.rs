@@ -7,7 +7,7 @@ use crate::ledger::RunState;
 use crate::model::{
     Access, AccountName, AgentName, Change, Failure, Outcome, Refusal, Sha, Step, StepId, StepKind, Subject, Told,
 };
-use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, VerifyOrder};
+use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, TurnLimits, VerifyOrder};
 use crate::{text, words};
 
 use super::super::input::Input;
@@ -70,6 +70,7 @@ impl Worker {
                 context::prompt(order, template, &texts, told, &given)?
             }
         };
+        let (limits, budget) = (&run.formula.limits, self.settings.budget_of(turn.agent));
         Ok(AgentOrder {
             workspace: self.workspace(order, &order.prepared()?.base)?,
             formula: run.formula.name.clone(),
@@ -79,7 +80,8 @@ impl Worker {
             prompt,
             output: output.clone(),
             session: if turn.resume { Session::Resume(turn.session.to_owned()) } else { Session::New(turn.session.to_owned()) },
-            budget: self.settings.budget_of(turn.agent).minus(run.cost),
+            limits: TurnLimits { wall: limits.wall, silence: limits.silence, turns: limits.turns },
+            budget: limits.budget_usd.map_or(budget, |own| own.min(budget)).minus(run.cost),
             budget_call: self.settings.usd_call,
             label: label(order.subject, run, self.settings.projects.len() > 1),
             given,
