@@ -25,6 +25,9 @@ pub(super) struct Arguments {
     /// The events themselves, a JSON object a line
     #[arg(long)]
     json: bool,
+    /// The issue's last run as a recorded test of its formula, for formulas/tests/NAME.toml
+    #[arg(long, requires = "issue", conflicts_with_all = ["follow", "json"])]
+    as_test: bool,
 }
 
 /// Tells the story.
@@ -34,6 +37,9 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     let Some(journal) = JournalReader::open(&setup.state_dir)? else {
         return Err(CliError::usage("there is no journal yet", "it begins with the first `forgehand once` or `run`"));
     };
+    if let (true, Some(subject)) = (arguments.as_test, &wanted) {
+        return super::formula::print_as_test(&setup, &journal, subject);
+    }
     super::runtime()?.block_on(async {
         let mut teller = Teller { wanted, json: arguments.json, ledger: Ledger::default() };
         let (mut seq, up_to) = chapter(&journal, teller.wanted.as_ref(), arguments.follow)?;

@@ -15,10 +15,12 @@ mod doorway;
 mod error;
 mod explain;
 mod export;
+mod formula;
 mod gc;
 mod import;
 mod in_force;
 mod init;
+mod library;
 mod localforge;
 mod logging;
 mod logs;
@@ -98,6 +100,8 @@ enum Command {
     Resume(resume::Arguments),
     /// List the agents, hire one, dismiss one
     Agents(agents::Arguments),
+    /// List, show, begin, check and try the workflows that agents are given
+    Formula(formula::Arguments),
     /// Serve the small embedded forge on loopback
     Localforge(localforge::Arguments),
     /// Show the whole line on the embedded forge, with a scripted agent
@@ -156,6 +160,7 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
         Command::Pause(a) => pause::run(config, &a),
         Command::Resume(a) => resume::run(config, &a),
         Command::Agents(a) => agents::run(config, &a),
+        Command::Formula(a) => formula::run(config, &a),
         Command::Localforge(a) => localforge::run(&a),
         Command::Demo(a) => demo::run(&a),
         Command::Completions(a) => {

@@ -1,6 +1,6 @@
 //! What every command begins with: the configuration, the state folder, the tokens, what is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,10 +13,11 @@ use crate::forge::{self, Client};
 use crate::formula;
 use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
-use crate::model::{Command, JournalId, Standings, Subject, Timestamp};
+use crate::model::{Command, Formula, FormulaName, JournalId, Standings, Subject, Timestamp};
 use crate::plan::{Crew, Member, Policy, ProjectPolicy, Room};
 use crate::ports::{Clock, Ids};
 
+use super::library::Library;
 use super::{CliError, Kind, accounts, subject};
 
 /// The names under which a configuration is looked for.
@@ -233,47 +234,32 @@ impl Setup {
         Crew { usual: member(&self.config.agent), others, usd_day }
     }
 
-    /// The shipped formulas, and those of the configuration folder in their place.
-    fn formulas(&self) -> Result<std::collections::BTreeMap<crate::model::FormulaName, crate::model::Formula>, CliError> {
+    /// The formulas that there are.
+    pub(super) fn library(&self) -> Library {
+        Library::of(&self.folder)
+    }
+
+    /// The shipped formulas and those that a project names, each as the configuration folder has it.
+    fn formulas(&self) -> Result<BTreeMap<FormulaName, Formula>, CliError> {
         let mut formulas = formula::shipped();
-        let folder = &self.folder;
-        let own = |name: &str| {
-            let path = folder.join("formulas").join(format!("{name}.toml"));
-            Some((path.display().to_string(), std::fs::read_to_string(&path).ok()?))
-        };
-        let find =
-            |name: &str| own(name).or_else(|| Some((format!("formulas/{name}.toml"), formula::shipped_text(name)?.to_owned())));
-        let prompts = |prompt: &str| {
-            std::fs::read_to_string(folder.join("prompts").join(prompt))
-                .ok()
-                .or_else(|| formula::shipped_prompt(prompt).map(str::to_owned))
-        };
-        let schema = |name: &str| {
-            let path = folder.join("formulas/schemas").join(format!("{name}.json"));
-            let own = std::fs::read_to_string(&path).ok().map(|text| (path.display().to_string(), text));
-            own.or_else(|| Some((format!("formulas/schemas/{name}.json"), formula::shipped_schema(name)?.to_owned())))
-        };
-        let names = names_in(&folder.join("formulas"), ".toml", formula::shipped_names());
-        let schema_names = names_in(&folder.join("formulas/schemas"), ".json", formula::shipped_schema_names());
-        let sources =
-            formula::Sources { prompts: &prompts, schemas: &schema, schema_names: &schema_names, formulas: &find, names: &names };
+        let library = self.library();
         let named = self.config.projects.iter().flat_map(|project| project.formulas.iter().map(move |name| (name, project)));
         for name in formulas.keys().cloned().chain(named.clone().map(|(name, _)| name.clone())).collect::<BTreeSet<_>>() {
-            let Some((file, text)) = own(name.as_str()) else { continue };
-            let loaded = formula::load_from(&file, &text, &sources).map_err(|e| CliError::file(e.into()))?;
-            formulas.insert(name, loaded);
+            let own = library.text(name.as_str()).is_some_and(|found| found.own.is_some());
+            let Some(loaded) = library.load(name.as_str()).filter(|_| own) else { continue };
+            formulas.insert(name, loaded.map_err(|e| CliError::file(e.into()))?);
         }
         for (name, project) in named {
             let Some(formula) = formulas.get(name) else {
                 let what = format!("`formulas` of project {} names `{name}`, and there is none", project.repo);
                 let hint = format!(
                     "put it into {}, or name {}",
-                    folder.join("formulas").join(format!("{name}.toml")).display(),
-                    names.join(", ")
+                    self.folder.join("formulas").join(format!("{name}.toml")).display(),
+                    library.names().join(", ")
                 );
                 return Err(CliError::usage(what, hint));
             };
-            let same = |other: &&crate::model::FormulaName| {
+            let same = |other: &&FormulaName| {
                 *other != name && formulas.get(*other).is_some_and(|other| other.trigger.label == formula.trigger.label)
             };
             let Some(label) = &formula.trigger.label else { continue };
@@ -300,16 +286,6 @@ pub(super) fn room(folder: &Path, floor: u64) -> Option<Room> {
     let place = folder.ancestors().find(|place| place.exists())?;
     let free = crate::workspace::room(place).ok()?;
     Some(Room { free, floor })
-}
-
-/// What can be named: the shipped ones, and those that lie in a folder.
-fn names_in(folder: &Path, ending: &str, shipped: Vec<String>) -> Vec<String> {
-    let own = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let own = own.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(ending)?.to_owned()));
-    let mut names: Vec<String> = shipped.into_iter().chain(own).collect();
-    names.sort();
-    names.dedup();
-    names
 }
 
 /// Reads a secret from where the configuration says it is.

@@ -8,13 +8,13 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::config::{Agent, Backend, SandboxMode, SecretSource};
-use crate::engine::{Engine, Identity, Ports, Preview, ProjectSettings, Renewal, Settings, TextStore};
+use crate::engine::{Engine, Identity, Ports, Preview, ProjectSettings, Renewal, Settings, Stage, TextStore, Unread};
 use crate::forge;
 use crate::gateway::{Prices, Upstream};
 use crate::git::{self, Git};
 use crate::hands::{self, ClaudeBackend, RealHands};
 use crate::journal::{History, SqliteJournal};
-use crate::model::{AgentName, JournalId};
+use crate::model::{AgentName, Dependency, Formula, JournalId, Subject};
 use crate::notify::{Notifier, Post, Recipient};
 use crate::ports::{Forge, Journal, RepoError, Repos};
 use crate::sandbox::{self, Sandbox};
@@ -92,12 +92,30 @@ fn confined(setup: &Setup) -> (crate::config::Sandbox, Vec<PathBuf>) {
 
 /// What would be done now.
 pub(super) async fn preview(setup: &Setup) -> Result<Preview, CliError> {
+    let ports = reading_ports(setup)?;
+    let policy = setup.policy(ports.journal_id.clone())?;
+    Ok(Preview::make(setup.ledger(&History::All)?, policy, settings(setup), ports).await)
+}
+
+/// An issue as a run of this formula would read it.
+pub(super) async fn stage(
+    setup: &Setup,
+    subject: &Subject,
+    formula: &Formula,
+) -> Result<Result<(Stage, Vec<Dependency>), Unread>, CliError> {
+    let ports = reading_ports(setup)?;
+    let prefix = setup.config.project(&subject.repo).map_or_else(String::new, |project| project.branch_prefix.clone());
+    Ok(Stage::read(ports, settings(setup), formula.clone(), subject.clone(), prefix).await)
+}
+
+/// What only reads the forge needs; whatever would work is nobody.
+fn reading_ports(setup: &Setup) -> Result<Ports, CliError> {
     let id = JournalId("preview".into());
     let (forge, rights) = forges(setup, &ForgeCounts::default())?;
     let (repos, hands) = (Arc::new(Nobody), Arc::new(Nobody));
     let identities = identities(setup)?;
     let identities = identities.into_iter().map(|(agent, forge)| (agent, Identity { forge, repos: repos.clone() })).collect();
-    let ports = Ports {
+    Ok(Ports {
         forge,
         rights,
         repos,
@@ -106,9 +124,8 @@ pub(super) async fn preview(setup: &Setup) -> Result<Preview, CliError> {
         identities,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
-        journal_id: id.clone(),
-    };
-    Ok(Preview::make(setup.ledger(&History::All)?, setup.policy(id)?, settings(setup), ports).await)
+        journal_id: id,
+    })
 }
 
 /// All secrets of ours that could turn up in a text.

@@ -21,4 +21,6 @@ pub use preview::Preview;
 pub use reload::Renewal;
 pub use shell::{Ended, Engine, EngineError, Identity, Listener, Mode, Observer, Ports, Stop};
 pub use wakes::{Wake, Waker, Wakes, wakes};
-pub use work::{ProjectSettings, Settings, TextStore};
+pub use work::{
+    Answer, Cast, Placeholders, Played, ProjectSettings, Scene, Settings, Shown, Stage, TextStore, Unread, placeholder,
+};

@@ -15,7 +15,7 @@ mod template;
 
 use std::cell::RefCell;
 
-pub use shipped::{shipped, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names, shipped_text};
+pub use shipped::{shipped, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names, shipped_tests, shipped_text};
 
 use self::call::Calls;
 use crate::document::{self, Fault, SourceFile};

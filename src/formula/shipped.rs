@@ -22,6 +22,19 @@ const SCHEMAS: [(&str, &str); 2] = [
     ("fix-result", include_str!("../../formulas/schemas/fix-result.json")),
 ];
 
+const TESTS: [(&str, &str); 10] = [
+    ("triage-queue", include_str!("../../formulas/tests/triage-queue.toml")),
+    ("triage-interactive", include_str!("../../formulas/tests/triage-interactive.toml")),
+    ("triage-needs-info", include_str!("../../formulas/tests/triage-needs-info.toml")),
+    ("triage-no-answer", include_str!("../../formulas/tests/triage-no-answer.toml")),
+    ("fix-done", include_str!("../../formulas/tests/fix-done.toml")),
+    ("fix-untitled", include_str!("../../formulas/tests/fix-untitled.toml")),
+    ("fix-mended", include_str!("../../formulas/tests/fix-mended.toml")),
+    ("fix-fails", include_str!("../../formulas/tests/fix-fails.toml")),
+    ("fix-no-change", include_str!("../../formulas/tests/fix-no-change.toml")),
+    ("fix-refused", include_str!("../../formulas/tests/fix-refused.toml")),
+];
+
 /// The shipped formulas.
 pub fn shipped() -> BTreeMap<FormulaName, Formula> {
     let load = |(name, text): (&str, &str)| {
@@ -56,4 +69,9 @@ pub fn shipped_schema_names() -> Vec<String> {
 /// A shipped schema of an output.
 pub fn shipped_schema(name: &str) -> Option<&'static str> {
     SCHEMAS.into_iter().find_map(|(known, text)| (known == name).then_some(text))
+}
+
+/// The recorded tests of the shipped formulas, each with the name of its file.
+pub fn shipped_tests() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TESTS.into_iter()
 }

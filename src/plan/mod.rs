@@ -30,6 +30,7 @@ pub use invariants::{Violation, check};
 pub use look::troubled;
 pub use notices::Notices;
 pub use policy::{Policy, ProjectPolicy};
+pub use run::writes;
 pub use table::{From, Row, TABLE, To, mermaid, target};
 
 use self::labels::read_history;

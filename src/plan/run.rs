@@ -13,7 +13,7 @@ use super::{Action, Context, Next, ProjectPolicy};
 const RESUMES: u32 = 2;
 
 /// Whether a step may change its workspace.
-pub(super) fn writes(step: &Step) -> bool {
+pub fn writes(step: &Step) -> bool {
     matches!(step.kind, StepKind::Agent { access: Access::Write, .. })
 }
 

@@ -617,3 +617,28 @@ fn of_much_output_the_end_is_shown_and_the_whole_stays_within_a_bodys_limit() {
         }
     }
 }
+
+/// Through the binary, as an author's CI does it: in a folder without a configuration, so that only what is shipped is played.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the program itself is tested")]
+fn the_recorded_tests_of_each_shipped_formula_pass() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_forgehand"));
+        let command = command.args(arguments).current_dir(&folder).env("HOME", folder.path()).env_remove("XDG_CONFIG_HOME");
+        let output = command.output().expect("the program");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
+        text
+    };
+    let played: serde_json::Value = serde_json::from_str(&run(&["formula", "test", "--json"])).expect("JSON");
+    let played = played.as_array().expect("a list");
+    for name in forgehand::formula::shipped_names() {
+        assert!(played.iter().any(|row| row["formula"] == name.as_str()), "{name} has no recorded test");
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("formulas/tests");
+    let files = std::fs::read_dir(folder).expect("formulas/tests").count();
+    assert_eq!((played.len(), played.iter().all(|row| row["passed"] == true)), (files, true), "each file is shipped and passes");
+    let linted = run(&["formula", "lint"]);
+    assert!(linted.ends_with(": 0 errors, 0 warnings\n"), "{linted}");
+}

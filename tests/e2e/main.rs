@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod endings;
 mod faulty;
+mod formula;
 mod gates;
 #[path = "../all/hands_bench.rs"]
 mod hands_bench;

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ledger::RunState;
 use crate::model::{
-    Access, AccountName, AgentName, Change, Failure, Outcome, Refusal, Sha, Step, StepId, StepKind, Subject, Told,
+    Access, AccountName, AgentName, Change, Failure, Outcome, Refusal, RunTexts, Sha, Step, StepId, StepKind, Subject, Told,
 };
 use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, TurnLimits, VerifyOrder};
 use crate::{text, words};
@@ -55,21 +55,13 @@ impl Worker {
     async fn agent_order(&self, order: &Order<'_>, turn: &Turn<'_>) -> Result<AgentOrder, Failure> {
         let run = order.run()?;
         let step = run.formula.steps.iter().find(|s| s.id == *turn.step).ok_or_else(|| environment("the step is gone"))?;
-        let StepKind::Agent { access, output, prompt, tools, .. } = &step.kind else {
+        let StepKind::Agent { access, output, tools, .. } = &step.kind else {
             return Err(environment(format!("step {} is no agent's", step.id)));
         };
         let texts = self.texts.read(&run.id)?;
         // Who only reads needs no secret, no service and no port.
         let given = if *access == Access::Write { self.given(order).await? } else { Given::default() };
-        let prompt = match (turn.resume, turn.told) {
-            (false, told) | (true, told @ Told::Prompt) => context::prompt(order, prompt, &texts, told, &given)?,
-            (true, Told::GoOn) => words::go_on(),
-            (true, Told::AnswerAgain { why }) => words::answer_again(&text::fence(why)),
-            (true, told @ Told::Failing { by, .. }) => {
-                let template = failing_prompt(run, by.as_ref(), &step.id).unwrap_or(prompt);
-                context::prompt(order, template, &texts, told, &given)?
-            }
-        };
+        let prompt = told(order, step, turn.resume, turn.told, &texts, &given)?;
         let (limits, budget) = (&run.formula.limits, self.settings.budget_of(turn.agent));
         Ok(AgentOrder {
             workspace: self.workspace(order, &order.prepared()?.base)?,
@@ -151,6 +143,29 @@ impl Worker {
 pub(super) fn label(subject: &Subject, run: &RunState, several: bool) -> String {
     let name = format!("issue-{}-attempt-{}", subject.issue.0, run.attempt);
     if several { format!("{}/{name}", subject.repo.folder()) } else { name }
+}
+
+/// What the agent of a step is told at the start of a turn.
+pub(super) fn told(
+    order: &Order<'_>,
+    step: &Step,
+    resume: bool,
+    told: &Told,
+    texts: &RunTexts,
+    given: &Given,
+) -> Result<String, Failure> {
+    let StepKind::Agent { prompt, .. } = &step.kind else {
+        return Err(environment(format!("step {} is no agent's", step.id)));
+    };
+    Ok(match (resume, told) {
+        (false, told) | (true, told @ Told::Prompt) => context::prompt(order, prompt, texts, told, given)?,
+        (true, Told::GoOn) => words::go_on(),
+        (true, Told::AnswerAgain { why }) => words::answer_again(&text::fence(why)),
+        (true, told @ Told::Failing { by, .. }) => {
+            let template = failing_prompt(order.run()?, by.as_ref(), &step.id).unwrap_or(prompt);
+            context::prompt(order, template, texts, told, given)?
+        }
+    })
 }
 
 /// What an agent step is told when a step behind it failed.

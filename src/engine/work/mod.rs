@@ -9,8 +9,11 @@ mod context;
 mod find;
 mod labels;
 mod observe;
+mod placeholder;
 mod prepare;
 mod publish;
+mod reading;
+mod rehearsal;
 mod say;
 mod setup;
 mod texts;
@@ -23,6 +26,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use placeholder::{Placeholders, placeholder};
+pub use reading::Unread;
+pub use rehearsal::{Answer, Cast, Played, Scene, Shown, Stage};
 pub use texts::TextStore;
 
 use crate::ledger::{IssueState, RunState};

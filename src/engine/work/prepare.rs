@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     Access, Branch, Comment, Failure, FailureKind, Issue, Login, Outcome, Permission, Remark, RepoName, RunId, RunTexts, Sha,
-    StepKind,
+    StepKind, Subject,
 };
 use crate::ports::WorkspaceOrder;
 use crate::text;
@@ -21,7 +21,7 @@ impl Worker {
         let base_branch = order.project.base.clone().unwrap_or_else(|| order.facts.repository.default_branch.clone());
         let branches = [base_branch.clone(), run.branch.clone()];
         // Neither needs the other. A fetch is never given up because a reading failed: the next one would begin anew.
-        let (read, tips) = tokio::join!(self.read_issue(order), self.ports.repos.sync(repo, &branches, &run.id));
+        let (read, tips) = tokio::join!(self.read_issue(order.subject), self.ports.repos.sync(repo, &branches, &run.id));
         let ((issue, comments), tips) = (read?, tips.map_err(repos)?);
         let (Some(base), tip) = (tips.0.first().cloned().flatten(), tips.0.get(1).cloned().flatten()) else {
             return Ok(Outcome::NothingThere);
@@ -45,8 +45,8 @@ impl Worker {
         })
     }
 
-    async fn read_issue(&self, order: &Order<'_>) -> Result<(Issue, Vec<Comment>), Failure> {
-        let (repo, number) = (&order.subject.repo, order.subject.issue);
+    pub(super) async fn read_issue(&self, subject: &Subject) -> Result<(Issue, Vec<Comment>), Failure> {
+        let (repo, number) = (&subject.repo, subject.issue);
         let issue = self.ports.forge.issue(repo, number).await.map_err(forge)?;
         let comments = match issue.comments {
             0 => Vec::new(),
@@ -71,7 +71,7 @@ impl Worker {
 
     /// Rule 6: title and body, the breakdown as it stands, comments of people with write access; where somebody is asked, also what the
     /// one who filed it says.
-    async fn texts_of(
+    pub(super) async fn texts_of(
         &self,
         order: &Order<'_>,
         issue: &Issue,

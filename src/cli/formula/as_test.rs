@@ -1,0 +1,176 @@
+//! A recorded test from a real run: what its agents answered and its commands showed, as the journal has it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+use serde_spanned::Spanned;
+
+use crate::cli::setup::Setup;
+use crate::cli::{CliError, print_bytes, runtime};
+use crate::engine::TextStore;
+use crate::journal::JournalReader;
+use crate::model::{
+    EffectKey, Event, Formula, HandOutcome, Intent, Outcome, Record, RunId, RunOutcome, RunTexts, SeenIssue, StepId, Subject,
+};
+use crate::ports::Forge as _;
+
+use super::recorded::{self, Answered, CommentText, Expected, IssueText, Recorded, Resulted};
+
+/// How much of the end of what was printed is kept.
+const TAIL: usize = 2_000;
+
+/// A run as the journal has it.
+struct Taped {
+    run: RunId,
+    formula: Formula,
+    attempt: u32,
+    seen: Option<SeenIssue>,
+    turns: BTreeMap<EffectKey, StepId>,
+    answers: Vec<Answered>,
+    results: Vec<Resulted>,
+    ended: Option<RunOutcome>,
+}
+
+/// Prints the last run on an issue that has ended as a test.
+pub(in crate::cli) fn print(setup: &Setup, journal: &JournalReader, subject: &Subject) -> Result<(), CliError> {
+    let mut runs: Vec<Taped> = Vec::new();
+    journal.each(0, u64::MAX, |record| tape(&mut runs, subject, record))?;
+    let Some((run, outcome)) = runs.into_iter().rev().find_map(|run| run.ended.clone().map(|outcome| (run, outcome))) else {
+        let hint = "`forgehand logs` tells what there is";
+        return Err(CliError::usage(format!("no run on {subject} has ended"), hint));
+    };
+    let ended = recorded::outcome(&outcome);
+    let mut test = run.test(setup, subject, &ended);
+    let played = test.play(run.formula.clone()).map_err(|why| unplayable(subject, &ended, &why))?;
+    if recorded::outcome(&played.outcome) != ended {
+        let why = format!("played anew it ends as {}", recorded::outcome(&played.outcome));
+        return Err(unplayable(subject, &ended, &why));
+    }
+    test.expect.skipped = Some(recorded::skipped(&played));
+    test.expect.proposes = Some(recorded::proposes(&played));
+    let text = toml::to_string_pretty(&test).map_err(|e| {
+        CliError::usage(format!("the run on {subject} cannot be written as TOML"), "record another one").because(e)
+    })?;
+    let head = format!("# From attempt {} at {subject}, by `forgehand logs {} --as-test`.\n", run.attempt, subject.issue.0);
+    print_bytes(format!("{head}{text}").as_bytes());
+    Ok(())
+}
+
+fn unplayable(subject: &Subject, ended: &str, why: &str) -> CliError {
+    let what = format!("the run on {subject} ended as {ended}, which its answers and commands alone do not lead to");
+    let hint = "a test plays what agents answer and commands show; record a run that ended by those";
+    CliError::usage(what, hint).because(why)
+}
+
+fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
+    if let Event::RunStarted { run, subject, formula, attempt, .. } = &record.event {
+        if subject == wanted {
+            runs.push(Taped {
+                run: run.clone(),
+                formula: Formula::clone(formula),
+                attempt: *attempt,
+                seen: None,
+                turns: BTreeMap::new(),
+                answers: Vec::new(),
+                results: Vec::new(),
+                ended: None,
+            });
+        }
+        return;
+    }
+    let Some(taped) = runs.last_mut().filter(|taped| taped.ended.is_none()) else { return };
+    match record.event {
+        Event::Intended { key, subject, intent: Intent::Agent { step, .. } | Intent::Verify { step, .. } }
+            if subject == *wanted =>
+        {
+            taped.turns.insert(key, step);
+        }
+        Event::Intended { key, subject, intent: Intent::Prepare { .. } } if subject == *wanted => {
+            taped.turns.insert(key, StepId::from(""));
+        }
+        Event::Ended { key, outcome } => {
+            if let Some(step) = taped.turns.remove(&key) {
+                taped.heard(step, outcome);
+            }
+        }
+        Event::RunEnded { run, outcome, .. } if run == taped.run => taped.ended = Some(outcome),
+        _ => {}
+    }
+}
+
+impl Taped {
+    fn heard(&mut self, step: StepId, outcome: Outcome) {
+        let step = Spanned::new(0..0, step.0);
+        match outcome {
+            Outcome::Prepared { issue, .. } => self.seen = Some(issue),
+            // A turn that was cut was taken up again, and its answer came later.
+            Outcome::AgentEnded { how: HandOutcome::Succeeded, output, .. } => {
+                let (output, invalid) = match output {
+                    Ok(output) => (Some(filled(output)), None),
+                    Err(why) => (None, Some(why)),
+                };
+                self.answers.push(Answered { step, output, invalid });
+            }
+            Outcome::Verified { evidence } => {
+                let tail = evidence.commands.last().map(|run| end(&run.tail)).filter(|_| !evidence.passed).unwrap_or_default();
+                self.results.push(Resulted { step, passed: evidence.passed, tail });
+            }
+            _ => {}
+        }
+    }
+
+    fn test(&self, setup: &Setup, subject: &Subject, ended: &str) -> Recorded {
+        let texts = TextStore::new(&setup.state_dir).read(&self.run).ok().or_else(|| as_it_stands(setup, subject));
+        let seen = self.seen.as_ref();
+        let said = |text: Option<String>, other: Option<&str>| text.unwrap_or_else(|| other.unwrap_or_default().to_owned());
+        let comment = |remark: &crate::model::Remark| CommentText { author: remark.author.0.clone(), body: remark.body.clone() };
+        let issue = IssueText {
+            number: subject.issue.0,
+            title: said(texts.as_ref().map(|texts| texts.title.clone()), seen.map(|seen| seen.title.as_str())),
+            body: said(texts.as_ref().map(|texts| texts.body.clone()), None),
+            author: said(texts.as_ref().map(|texts| texts.author.clone()), seen.map(|seen| seen.author.as_str())),
+            labels: seen.map(|seen| seen.labels.iter().cloned().collect()).unwrap_or_default(),
+            comments: texts.iter().flat_map(|texts| texts.comments.iter().map(comment)).collect(),
+        };
+        let outcome = Spanned::new(0..0, ended.to_owned());
+        let expect = Expected { outcome, skipped: None, proposes: None, says: Vec::new(), asks: Vec::new() };
+        Recorded {
+            formula: Spanned::new(0..0, self.formula.name.to_string()),
+            description: String::new(),
+            issue,
+            answers: self.answers.clone(),
+            results: self.results.clone(),
+            expect,
+        }
+    }
+}
+
+/// The journal has no texts, and a run's own are dropped when it is done: what stands on the forge now, if it answers.
+fn as_it_stands(setup: &Setup, subject: &Subject) -> Option<RunTexts> {
+    let forge = setup.forge().ok()?;
+    let read = runtime().ok()?.block_on(forge.issue(&subject.repo, subject.issue));
+    match read {
+        Ok(issue) => {
+            Some(RunTexts { title: issue.title, body: issue.body, author: issue.author.to_string(), ..RunTexts::default() })
+        }
+        Err(error) => {
+            anstream::eprintln!("the issue's texts are left out, because the forge does not give them: {error}");
+            None
+        }
+    }
+}
+
+/// TOML has no null; a field without a value is as good as none.
+fn filled(value: Json) -> Json {
+    match value {
+        Json::Object(fields) => {
+            fields.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name, filled(value))).collect()
+        }
+        Json::Array(items) => items.into_iter().map(filled).collect(),
+        other => other,
+    }
+}
+
+fn end(tail: &str) -> String {
+    tail.get(tail.ceil_char_boundary(tail.len().saturating_sub(TAIL))..).unwrap_or_default().to_owned()
+}

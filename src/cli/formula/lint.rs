@@ -1,0 +1,183 @@
+//! `forgehand formula lint [NAME]`: every mistake of a formula and of all that it names, and what is there for nothing.
+
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::library::{Library, Text};
+use crate::cli::setup::print_json;
+use crate::cli::{CliError, Kind};
+use crate::document::{self, Fault, SourceFile};
+use crate::model::{Formula, FormulaName};
+
+/// Arguments of `formula lint`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The formula; all of them where it is left out, those too that no project names
+    name: Option<String>,
+    /// JSON for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    file: String,
+    line: usize,
+    column: usize,
+    severity: Severity,
+    what: String,
+    hint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Severity {
+    /// It cannot be loaded.
+    Error,
+    /// It can be, and is hardly what was meant.
+    Warning,
+}
+
+/// Checks.
+pub(super) fn run(library: &Library, arguments: &Arguments) -> Result<(), CliError> {
+    let names = match &arguments.name {
+        Some(name) => vec![name.clone()],
+        None => library.names(),
+    };
+    let mut found: Vec<Finding> = Vec::new();
+    for name in &names {
+        let text = super::text(library, name)?;
+        for finding in examined(library, name, &text) {
+            // What two formulas name is wrong once.
+            if !found.contains(&finding) {
+                found.push(finding);
+            }
+        }
+    }
+    let errors = found.iter().filter(|finding| finding.severity == Severity::Error).count();
+    // One that does not load may not have come to all that it names.
+    if arguments.name.is_none() && errors == 0 {
+        found.extend(library.idle().iter().map(|file| idle(file)));
+    }
+    if arguments.json {
+        print_json(&found)?;
+    } else {
+        found.iter().for_each(Finding::print);
+        let warnings = found.len() - errors;
+        anstream::println!("{}: {}, {}", counted(names.len(), "formula"), counted(errors, "error"), counted(warnings, "warning"));
+    }
+    if errors == 0 { Ok(()) } else { Err(CliError::told(Kind::Usage)) }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn examined(library: &Library, name: &str, text: &Text) -> Vec<Finding> {
+    match library.load(name) {
+        Some(Ok(formula)) => remarks(name, &formula, text),
+        Some(Err(faults)) => faults.iter().map(|fault| Finding::of(fault, Severity::Error, library.folder())).collect(),
+        None => Vec::new(),
+    }
+}
+
+/// Where the parts of a formula's file stand that remarks are about.
+#[derive(Default)]
+struct Places {
+    name: Option<Range<usize>>,
+    outcomes: Vec<Range<usize>>,
+    inputs: Vec<(String, Range<usize>)>,
+}
+
+impl Places {
+    fn of(text: &Text) -> Self {
+        let mut places = Self::default();
+        // What is unknown here was judged before; only positions are asked for.
+        let _judged_before = document::read(&text.file, &text.text, |root| {
+            places.name = root.value("name").map(|value| value.span());
+            places.outcomes = root.tables("outcome").iter().filter_map(|table| Some(table.value("is")?.span())).collect();
+            let input = |table: &document::Table<'_>| table.value("name").and_then(|value| Some((value.string()?, value.span())));
+            places.inputs = root.tables("input").iter().filter_map(input).collect();
+            Some(())
+        });
+        places
+    }
+}
+
+/// What can be loaded and is hardly meant.
+fn remarks(name: &str, formula: &Formula, text: &Text) -> Vec<Finding> {
+    let (places, source) = (Places::of(text), SourceFile::new(&text.file, &text.text));
+    let at = |span: Option<Range<usize>>, what: String, help: String, severity| {
+        Finding::of(&Fault::at(&source, span.unwrap_or(0..0), what, Some(help)), severity, None)
+    };
+    let mut found = Vec::new();
+    if formula.name != FormulaName::from(name) {
+        let what = format!("the file is called {name}.toml, and the formula in it `{}`", formula.name);
+        found.push(at(places.name.clone(), what, format!("write name = \"{name}\", or rename the file"), Severity::Error));
+    }
+    let always = formula.outcomes.iter().position(|ending| ending.when.is_none());
+    for nth in always.map_or(0..0, |first| first + 1..formula.outcomes.len()) {
+        let what = "the formula never ends as this: an outcome before it has no condition".to_owned();
+        let help = "give that one a `when`, or put it last".to_owned();
+        found.push(at(places.outcomes.get(nth).cloned(), what, help, Severity::Warning));
+    }
+    let said = said(formula);
+    for input in formula.inputs.iter().filter(|input| !uses(&said, &input.name)) {
+        let span = places.inputs.iter().find(|(name, _)| *name == input.name).map(|(_, span)| span.clone());
+        let help = format!("name it as `inputs.{}` in a prompt or a condition, or take it out", input.name);
+        found.push(at(span, format!("nothing uses the input `{}`", input.name), help, Severity::Warning));
+    }
+    found
+}
+
+/// All that a formula says, its prompts and conditions too.
+fn said(formula: &Formula) -> String {
+    serde_json::to_string(&(&formula.steps, &formula.outcomes, &formula.limits)).unwrap_or_default()
+}
+
+fn uses(said: &str, input: &str) -> bool {
+    let whole = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    let dotted = format!("inputs.{input}");
+    let by_dot = said.match_indices(&dotted).any(|(at, _)| said.get(at + dotted.len()..).is_some_and(whole));
+    by_dot || ["'", "\\\""].iter().any(|quote| said.contains(&format!("inputs[{quote}{input}{quote}]")))
+}
+
+fn idle(file: &Path) -> Finding {
+    let (what, hint) = ("no formula names this file", "name it in a step, or remove it");
+    Finding {
+        file: file.display().to_string(),
+        line: 1,
+        column: 1,
+        severity: Severity::Warning,
+        what: what.to_owned(),
+        hint: Some(hint.to_owned()),
+    }
+}
+
+impl Finding {
+    fn of(fault: &Fault, severity: Severity, folder: Option<&Path>) -> Self {
+        // A template is called by its name; an author's own has a path.
+        let own = folder.map(|folder| folder.join(fault.file())).filter(|path| path.is_file());
+        Self {
+            file: own.map_or_else(|| fault.file().to_owned(), |path| path.display().to_string()),
+            line: fault.line(),
+            column: fault.column(),
+            severity,
+            what: fault.to_string(),
+            hint: fault.hint().map(str::to_owned),
+        }
+    }
+
+    fn print(&self) {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        anstream::println!("{}:{}:{}: {severity}: {}", self.file, self.line, self.column, self.what);
+        for line in self.hint.iter().flat_map(|hint| hint.lines()) {
+            anstream::println!("    hint: {line}");
+        }
+    }
+}

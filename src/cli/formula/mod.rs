@@ -1,0 +1,96 @@
+//! `forgehand formula`: what authors of formulas need. A formula is listed, shown, begun, checked, drawn and tried; nothing here has an effect
+//! on a forge.
+
+mod as_test;
+mod graph;
+mod lint;
+mod list;
+mod new;
+mod recorded;
+mod run;
+mod show;
+mod test;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::document::nearest;
+use crate::model::Formula;
+
+pub(super) use as_test::print as print_as_test;
+
+use super::CliError;
+use super::library::{Library, Text};
+use super::setup;
+
+/// Arguments of `formula`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the formulas: the shipped ones and your own
+    List(list::Arguments),
+    /// Print a formula as it is written
+    Show(show::Arguments),
+    /// Begin a formula of your own and its prompt, beside the configuration
+    New(new::Arguments),
+    /// Check a formula with all that it names; all of them where none is named
+    Lint(lint::Arguments),
+    /// Draw the steps of a formula, in the order that they need
+    Graph(graph::Arguments),
+    /// Show what a run on an issue would tell agents and propose
+    Run(run::Arguments),
+    /// Play recorded tests: what formulas make of what agents answered
+    Test(test::Arguments),
+}
+
+/// Does what an author asks for.
+pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
+    match &arguments.command {
+        Command::List(a) => list::run(config, a),
+        Command::Show(a) => show::run(&library(config)?, a),
+        Command::New(a) => new::run(config, a),
+        Command::Lint(a) => lint::run(&library(config)?, a),
+        Command::Graph(a) => graph::run(&library(config)?, a),
+        Command::Run(a) => run::run(config, a),
+        Command::Test(a) => test::run(&library(config)?, a),
+    }
+}
+
+/// The formulas beside the configuration, which need not be right itself; the shipped ones where there is none at all.
+fn library(config: Option<PathBuf>) -> Result<Library, CliError> {
+    let named = config.is_some();
+    match (setup::find_file(config), named) {
+        (Some(file), _) => {
+            let file = std::path::absolute(&file).unwrap_or(file);
+            Ok(Library::of(file.parent().unwrap_or(&file)))
+        }
+        (None, true) => Err(CliError::usage("the configuration is not there", "check what --config names")),
+        (None, false) => Ok(Library::shipped()),
+    }
+}
+
+/// A formula that must be there.
+fn text(library: &Library, name: &str) -> Result<Text, CliError> {
+    library.text(name).ok_or_else(|| unknown(library, name))
+}
+
+/// A formula that must be there and be right.
+fn loaded(library: &Library, name: &str) -> Result<Formula, CliError> {
+    let loaded = library.load(name).ok_or_else(|| unknown(library, name))?;
+    loaded.map_err(|faults| CliError::file(faults.into()))
+}
+
+fn unknown(library: &Library, name: &str) -> CliError {
+    let names = library.names();
+    let hint = match nearest(name, names.iter().map(String::as_str)) {
+        Some(right) => format!("did you mean `{right}`?"),
+        None => format!("there are {}; `forgehand formula new {}` begins one", names.join(", "), name.escape_debug()),
+    };
+    CliError::usage(format!("there is no formula `{}`", name.escape_debug()), hint)
+}

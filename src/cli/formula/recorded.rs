@@ -1,0 +1,357 @@
+//! Recorded tests of formulas: what agents answered and commands showed, and what the formula makes of it.
+//!
+//! They are `formulas/tests/*.toml`: shipped ones, and an author's own beside the configuration.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use serde_spanned::Spanned;
+
+use crate::cli::CliError;
+use crate::document::{Fault, Faults, SourceFile, nearest};
+use crate::engine::{Answer, Cast, Played, ProjectSettings, Scene, Shown, Stage};
+use crate::model::{
+    Branch, Formula, Issue, IssueNumber, Login, Remark, RepoName, Route, RunOutcome, RunTexts, Shape, StepId, Subject, Timestamp,
+};
+use crate::{formula, words};
+
+/// What the words for an ending may be that a formula can name.
+const OUTCOMES: [&str; 9] =
+    ["done", "no-change", "refused", "queue", "interactive", "needs-info", "verification-failed", "invalid-output", "crashed"];
+
+/// A test as it is written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Recorded {
+    /// The formula that it is about.
+    pub(super) formula: Spanned<String>,
+    /// What it shows.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) description: String,
+    /// What the run is given to read.
+    #[serde(default)]
+    pub(super) issue: IssueText,
+    /// What agents answer, for each step in its order.
+    #[serde(default, rename = "answer", skip_serializing_if = "Vec::is_empty")]
+    pub(super) answers: Vec<Answered>,
+    /// What commands show, for each step in its order; a step without any passes.
+    #[serde(default, rename = "result", skip_serializing_if = "Vec::is_empty")]
+    pub(super) results: Vec<Resulted>,
+    /// What comes of it.
+    pub(super) expect: Expected,
+}
+
+/// An issue.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct IssueText {
+    pub(super) number: u64,
+    pub(super) title: String,
+    pub(super) body: String,
+    pub(super) author: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) labels: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) comments: Vec<CommentText>,
+}
+
+impl Default for IssueText {
+    fn default() -> Self {
+        let (title, body, author) = ("A title".to_owned(), "A body.".to_owned(), "reporter".to_owned());
+        Self { number: 7, title, body, author, labels: Vec::new(), comments: Vec::new() }
+    }
+}
+
+/// A comment of somebody who may write.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CommentText {
+    pub(super) author: String,
+    pub(super) body: String,
+}
+
+/// An agent's answer: an output, or why it was none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Answered {
+    pub(super) step: Spanned<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) invalid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) output: Option<Json>,
+}
+
+/// What the commands of a step showed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resulted {
+    pub(super) step: Spanned<String>,
+    pub(super) passed: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) tail: String,
+}
+
+/// What comes of it; what is left out is not looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expected {
+    /// How the run ends.
+    pub(super) outcome: Spanned<String>,
+    /// The steps that are skipped, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) skipped: Option<Vec<String>>,
+    /// What is proposed, all of it and in its order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) proposes: Option<Vec<String>>,
+    /// Words that stand in what is proposed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) says: Vec<String>,
+    /// Words that stand in what agents are told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) asks: Vec<String>,
+}
+
+/// A test with its file.
+pub(super) struct Test {
+    pub(super) file: String,
+    pub(super) recorded: Recorded,
+    source: SourceFile,
+}
+
+impl Test {
+    /// Reads a test.
+    pub(super) fn parse(file: &str, text: &str) -> Result<Self, CliError> {
+        let source = SourceFile::new(file, text);
+        let recorded: Recorded = toml::from_str(text).map_err(|error| {
+            let hint = "a test has `formula`, `[issue]`, `[[answer]]`, `[[result]]` and `[expect]`; `forgehand logs N --as-test` writes one";
+            let fault = Fault::at(&source, error.span().unwrap_or(0..0), error.message(), Some(hint.to_owned()));
+            CliError::file(Faults::from_iter([fault]).into())
+        })?;
+        Ok(Self { file: file.to_owned(), recorded, source })
+    }
+
+    /// What is wrong with it as a test of this formula.
+    pub(super) fn check(&self, formula: &Formula) -> Result<(), CliError> {
+        let Recorded { answers, results, expect, .. } = &self.recorded;
+        let steps: Vec<&str> = formula.steps.iter().map(|step| step.id.as_str()).collect();
+        let named = answers.iter().map(|answer| &answer.step).chain(results.iter().map(|result| &result.step));
+        let step = named.filter(|name| !steps.contains(&name.get_ref().as_str())).map(|name| {
+            let what = format!("formula {} has no step `{}`", formula.name, name.get_ref());
+            self.fault(name, what, &steps)
+        });
+        let outcome = Some(&expect.outcome).filter(|word| !OUTCOMES.contains(&word.get_ref().as_str()));
+        let outcome = outcome.map(|word| self.fault(word, format!("no run ends as `{}`", word.get_ref()), &OUTCOMES));
+        let empty = answers.iter().filter(|answer| answer.output.is_some() == answer.invalid.is_some()).map(|answer| {
+            let help = "write `output = { .. }`, or `invalid = \"why it was none\"`".to_owned();
+            Fault::at(&self.source, answer.step.span(), "an answer has an output, or is invalid", Some(help))
+        });
+        let faults: Vec<Fault> = step.chain(outcome).chain(empty).collect();
+        if faults.is_empty() { Ok(()) } else { Err(CliError::file(Faults::from_iter(faults).into())) }
+    }
+
+    fn fault(&self, at: &Spanned<String>, what: String, right: &[&str]) -> Fault {
+        let help = match nearest(at.get_ref(), right.iter().copied()) {
+            Some(right) => format!("did you mean \"{right}\"?"),
+            None => format!("there are {}", right.join(", ")),
+        };
+        Fault::at(&self.source, at.span(), what, Some(help))
+    }
+}
+
+/// The recorded tests that are shipped, and those beside the configuration.
+pub(super) fn tests(folder: Option<&Path>) -> Result<Vec<(Test, bool)>, CliError> {
+    let mut tests = Vec::new();
+    for (name, text) in formula::shipped_tests() {
+        tests.push((Test::parse(&format!("formulas/tests/{name}.toml"), text)?, true));
+    }
+    let own = folder.map(|folder| crate::cli::in_force::files_below(&folder.join("formulas/tests"))).unwrap_or_default();
+    for file in own.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "toml")) {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(&file)
+            .map_err(|e| CliError::usage(format!("{name} cannot be read"), "check its permissions").because(e))?;
+        tests.push((Test::parse(&name, &text)?, false));
+    }
+    Ok(tests)
+}
+
+impl Recorded {
+    /// Plays it.
+    ///
+    /// # Errors
+    /// Why it came to no end.
+    pub(super) fn play(&self, formula: Formula) -> Result<Played, String> {
+        let mut script = Script::new(self);
+        let played = self.stage(formula)?.play(&mut script)?;
+        match script.left() {
+            Some(left) => Err(left),
+            None => Ok(played),
+        }
+    }
+
+    fn stage(&self, formula: Formula) -> Result<Stage, String> {
+        let issue = &self.issue;
+        let repo: RepoName = "owner/name".parse().map_err(|e: crate::model::BadRepoName| e.to_string())?;
+        let now = Timestamp(1_790_000_000_000);
+        let remark =
+            |comment: &CommentText| Remark { author: Login::from(comment.author.as_str()), at: now, body: comment.body.clone() };
+        Ok(Stage {
+            formula,
+            subject: Subject { repo, issue: IssueNumber(issue.number) },
+            issue: Issue {
+                number: IssueNumber(issue.number),
+                title: issue.title.clone(),
+                body: issue.body.clone(),
+                author: Login::from(issue.author.as_str()),
+                open: true,
+                labels: issue.labels.iter().cloned().collect(),
+                created: now,
+                updated: now,
+                comments: issue.comments.len() as u64,
+                pull: None,
+            },
+            texts: RunTexts {
+                title: issue.title.clone(),
+                body: issue.body.clone(),
+                author: issue.author.clone(),
+                comments: issue.comments.iter().map(remark).collect(),
+                ..RunTexts::default()
+            },
+            project: ProjectSettings { verify: vec!["the project's verification".into()], ..ProjectSettings::default() },
+            branch_prefix: "claude/issue-".into(),
+            base: Branch::from("main"),
+            now,
+        })
+    }
+
+    /// What a play has that is other than what is expected.
+    pub(super) fn differs(&self, played: &Played) -> Vec<String> {
+        let expect = &self.expect;
+        let mut found = Vec::new();
+        let ended = outcome(&played.outcome);
+        if *expect.outcome.get_ref() != ended {
+            let what = words::outcome(&played.outcome);
+            found.push(format!("it ends as {ended} ({what}), and {} is expected", expect.outcome.get_ref()));
+        }
+        let mut lists = |what: &str, wanted: &Option<Vec<String>>, is: Vec<String>| {
+            if let Some(wanted) = wanted.as_ref().filter(|wanted| **wanted != is) {
+                found.push(format!("it {what} [{}], and [{}] is expected", is.join(", "), wanted.join(", ")));
+            }
+        };
+        lists("skips", &expect.skipped, skipped(played));
+        lists("proposes", &expect.proposes, proposes(played));
+        let (said, asked) = (said(played), asked(played));
+        let missing = |text: &str, words: &[String], where_: &str| -> Vec<String> {
+            words
+                .iter()
+                .filter(|part| !text.contains(part.as_str()))
+                .map(|part| format!("\"{part}\" stands nowhere in {where_}"))
+                .collect()
+        };
+        found.extend(missing(&said, &expect.says, "what is proposed"));
+        found.extend(missing(&asked, &expect.asks, "what agents are told"));
+        found
+    }
+}
+
+/// The word for how a run ended.
+pub(super) fn outcome(outcome: &RunOutcome) -> String {
+    match outcome {
+        RunOutcome::Succeeded { .. } => "done".to_owned(),
+        RunOutcome::Routed { to: Route::Queue, .. } => "queue".to_owned(),
+        RunOutcome::Routed { to: Route::Interactive, .. } => "interactive".to_owned(),
+        RunOutcome::Routed { to: Route::NeedsInfo, .. } => "needs-info".to_owned(),
+        other => other.word().to_owned(),
+    }
+}
+
+/// The steps that were skipped and not done later.
+pub(super) fn skipped(played: &Played) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for scene in &played.scenes {
+        match scene {
+            Scene::Skipped { step, .. } => {
+                found.retain(|known| *known != step.0);
+                found.push(step.0.clone());
+            }
+            Scene::Held { step } => found.retain(|known| *known != step.0),
+            // What stood behind is decided anew.
+            Scene::Back { .. } => found.clear(),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What was proposed.
+pub(super) fn proposes(played: &Played) -> Vec<String> {
+    let proposal = |scene: &Scene| match scene {
+        Scene::Proposed { proposal, .. } => Some(words::proposal(proposal).to_owned()),
+        _ => None,
+    };
+    played.scenes.iter().filter_map(proposal).collect()
+}
+
+fn said(played: &Played) -> String {
+    let text = |scene: &Scene| match scene {
+        Scene::Proposed { title, body, .. } => Some(format!("{}\n{body}", title.as_deref().unwrap_or_default())),
+        _ => None,
+    };
+    played.scenes.iter().filter_map(text).collect::<Vec<_>>().join("\n")
+}
+
+fn asked(played: &Played) -> String {
+    let text = |scene: &Scene| match scene {
+        Scene::Asked { prompt, .. } => Some(prompt.clone()),
+        _ => None,
+    };
+    played.scenes.iter().filter_map(text).collect::<Vec<_>>().join("\n")
+}
+
+/// Who plays a recorded test.
+struct Script {
+    answers: BTreeMap<String, Vec<Answer>>,
+    results: BTreeMap<String, Vec<Shown>>,
+    asked: BTreeMap<String, usize>,
+}
+
+impl Script {
+    fn new(recorded: &Recorded) -> Self {
+        let (mut answers, mut results) = (BTreeMap::<String, Vec<Answer>>::new(), BTreeMap::<String, Vec<Shown>>::new());
+        for answer in recorded.answers.iter().rev() {
+            let said = match (&answer.output, &answer.invalid) {
+                (Some(output), _) => Answer::Output(output.clone()),
+                (None, why) => Answer::Invalid(why.clone().unwrap_or_default()),
+            };
+            answers.entry(answer.step.get_ref().clone()).or_default().push(said);
+        }
+        for result in recorded.results.iter().rev() {
+            let shown = Shown { passed: result.passed, tail: result.tail.clone() };
+            results.entry(result.step.get_ref().clone()).or_default().push(shown);
+        }
+        Self { answers, results, asked: BTreeMap::new() }
+    }
+
+    /// What was recorded and not asked for.
+    fn left(&self) -> Option<String> {
+        let answers = self.answers.iter().map(|(step, left)| ("answer", step, left.len()));
+        let results = self.results.iter().map(|(step, left)| ("result", step, left.len()));
+        let (what, step, left) = answers.chain(results).find(|(_, _, left)| *left > 0)?;
+        Some(format!("{left} more recorded {what}s of step {step} are there than the run asks for"))
+    }
+}
+
+impl Cast for Script {
+    fn answer(&mut self, step: &StepId, _: &Shape) -> Result<Answer, String> {
+        let times = self.asked.entry(step.0.clone()).or_default();
+        *times += 1;
+        let next = self.answers.get_mut(step.as_str()).and_then(Vec::pop);
+        next.ok_or_else(|| format!("step {step} is asked for its answer number {times}, and none is recorded"))
+    }
+
+    fn shows(&mut self, step: &StepId) -> Result<Shown, String> {
+        let passes = || Shown { passed: true, tail: String::new() };
+        Ok(self.results.get_mut(step.as_str()).and_then(Vec::pop).unwrap_or_else(passes))
+    }
+}

@@ -1,0 +1,153 @@
+//! `forgehand formula run NAME --issue N --dry-run`: what a run would tell agents and propose, with placeholders for what nobody answered.
+
+use std::path::PathBuf;
+
+use crate::cli::setup::Setup;
+use crate::cli::{CliError, Kind, runtime, subject, wiring};
+use crate::engine::{Placeholders, Played, Scene, Stage, Unread};
+use crate::model::{Dependency, Formula, LabelNames, Skipped, Step, StepId, Subject};
+use crate::words;
+
+/// Arguments of `formula run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The formula
+    name: String,
+    /// The issue: 7, or owner/name#7
+    #[arg(long, value_name = "N")]
+    issue: String,
+    /// Show each prompt and each proposal, and touch nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs it.
+pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
+    if !arguments.dry_run {
+        let hint = "add --dry-run; a label or a comment starts a formula that has one as its trigger";
+        return Err(CliError::usage("a formula cannot be started by hand yet", hint));
+    }
+    let setup = Setup::load(config)?;
+    let subject = subject::parse(&setup.config, &arguments.issue)?;
+    let formula = super::loaded(&setup.library(), &arguments.name)?;
+    let read = runtime()?.block_on(wiring::stage(&setup, &subject, &formula))?;
+    let (stage, depends) = read.map_err(|unread| not_read(&subject, unread))?;
+    let played = stage.play(&mut Placeholders).map_err(|why| {
+        let what = format!("formula {} comes to no end on {subject}", formula.name);
+        CliError::usage(what, format!("`forgehand formula lint {}` checks it", formula.name)).because(why)
+    })?;
+    anstream::println!("{} on {subject}: {}", formula.name, formula.title);
+    for line in in_the_way(&setup, &stage, &depends) {
+        anstream::println!("note: {line}");
+    }
+    show(&formula, &played);
+    Ok(())
+}
+
+fn not_read(subject: &Subject, unread: Unread) -> CliError {
+    match unread {
+        Unread::Project(trouble) => CliError::trouble(&subject.repo, &trouble),
+        Unread::NoIssue => {
+            CliError::usage(format!("there is no issue {subject}"), "check the number, `repo`, and the bot's access")
+        }
+        Unread::Issue(why) => {
+            CliError::new(Kind::Forge, format!("{subject} cannot be read"), "see whether the forge is up").because(why)
+        }
+    }
+}
+
+/// Triggers and requirements that do not hold, and what is left out.
+fn in_the_way(setup: &Setup, stage: &Stage, depends: &[Dependency]) -> Vec<String> {
+    let (formula, issue, names) = (&stage.formula, &stage.issue, &stage.project.labels);
+    let mut found = Vec::new();
+    let enabled = setup.config.project(&stage.subject.repo).is_some_and(|project| project.formulas.contains(&formula.name));
+    if !enabled {
+        found.push(format!("{} is off here: name it in `formulas` of the project", formula.name));
+    }
+    if !issue.open {
+        found.push("the issue is closed".to_owned());
+    }
+    if let Some(label) = formula.trigger.label.as_ref().map(|label| configured(label, names))
+        && !issue.labels.contains(&label)
+    {
+        found.push(format!("the trigger does not hold: the issue does not carry the label {label}"));
+    }
+    let require = &formula.require;
+    for label in require.labels.iter().map(|label| configured(label, names)).filter(|label| !issue.labels.contains(label)) {
+        found.push(format!("a requirement does not hold: the issue lacks the label {label}"));
+    }
+    for label in require.no_labels.iter().map(|label| configured(label, names)).filter(|label| issue.labels.contains(label)) {
+        found.push(format!("a requirement does not hold: the issue carries the label {label}"));
+    }
+    for open in depends.iter().filter(|dependency| require.dependencies_closed && dependency.open) {
+        let on = Subject { repo: open.repo.clone(), issue: open.issue };
+        found.push(format!("a requirement does not hold: {on} is open, which the issue depends on"));
+    }
+    if !require.files.is_empty() {
+        found.push(format!("not looked at: whether {} is on {}", require.files.join(", "), stage.base));
+    }
+    found.push(format!("left out of prompts: CLAUDE.md of {}, which a run is given", stage.base));
+    found
+}
+
+/// Labels of the lifecycle stand in formulas by their default names.
+fn configured(label: &str, names: &LabelNames) -> String {
+    let usual = LabelNames::default();
+    let own = [(&usual.portal, &names.portal), (&usual.priority, &names.priority)];
+    let plain = own.into_iter().find(|(usual, _)| *usual == label).map(|(_, own)| own.clone());
+    plain.or_else(|| Some(names.of(usual.decision(label)?).to_owned())).unwrap_or_else(|| label.to_owned())
+}
+
+fn show(formula: &Formula, played: &Played) {
+    let step_of = |id: &StepId| formula.steps.iter().find(|step| step.id == *id);
+    let mut last: Option<&StepId> = None;
+    for scene in &played.scenes {
+        let step = scene.step();
+        if last != Some(step) {
+            let does = step_of(step).map_or_else(String::new, |step| words::step(&step.kind));
+            anstream::println!("\n== {step}: {does}");
+        }
+        last = Some(step);
+        tell(scene, step_of(step));
+    }
+    anstream::println!("\nends as {}, on these placeholders", super::recorded::outcome(&played.outcome));
+}
+
+fn tell(scene: &Scene, step: Option<&Step>) {
+    match scene {
+        Scene::Held { .. } => {
+            let when = step.and_then(|step| step.when.as_ref()).map_or("", |when| when.0.as_str());
+            anstream::println!("when {when}: holds");
+        }
+        Scene::Skipped { why: Skipped::Condition { when }, .. } => anstream::println!("when {when}: does not hold, skipped"),
+        Scene::Skipped { why: Skipped::Needs { step }, .. } => anstream::println!("skipped, because {step} was"),
+        Scene::Asked { prompt, answer, .. } => {
+            anstream::println!("-- prompt");
+            anstream::print!("{}", ended(prompt));
+            anstream::println!("-- answer (a placeholder made from its schema)");
+            match answer {
+                Ok(answer) => anstream::println!("{answer:#}"),
+                Err(why) => anstream::println!("none that fits: {why}"),
+            }
+        }
+        Scene::Taken { .. } => anstream::println!("its commits would be taken over"),
+        Scene::Ran { evidence, .. } => {
+            evidence.commands.iter().for_each(|run| anstream::println!("would run: {}", run.command));
+            anstream::println!("(it counts as passed)");
+        }
+        Scene::Back { to, .. } => anstream::println!("back to {to}"),
+        Scene::Opened { .. } => anstream::println!("would wait here (it counts as opened)"),
+        Scene::Proposed { proposal, title, body, .. } => {
+            anstream::println!("-- would propose: {}", words::proposal(proposal));
+            if let Some(title) = title {
+                anstream::println!("title: {title}\n");
+            }
+            anstream::print!("{}", ended(body));
+        }
+    }
+}
+
+/// With its last line ended.
+fn ended(text: &str) -> String {
+    format!("{}\n", text.trim_end_matches('\n'))
+}

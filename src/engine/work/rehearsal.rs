@@ -1,0 +1,507 @@
+//! A rehearsal: a run that is played instead of made. The plan decides as in a real one, on a ledger of its own, event by event; what it wants
+//! done is answered from a script, and what would be said to agents and people is rendered as it would be.
+//!
+//! Promises: no I/O, and no effect; the same stage and cast give the same play. What a step meets in a real run and not here: a forge, git or
+//! machine that fails, people who act meanwhile, what an agent did to the repository. Gates open at once, and time passes as far as it must.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::hands::output;
+use crate::ledger::{IssueState, Ledger};
+use crate::model::{
+    Advance, Branch, Change, Checks, CommandRun, CommentId, Decision, EffectKey, Event, Evidence, Formula, Gate, HandOutcome,
+    Intent, Issue, JournalId, LabelNames, LabelsMean, Login, Outcome, ProjectFacts, Proposal, PullNumber, Record, RepoFacts,
+    RunId, RunOutcome, RunTexts, Saying, SeenIssue, Sha, Shape, Skipped, Step, StepId, StepKind, Subject, Timestamp, Usd,
+};
+use crate::plan::{self, Action, Crew, Policy, ProjectPolicy, View};
+use crate::ports::Given;
+
+use super::super::core::Facts;
+use super::super::observed::seen_issue;
+use super::{Order, ProjectSettings, agent, context};
+
+/// Decisions and effects of one rehearsal at most.
+const ROUNDS: usize = 5_000;
+/// The pull request and the comment that are played.
+const NUMBER: u64 = 1;
+/// What stands for the commits that an agent would have made.
+const HEAD: &str = "c0ffee0000000000000000000000000000000000";
+/// What stands for the commit that they would stand on.
+const BASE: &str = "ba5e000000000000000000000000000000000000";
+
+/// What a rehearsal is about.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The workflow.
+    pub formula: Formula,
+    /// The issue, as it is read.
+    pub subject: Subject,
+    /// The same.
+    pub issue: Issue,
+    /// What the run is given to read.
+    pub texts: RunTexts,
+    /// The project's part of the configuration.
+    pub project: ProjectSettings,
+    /// What a branch of ours begins with.
+    pub branch_prefix: String,
+    /// The branch that work starts from.
+    pub base: Branch,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What an agent answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// This; whether it fits the step's schema is found out as in a real run.
+    Output(Json),
+    /// Nothing that could be used, for this reason.
+    Invalid(String),
+}
+
+/// What commands show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// All of them pass.
+    pub passed: bool,
+    /// The end of what was printed.
+    pub tail: String,
+}
+
+/// Who plays.
+pub trait Cast {
+    /// What the agent of a step answers.
+    ///
+    /// # Errors
+    /// It has no answer left: the rehearsal ends.
+    fn answer(&mut self, step: &StepId, shape: &Shape) -> Result<Answer, String>;
+    /// What the commands of a step show.
+    ///
+    /// # Errors
+    /// The rehearsal ends.
+    fn shows(&mut self, step: &StepId) -> Result<Shown, String>;
+}
+
+/// What happened, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scene {
+    /// The condition of a step held.
+    Held {
+        /// It.
+        step: StepId,
+    },
+    /// A step was skipped.
+    Skipped {
+        /// It.
+        step: StepId,
+        /// Why.
+        why: Skipped,
+    },
+    /// An agent was asked.
+    Asked {
+        /// Its step.
+        step: StepId,
+        /// What it was told.
+        prompt: String,
+        /// What it answered, or what was wrong with that.
+        answer: Result<Json, String>,
+    },
+    /// Its commits were taken over.
+    Taken {
+        /// The step.
+        step: StepId,
+    },
+    /// Commands ran.
+    Ran {
+        /// Their step.
+        step: StepId,
+        /// What they showed.
+        evidence: Evidence,
+    },
+    /// What failed went back to an agent.
+    Back {
+        /// From here.
+        step: StepId,
+        /// To this one.
+        to: StepId,
+    },
+    /// Something was asked of the forge.
+    Proposed {
+        /// By this step.
+        step: StepId,
+        /// What.
+        proposal: Proposal,
+        /// Its title, where it has one.
+        title: Option<String>,
+        /// What it says.
+        body: String,
+    },
+    /// A gate opened.
+    Opened {
+        /// Its step.
+        step: StepId,
+        /// It.
+        gate: Gate,
+    },
+}
+
+/// What a rehearsal came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Played {
+    /// All that happened.
+    pub scenes: Vec<Scene>,
+    /// How the run ended.
+    pub outcome: RunOutcome,
+}
+
+impl Stage {
+    /// Plays the run to its end.
+    ///
+    /// # Errors
+    /// Why it came to none: the cast has no answer, a template cannot be filled in, or the plan waits for what never comes.
+    pub fn play(&self, cast: &mut dyn Cast) -> Result<Played, String> {
+        let mut play = Play::new(self, cast);
+        for _ in 0..ROUNDS {
+            if let Some(outcome) = play.outcome() {
+                return Ok(Played { scenes: play.scenes, outcome });
+            }
+            play.step()?;
+        }
+        Err(format!("the run did not come to an end in {ROUNDS} decisions"))
+    }
+
+    /// What is known when the run begins.
+    pub(super) fn opened(&self, facts: &ProjectFacts) -> Ledger {
+        let events = opening(self, facts).into_iter().zip(1..);
+        let records: Vec<Record> = events.map(|(event, seq)| Record { seq, at: self.now, event }).collect();
+        Ledger::fold(&records)
+    }
+}
+
+impl Scene {
+    /// The step that it is about.
+    pub fn step(&self) -> &StepId {
+        match self {
+            Self::Held { step }
+            | Self::Skipped { step, .. }
+            | Self::Asked { step, .. }
+            | Self::Taken { step }
+            | Self::Ran { step, .. }
+            | Self::Back { step, .. }
+            | Self::Proposed { step, .. }
+            | Self::Opened { step, .. } => step,
+        }
+    }
+}
+
+/// A rehearsal under way.
+struct Play<'a> {
+    stage: &'a Stage,
+    cast: &'a mut dyn Cast,
+    ledger: Ledger,
+    view: View,
+    policy: Policy,
+    facts: Facts,
+    now: Timestamp,
+    scenes: Vec<Scene>,
+}
+
+impl<'a> Play<'a> {
+    fn new(stage: &'a Stage, cast: &'a mut dyn Cast) -> Self {
+        let repo = stage.subject.repo.clone();
+        let view = View { fresh: BTreeSet::from([repo]), ..View::default() };
+        let facts = Arc::new(facts(stage));
+        let ledger = stage.opened(&facts);
+        Self { stage, cast, ledger, view, policy: policy(stage), facts, now: stage.now, scenes: Vec::new() }
+    }
+
+    fn note(&mut self, event: Event) {
+        self.tell(&event);
+        self.now = Timestamp(self.now.0 + 1);
+        let record = Record { seq: self.ledger.seq + 1, at: self.now, event };
+        self.ledger.apply(&record);
+    }
+
+    fn state(&self) -> Result<IssueState, String> {
+        self.ledger.issue(&self.stage.subject).cloned().ok_or_else(|| "the issue is gone".to_owned())
+    }
+
+    fn outcome(&self) -> Option<RunOutcome> {
+        self.ledger.issue(&self.stage.subject)?.run.as_ref()?.ended.clone()
+    }
+
+    /// The next decision or effect.
+    fn step(&mut self) -> Result<(), String> {
+        let plan = plan::plan(&self.ledger, &self.view, &self.policy, self.now);
+        for action in plan.actions {
+            match action {
+                Action::Record(events) if !events.is_empty() => {
+                    events.into_iter().for_each(|event| self.note(event));
+                    return Ok(());
+                }
+                Action::Do { intent, .. } => return self.act(&intent),
+                Action::Checks(_) => {
+                    self.view.checked.insert(self.stage.subject.clone(), self.now);
+                    self.note(self.green());
+                    return Ok(());
+                }
+                Action::Record(_)
+                | Action::Find { .. }
+                | Action::Stop { .. }
+                | Action::Survey(_)
+                | Action::Look(_)
+                | Action::History(_)
+                | Action::Dependencies(_)
+                | Action::Renew(_) => {}
+            }
+        }
+        match plan.wake.filter(|wake| *wake > self.now) {
+            Some(wake) => self.now = wake,
+            None => return Err(self.stuck(plan.waits.get(&self.stage.subject))),
+        }
+        Ok(())
+    }
+
+    fn stuck(&self, wait: Option<&crate::model::Wait>) -> String {
+        let names = &self.stage.project.labels;
+        let why = wait.map_or_else(|| "nothing is left to do".to_owned(), |wait| crate::words::wait(wait, names));
+        format!("the run does not go on: {why}")
+    }
+
+    /// Its checks are green and somebody has approved.
+    fn green(&self) -> Event {
+        Event::ChecksSeen {
+            subject: self.stage.subject.clone(),
+            checks: Checks::Success,
+            changes_requested: false,
+            conflicts: false,
+            approved: true,
+            head: None,
+        }
+    }
+
+    fn act(&mut self, intent: &Intent) -> Result<(), String> {
+        let state = self.state()?;
+        let subject = self.stage.subject.clone();
+        let run = state.run.as_ref().map(|run| &run.id);
+        let key = EffectKey::new(&subject, run, &self.policy.journal, intent.word(), state.effects + 1);
+        self.note(Event::Intended { key: key.clone(), subject, intent: intent.clone() });
+        if let Intent::Agent { run, session, .. } = intent {
+            self.note(Event::SessionStarted { run: run.clone(), session: session.clone() });
+        }
+        let outcome = self.answered(&key, intent)?;
+        self.note(Event::Ended { key, outcome });
+        Ok(())
+    }
+
+    fn answered(&mut self, key: &EffectKey, intent: &Intent) -> Result<Outcome, String> {
+        let state = self.state()?;
+        let (facts, stage) = (self.facts.clone(), self.stage);
+        let order = Order { key, subject: &stage.subject, state: &state, facts: &facts, project: &stage.project };
+        Ok(match intent {
+            Intent::Claim { .. } => Outcome::Claimed { sha: sha(BASE)?, until: self.now.next_day() },
+            Intent::Release { .. } => Outcome::Released,
+            Intent::Labels { to, .. } => labelled(&state, &stage.project.labels, *to),
+            Intent::Say { what: Saying::Status { .. }, .. } => Outcome::Said { comment: CommentId(NUMBER), left: None },
+            Intent::Say { what: Saying::Proposed { step, .. }, .. } => {
+                self.propose(&order, step)?;
+                Outcome::Said { comment: CommentId(NUMBER + 1), left: None }
+            }
+            Intent::Close => Outcome::Closed,
+            Intent::Prepare { .. } => Outcome::Prepared {
+                base: sha(BASE)?,
+                base_branch: stage.base.clone(),
+                tip: None,
+                issue: state.seen.clone(),
+                read_up_to: None,
+                trunk: Some(sha(BASE)?),
+                tip_ours: false,
+            },
+            Intent::SetUp { .. } => Outcome::SetUp,
+            Intent::Agent { step, resume, told, .. } => {
+                let step = named(&order, step)?;
+                let StepKind::Agent { output: shape, .. } = &step.kind else { return Err("the step is no agent's".into()) };
+                let prompt = agent::told(&order, step, *resume, told, &stage.texts, &Given::default()).map_err(|f| f.why)?;
+                let answer = match self.cast.answer(&step.id, shape)? {
+                    Answer::Output(answer) => output::fits(shape, &answer).map(|()| answer),
+                    Answer::Invalid(why) => Err(why),
+                };
+                self.scenes.push(Scene::Asked { step: step.id.clone(), prompt, answer: answer.clone() });
+                Outcome::AgentEnded { how: HandOutcome::Succeeded, output: answer, resumable: true }
+            }
+            Intent::Take { step, .. } => {
+                self.scenes.push(Scene::Taken { step: step.clone() });
+                Outcome::Taken { judged: Ok(change()?) }
+            }
+            Intent::Verify { step, sha, .. } => {
+                let step = named(&order, step)?;
+                let commands = agent::commands_of(step, &stage.project);
+                let evidence = evidence(sha, commands, self.cast.shows(&step.id)?);
+                self.scenes.push(Scene::Ran { step: step.id.clone(), evidence: evidence.clone() });
+                Outcome::Verified { evidence }
+            }
+            Intent::Push { .. } => Outcome::Pushed,
+            Intent::OpenPull { step, .. } => {
+                self.propose(&order, step)?;
+                Outcome::PullOpened { pull: PullNumber(NUMBER) }
+            }
+            Intent::Discard { .. } => Outcome::Discarded,
+        })
+    }
+
+    /// What would be said, as it would be.
+    fn propose(&mut self, order: &Order<'_>, step: &StepId) -> Result<(), String> {
+        let step = named(order, step)?;
+        let StepKind::Propose(proposal) = &step.kind else { return Err(format!("step {} proposes nothing", step.id)) };
+        let (title, body) = match proposal {
+            Proposal::Comment { body } => (None, body),
+            Proposal::PullRequest { title, body } => (Some(title), body),
+        };
+        let render = |template: &String| {
+            let rendered = context::proposal(order, &[template], &self.stage.texts).map_err(|failure| failure.why)?;
+            Ok::<String, String>(rendered.into_iter().next().unwrap_or_default())
+        };
+        let (title, body) = (title.map(render).transpose()?, render(body)?);
+        self.scenes.push(Scene::Proposed { step: step.id.clone(), proposal: proposal.clone(), title, body });
+        Ok(())
+    }
+
+    /// What a decision shows of the order of the steps.
+    fn tell(&mut self, event: &Event) {
+        let Event::Advanced { step, how, .. } = event else { return };
+        let gate = || self.ledger.issue(&self.stage.subject)?.run.as_ref()?.gate().cloned();
+        let scene = match how {
+            Advance::Begun => Some(Scene::Held { step: step.clone() }),
+            Advance::Skipped { why } => Some(Scene::Skipped { step: step.clone(), why: why.clone() }),
+            Advance::Back { to, .. } => Some(Scene::Back { step: step.clone(), to: to.clone() }),
+            Advance::Opened => gate().map(|gate| Scene::Opened { step: step.clone(), gate }),
+            Advance::Next | Advance::Worked { .. } | Advance::AnswerAgain { .. } | Advance::Again { .. } => None,
+        };
+        self.scenes.extend(scene);
+    }
+}
+
+fn named<'o>(order: &'o Order<'_>, step: &StepId) -> Result<&'o Step, String> {
+    let run = order.run().map_err(|failure| failure.why)?;
+    run.formula.steps.iter().find(|known| known.id == *step).ok_or_else(|| format!("step {step} is gone"))
+}
+
+fn sha(text: &str) -> Result<Sha, String> {
+    text.parse().map_err(|_| format!("{text} names no commit"))
+}
+
+fn labelled(state: &IssueState, names: &LabelNames, to: Option<Decision>) -> Outcome {
+    let mut labels = state.seen.labels.clone();
+    for decision in names.decisions(&labels) {
+        labels.remove(names.of(decision));
+    }
+    labels.extend(to.map(|to| names.of(to).to_owned()));
+    Outcome::Labelled { labels, people: BTreeSet::new(), learned: Vec::new() }
+}
+
+fn change() -> Result<Change, String> {
+    Ok(Change {
+        head: sha(HEAD)?,
+        base: sha(BASE)?,
+        commits: 1,
+        files: Vec::new(),
+        added: 0,
+        removed: 0,
+        person_paths: Vec::new(),
+        verify_paths: Vec::new(),
+    })
+}
+
+/// The first that fails is the last that runs.
+fn evidence(sha: &Sha, commands: &[String], shown: Shown) -> Evidence {
+    let ran = if shown.passed { commands.len() } else { 1.min(commands.len()) };
+    let exit = Some(i32::from(!shown.passed));
+    let run = |command: &String| CommandRun { command: command.clone(), exit, millis: 0, tail: shown.tail.clone() };
+    let commands = commands.iter().take(ran).map(run).collect();
+    Evidence { sha: sha.clone(), commands, passed: shown.passed, timed_out: false }
+}
+
+fn facts(stage: &Stage) -> ProjectFacts {
+    ProjectFacts {
+        forge: "http://rehearsal".into(),
+        version: String::new(),
+        login: Login::from("forgehand"),
+        others: std::collections::BTreeMap::new(),
+        repository: RepoFacts {
+            name: stage.subject.repo.clone(),
+            default_branch: stage.base.clone(),
+            archived: false,
+            can_push: true,
+            can_admin: false,
+            empty: false,
+        },
+        labels: Vec::new(),
+    }
+}
+
+/// What is known when a run begins.
+fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
+    let (repo, subject) = (stage.subject.repo.clone(), stage.subject.clone());
+    let names = &stage.project.labels;
+    let writes = stage.formula.steps.iter().any(|step| plan::writes(step));
+    let mut seen: SeenIssue = SeenIssue { open: true, ..seen_issue(&repo, &stage.issue) };
+    for decision in names.decisions(&seen.labels) {
+        seen.labels.remove(names.of(decision));
+    }
+    // Who writes was queued.
+    let standing = writes.then_some(Decision::Queue);
+    seen.labels.extend(standing.map(|label| names.of(label).to_owned()));
+    let branch = if writes { Branch(format!("{}{}", stage.branch_prefix, subject.issue.0)) } else { "forgehand-read".into() };
+    let run = RunId(format!("rehearsal-{}", subject.issue.0));
+    vec![
+        Event::Surveyed { repo: repo.clone(), facts: facts.clone() },
+        Event::Seen { subject: subject.clone(), issue: seen },
+        Event::Began { repo: repo.clone(), at: Timestamp::default() },
+        Event::Looked { repo, until: stage.now },
+        Event::LabelsRead {
+            subject: subject.clone(),
+            found: standing.into_iter().collect(),
+            meaning: LabelsMean::Standing { label: standing },
+        },
+        Event::RunStarted { run, subject, formula: Box::new(stage.formula.clone()), attempt: 1, branch },
+    ]
+}
+
+/// Nothing but the formula is in the way.
+fn policy(stage: &Stage) -> Policy {
+    let much = Usd(u64::from(u32::MAX));
+    let none = std::time::Duration::ZERO;
+    let project = ProjectPolicy {
+        labels: stage.project.labels.clone(),
+        branch_prefix: stage.branch_prefix.clone(),
+        intake: BTreeSet::new(),
+        since: None,
+        formulas: std::collections::BTreeMap::from([(stage.formula.name.clone(), stage.formula.clone())]),
+        slots: None,
+        usd_day: much,
+        sets_up: false,
+        leaving: false,
+    };
+    Policy {
+        journal: JournalId("rehearsal".into()),
+        forge: "http://rehearsal".into(),
+        slots: 1,
+        attempts: 1,
+        backoff: vec![none],
+        adopt_after: none,
+        question: none,
+        usd_run: much,
+        usd_day: much,
+        lookup_gap: none,
+        renew: std::time::Duration::from_hours(24),
+        checks_every: none,
+        trouble_pause: none,
+        unreachable_pause: none,
+        retry: vec![none],
+        crew: Crew::default(),
+        projects: std::collections::BTreeMap::from([(stage.subject.repo.clone(), project)]),
+    }
+}

@@ -1,0 +1,82 @@
+//! What a formula says, in a few words.
+
+use crate::model::{Access, EndWord, ForgeEvent, Gate, Proposal, Risk, StepKind, Triggers};
+
+/// What starts it, as in `label claude-queue, comment /fix`.
+pub fn triggers(triggers: &Triggers) -> String {
+    let Triggers { label, cron, comment, event } = triggers;
+    let label = label.iter().map(|label| format!("label {label}"));
+    let comment = comment.iter().map(|word| format!("comment {word}"));
+    let cron = cron.iter().map(|line| format!("cron {line}"));
+    let event = event.iter().map(|event| format!("event {}", forge_event(*event)));
+    let all: Vec<String> = label.chain(comment).chain(cron).chain(event).collect();
+    if all.is_empty() { "by hand".to_owned() } else { all.join(", ") }
+}
+
+fn forge_event(event: ForgeEvent) -> &'static str {
+    match event {
+        ForgeEvent::IssueOpened => "issue-opened",
+        ForgeEvent::IssueClosed => "issue-closed",
+        ForgeEvent::PullOpened => "pull-opened",
+        ForgeEvent::PullMerged => "pull-merged",
+        ForgeEvent::ChangesRequested => "changes-requested",
+        ForgeEvent::ChecksFailed => "checks-failed",
+    }
+}
+
+/// How much it could break.
+pub fn risk(risk: Risk) -> &'static str {
+    match risk {
+        Risk::Low => "low",
+        Risk::Medium => "medium",
+        Risk::High => "high",
+    }
+}
+
+/// What a step does.
+pub fn step(kind: &StepKind) -> String {
+    match kind {
+        StepKind::Agent { role, access: Access::Read, .. } => format!("agent {role}, reads"),
+        StepKind::Agent { role, access: Access::Write, .. } => format!("agent {role}, writes"),
+        StepKind::Verify { .. } => "run project.verify".to_owned(),
+        StepKind::Run { commands, .. } => format!("run {}", commands.join("; ")),
+        StepKind::Propose(proposal) => format!("propose {}", self::proposal(proposal)),
+        StepKind::Gate(Gate::Time { after }) => format!("wait {}", humantime(*after)),
+        StepKind::Gate(Gate::Checks) => "wait for green checks".to_owned(),
+        StepKind::Gate(Gate::Approval) => "wait for an approval".to_owned(),
+        StepKind::Enter { .. } => "begin of the called formula".to_owned(),
+        StepKind::Leave { .. } => "end of the called formula".to_owned(),
+    }
+}
+
+/// What is asked of the forge.
+pub fn proposal(proposal: &Proposal) -> &'static str {
+    match proposal {
+        Proposal::Comment { .. } => "comment",
+        Proposal::PullRequest { .. } => "pull-request",
+    }
+}
+
+/// What a formula ends as, as it is written.
+pub fn end_word(word: EndWord) -> &'static str {
+    match word {
+        EndWord::Done => "done",
+        EndWord::NoChange => "no-change",
+        EndWord::Refused => "refused",
+        EndWord::Queue => "queue",
+        EndWord::Interactive => "interactive",
+        EndWord::NeedsInfo => "needs-info",
+    }
+}
+
+/// A time as people write it in a formula.
+fn humantime(time: std::time::Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{}ms", time.as_millis()),
+        s if s.is_multiple_of(86_400) => format!("{}d", s / 86_400),
+        s if s.is_multiple_of(3_600) => format!("{}h", s / 3_600),
+        s if s.is_multiple_of(60) => format!("{}m", s / 60),
+        s => format!("{s}s"),
+    }
+}

@@ -1,0 +1,217 @@
+//! What authors of formulas are given: `forgehand formula`, through the binary and without a forge.
+#![expect(clippy::disallowed_methods, reason = "the program itself is tested")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use forgehand::sandbox::Mode;
+use serde_json::{Value, json};
+
+use crate::rig::{Plan, REPO, Rig};
+
+/// A folder with a configuration, whose forge is nowhere.
+struct Desk(tempfile::TempDir);
+
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self(tempfile::tempdir().expect("a folder"));
+        let config = "[forge]\nurl = \"http://127.0.0.1:9\"\ntoken_env = \"T\"\n[daemon]\nstate_dir = \"state\"\n\
+                      [[project]]\nrepo = \"o/n\"\nverify = [\"x\"]\n[agent]\nbackend = \"claude\"\n";
+        desk.write("forgehand.toml", config);
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).expect(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        forgehand(self.0.path(), &[&["formula"], arguments].concat())
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let said = self.run(arguments);
+        serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {} {}", said.out, said.err))
+    }
+}
+
+fn forgehand(folder: &Path, arguments: &[&str]) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forgehand"));
+    let output = command.args(arguments).current_dir(folder).env("HOME", folder).env_remove("XDG_CONFIG_HOME").output();
+    let output = output.expect("the program");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn row<'v>(list: &'v Value, name: &str) -> &'v Value {
+    list.as_array().expect("a list").iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name} in {list:#}"))
+}
+
+#[test]
+fn a_new_formula_is_listed_shown_and_clean_and_never_written_over() {
+    let desk = Desk::new();
+    let said = desk.run(&["new", "tidy"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let formula = desk.read("formulas/tidy.toml");
+    assert!(formula.starts_with("#:schema "), "{formula}");
+    assert!(desk.read("prompts/tidy.md").contains("{{outside issue.body}}"));
+    let said = desk.run(&["lint"]);
+    assert_eq!((said.code, said.out.lines().last()), (Some(0), Some("3 formulas: 0 errors, 0 warnings")), "{}", said.out);
+    let list = desk.json(&["list", "--json"]);
+    let own = desk.path("formulas/tidy.toml");
+    let expected = json!({
+        "name": "tidy", "title": "One line that says what it does", "trigger": "comment /tidy", "blast_radius": "medium",
+        "source": own, "enabled": false,
+    });
+    assert_eq!(*row(&list, "tidy"), expected);
+    let fix = row(&list, "fix");
+    assert_eq!(
+        (&fix["source"], &fix["enabled"], &fix["trigger"]),
+        (&json!("shipped"), &json!(true), &json!("label claude-queue, comment /fix"))
+    );
+    let shown = desk.run(&["show", "tidy"]);
+    assert_eq!((shown.out, shown.err), (formula.clone(), format!("from {}\n", own.display())));
+    // Neither is touched again, nor is one left where the other is in the way.
+    assert_eq!(desk.run(&["new", "tidy"]).code, Some(2));
+    assert_eq!(desk.read("formulas/tidy.toml"), formula);
+    desk.write("prompts/half.md", "mine");
+    assert_eq!(desk.run(&["new", "half"]).code, Some(2));
+    assert!(!desk.path("formulas/half.toml").exists());
+    assert_eq!(desk.read("prompts/half.md"), "mine");
+    for name in ["fix", "breakdown", "../x", "Big", ""] {
+        let said = desk.run(&["new", name]);
+        assert!(said.code == Some(2) && said.err.contains("hint: "), "{name}: {}", said.err);
+    }
+}
+
+#[test]
+fn lint_tells_each_mistake_with_its_place_and_a_hint() {
+    let desk = Desk::new();
+    desk.run(&["new", "tidy"]);
+    let right = desk.read("formulas/tidy.toml");
+    let wrong = right.replace("steps.work.output.outcome == 'no-change'", "steps.wrk.output.outcome == 'no-change'");
+    desk.write("formulas/tidy.toml", &wrong);
+    desk.write("prompts/tidy.md", "{{issue.titel}}");
+    let found = desk.json(&["lint", "tidy", "--json"]);
+    let line = wrong.lines().position(|line| line.contains("steps.wrk")).expect("the line") + 1;
+    let condition = found.as_array().expect("a list").iter().find(|f| f["file"] == json!(desk.path("formulas/tidy.toml")));
+    let condition = condition.unwrap_or_else(|| panic!("{found:#}"));
+    assert_eq!((&condition["line"], &condition["severity"]), (&json!(line), &json!("error")), "{found:#}");
+    assert!(condition["hint"].as_str().is_some_and(|hint| hint.contains("work")), "{found:#}");
+    let prompt = found.as_array().expect("a list").iter().find(|f| f["file"] == json!(desk.path("prompts/tidy.md")));
+    let prompt = prompt.unwrap_or_else(|| panic!("{found:#}"));
+    assert_eq!((&prompt["line"], &prompt["column"]), (&json!(1), &json!(1)));
+    let said = desk.run(&["lint"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.out.ends_with("3 formulas: 2 errors, 0 warnings\n"), "{}", said.out);
+    // What is there for nothing is said, and is no mistake.
+    let last = "[[outcome]]\nis = \"refused\"\n";
+    desk.write("formulas/tidy.toml", &format!("{right}\n{last}"));
+    desk.write("prompts/tidy.md", "{{outside issue.title}}");
+    desk.write("prompts/lost.md", "nobody reads this");
+    let said = desk.run(&["lint"]);
+    assert_eq!(said.code, Some(0), "{}", said.out);
+    assert!(said.out.contains("lost.md:1:1: warning: no formula names this file"), "{}", said.out);
+    assert!(said.out.contains("never ends as this"), "{}", said.out);
+    assert!(said.out.ends_with("0 errors, 2 warnings\n"), "{}", said.out);
+    let said = desk.run(&["lint", "tidi"]);
+    assert!(said.code == Some(2) && said.err.contains("did you mean `tidy`?"), "{}", said.err);
+}
+
+#[test]
+fn a_graph_shows_the_order_and_what_decides() {
+    let desk = Desk::new();
+    let text = desk.run(&["graph", "fix"]).out;
+    for part in [
+        "  1  work: agent dev, writes",
+        "after work",
+        "when steps.work.output.outcome == 'done'",
+        "fails: back to work",
+        "ends as:",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let mermaid = desk.run(&["graph", "fix", "--mermaid"]).out;
+    assert!(mermaid.starts_with("flowchart TD\n"), "{mermaid}");
+    for part in ["s0 --> s1", "s1 --> s2", "s1 -. \"fails, at most 2\" .-> s0", "e2([\"refused\"])"] {
+        assert!(mermaid.contains(part), "{part}: {mermaid}");
+    }
+}
+
+async fn plain(test: &'static str) -> Rig {
+    Plan::new(test).mode(Mode::None).rig().await.expect("it needs nothing")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_shows_all_that_would_be_said_and_touches_nothing() {
+    let rig = plain("formula::dry_run").await;
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &[]).await;
+    rig.seed.comment(REPO, "owner", number, "Mind the rounding.").await.expect("a comment");
+    let issue = number.to_string();
+    let before = (rig.labels(number), rig.comments(number).len(), rig.pulls().len());
+    let said = rig.run(&["formula", "run", "fix", "--issue", &issue, "--dry-run"]).await.ok().out;
+    let closes = format!("Closes #{number}");
+    for part in [
+        "note: the trigger does not hold: the issue does not carry the label claude-queue",
+        "2 and 2 gives 5",
+        "Mind the rounding.",
+        "\"outcome\": \"done\"",
+        "when steps.work.output.outcome == 'done': holds",
+        "would run: sh ./test.sh",
+        "-- would propose: pull-request",
+        &closes,
+        "ends as done",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!((rig.labels(number), rig.comments(number).len(), rig.pulls().len()), before);
+    assert!(rig.branch("claude/issue-1").is_none());
+    assert!(forgehand::journal::JournalReader::open(&rig.state_dir()).expect("the folder").is_none(), "a journal was begun");
+    let wrong = rig.run(&["formula", "run", "fix", "--issue", "99", "--dry-run"]).await;
+    assert!(wrong.code == Some(2) && wrong.err.contains("there is no issue"), "{}", wrong.err);
+    let real = rig.run(&["formula", "run", "fix", "--issue", &issue]).await;
+    assert!(real.code == Some(2) && real.err.contains("--dry-run"), "{}", real.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_run_becomes_a_test_that_passes_until_the_formula_changes() {
+    let rig = plain("formula::as_test").await;
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+    let test = rig.run(&["logs", &number.to_string(), "--as-test"]).await.ok().out;
+    let folder = rig.config_file().parent().expect("a folder").to_owned();
+    std::fs::create_dir_all(folder.join("formulas/tests")).expect("a folder");
+    std::fs::write(folder.join("formulas/tests/real.toml"), &test).expect("a file");
+    assert!(test.contains("2 and 2 gives 5"), "{test}");
+    let said = rig.run(&["formula", "test", "fix"]).await.ok().out;
+    assert!(said.lines().any(|line| line.starts_with("ok") && line.contains("real.toml")), "{said}\n{test}");
+    // The same answer, and nothing is proposed any more.
+    let shown = rig.run(&["formula", "show", "fix"]).await.ok().out;
+    let changed = shown.replace("outcome == 'done'\"\nis = \"done\"", "outcome == 'done'\"\nis = \"refused\"");
+    assert_ne!(changed, shown);
+    std::fs::write(folder.join("formulas/fix.toml"), changed).expect("a file");
+    let said = rig.run(&["formula", "test", "fix"]).await;
+    assert_eq!(said.code, Some(2), "{}", said.out);
+    assert!(said.out.contains("it ends as refused") && said.out.ends_with("0 passed, 1 failed\n"), "{}", said.out);
+    // A test that names what is not there is told where.
+    std::fs::write(folder.join("formulas/tests/real.toml"), test.replace("step = \"work\"", "step = \"wrok\"")).expect("a file");
+    let said = rig.run(&["formula", "test", "fix"]).await;
+    assert!(said.code == Some(2) && said.err.contains("did you mean \"work\"?"), "{}", said.err);
+}
