@@ -107,19 +107,23 @@ fn lint_tells_each_mistake_with_its_place_and_a_hint() {
     let right = desk.read("formulas/tidy.toml");
     let wrong = right.replace("steps.work.output.outcome == 'no-change'", "steps.wrk.output.outcome == 'no-change'");
     desk.write("formulas/tidy.toml", &wrong);
-    desk.write("prompts/tidy.md", "{{issue.titel}}");
     let found = desk.json(&["lint", "tidy", "--json"]);
     let line = wrong.lines().position(|line| line.contains("steps.wrk")).expect("the line") + 1;
-    let condition = found.as_array().expect("a list").iter().find(|f| f["file"] == json!(desk.path("formulas/tidy.toml")));
-    let condition = condition.unwrap_or_else(|| panic!("{found:#}"));
-    assert_eq!((&condition["line"], &condition["severity"]), (&json!(line), &json!("error")), "{found:#}");
-    assert!(condition["hint"].as_str().is_some_and(|hint| hint.contains("work")), "{found:#}");
+    let at = (&found[0]["file"], &found[0]["line"], &found[0]["column"], &found[0]["severity"]);
+    assert_eq!(at, (&json!(desk.path("formulas/tidy.toml")), &json!(line), &json!(15), &json!("error")), "{found:#}");
+    assert!(found[0]["hint"].as_str().is_some_and(|hint| hint.contains("work")), "{found:#}");
+    let said = desk.run(&["lint"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.out.contains(&format!("formulas/tidy.toml:{line}:15: error: ")), "{}", said.out);
+    assert!(said.out.ends_with("3 formulas: 1 error, 0 warnings\n"), "{}", said.out);
+    // A prompt is called by where it lies.
+    desk.write("formulas/tidy.toml", &right);
+    desk.write("prompts/tidy.md", "{{issue.titel}}");
+    let found = desk.json(&["lint", "tidy", "--json"]);
     let prompt = found.as_array().expect("a list").iter().find(|f| f["file"] == json!(desk.path("prompts/tidy.md")));
     let prompt = prompt.unwrap_or_else(|| panic!("{found:#}"));
     assert_eq!((&prompt["line"], &prompt["column"]), (&json!(1), &json!(1)));
-    let said = desk.run(&["lint"]);
-    assert_eq!(said.code, Some(2));
-    assert!(said.out.ends_with("3 formulas: 2 errors, 0 warnings\n"), "{}", said.out);
+    assert_eq!(prompt["hint"], "did you mean `issue.title`?");
     // What is there for nothing is said, and is no mistake.
     let last = "[[outcome]]\nis = \"refused\"\n";
     desk.write("formulas/tidy.toml", &format!("{right}\n{last}"));

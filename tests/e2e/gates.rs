@@ -11,6 +11,9 @@ name = "fix"
 title = "Do what an issue asks for"
 blast_radius = "medium"
 
+[trigger]
+label = "claude-queue"
+
 [[step]]
 id = "work"
 agent = "dev"

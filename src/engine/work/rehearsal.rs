@@ -446,7 +446,7 @@ fn facts(stage: &Stage) -> ProjectFacts {
 fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
     let (repo, subject) = (stage.subject.repo.clone(), stage.subject.clone());
     let names = &stage.project.labels;
-    let writes = stage.formula.steps.iter().any(|step| plan::writes(step));
+    let writes = stage.formula.steps.iter().any(plan::writes);
     let mut seen: SeenIssue = SeenIssue { open: true, ..seen_issue(&repo, &stage.issue) };
     for decision in names.decisions(&seen.labels) {
         seen.labels.remove(names.of(decision));
