@@ -110,8 +110,8 @@ enum Command {
     Completions(completions::Arguments),
     /// Print the manual page, or write the pages of all commands into a folder
     Man(man::Arguments),
-    /// Print the JSON schema of forgehand.toml, for editors
-    Schema,
+    /// Print the JSON schema of forgehand.toml, or of a formula, for editors
+    Schema(schema::Arguments),
 }
 
 /// Runs the program, and answers with its exit code. `doors` opens what `[daemon] listen` asks for.
@@ -168,7 +168,7 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
             Ok(())
         }
         Command::Man(a) => man::run(Arguments::command(), &a),
-        Command::Schema => schema::run(),
+        Command::Schema(args) => schema::run(&args),
     }
 }
 

@@ -35,9 +35,12 @@ impl Fault {
         Self::at(source, span, mask::userinfo(&message), help).about(key)
     }
 
-    pub(super) fn syntax(source: &SourceFile, error: &toml::de::Error) -> Self {
+    /// `start` is where the file begins in the space of positions.
+    pub(super) fn syntax(source: &SourceFile, error: &toml::de::Error, start: usize) -> Self {
         let message = format!("this is not TOML: {}", error.message());
-        Self::at(source, error.span().unwrap_or(0..0), message, None)
+        let span = error.span().unwrap_or(start..start);
+        let help = "TOML has `[table]` headers and `key = value` on each line, texts in quotes".to_owned();
+        Self::at(source, span.start.saturating_sub(start)..span.end.saturating_sub(start), message, Some(help))
     }
 
     /// A mistake at a place of a file, in bytes.

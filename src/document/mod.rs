@@ -5,6 +5,7 @@
 //! of them. A value that may be a secret is masked in what is shown of the source. Nothing here knows what the keys mean.
 
 mod fault;
+mod layers;
 mod mask;
 mod nearest;
 mod time;
@@ -18,33 +19,15 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use fault::{Fault, Faults, SourceFile};
+pub use layers::{Layer, Layers, Rules, peek, read_layers};
 pub use nearest::nearest;
 pub use time::parse_duration;
 pub use value::Value;
 
 /// Reads a document. `build` asks its tables for what it needs; what it did not ask for is an unknown key.
 pub fn read<T>(file: &str, text: &str, build: impl FnOnce(&Table<'_>) -> Option<T>) -> Result<T, Faults> {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        let source = SourceFile::new(file, &mask::secrets(text, &[]));
-        return Err(errors.into_iter().map(|e| Fault::syntax(&source, &e)).collect());
-    }
-    let sink = Sink::default();
-    let root = Table { sink: &sink, path: String::new(), span: 0..0, entries: Some(document.get_ref()) };
-    let built = build(&root);
-    sink.unknown_keys(document.get_ref(), "");
-    let found = match sink.alone.into_inner() {
-        Some(alone) => vec![alone],
-        None => [sink.found.into_inner(), sink.missing.into_inner()].concat(),
-    };
-    match built {
-        Some(built) if found.is_empty() => Ok(built),
-        _ => {
-            let hidden: Vec<_> = found.iter().filter(|f| f.hide).map(|f| f.span.clone()).collect();
-            let source = SourceFile::new(file, &mask::secrets(text, &hidden));
-            Err(found.into_iter().map(|f| Fault::new(&source, f)).collect())
-        }
-    }
+    let layer = Layer { file: file.to_owned(), text: text.to_owned() };
+    read_layers(&[layer], &Rules { own: &[], lists: &[], steps: "", remove: "", after: "" }, build)
 }
 
 /// The keys that `build` asks a document for, each with its tables: `project[].repo`, and `agents.*.model` where names are chosen.
@@ -234,6 +217,16 @@ impl<'a> Table<'a> {
             Some((name.to_owned(), Table { sink: self.sink, path, span: value.span(), entries }))
         };
         entries.iter().filter_map(|(name, value)| open(name.get_ref(), value)).collect()
+    }
+
+    /// The values of a table whose keys are names, in the order of their names; none where it is left out.
+    pub fn named_values(&self, key: &'static str) -> Vec<(String, Value<'a>)> {
+        let path = join(&self.path, key);
+        let Some(entries) = self.value(key).and_then(|found| found.table()) else { return Vec::new() };
+        self.sink.named.borrow_mut().insert(path.clone());
+        let open =
+            |name: &str, value: &'a Spanned<DeValue<'a>>| (name.to_owned(), Value::new(self.sink, join(&path, name), value));
+        entries.iter().map(|(name, value)| open(name.get_ref(), value)).collect()
     }
 
     /// Complains of the table as a whole.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Found, Sink, nearest};
+use super::{Found, Sink, Table, nearest};
 
 /// A value and where it stands. Its readers complain and answer nothing where it is of another type.
 pub struct Value<'a> {
@@ -109,6 +109,20 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A whole number, negative ones too.
+    pub fn integer(&self) -> Option<i64> {
+        let DeValue::Integer(number) = self.value.get_ref() else { return self.mistyped("a whole number") };
+        match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Some(number),
+            Err(_) => self.wrong(format!("`{}` is out of range", self.key()), "write a whole number of 64 bits"),
+        }
+    }
+
+    /// Whether it is a table.
+    pub fn is_table(&self) -> bool {
+        self.value.get_ref().is_table()
+    }
+
     /// A number that is not negative, with or without a fraction.
     pub fn amount(&self) -> Option<f64> {
         let number = match self.value.get_ref() {
@@ -152,6 +166,13 @@ impl<'a> Value<'a> {
             DeValue::String(text) => self.mistyped(&format!("a list: write {} = [{text:?}]", self.key())),
             _ => self.mistyped("a list"),
         }
+    }
+
+    /// It as a table; nothing, and a mistake, if it is something else.
+    pub fn opened(&self) -> Option<Table<'a>> {
+        let entries = Some(self.table()?);
+        self.sink.known.borrow_mut().entry(self.path.clone()).or_default();
+        Some(Table { sink: self.sink, path: self.path.clone(), span: self.span(), entries })
     }
 
     /// The entries of a table.

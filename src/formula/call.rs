@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Sources, load_within};
 use crate::document::{Fault, Value, nearest};
-use crate::model::{BackTo, Expression, Formula, INPUTS, Step, StepId, StepKind};
+use crate::model::{BackTo, Expression, Formula, Given, INPUTS, Step, StepId, StepKind};
 
 /// How deep calls may lie in each other.
 const DEPTH: usize = 8;
@@ -59,15 +59,16 @@ pub(super) struct Outer {
     pub(super) call: StepId,
     pub(super) needs: Option<Vec<StepId>>,
     pub(super) when: Option<Expression>,
+    pub(super) with: BTreeMap<String, Given>,
 }
 
 /// A called formula's steps as they stand in their caller: between a step in which it is given its inputs, which is done or skipped for all of
 /// them, and one in which it is worked out what it ends as, which has the call's own name.
 pub(super) fn in_place(outer: Outer, called: Formula) -> Vec<Step> {
-    let Outer { call, needs, when } = outer;
+    let Outer { call, needs, when, with } = outer;
     let enter = StepId::from(INPUTS).within(&call);
     let plain = |id: StepId, needs, when, kind| Step { id, needs, when, for_each: None, timeout: None, retry: None, kind };
-    let mut steps = vec![plain(enter.clone(), needs, when, StepKind::Enter { with: BTreeMap::new() })];
+    let mut steps = vec![plain(enter.clone(), needs, when, StepKind::Enter { with, inputs: called.inputs })];
     steps.extend(called.steps.into_iter().map(|step| {
         let mut needs: Vec<StepId> = step.needs.iter().flatten().map(|id| id.within(&call)).collect();
         if needs.is_empty() {

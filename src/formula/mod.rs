@@ -7,18 +7,27 @@
 
 mod call;
 pub mod expression;
+mod extends;
+mod head;
+pub mod inputs;
+mod mirror;
 mod order;
+mod page;
 mod read;
 pub mod scope;
+mod shape;
 mod shipped;
 mod template;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
+pub use mirror::schema;
+pub use page::page;
 pub use shipped::{shipped, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names, shipped_tests, shipped_text};
 
 use self::call::Calls;
-use crate::document::{self, Fault, SourceFile};
+use crate::document::{self, Fault};
 use crate::model::Formula;
 
 /// All mistakes of a formula and its templates.
@@ -57,6 +66,14 @@ pub fn load(file_name: &str, text: &str, prompts: &Prompts<'_>) -> Result<Formul
     load_from(file_name, text, &sources)
 }
 
+/// The keys that the reader asks a formula for, each with its tables: `step[].on_failure.to`. `text` shows them all.
+pub fn known_keys(text: &str, sources: &Sources<'_>) -> BTreeSet<String> {
+    let layer = document::Layer { file: String::new(), text: text.to_owned() };
+    let files = document::Layers::new(&[layer]);
+    let templates = template::Templates { files, prompts: sources.prompts, faults: RefCell::default() };
+    document::known_keys(text, |root| read::formula(root, &templates, &Calls { sources, chain: Vec::new() }))
+}
+
 /// Loads a formula, and those that it calls.
 pub fn load_from(file_name: &str, text: &str, sources: &Sources<'_>) -> Result<Formula, FormulaErrors> {
     load_within(file_name, text, &Calls { sources, chain: Vec::new() })
@@ -64,9 +81,10 @@ pub fn load_from(file_name: &str, text: &str, sources: &Sources<'_>) -> Result<F
 
 /// Loads the formula at the end of a chain of calls.
 fn load_within(file_name: &str, text: &str, calls: &Calls<'_>) -> Result<Formula, FormulaErrors> {
-    let (file, prompts) = (SourceFile::new(file_name, text), calls.sources.prompts);
-    let templates = template::Templates { file, prompts, faults: RefCell::default() };
-    let formula = document::read(file_name, text, |root| read::formula(root, &templates, calls));
+    let layers = extends::layers(file_name, text, calls.sources).map_err(|fault| FormulaErrors::from_iter([fault]))?;
+    let (files, prompts) = (document::Layers::new(&layers), calls.sources.prompts);
+    let templates = template::Templates { files, prompts, faults: RefCell::default() };
+    let formula = document::read_layers(&layers, &extends::RULES, |root| read::formula(root, &templates, calls));
     let elsewhere: Vec<Fault> = templates.faults.into_inner();
     match formula {
         Ok(formula) if elsewhere.is_empty() => Ok(formula),

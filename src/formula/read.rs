@@ -1,15 +1,19 @@
 //! The document of a formula.
 
+use std::collections::BTreeMap;
+
 use super::VERSION;
 use super::call::{Calls, Outer, in_place};
 use super::expression::{Type, Wants, check as check_expression};
 use super::order::{Placed, check};
-use super::scope::{scope, with};
+use super::scope::{inputs as inputs_type, scope, with};
+use super::shape::shape;
 use super::template::Templates;
+use super::{head, inputs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    Access, BackTo, EndWord, Ending, Expression, Formula, FormulaLimits, FormulaName, FormulaWorkspace, Gate, Proposal, Require,
-    Risk, Shape, Step, StepId, StepKind, TemplateKind, Triggers, Variable,
+    Access, BackTo, EndWord, Ending, Expression, ForEach, Formula, FormulaName, Gate, Given, INPUTS, InputSpec, Proposal, Retry,
+    Risk, Shape, Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What a failing verification is told with, where the formula does not say.
@@ -30,21 +34,31 @@ struct Answer {
 /// What a table of a step stands for.
 enum Meant {
     Step(StepKind),
-    /// All steps of another formula.
-    Call(Box<Formula>),
+    /// All steps of another formula, and what it is given.
+    Call(Box<Formula>, BTreeMap<String, Given>),
 }
 
 pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls<'_>) -> Option<Formula> {
     root.required("formula", &format!("formula = {VERSION}"), version);
+    let extends = root.optional("extends", word);
+    if let Some(remove) = root.value("remove").filter(|_| extends.is_none()) {
+        remove.wrong::<()>("`remove` means nothing here", "it belongs to a formula with `extends`");
+    }
     let name = root.required("name", "name = \"fix\"", word).map(FormulaName);
     let title = root.required("title", "title = \"What it does, in a line\"", Value::filled);
     let description = root.or("description", String::new(), Value::string);
     let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
     let mut blast_radius = root.required("blast_radius", "blast_radius = \"medium\"", |v| v.one_of(&risks));
-    let trigger = trigger(&root.table("trigger"));
-    let require = require(&root.table("require"));
+    let trigger = head::trigger(&root.table("trigger"));
+    let require = head::require(&root.table("require"));
+    let limits = head::limits(&root.table("limits"));
+    let workspace = head::workspace(&root.table("workspace"));
+    let defaults = head::agent(&root.table("agent"));
+    let labels = head::labels(root);
+    let inputs = inputs::specs(root);
+    let given = inputs_type(&inputs);
     let tables = root.tables("step");
-    if tables.is_empty() {
+    if tables.is_empty() && root.value("step").is_none_or(|found| found.is_list()) {
         root.lacks("step", "[[step]]\nid = \"work\"\nagent = \"dev\"\nprompt = \"fix.md\"");
     }
     let mut steps: Vec<Placed<'_, '_>> = Vec::new();
@@ -52,14 +66,16 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let mut answers: Vec<Answer> = Vec::new();
     let mut whole = true;
     for table in &tables {
-        let id = table.required("id", "id = \"work\"", word).map(StepId);
+        let id = table.required("id", "id = \"work\"", step_id);
         let own = name.as_ref().map_or("this formula", FormulaName::as_str);
-        let known = scope(steps.iter().map(|placed| &placed.step), "", Type::object());
-        let meant = meant(table, &answers, &known, templates, calls, |value, name| {
-            calls.load(value, name, own, &mut templates.faults.borrow_mut())
-        });
+        let known = scope(steps.iter().map(|placed| &placed.step), "", given.clone());
+        let scene = Scene { answers: &answers, known: &known, inputs: &inputs, defaults: &defaults, templates, calls };
+        let meant = meant(table, &scene, |value, name| calls.load(value, name, own, &mut templates.faults.borrow_mut()));
         let needs = Some(needs(table, &ids));
         let when = table.optional("when", |v| expression(v, &known, Wants::Bool));
+        let for_each = table.optional("for_each", |v| is_not_there_yet(v, for_each(v, &known)));
+        let timeout = table.optional("timeout", |v| is_not_there_yet(v, v.some_time()));
+        let retry = table.optional("retry", |v| is_not_there_yet(v, retry(v)));
         let (Some(id), Some(meant)) = (id, meant) else {
             whole = false;
             continue;
@@ -72,15 +88,12 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                 if let StepKind::Agent { output, .. } = &kind {
                     answers.push(Answer { step: id.clone(), shape: output.clone() });
                 }
-                steps.push(Placed {
-                    step: Step { id: id.clone(), needs, when, for_each: None, timeout: None, retry: None, kind },
-                    table,
-                });
+                steps.push(Placed { step: Step { id: id.clone(), needs, when, for_each, timeout, retry, kind }, table });
             }
-            Meant::Call(called) => {
+            Meant::Call(called, with) => {
                 // Risk only goes up.
                 blast_radius = blast_radius.max(Some(called.blast_radius));
-                let outer = Outer { call: id.clone(), needs, when };
+                let outer = Outer { call: id.clone(), needs, when, with };
                 steps.extend(in_place(outer, *called).into_iter().map(|step| Placed { step, table }));
             }
         }
@@ -91,7 +104,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         check(&steps);
     }
     let steps: Vec<Step> = steps.into_iter().map(|placed| placed.step).collect();
-    let known = scope(&steps, "", Type::object());
+    let known = scope(&steps, "", given);
     let outcomes = root.tables("outcome").iter().filter_map(|table| ending(table, &known)).collect();
     Some(Formula {
         name: name?,
@@ -100,25 +113,13 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         trigger,
         blast_radius: blast_radius?,
         require,
-        limits: FormulaLimits::default(),
-        workspace: FormulaWorkspace::default(),
-        labels: Vec::new(),
-        inputs: Vec::new(),
+        limits,
+        workspace,
+        labels,
+        inputs,
         steps,
         outcomes,
     })
-}
-
-fn trigger(table: &Table<'_>) -> Triggers {
-    Triggers {
-        label: table.optional("label", Value::filled),
-        comment: table.optional("comment", Value::filled),
-        ..Triggers::default()
-    }
-}
-
-fn require(table: &Table<'_>) -> Require {
-    Require { dependencies_closed: table.or("dependencies_closed", false, Value::boolean), ..Require::default() }
 }
 
 fn ending(table: &Table<'_>, known: &Type) -> Option<Ending> {
@@ -139,12 +140,22 @@ fn ending(table: &Table<'_>, known: &Type) -> Option<Ending> {
 
 /// An expression that is right for what it can name.
 fn expression(value: &Value<'_>, known: &Type, wants: Wants) -> Option<Expression> {
+    typed(value, known, wants).map(|(expression, _)| expression)
+}
+
+/// An expression, and what it comes to.
+pub(super) fn typed(value: &Value<'_>, known: &Type, wants: Wants) -> Option<(Expression, Type)> {
     let text = value.filled()?;
     match check_expression(&text, known, wants) {
-        Ok(_) => Some(Expression(text)),
+        Ok(of) => Some((Expression(text), of)),
         Err(mistakes) => {
+            let usual = match wants {
+                Wants::List => "name a list, such as issue.labels",
+                Wants::Bool | Wants::Text | Wants::Value => "docs/formulas.md says what each name is",
+            };
             for mistake in mistakes {
-                value.wrong_within::<()>(&text, &mistake.span, mistake.message, mistake.help);
+                let help = mistake.help.unwrap_or_else(|| usual.to_owned());
+                value.wrong_within::<()>(&text, &mistake.span, mistake.message, Some(help));
             }
             None
         }
@@ -170,22 +181,6 @@ fn needs(table: &Table<'_>, before: &[StepId]) -> Vec<StepId> {
     }
 }
 
-/// The schema that an output names.
-fn shape(value: &Value<'_>, calls: &Calls<'_>) -> Option<Shape> {
-    let name = word(value)?;
-    let Some((file, text)) = (calls.sources.schemas)(&name) else {
-        let help = match nearest(&name, calls.sources.schema_names.iter().map(String::as_str)) {
-            Some(right) => format!("did you mean \"{right}\"?"),
-            None => format!("put a JSON schema into formulas/schemas/{name}.json"),
-        };
-        return value.wrong(format!("there is no schema `{name}`"), help);
-    };
-    match serde_json::from_str(&text) {
-        Ok(schema) => Some(Shape { name, schema }),
-        Err(error) => value.wrong(format!("{file} is no JSON: {error}"), "write a JSON schema there"),
-    }
-}
-
 fn version(value: &Value<'_>) -> Option<u64> {
     let version = value.whole(1, u64::MAX)?;
     if version > VERSION {
@@ -195,8 +190,39 @@ fn version(value: &Value<'_>) -> Option<u64> {
     Some(version)
 }
 
+/// What the engine does not do yet is refused where it stands, so that nobody waits for it: whoever builds it takes the call of this out.
+pub(super) fn is_not_there_yet<T>(value: &Value<'_>, read: Option<T>) -> Option<T> {
+    read.as_ref()?;
+    value.wrong(
+        format!("`{}` is not there yet", value.key()),
+        "it is part of the language and comes later: take it out until then",
+    )
+}
+
+fn for_each(value: &Value<'_>, known: &Type) -> Option<ForEach> {
+    let table = value.opened()?;
+    let items = table.required("items", "items = \"issue.labels\"", |v| expression(v, known, Wants::List));
+    let at_most = table.required("at_most", "at_most = 20", |v| v.whole(1, 10_000).and_then(|n| u32::try_from(n).ok()));
+    Some(ForEach { items: items?, at_most: at_most? })
+}
+
+fn retry(value: &Value<'_>) -> Option<Retry> {
+    let table = value.opened()?;
+    let at_most = table.required("at_most", "at_most = 2", |v| v.whole(1, 10).and_then(|n| u32::try_from(n).ok()));
+    let wait = table.required("wait", "wait = \"1m\"", Value::time);
+    Some(Retry { at_most: at_most?, wait: wait? })
+}
+
+fn step_id(value: &Value<'_>) -> Option<StepId> {
+    let text = word(value)?;
+    if text == INPUTS {
+        return value.wrong(format!("no step can be called `{INPUTS}`"), "that is where a called formula is given its inputs");
+    }
+    Some(StepId(text))
+}
+
 /// A name of a formula, step or role.
-fn word(value: &Value<'_>) -> Option<String> {
+pub(super) fn word(value: &Value<'_>) -> Option<String> {
     let text = value.filled()?;
     let right = text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'));
@@ -207,14 +233,23 @@ fn word(value: &Value<'_>) -> Option<String> {
     }
 }
 
-fn meant(
-    table: &Table<'_>,
-    answers: &[Answer],
-    known: &Type,
-    templates: &Templates<'_>,
-    calls: &Calls<'_>,
-    load: impl FnOnce(&Value<'_>, &str) -> Option<Formula>,
-) -> Option<Meant> {
+/// What a step is read with.
+struct Scene<'s, 't> {
+    answers: &'s [Answer],
+    known: &'s Type,
+    inputs: &'s [InputSpec],
+    defaults: &'s head::Defaults,
+    templates: &'s Templates<'t>,
+    calls: &'s Calls<'t>,
+}
+
+impl Scene<'_, '_> {
+    fn vocabulary(&self, kind: TemplateKind) -> Variable {
+        kind.vocabulary(self.answers.iter().map(|a| (&a.step, &a.shape.schema)), self.inputs)
+    }
+}
+
+fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>, &str) -> Option<Formula>) -> Option<Meant> {
     // Asked for whatever the kind is, so that a key of another kind is named as such and not as unknown.
     let mut given: Vec<&'static str> = KINDS.into_iter().filter(|key| table.has(key)).collect();
     if given.len() > 1 {
@@ -222,13 +257,17 @@ fn meant(
         given.truncate(1);
     }
     let own = match given.first() {
-        Some(&"agent") => agent(table, answers, known, templates, calls).map(Meant::Step),
-        Some(&"run") => run(table, answers, templates).map(Meant::Step),
+        Some(&"agent") => agent(table, scene).map(Meant::Step),
+        Some(&"run") => run(table, scene).map(Meant::Step),
         Some(&"gate") => gate(table).map(|gate| Meant::Step(StepKind::Gate(gate))),
         Some(&"formula") => {
-            table.optional("formula", |value| load(value, &word(value)?)).map(|called| Meant::Call(Box::new(called)))
+            let called = table.optional("formula", |value| load(value, &word(value)?));
+            called.map(|called| {
+                let with = inputs::with(table, &called.inputs, scene.known);
+                Meant::Call(Box::new(called), with)
+            })
         }
-        Some(_) => propose(table, answers, templates).map(Meant::Step),
+        Some(_) => propose(table, scene).map(Meant::Step),
         None => {
             table.wrong("the step does nothing", format!("give it one of {}", quoted(&KINDS)));
             None
@@ -241,10 +280,11 @@ fn meant(
 /// Complains of keys that belong to another kind of step.
 fn misplaced(table: &Table<'_>, kind: Option<&str>) {
     let keys = [
-        ("agent", &["prompt", "access", "output", "commits"][..]),
+        ("agent", &["prompt", "access", "tools", "output", "commits"][..]),
         ("run", &["on_failure"][..]),
         ("propose", &["title", "body"][..]),
         ("gate", &["after"][..]),
+        ("formula", &["with"][..]),
     ];
     for (owner, keys) in keys {
         for key in keys {
@@ -258,12 +298,16 @@ fn misplaced(table: &Table<'_>, kind: Option<&str>) {
     }
 }
 
-fn agent(table: &Table<'_>, answers: &[Answer], known: &Type, templates: &Templates<'_>, calls: &Calls<'_>) -> Option<StepKind> {
+fn agent(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<StepKind> {
+    let &Scene { known, templates, calls, defaults, .. } = scene;
     let role = table.optional("agent", word);
-    let vocabulary = vocabulary(TemplateKind::Prompt, answers);
+    let vocabulary = scene.vocabulary(TemplateKind::Prompt);
     let prompt = table.required("prompt", "prompt = \"fix.md\"", |v| templates.file(v, TemplateKind::Prompt, &vocabulary));
-    let accesses = [("read", Access::Read), ("write", Access::Write)];
-    let access = table.required("access", "access = \"read\"", |v| v.one_of(&accesses));
+    let access = match defaults.access.filter(|_| !table.has("access")) {
+        Some(access) => Some(access),
+        None => table.required("access", "access = \"read\"", head::access),
+    };
+    let tools = tools(table, access, defaults);
     let output = table.required("output", "output = \"fix-result\"", |v| shape(v, calls));
     let commits = match (&output, access) {
         (Some(shape), Some(Access::Write)) => {
@@ -275,7 +319,20 @@ fn agent(table: &Table<'_>, answers: &[Answer], known: &Type, templates: &Templa
         }
         _ => table.optional("commits", |v| v.filled().map(Expression)),
     };
-    Some(StepKind::Agent { role: role?, prompt: prompt?, access: access?, tools: Vec::new(), output: output?, commits })
+    Some(StepKind::Agent { role: role?, prompt: prompt?, access: access?, tools, output: output?, commits })
+}
+
+/// The tools of a step, its own or those of all; none: as its access says.
+fn tools(table: &Table<'_>, access: Option<Access>, defaults: &head::Defaults) -> Vec<String> {
+    if let Some(value) = table.value("tools") {
+        return head::tools(&value, access).unwrap_or_default();
+    }
+    let shared = defaults.tools.clone().unwrap_or_default();
+    if let Some(name) = shared.iter().find(|name| access == Some(Access::Read) && head::changes(name)) {
+        let help = "give the step `tools` of its own, or take it out of [agent]";
+        table.wrong(format!("who only reads is not given `{name}`"), help);
+    }
+    shared
 }
 
 /// What a step runs on the exact commit.
@@ -284,7 +341,8 @@ enum Runs {
     Commands(Vec<String>),
 }
 
-fn run(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> Option<StepKind> {
+fn run(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<StepKind> {
+    let &Scene { answers, templates, .. } = scene;
     let what = table.optional("run", runs);
     let mut on_failure = None;
     let mut sound = true;
@@ -292,7 +350,7 @@ fn run(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> Opti
         let back = table.table("on_failure");
         let to = back.required("to", "to = \"work\"", |v| earlier(v, answers));
         let at_most = back.required("at_most", "at_most = 2", |v| v.whole(1, 10).and_then(|n| u32::try_from(n).ok()));
-        let vocabulary = vocabulary(TemplateKind::Prompt, answers);
+        let vocabulary = scene.vocabulary(TemplateKind::Prompt);
         let prompt = match back.value("prompt") {
             Some(value) => templates.file(&value, TemplateKind::Prompt, &vocabulary),
             None => templates.named(FAILED_VERIFICATION, TemplateKind::Prompt, &vocabulary, |message| {
@@ -374,7 +432,8 @@ fn earlier(value: &Value<'_>, answers: &[Answer]) -> Option<StepId> {
     value.wrong(format!("`{text}` is no agent step before this one"), help)
 }
 
-fn propose(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> Option<StepKind> {
+fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<StepKind> {
+    let templates = scene.templates;
     #[derive(Clone, Copy)]
     enum What {
         Comment,
@@ -382,7 +441,7 @@ fn propose(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> 
     }
     let whats = [("comment", What::Comment), ("pull-request", What::PullRequest)];
     let what = table.optional("propose", |v| v.one_of(&whats));
-    let vocabulary = vocabulary(TemplateKind::Proposal, answers);
+    let vocabulary = scene.vocabulary(TemplateKind::Proposal);
     let body = table.required("body", "body = \"pull-request.md\"", |v| templates.file(v, TemplateKind::Proposal, &vocabulary));
     let inline = |v: &Value<'_>| templates.inline(v, TemplateKind::Proposal, &vocabulary);
     match what? {
@@ -397,10 +456,6 @@ fn propose(table: &Table<'_>, answers: &[Answer], templates: &Templates<'_>) -> 
             Some(StepKind::Propose(Proposal::PullRequest { title: title?, body: body? }))
         }
     }
-}
-
-fn vocabulary(kind: TemplateKind, answers: &[Answer]) -> Variable {
-    kind.vocabulary(answers.iter().map(|a| (&a.step, &a.shape.schema)))
 }
 
 fn quoted(words: &[&str]) -> String {

@@ -8,7 +8,7 @@ use handlebars::{Path, TemplateErrorReason};
 use regex::{Captures, Regex};
 
 use super::Prompts;
-use crate::document::{Fault, SourceFile, Value, nearest};
+use crate::document::{Fault, Layers, SourceFile, Value, nearest};
 use crate::model::{TemplateKind, Variable};
 
 const UNBALANCED: &str = "is each `{{` closed, and each `{{#if}}` and `{{#each}}` ended by its `{{/if}}` or `{{/each}}`?";
@@ -22,7 +22,7 @@ static PARTIAL: LazyLock<Regex> =
 
 /// Where templates are found, and what is wrong with them.
 pub(super) struct Templates<'p> {
-    pub(super) file: SourceFile,
+    pub(super) files: Layers,
     pub(super) prompts: &'p Prompts<'p>,
     pub(super) faults: RefCell<Vec<Fault>>,
 }
@@ -65,7 +65,8 @@ impl Templates<'_> {
     /// A template that stands in the formula itself.
     pub(super) fn inline(&self, value: &Value<'_>, kind: TemplateKind, vocabulary: &Variable) -> Option<String> {
         let text = value.filled()?;
-        let under = Under { source: self.file.clone(), text: &text, whole: Some(value.span()), kind, depth: 0 };
+        let (source, span) = self.files.at(&value.span());
+        let under = Under { source, text: &text, whole: Some(span), kind, depth: 0 };
         self.checked(&under, vocabulary)
     }
 

@@ -314,6 +314,9 @@ pub enum StepKind {
     Enter {
         /// Its inputs, each a value or an expression about what the caller knows.
         with: BTreeMap<String, Given>,
+        /// What it may be given.
+        #[serde(default)]
+        inputs: Vec<InputSpec>,
     },
     /// A formula that is called ends: what it ends as is worked out.
     Leave {

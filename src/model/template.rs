@@ -2,11 +2,12 @@
 //!
 //! One vocabulary serves those who check templates and those who fill them in, so that the two cannot drift apart.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::StepId;
+use super::{InputKind, InputSpec, StepId};
 
 /// What stands behind a name in a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,11 @@ pub enum Variable {
     /// Names below this one.
     Record(BTreeMap<String, Variable>),
 }
+
+/// How deep a schema is looked into: what lies deeper is text from outside.
+const SCHEMA_DEPTH: usize = 12;
+/// How many parts of a schema are looked at, each as often as it is named.
+const SCHEMA_PARTS: usize = 5_000;
 
 /// What a template is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,12 +47,19 @@ impl TemplateKind {
         }
     }
 
-    /// The variables of a template; `steps` are those before it that leave something behind, with its JSON schema.
-    pub fn vocabulary<'s>(self, steps: impl IntoIterator<Item = (&'s StepId, &'s Json)>) -> Variable {
+    /// The variables of a template; `steps` are those before it that leave something behind, with its JSON schema, and `inputs` what the
+    /// formula is given.
+    pub fn vocabulary<'s>(
+        self,
+        steps: impl IntoIterator<Item = (&'s StepId, &'s Json)>,
+        inputs: impl IntoIterator<Item = &'s InputSpec>,
+    ) -> Variable {
         use Variable::{Outside, Plain};
         let output = |(id, schema): (&StepId, &Json)| (id.0.clone(), record([("output", of_schema(schema))]));
         let steps = Variable::Record(steps.into_iter().map(output).collect());
-        let common = [("repo", Plain), ("base", Plain), ("branch", Plain), ("attempt", Plain), ("steps", steps)];
+        let inputs = Variable::Record(inputs.into_iter().map(|spec| (spec.name.clone(), of_input(&spec.kind))).collect());
+        let common =
+            [("repo", Plain), ("base", Plain), ("branch", Plain), ("attempt", Plain), ("steps", steps), ("inputs", inputs)];
         let own = match self {
             Self::Prompt => vec![
                 ("issue", record([("number", Plain), ("author", Plain), ("title", Outside), ("body", Outside)])),
@@ -96,11 +109,27 @@ fn list(item: Variable) -> Variable {
     Variable::List(Box::new(item))
 }
 
+/// What a formula is given. Whoever starts it may write anything, but where only some words are taken.
+fn of_input(kind: &InputKind) -> Variable {
+    match kind {
+        InputKind::Text { one_of, .. } if !one_of.is_empty() => Variable::Plain,
+        InputKind::Text { .. } => Variable::Outside,
+        InputKind::Number { .. } | InputKind::Flag => Variable::Plain,
+        InputKind::List => list(Variable::Outside),
+    }
+}
+
 /// What a JSON schema of ours describes. Of its strings only those with a closed set of values are plain.
 fn of_schema(root: &Json) -> Variable {
-    fn of(schema: &Json, root: &Json) -> Variable {
+    fn of(schema: &Json, root: &Json, depth: usize, parts: &Cell<usize>) -> Variable {
+        parts.set(parts.get() + 1);
+        if depth > SCHEMA_DEPTH || parts.get() > SCHEMA_PARTS {
+            // One that names itself ends here.
+            return Variable::Outside;
+        }
+        let below = |schema: &Json| of(schema, root, depth + 1, parts);
         if let Some(name) = schema["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/")) {
-            return of(&root["$defs"][name], root);
+            return below(&root["$defs"][name]);
         }
         if schema.get("enum").is_some() || schema.get("oneOf").is_some_and(all_constant) {
             return Variable::Plain;
@@ -108,9 +137,9 @@ fn of_schema(root: &Json) -> Variable {
         match &schema["type"] {
             Json::String(kind) if kind == "object" => {
                 let fields = schema["properties"].as_object().into_iter().flatten();
-                Variable::Record(fields.map(|(name, field)| (name.clone(), of(field, root))).collect())
+                Variable::Record(fields.map(|(name, field)| (name.clone(), below(field))).collect())
             }
-            Json::String(kind) if kind == "array" => list(of(&schema["items"], root)),
+            Json::String(kind) if kind == "array" => list(below(&schema["items"])),
             Json::String(kind) if matches!(kind.as_str(), "integer" | "number" | "boolean") => Variable::Plain,
             _ => Variable::Outside,
         }
@@ -118,7 +147,7 @@ fn of_schema(root: &Json) -> Variable {
     fn all_constant(choices: &Json) -> bool {
         choices.as_array().is_some_and(|all| all.iter().all(|c| c.get("const").is_some() || c.get("enum").is_some()))
     }
-    of(root, root)
+    of(root, root, 0, &Cell::new(0))
 }
 
 #[cfg(test)]
@@ -129,7 +158,7 @@ mod tests {
     fn an_agents_words_are_outside_and_its_choices_are_plain() {
         let step = StepId::from("read");
         let schema: Json = serde_json::from_str(include_str!("../../formulas/schemas/triage-result.json")).expect("a schema");
-        let all = TemplateKind::Proposal.vocabulary([(&step, &schema)]);
+        let all = TemplateKind::Proposal.vocabulary([(&step, &schema)], []);
         let at = |path: &str| all.at(path.split('.')).cloned();
         assert_eq!(at("steps.read.output.route"), Some(Variable::Plain));
         assert_eq!(at("steps.read.output.risk"), Some(Variable::Plain));

@@ -4,12 +4,16 @@
 //! again, whatever becomes of the issue meanwhile. What a condition asks of a step that was skipped is not there, and the condition does
 //! not hold then.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::formula::expression::{self, EvaluateError, Type};
-use crate::formula::scope;
+use crate::formula::{inputs, scope};
 use crate::ledger::{RunState, StepStatus};
-use crate::model::{Advance, EndWord, Ending, Expression, Given, INPUTS, Route, RunOutcome, Skipped, Step, StepId, StepKind};
+use crate::model::{
+    Advance, EndWord, Ending, Expression, Given, INPUTS, InputSpec, Route, RunOutcome, Skipped, Step, StepId, StepKind,
+};
 
 use super::run::{Live, advance};
 use super::{Context, Next};
@@ -81,14 +85,14 @@ impl Context<'_> {
     }
 
     /// The beginning of a called formula.
-    pub(super) fn enter(&self, live: Live<'_>, step: &Step, with: &std::collections::BTreeMap<String, Given>) -> Next {
+    pub(super) fn enter(&self, live: Live<'_>, step: &Step, with: &BTreeMap<String, Given>, specs: &[InputSpec]) -> Next {
         let value = |given: &Given| match given {
             Given::Value(value) => Ok(value.clone()),
             Given::Expression(expression) => self.value(live, place(step), expression),
         };
-        let inputs: Result<Map<_, _>, Wrong> = with.iter().map(|(name, given)| Ok((name.clone(), value(given)?))).collect();
-        match inputs {
-            Ok(inputs) => advance(live.run, step, Advance::Worked { output: inputs.into() }),
+        let given: Result<BTreeMap<_, _>, Wrong> = with.iter().map(|(name, given)| Ok((name.clone(), value(given)?))).collect();
+        match given.and_then(|given| inputs::taken(specs, given)) {
+            Ok(inputs) => advance(live.run, step, Advance::Worked { output: inputs.into_iter().collect::<Map<_, _>>().into() }),
             Err(why) => self.end(live, broken(step, &why)),
         }
     }
@@ -152,7 +156,7 @@ impl Context<'_> {
         let seen = &state.seen;
         let values = json!({
             "steps": steps(run, inside),
-            "inputs": inputs(run, inside),
+            "inputs": given(run, inside),
             "issue": {
                 "number": subject.issue.0,
                 "title": seen.title,
@@ -213,7 +217,7 @@ fn steps(run: &RunState, inside: &str) -> Json {
     known.into()
 }
 
-fn inputs(run: &RunState, inside: &str) -> Json {
+fn given(run: &RunState, inside: &str) -> Json {
     if inside.is_empty() {
         return run.inputs.clone().into_iter().collect::<Map<_, _>>().into();
     }

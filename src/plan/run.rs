@@ -133,7 +133,7 @@ impl Context<'_> {
             StepKind::Verify { on_failure } | StepKind::Run { on_failure, .. } => self.verify(live, step, on_failure.as_ref()),
             StepKind::Propose(proposal) => self.propose(live, step, proposal),
             StepKind::Gate(gate) => self.gate(live, step, gate),
-            StepKind::Enter { with } => self.enter(live, step, with),
+            StepKind::Enter { with, inputs } => self.enter(live, step, with, inputs),
             StepKind::Leave { outcomes } => self.leave(live, step, outcomes),
         }
     }

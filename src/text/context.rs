@@ -9,8 +9,8 @@ use super::characters::{cut, printable};
 use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
-    Branch, Change, Evidence, IssueNumber, Provisions, Remark, RepoName, Risk, RunTexts, StepId, TemplateKind, TierReason, Usd,
-    Variable,
+    Branch, Change, Evidence, InputSpec, IssueNumber, Provisions, Remark, RepoName, Risk, RunTexts, StepId, TemplateKind,
+    TierReason, Usd, Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -62,6 +62,8 @@ pub struct PromptContext<'a> {
     pub output: &'a Json,
     /// What earlier steps answered.
     pub steps: &'a [Said],
+    /// What the formula is given; null where nobody said.
+    pub inputs: &'a [(InputSpec, Json)],
 }
 
 /// What a comment or a pull request is made of.
@@ -81,6 +83,8 @@ pub struct ProposalContext<'a> {
     pub attempt: u32,
     /// What the steps answered.
     pub steps: &'a [Said],
+    /// What the formula is given; null where nobody said.
+    pub inputs: &'a [(InputSpec, Json)],
     /// The change, where there is one.
     pub change: Option<&'a Change>,
     /// The verification of that change.
@@ -118,8 +122,9 @@ impl PromptContext<'_> {
             "env_file": self.provisions.env_file.as_ref().map(|file| &file.to),
             "schema": format!("{:#}", self.output),
             "steps": outputs(self.steps),
+            "inputs": given(self.inputs),
         });
-        wrapped(values, &vocabulary(TemplateKind::Prompt, self.steps))
+        wrapped(values, &vocabulary(TemplateKind::Prompt, self.steps, self.inputs))
     }
 }
 
@@ -157,13 +162,19 @@ impl ProposalContext<'_> {
             "tier": self.tier.map(|(tier, _)| risk(tier)),
             "reasons": self.tier.map_or(Vec::new(), |(_, reasons)| reasons.iter().map(reason).collect()),
             "steps": outputs(self.steps),
+            "inputs": given(self.inputs),
         });
-        wrapped(values, &vocabulary(TemplateKind::Proposal, self.steps))
+        wrapped(values, &vocabulary(TemplateKind::Proposal, self.steps, self.inputs))
     }
 }
 
-fn vocabulary(kind: TemplateKind, steps: &[Said]) -> Variable {
-    kind.vocabulary(steps.iter().map(|said| (&said.step, &said.schema)))
+fn vocabulary(kind: TemplateKind, steps: &[Said], inputs: &[(InputSpec, Json)]) -> Variable {
+    kind.vocabulary(steps.iter().map(|said| (&said.step, &said.schema)), inputs.iter().map(|(spec, _)| spec))
+}
+
+/// What the formula is given, by name.
+fn given(inputs: &[(InputSpec, Json)]) -> Json {
+    inputs.iter().map(|(spec, value)| (spec.name.clone(), value.clone())).collect::<Map<_, _>>().into()
 }
 
 fn outputs(steps: &[Said]) -> Json {

@@ -11,7 +11,7 @@ fn file(name: &str) -> String {
 }
 
 /// Each key of the schema with its tables, as in `project[].repo`.
-fn keys_of(schema: &Value, root: &Value, path: &str, keys: &mut BTreeSet<String>) {
+pub(crate) fn keys_of(schema: &Value, root: &Value, path: &str, keys: &mut BTreeSet<String>) {
     let node = match schema.get("$ref").and_then(Value::as_str) {
         Some(to) => root.pointer(to.trim_start_matches('#')).expect("what is referred to"),
         None => schema,

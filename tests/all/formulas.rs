@@ -307,10 +307,10 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:1: there is no block `with` (here are `#if`, `#unless` and `#each`)
     prompts/own.md:1:1: only names can stand here (write the name of a variable)
     prompts/own.md:1:1: `outside` takes one text (write {{outside issue.title}})
-    prompts/own.md:1:1: unknown variable `../repo` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
-    prompts/own.md:1:1: unknown variable `@root.issue.body` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
+    prompts/own.md:1:1: unknown variable `../repo` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
+    prompts/own.md:1:1: unknown variable `@root.issue.body` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
     prompts/own.md:1:1: `each` takes one name (write {{#if name}}, {{#unless name}} or {{#each list}})
-    prompts/partials/inner.md:1:24: unknown variable `nonsense` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
+    prompts/partials/inner.md:1:24: unknown variable `nonsense` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
     prompts/own.md:1:1: there is no partial `nowhere` (put the text into prompts/partials/nowhere.md)
     prompts/own.md:1:1: `inner` cannot be put in (write it as {{> name}}, without parameters)
     prompts/own.md:1:1: templates have no decorators or blocks of partials (templates have `{{name}}`, helpers, `{{#if}}`, `{{#unless}}`, `{{#each}}` and `{{> partial}}`)
@@ -357,6 +357,7 @@ fn with_prompt_context<T>(texts: &RunTexts, failure: Option<&str>, use_it: impl 
         port: None,
         output: &shape("fix-result").schema,
         steps: &[],
+        inputs: &[],
     })
 }
 
@@ -475,6 +476,7 @@ fn rendered(template: &str, steps: &[Said]) -> String {
         branch: &branch,
         attempt: 1,
         steps,
+        inputs: &[],
         change: Some(&change),
         evidence: Some(&evidence),
         tier: Some((Risk::Medium, &[reason])),
@@ -604,6 +606,7 @@ fn of_much_output_the_end_is_shown_and_the_whole_stays_within_a_bodys_limit() {
             branch: &branch,
             attempt: 1,
             steps: &[],
+            inputs: &[],
             change: None,
             evidence: Some(&evidence),
             tier: None,

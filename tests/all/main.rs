@@ -1,5 +1,6 @@
 //! The fast tests, in one binary: nothing beyond loopback, no real agent.
 
+mod broken_formulas;
 mod config_errors;
 mod config_files;
 mod expressions;
@@ -10,6 +11,7 @@ mod forge_script;
 mod forge_shapes;
 mod forge_site;
 mod forge_transport;
+mod formula_files;
 mod formulas;
 mod gateway;
 mod git_bundle_attacks;

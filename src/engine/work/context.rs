@@ -1,6 +1,8 @@
 //! What templates are filled with, taken from a run.
 
-use crate::model::{Evidence, Failure, RunOutcome, RunTexts, Step, StepId, StepKind, TierReason, Told};
+use serde_json::Value as Json;
+
+use crate::model::{Evidence, Failure, INPUTS, InputSpec, RunOutcome, RunTexts, Step, StepId, StepKind, TierReason, Told};
 use crate::ports::Given;
 use crate::text::{PromptContext, ProposalContext, Said, TextError, render_prompt, render_proposal};
 use crate::{tier, words};
@@ -13,6 +15,7 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
     let run = order.run()?;
     let failure = failure(order, told);
     let steps = outputs(order)?;
+    let inputs = inputs(order)?;
     let output = run.step().and_then(|step| match &step.kind {
         StepKind::Agent { output, .. } => Some(&output.schema),
         _ => None,
@@ -31,6 +34,7 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
         port: given.port,
         output: output.ok_or_else(|| environment("the step is no agent's"))?,
         steps: &steps,
+        inputs: &inputs,
     };
     render_prompt(template, &context).map_err(|e| broken(&e))
 }
@@ -39,6 +43,7 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
 pub(super) fn proposal(order: &Order<'_>, templates: &[&str], texts: &RunTexts) -> Result<Vec<String>, Failure> {
     let run = order.run()?;
     let steps = outputs(order)?;
+    let inputs = inputs(order)?;
     let tier: Option<(_, Vec<TierReason>)> = run.change.as_ref().map(|change| tier::of_change(change, run.formula.blast_radius));
     let context = ProposalContext {
         repo: &order.subject.repo,
@@ -48,6 +53,7 @@ pub(super) fn proposal(order: &Order<'_>, templates: &[&str], texts: &RunTexts) 
         branch: &run.branch,
         attempt: run.attempt,
         steps: &steps,
+        inputs: &inputs,
         change: run.change.as_ref(),
         evidence: run.evidence.as_ref(),
         tier: tier.as_ref().map(|(risk, reasons)| (*risk, reasons.as_slice())),
@@ -72,6 +78,26 @@ fn outputs(order: &Order<'_>) -> Result<Vec<Said>, Failure> {
         (calls == here).then(|| Said { step: StepId::from(own), schema: shape.schema.clone(), output })
     };
     Ok(run.formula.steps.iter().filter_map(said).collect())
+}
+
+/// What the formula is given that the step under the cursor stands in: by whoever started the run, or by its caller.
+fn inputs(order: &Order<'_>) -> Result<Vec<(InputSpec, Json)>, Failure> {
+    let run = order.run()?;
+    let here = run.step().map_or("", |step| step.id.split().0);
+    let enter = StepId(format!("{here}{INPUTS}"));
+    let value = |spec: &InputSpec, found: Option<&Json>| {
+        let value = found.filter(|value| !value.is_null()).or(spec.default.as_ref());
+        (spec.clone(), value.cloned().unwrap_or_default())
+    };
+    if here.is_empty() {
+        return Ok(run.formula.inputs.iter().map(|spec| value(spec, run.inputs.get(&spec.name))).collect());
+    }
+    let specs = run.formula.steps.iter().find(|step| step.id == enter).map_or(&[][..], |step| match &step.kind {
+        StepKind::Enter { inputs, .. } => inputs,
+        _ => &[],
+    });
+    let given = run.outputs.get(&enter);
+    Ok(specs.iter().map(|spec| value(spec, given.and_then(|given| given.get(&spec.name)))).collect())
 }
 
 /// On a retry the agent is told how the last attempt failed.

@@ -100,7 +100,7 @@ impl Type {
     }
 
     /// The type without `null`.
-    pub(super) fn present(&self) -> &Self {
+    pub fn present(&self) -> &Self {
         match self {
             Self::OrNull(inner) => inner,
             other => other,
@@ -266,8 +266,9 @@ fn of_object(object: &Map<String, Json>, inner: &dyn Fn(&Json) -> Type) -> Type 
     };
     let fields: BTreeMap<String, Field> = properties.into_iter().flatten().map(field).collect();
     let rest = match object.get("additionalProperties") {
+        // That closes it, whatever else its other parts ask for.
+        Some(Json::Bool(false)) if !object.contains_key("patternProperties") => None,
         _ if MORE_FIELDS.iter().any(|key| object.contains_key(*key)) => Some(Type::Any),
-        Some(Json::Bool(false)) => None,
         None => fields.is_empty().then_some(Type::Any),
         Some(schema) => Some(inner(schema)),
     };

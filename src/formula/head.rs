@@ -1,0 +1,246 @@
+//! The header of a formula: what starts it, what must hold, what it may use up, where it works, what its agent steps have in common.
+
+use super::read::{is_not_there_yet as later, word};
+use crate::document::{Table, Value, nearest};
+use crate::model::{
+    Access, Branch, Concurrency, ForgeEvent, FormulaLabel, FormulaLimits, FormulaWorkspace, Require, Triggers, Usd, WhenBusy,
+};
+
+/// The longest name of a label on a forge.
+const LABEL: usize = 50;
+/// The tools that an agent may be given, and whether they can change or run something.
+const TOOLS: [(&str, bool); 11] = [
+    ("Bash", true),
+    ("Edit", true),
+    ("Glob", false),
+    ("Grep", false),
+    ("NotebookEdit", true),
+    ("Read", false),
+    ("Task", false),
+    ("TodoWrite", false),
+    ("WebFetch", false),
+    ("WebSearch", false),
+    ("Write", true),
+];
+
+/// What agent steps have that do not say otherwise.
+pub(super) struct Defaults {
+    pub(super) access: Option<Access>,
+    pub(super) tools: Option<Vec<String>>,
+}
+
+pub(super) fn trigger(table: &Table<'_>) -> Triggers {
+    let events = [
+        ("issue-opened", ForgeEvent::IssueOpened),
+        ("issue-closed", ForgeEvent::IssueClosed),
+        ("pull-opened", ForgeEvent::PullOpened),
+        ("pull-merged", ForgeEvent::PullMerged),
+        ("changes-requested", ForgeEvent::ChangesRequested),
+        ("checks-failed", ForgeEvent::ChecksFailed),
+    ];
+    table.optional("manual", |v| match v.boolean()? {
+        true => Some(()),
+        false => v.wrong("a person may always start a formula", "take `manual` out"),
+    });
+    Triggers {
+        label: table.optional("label", label),
+        cron: table.optional("cron", |v| later(v, cron(v))),
+        comment: table.optional("comment", command),
+        event: table.or("event", Vec::new(), |v| later(v, some(v, |v| v.one_of(&events)))),
+    }
+}
+
+/// What begins a comment that starts the formula.
+fn command(value: &Value<'_>) -> Option<String> {
+    let text = value.filled()?;
+    let Some(name) = text.strip_prefix('/') else {
+        return value.wrong(format!("`{text}` does not begin with a `/`"), format!("write \"/{}\"", text.trim()));
+    };
+    let right = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= 32
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if right {
+        Some(text)
+    } else {
+        value.wrong(format!("`{text}` is not a command"), "one word of small letters, digits and `-`: \"/fix\"")
+    }
+}
+
+/// A cron pattern of five or six fields, seconds first, as the scheduler takes it.
+fn cron(value: &Value<'_>) -> Option<String> {
+    let text = value.filled()?;
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let help = "write five fields such as \"0 */6 * * *\", or six with seconds first; UTC";
+    let pattern = match fields.len() {
+        5 => format!("0 {}", fields.join(" ")),
+        6 => fields.join(" "),
+        count => return value.wrong(format!("`{text}` is not a cron pattern: it has {count} fields"), help),
+    };
+    let parser = croner::parser::CronParser::builder().seconds(croner::parser::Seconds::Required).dom_and_dow(true).build();
+    match parser.parse(&pattern) {
+        Ok(_) => Some(text),
+        Err(error) => value.wrong(format!("`{text}` is not a cron pattern: {error}"), help),
+    }
+}
+
+pub(super) fn require(table: &Table<'_>) -> Require {
+    let require = Require {
+        dependencies_closed: table.or("dependencies_closed", false, Value::boolean),
+        labels: table.or("labels", Vec::new(), |v| later(v, some(v, label))),
+        no_labels: table.or("no_labels", Vec::new(), |v| later(v, some(v, label))),
+        files: table.or("files", Vec::new(), |v| later(v, some(v, file))),
+    };
+    if let Some(both) = require.labels.iter().find(|label| require.no_labels.contains(label))
+        && let Some(value) = table.value("no_labels")
+    {
+        value.wrong::<()>(format!("`{both}` is asked for and ruled out"), "keep it in `labels` or in `no_labels`");
+    }
+    require
+}
+
+pub(super) fn limits(table: &Table<'_>) -> FormulaLimits {
+    let count = |most| move |v: &Value<'_>| v.whole(1, most).and_then(|n| u32::try_from(n).ok());
+    FormulaLimits {
+        wall: table.optional("wall", Value::some_time),
+        silence: table.optional("silence", Value::some_time),
+        turns: table.optional("turns", count(10_000)),
+        budget_usd: table.optional("budget_usd", budget),
+        attempts: table.optional("attempts", count(100)),
+        concurrency: table.optional("concurrency", |v| later(v, v.opened().and_then(|table| concurrency(&table)))),
+    }
+}
+
+fn budget(value: &Value<'_>) -> Option<Usd> {
+    let amount = value.amount()?;
+    if amount > 0.0 {
+        Some(Usd::from_dollars(amount))
+    } else {
+        value.wrong("a run cannot cost nothing", "write dollars, such as 2.5")
+    }
+}
+
+fn concurrency(table: &Table<'_>) -> Option<Concurrency> {
+    let busy = [("queue", WhenBusy::Queue), ("replace", WhenBusy::Replace), ("skip", WhenBusy::Skip)];
+    let group = table.required("group", "group = \"gardening\"", word);
+    let when_busy = table.required("when_busy", "when_busy = \"queue\"", |v| v.one_of(&busy));
+    Some(Concurrency { group: group?, when_busy: when_busy? })
+}
+
+pub(super) fn workspace(table: &Table<'_>) -> FormulaWorkspace {
+    let yes = |key| table.optional(key, |v: &Value<'_>| later(v, v.boolean()));
+    FormulaWorkspace {
+        base: table.optional("base", |v| later(v, branch(v))),
+        env_file: yes("env_file"),
+        ports: yes("ports"),
+        caches: yes("caches"),
+    }
+}
+
+fn branch(value: &Value<'_>) -> Option<Branch> {
+    let text = value.filled()?;
+    let wrong = text.starts_with(['-', '/', '.'])
+        || text.ends_with(['/', '.'])
+        || text.ends_with(".lock")
+        || ["..", "//", "@{", "/."].iter().any(|part| text.contains(part))
+        || text.chars().any(|c| c.is_whitespace() || c.is_control() || "~^:?*[\\".contains(c));
+    if wrong { value.wrong(format!("`{text}` is not a branch"), "write its name, such as \"main\"") } else { Some(Branch(text)) }
+}
+
+pub(super) fn agent(table: &Table<'_>) -> Defaults {
+    for (key, help) in [
+        ("role", "write it in each step: agent = \"dev\""),
+        ("backend", "a role's backend is that of [agents.NAME] in the configuration"),
+        ("model", "a role's model is that of [agents.NAME] in the configuration"),
+    ] {
+        table.optional(key, |v| v.wrong::<()>(format!("`{key}` is not said here"), help));
+    }
+    let access = table.optional("access", access);
+    Defaults { access, tools: table.optional("tools", |v| tools(v, access)) }
+}
+
+pub(super) fn access(value: &Value<'_>) -> Option<Access> {
+    value.one_of(&[("read", Access::Read), ("write", Access::Write)])
+}
+
+/// The tools that an agent is given.
+pub(super) fn tools(value: &Value<'_>, access: Option<Access>) -> Option<Vec<String>> {
+    let tool = |v: &Value<'_>| {
+        let text = v.filled()?;
+        match TOOLS.iter().find(|(name, _)| *name == text) {
+            Some((_, true)) if access == Some(Access::Read) => {
+                v.wrong(format!("who only reads is not given `{text}`"), "take it out, or write access = \"write\"")
+            }
+            Some(_) => Some(text),
+            None => {
+                let help = match nearest(&text, TOOLS.iter().map(|(name, _)| *name)) {
+                    Some(right) => format!("did you mean \"{right}\"?"),
+                    None => format!("there are {}", TOOLS.map(|(name, _)| name).join(", ")),
+                };
+                v.wrong(format!("there is no tool `{text}`"), help)
+            }
+        }
+    };
+    some(value, tool)
+}
+
+/// Whether a tool can change or run something.
+pub(super) fn changes(tool: &str) -> bool {
+    TOOLS.contains(&(tool, true))
+}
+
+pub(super) fn labels(root: &Table<'_>) -> Vec<FormulaLabel> {
+    let mut labels: Vec<FormulaLabel> = Vec::new();
+    for table in root.tables("label") {
+        let name = table.required("name", "name = \"stale\"", label);
+        let color = table.required("color", "color = \"#c0c0c0\"", color);
+        let description = table.or("description", String::new(), Value::string);
+        let (Some(name), Some(color)) = (name, color) else { continue };
+        if labels.iter().any(|known| known.name == name) {
+            table.wrong(format!("the label `{name}` is described twice"), "keep one of the two");
+        }
+        labels.push(FormulaLabel { name, color, description });
+    }
+    if !labels.is_empty()
+        && let Some(value) = root.value("label")
+    {
+        later(&value, Some(()));
+    }
+    labels
+}
+
+fn label(value: &Value<'_>) -> Option<String> {
+    let text = value.filled()?;
+    let right = text.chars().count() <= LABEL && !text.contains([',', '\n', '\r']) && text.trim() == text;
+    if right {
+        Some(text)
+    } else {
+        value.wrong(format!("`{}` is not a label", text.escape_debug()), "50 characters at most, without a comma")
+    }
+}
+
+fn color(value: &Value<'_>) -> Option<String> {
+    let text = value.filled()?;
+    let right = text.strip_prefix('#').is_some_and(|hex| hex.len() == 6 && hex.chars().all(|c| c.is_ascii_hexdigit()));
+    if right { Some(text) } else { value.wrong(format!("`{text}` is not a colour"), "write it as \"#d93f0b\"") }
+}
+
+/// A file of the repository.
+fn file(value: &Value<'_>) -> Option<String> {
+    let text = value.filled()?;
+    let right =
+        !text.starts_with('/') && !text.contains(['\0', '\\']) && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if right {
+        Some(text)
+    } else {
+        value.wrong(format!("`{text}` is not a file of the repository"), "write its path from the root, such as \"docs/plan.md\"")
+    }
+}
+
+/// A list with something in it.
+fn some<T>(value: &Value<'_>, item: impl FnMut(&Value<'_>) -> Option<T>) -> Option<Vec<T>> {
+    let items = value.list(item)?;
+    if items.is_empty() && value.items().is_some_and(|items| items.is_empty()) {
+        return value.wrong(format!("`{}` is empty", value.key()), "name something, or leave the key out");
+    }
+    Some(items)
+}

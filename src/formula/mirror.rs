@@ -1,0 +1,456 @@
+//! The shape of a formula for editors and for the page of documentation: both made from the types here, whose comments are what people read.
+//!
+//! Promises: it names exactly the keys that the reader knows (a test reads a formula that has them all and compares), and it is never
+//! stricter than the reader. The reader's own checks go further: a schema cannot compare two keys.
+
+#![expect(dead_code, reason = "only the shape of these types is used")]
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::model::{ForgeEvent, Risk};
+
+/// Where the schema of this version is published.
+const ID: &str = "https://forgehand.example/config/formula.schema.json";
+
+/// The JSON schema of a formula.
+pub fn schema() -> serde_json::Value {
+    let mut schema = schemars::generate::SchemaSettings::draft07().into_generator().into_root_schema_for::<File>();
+    schema.insert("$id".to_owned(), ID.into());
+    schema.to_value()
+}
+
+/// A kind of string: its name, its pattern, and what it looks like.
+macro_rules! strings {
+    ($($name:ident $pattern:literal $example:literal;)*) => {$(
+        struct $name;
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool { true }
+            fn schema_name() -> Cow<'static, str> { stringify!($name).into() }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "examples": [$example] })
+            }
+        }
+    )*};
+}
+
+strings! {
+    Time r"^\s*([0-9]+(ms|s|m|h|d))+\s*$" "5m";
+    Word r"^[a-z][a-z0-9_-]*$" "fix";
+    InputName r"^[a-z][a-z0-9_]*$" "area";
+    Filled r"\S" "text";
+    Label r"^[^,\r\n]{1,50}$" "claude-queue";
+    Cron r"^\s*\S+(\s+\S+){4,5}\s*$" "0 */6 * * *";
+    Command r"^/[a-z][a-z0-9-]{0,31}$" "/fix";
+    Cel r"\S" "steps.work.output.outcome == 'done'";
+    Template r"\S" "{{line issue.title}}";
+    Prompt r"\S" "fix.md";
+    Colour r"^#[0-9A-Fa-f]{6}$" "#d93f0b";
+    FilePath r"^[^/]" "docs/plan.md";
+}
+
+/// A workflow of forgehand.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, title = "a formula of forgehand")]
+#[schemars(extend("anyOf" = [{ "required": ["extends"] }, { "required": ["title", "blast_radius", "step"] }]))]
+struct File {
+    /// The version of the language.
+    #[schemars(range(min = 1, max = 1))]
+    formula: u64,
+    /// Its name, that of its file.
+    name: Word,
+    /// Another formula that this one takes over and changes: of its tables the keys that are given here, of its steps, inputs and labels
+    /// those of the same name key by key; `[[outcome]]` takes the place of all. With its own name: the shipped one.
+    extends: Option<Word>,
+    /// With `extends`: the steps that are taken out.
+    remove: Option<Vec<Word>>,
+    /// What it does, in a line. Must be there without `extends`.
+    title: Option<Filled>,
+    /// What it does, in a few sentences.
+    description: Option<String>,
+    /// How much it could break. What it calls can only raise that. Must be there without `extends`.
+    blast_radius: Option<Risk>,
+    trigger: Option<TriggerSection>,
+    require: Option<RequireSection>,
+    limits: Option<LimitsSection>,
+    workspace: Option<WorkspaceSection>,
+    agent: Option<AgentSection>,
+    /// Labels that it uses beside those of the lifecycle. Not there yet.
+    label: Option<Vec<LabelSection>>,
+    /// What it is given by whoever starts or calls it: `inputs.NAME` in expressions and templates.
+    input: Option<Vec<InputSection>>,
+    /// What it does, in this order where `needs` does not say otherwise. Each is one of `agent`, `run`, `propose`, `gate` and `formula`.
+    #[schemars(length(min = 1))]
+    step: Option<Vec<StepSection>>,
+    /// What it ends as: the first that holds; `done` where none does.
+    outcome: Option<Vec<OutcomeSection>>,
+}
+
+/// What starts it. A person always may.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct TriggerSection {
+    /// A label, by its default name.
+    label: Option<Label>,
+    /// A cron pattern of five fields, or six with seconds first, in UTC. Not there yet.
+    cron: Option<Cron>,
+    /// What begins a comment of somebody with rights.
+    comment: Option<Command>,
+    /// What happens on the forge. Not there yet.
+    #[schemars(length(min = 1))]
+    event: Option<Vec<ForgeEvent>>,
+    /// Says that only a person starts it.
+    manual: Option<Yes>,
+}
+
+/// What must hold before it starts; what does not hold yet is waited for.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RequireSection {
+    /// All that the issue depends on is closed.
+    dependencies_closed: Option<bool>,
+    /// Labels that the issue carries. Not there yet.
+    #[schemars(length(min = 1))]
+    labels: Option<Vec<Label>>,
+    /// Labels that it does not carry. Not there yet.
+    #[schemars(length(min = 1))]
+    no_labels: Option<Vec<Label>>,
+    /// Files that are there on the base branch. Not there yet.
+    #[schemars(length(min = 1))]
+    files: Option<Vec<FilePath>>,
+}
+
+/// What a run may use up. Of this and the configuration's the smaller holds.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct LimitsSection {
+    /// An agent's turn, by the clock on the wall.
+    wall: Option<Time>,
+    /// No sign of life of an agent.
+    silence: Option<Time>,
+    /// Turns of a session.
+    #[schemars(range(min = 1, max = 10000))]
+    turns: Option<u64>,
+    /// Dollars for a run.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    budget_usd: Option<f64>,
+    /// Attempts until it has failed for good.
+    #[schemars(range(min = 1, max = 100))]
+    attempts: Option<u64>,
+    /// What does not run beside each other. Not there yet.
+    concurrency: Option<ConcurrencySection>,
+}
+
+/// Runs of one group do not run beside each other.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ConcurrencySection {
+    /// The group's name, within the project.
+    group: Word,
+    /// What becomes of a run that finds the group at work: it waits, takes the other's place, or does not take place.
+    when_busy: WhenBusy,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum WhenBusy {
+    /// It waits.
+    Queue,
+    /// It stops the other and takes its place.
+    Replace,
+    /// It does not take place.
+    Skip,
+}
+
+/// Where a run works; what is left out is as the project says. Not there yet.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct WorkspaceSection {
+    /// The branch that it starts from and proposes to. Not there yet.
+    base: Option<Filled>,
+    /// It is given the project's env file. Not there yet.
+    env_file: Option<bool>,
+    /// It is given a port. Not there yet.
+    ports: Option<bool>,
+    /// It is given the project's caches. Not there yet.
+    caches: Option<bool>,
+}
+
+/// What its agent steps have that do not say otherwise.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct AgentSection {
+    /// What they may do to their workspace.
+    access: Option<AccessWord>,
+    /// The tools that they are given; as their access says by default.
+    #[schemars(length(min = 1))]
+    tools: Option<Vec<Tool>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum AccessWord {
+    /// Look only.
+    Read,
+    /// Change and commit.
+    Write,
+}
+
+/// A tool of Claude Code.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+enum Tool {
+    Bash,
+    Edit,
+    Glob,
+    Grep,
+    NotebookEdit,
+    Read,
+    Task,
+    TodoWrite,
+    WebFetch,
+    WebSearch,
+    Write,
+}
+
+/// A label.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct LabelSection {
+    /// Its name.
+    name: Label,
+    /// Its colour.
+    color: Colour,
+    /// What it says, for people.
+    description: Option<String>,
+}
+
+/// Something that it is given.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct InputSection {
+    /// Its name.
+    name: InputName,
+    /// What it may be: a text, a whole number, true or false, a list of texts.
+    #[schemars(rename = "type")]
+    kind: InputType,
+    /// What it is where nobody says. Without one it must be given.
+    default: Option<Literal>,
+    /// A regular expression that a text matches as a whole.
+    pattern: Option<Filled>,
+    /// What a text may be.
+    #[schemars(length(min = 1))]
+    one_of: Option<Vec<Filled>>,
+    /// A number is at least this.
+    min: Option<i64>,
+    /// A number is at most this.
+    max: Option<i64>,
+    /// What it is for.
+    description: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum InputType {
+    Text,
+    Number,
+    Flag,
+    List,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+enum Literal {
+    Text(String),
+    Number(i64),
+    Flag(bool),
+    List(Vec<String>),
+}
+
+/// A value, or an expression about what the caller knows.
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+enum Given {
+    Value(Literal),
+    Expression(GivenSection),
+}
+
+/// What an expression comes to.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct GivenSection {
+    /// A CEL expression.
+    cel: Cel,
+}
+
+/// One step. One of `agent`, `run`, `propose`, `gate` and `formula` says what it does.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct StepSection {
+    /// What it is called: `steps.ID.status` and `steps.ID.output` in expressions. Not `inputs`.
+    id: Word,
+    /// The steps that end before it begins: the one before it by default, and none with `[]`.
+    needs: Option<Vec<Word>>,
+    /// A CEL condition: whether it is done. Without one it is skipped where one that it needs was skipped.
+    when: Option<Cel>,
+    /// It is done once for each item of a list. Not there yet.
+    for_each: Option<ForEachSection>,
+    /// It takes no longer. Not there yet.
+    timeout: Option<Time>,
+    /// It is tried again. Not there yet.
+    retry: Option<RetrySection>,
+    /// An agent works on a prompt; this is its role.
+    agent: Option<Word>,
+    /// With `agent`: the prompt's file below `prompts/`.
+    prompt: Option<Prompt>,
+    /// With `agent`: what it may do to its workspace.
+    access: Option<AccessWord>,
+    /// With `agent`: the tools that it is given; as its access says by default.
+    #[schemars(length(min = 1))]
+    tools: Option<Vec<Tool>>,
+    /// With `agent`: the schema of its answer, a file of `formulas/schemas/` without `.json`.
+    output: Option<Word>,
+    /// With `agent` and `access = "write"`: a CEL condition about its `output`, whether its commits are taken over. Always by default.
+    commits: Option<Cel>,
+    /// Something is run on the exact commit: `"project.verify"`, or commands of its own.
+    run: Option<Run>,
+    /// With `run`: failing output goes back to an agent.
+    on_failure: Option<OnFailureSection>,
+    /// Something is asked of the forge.
+    propose: Option<Propose>,
+    /// With `propose = "pull-request"`: its title.
+    title: Option<Template>,
+    /// With `propose`: the file below `prompts/` that its text is made from.
+    body: Option<Prompt>,
+    /// The run waits.
+    gate: Option<Gate>,
+    /// With `gate = "time"`: for how long. In a formula with `extends`: the step that a new one is put behind; the last one by default.
+    after: Option<Filled>,
+    /// Another formula is called: its steps stand here.
+    formula: Option<Word>,
+    /// With `formula`: what its inputs are given.
+    with: Option<BTreeMap<String, Given>>,
+}
+
+/// A list, and how long it may be.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ForEachSection {
+    /// A CEL expression that comes to a list.
+    items: Cel,
+    /// A longer list ends the run.
+    #[schemars(range(min = 1, max = 10000))]
+    at_most: u64,
+}
+
+/// How a step is tried again that failed.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RetrySection {
+    /// How often, beside the first time.
+    #[schemars(range(min = 1, max = 10))]
+    at_most: u64,
+    /// How long after it failed.
+    wait: Time,
+}
+
+/// Where failing output goes.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OnFailureSection {
+    /// The agent's step, before this one.
+    to: Word,
+    /// How often at most.
+    #[schemars(range(min = 1, max = 10))]
+    at_most: u64,
+    /// What the agent is told, a file below `prompts/`.
+    #[schemars(extend("default" = "partials/verification-failed.md"))]
+    prompt: Option<Prompt>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+enum Run {
+    Verification(Verification),
+    Commands(Commands),
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline)]
+enum Verification {
+    /// The project's verification.
+    #[schemars(rename = "project.verify")]
+    Project,
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline)]
+struct Commands(#[schemars(length(min = 1))] Vec<Filled>);
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum Propose {
+    /// A comment on the issue.
+    Comment,
+    /// A pull request from the run's branch.
+    PullRequest,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum Gate {
+    /// Time passes.
+    Time,
+    /// The checks of the run's pull request are green.
+    Checks,
+    /// Somebody approves it.
+    Approval,
+}
+
+/// One way to end.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OutcomeSection {
+    /// A CEL condition; always by default.
+    when: Option<Cel>,
+    /// What it ends as.
+    is: End,
+    /// A CEL expression that comes to a text: what people are told.
+    summary: Option<Cel>,
+    /// A CEL expression that comes to a list of texts: what people are asked.
+    questions: Option<Cel>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum End {
+    /// What was asked for is there.
+    Done,
+    /// Nothing is to change.
+    NoChange,
+    /// It should not be done, or not by an agent.
+    Refused,
+    /// An agent can do it.
+    Queue,
+    /// A person must.
+    Interactive,
+    /// Questions are open.
+    NeedsInfo,
+}
+
+/// Nothing but true.
+struct Yes;
+
+impl JsonSchema for Yes {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Yes".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "const": true })
+    }
+}

@@ -1,0 +1,180 @@
+//! The page of documentation about formulas, made from the same types as the schema and from what expressions and templates may name.
+
+use std::fmt::Write as _;
+
+use serde_json::Value as Json;
+
+use super::expression::Type;
+use super::mirror::schema;
+use super::scope::scope;
+use crate::model::{TemplateKind, Variable};
+
+const INTRODUCTION: &str = "\
+# Formulas
+
+A formula is a workflow: a TOML file, the prompts that it names and the schemas of what its agents answer. forgehand brings some; a file of the
+same name in `formulas/` beside the configuration file takes the place of one, and of its prompts those in `prompts/`, of its schemas those in
+`formulas/schemas/`. What is wrong with one is said when it is loaded, with its line and what to do.
+
+This page is made from the program itself: `forgehand schema --formula --markdown`. For editors there is a JSON schema, `forgehand schema
+--formula`; name it in the first line, `#:schema formula.schema.json`. What is \"not there yet\" is part of the language and refused until it is.
+";
+
+const ORDER: &str = "
+## Order
+
+- A step without `needs` follows the one before it in the file; `needs = []` starts at once. A step needs steps that stand before it.
+- A step with `when` is decided by that alone, once all that it needs has ended. One without is skipped where one that it needs was skipped.
+- What a condition asks of a step that was skipped is not there, and the condition is false then; `steps.ID.status == 'skipped'` asks for that.
+- The run ends when every step has ended, as the first `[[outcome]]` says whose `when` holds. A step that fails for good ends it at once.
+";
+
+/// The page, in Markdown.
+pub fn page() -> String {
+    let root = schema();
+    let mut page = INTRODUCTION.to_owned();
+    let properties = properties(&root);
+    let (tables, keys): (Vec<_>, Vec<_>) = properties.iter().partition(|(_, of)| table(of, &root).is_some());
+    page.push_str("\n## Header\n\n");
+    rows(&mut page, &root, &keys, &root, "");
+    for (name, of) in tables {
+        let Some((inner, list)) = table(of, &root) else { continue };
+        let heading = if list { format!("[[{name}]]") } else { format!("[{name}]") };
+        // Writing to a text does not fail.
+        let _ = write!(page, "\n## `{heading}`\n\n{}\n\n", said(of).or_else(|| said(inner)).unwrap_or_default());
+        rows(&mut page, inner, &self::properties(inner), &root, "");
+    }
+    page.push_str(ORDER);
+    page.push_str("\n## What expressions may name\n\nConditions and values are written in CEL, the Common Expression Language, and checked against these types.\n\n| Name | What it is |\n|---|---|\n");
+    types(&mut page, "", &scope(&[], "", Type::object()));
+    page.push_str("| `steps.ID.status` | `done` or `skipped` |\n| `steps.ID.output` | what the step left behind |\n| `inputs.NAME` | as `[[input]]` says |\n");
+    for (kind, heading) in [(TemplateKind::Prompt, "prompts"), (TemplateKind::Proposal, "what is proposed")] {
+        let helpers = kind.helpers().iter().map(|helper| format!("`{{{{{helper} ..}}}}`")).collect::<Vec<_>>().join(", ");
+        let _ = write!(
+            page,
+            "\n## What templates of {heading} may name\n\nTemplates are written in Handlebars. Text from outside stands only in {helpers}.\n\n| Name | What it is |\n|---|---|\n",
+        );
+        variables(&mut page, "", &kind.vocabulary([], []));
+        page.push_str("| `steps.ID.output` | what an agent answered, as its schema says |\n| `inputs.NAME` | text from outside, but for numbers, flags and those with `one_of` |\n");
+    }
+    page
+}
+
+fn properties(schema: &Json) -> Vec<(&String, &Json)> {
+    schema["properties"].as_object().into_iter().flatten().collect()
+}
+
+fn said(schema: &Json) -> Option<String> {
+    schema["description"].as_str().map(|text| text.replace('\n', " "))
+}
+
+/// What stands behind a reference, and behind what may be left out.
+fn behind<'s>(schema: &'s Json, root: &'s Json) -> &'s Json {
+    if let Some(to) = schema["$ref"].as_str() {
+        return root.pointer(to.trim_start_matches('#')).unwrap_or(schema);
+    }
+    for key in ["anyOf", "allOf"] {
+        let some: Vec<&Json> = schema[key].as_array().into_iter().flatten().filter(|part| part["type"] != "null").collect();
+        if let [only] = some.as_slice() {
+            return behind(only, root);
+        }
+    }
+    schema
+}
+
+/// The table that a key opens, and whether there can be several.
+fn table<'s>(schema: &'s Json, root: &'s Json) -> Option<(&'s Json, bool)> {
+    let here = behind(schema, root);
+    let (inner, list) = match here.get("items") {
+        Some(items) => (behind(items, root), true),
+        None => (here, false),
+    };
+    inner.get("properties").is_some().then_some((inner, list))
+}
+
+fn rows(page: &mut String, owner: &Json, keys: &[(&String, &Json)], root: &Json, before: &str) {
+    if before.is_empty() {
+        page.push_str("| Key | What it may be | What it says |\n|---|---|---|\n");
+    }
+    let required = |name: &str| owner["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    for (name, of) in keys {
+        let must = if required(name) { " **Must be there.**" } else { "" };
+        let default = of.get("default").map_or(String::new(), |default| format!(" By default `{default}`."));
+        let text = said(of).or_else(|| said(behind(of, root))).unwrap_or_default();
+        let _ = writeln!(page, "| `{before}{name}` | {} | {text}{default}{must} |", what(of, root));
+        if let Some((inner, false)) = table(of, root) {
+            rows(page, inner, &properties(inner), root, &format!("{before}{name}."));
+        }
+    }
+}
+
+/// What a value may be, in words.
+fn what(schema: &Json, root: &Json) -> String {
+    let here = behind(schema, root);
+    if let Some(word) = here.get("const") {
+        return format!("`{word}`");
+    }
+    let listed = |all: &[Json], each: &dyn Fn(&Json) -> String| {
+        let mut all: Vec<String> = all.iter().filter(|one| !one.is_null() && one["type"] != "null").map(each).collect();
+        all.dedup();
+        all.join(" or ")
+    };
+    if let Some(words) = here["enum"].as_array() {
+        return listed(words, &|word| format!("`{word}`"));
+    }
+    if let Some(all) = here["oneOf"].as_array().or(here["anyOf"].as_array()) {
+        return listed(all, &|one| what(one, root));
+    }
+    let kinds: Vec<&str> = match &here["type"] {
+        Json::Array(all) => all.iter().filter_map(Json::as_str).filter(|kind| *kind != "null").collect(),
+        one => one.as_str().into_iter().collect(),
+    };
+    let range = match (here["minimum"].as_f64(), here["maximum"].as_f64()) {
+        (Some(least), Some(most)) => format!(" from {least} to {most}"),
+        _ => String::new(),
+    };
+    match kinds.first() {
+        Some(&"string") => here["examples"][0].as_str().map_or("a text".to_owned(), |example| match example {
+            "text" => "a text".to_owned(),
+            example => format!("a text such as `{}`", serde_json::Value::from(example)),
+        }),
+        Some(&"integer") => format!("a whole number{range}"),
+        Some(&"number") => format!("a number{range}"),
+        Some(&"boolean") => "`true` or `false`".to_owned(),
+        Some(&"array") => format!("a list: each {}", what(&here["items"], root)),
+        _ => "a table".to_owned(),
+    }
+}
+
+fn types(page: &mut String, before: &str, of: &Type) {
+    let Type::Record(record) = of else { return };
+    for (name, field) in &record.fields {
+        match &field.of {
+            Type::Record(inner) if !inner.fields.is_empty() => types(page, &format!("{before}{name}."), &field.of),
+            Type::Record(_) => {}
+            other => {
+                let _ = writeln!(page, "| `{before}{name}` | {other} |");
+            }
+        }
+    }
+}
+
+fn variables(page: &mut String, before: &str, of: &Variable) {
+    let Variable::Record(names) = of else { return };
+    for (name, variable) in names {
+        let name = format!("{before}{name}");
+        match variable {
+            Variable::Plain => drop(writeln!(page, "| `{name}` | ours |")),
+            Variable::Outside => drop(writeln!(page, "| `{name}` | text from outside |")),
+            Variable::List(item) => match item.as_ref() {
+                Variable::Record(_) => {
+                    let _ = writeln!(page, "| `{name}` | a list; in it: |");
+                    variables(page, &format!("{name}: "), item);
+                }
+                Variable::Outside => drop(writeln!(page, "| `{name}` | a list of text from outside |")),
+                Variable::Plain | Variable::List(_) => drop(writeln!(page, "| `{name}` | a list |")),
+            },
+            Variable::Record(_) => variables(page, &format!("{name}."), variable),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What is made from the types of formulas: the JSON schema for editors, the page of documentation; that the shipped formulas keep to it; and
+//! what formulas take over from others and are given.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use forgehand::formula::{inputs, page, schema, shipped, shipped_names, shipped_text};
+use forgehand::model::{EndWord, Expression, Given, InputSpec, StepKind};
+use serde_json::{Value, json};
+
+use crate::broken_formulas::{known, loaded};
+use crate::config_files::keys_of;
+
+const WHOLE: &str = include_str!("formulas/whole.toml");
+
+fn file(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap_or_default()
+}
+
+#[test]
+fn the_schema_of_formulas_is_that_of_the_types() {
+    let made = serde_json::to_string_pretty(&schema()).expect("JSON") + "\n";
+    let help = "write it anew: cargo run -- schema --formula > config/formula.schema.json";
+    assert!(made == file("config/formula.schema.json"), "{help}");
+}
+
+#[test]
+fn the_page_about_formulas_is_that_of_the_types() {
+    let help = "write it anew: cargo run -- schema --formula --markdown > docs/formulas.md";
+    assert!(page() == file("docs/formulas.md"), "{help}");
+}
+
+#[test]
+fn the_schema_of_formulas_has_the_keys_that_the_reader_knows() {
+    let (schema, mut keys) = (schema(), BTreeSet::new());
+    keys_of(&schema, &schema, "", &mut keys);
+    // Those are asked for only to say where they belong.
+    let elsewhere = ["agent.role", "agent.backend", "agent.model"].map(str::to_owned);
+    let known: BTreeSet<String> = known(WHOLE).into_iter().filter(|key| !elsewhere.contains(key)).collect();
+    assert_eq!(keys, known);
+}
+
+#[test]
+fn formulas_that_are_taken_are_right_by_the_schema() {
+    let validator = jsonschema::validator_for(&schema()).expect("a schema");
+    let shipped = shipped_names().into_iter().filter_map(|name| Some((shipped_text(&name)?.to_owned(), name)));
+    for (text, name) in shipped.chain([(WHOLE.to_owned(), "whole".to_owned())]) {
+        let value: Value = toml::from_str(&text).expect("TOML");
+        let wrong: Vec<String> = validator.iter_errors(&value).map(|e| format!("{e} at {}", e.instance_path())).collect();
+        assert!(wrong.is_empty(), "{name}: {wrong:#?}");
+        assert!(text.starts_with("#:schema "), "{name} names no schema");
+    }
+}
+
+#[test]
+fn of_the_whole_language_only_what_comes_later_is_refused() {
+    let found = loaded(WHOLE).expect_err("some of it comes later").lines();
+    let other: Vec<&String> = found.iter().filter(|line| !line.contains("is not there yet")).collect();
+    assert!(other.is_empty(), "{other:#?}");
+    assert!(found.len() > 10, "{found:#?}");
+    // Without that it is taken.
+    let later: BTreeSet<usize> = found.iter().filter_map(|line| line.split(':').nth(1)?.parse().ok()).collect();
+    let rest: Vec<&str> = WHOLE.lines().enumerate().filter(|(at, _)| !later.contains(&(at + 1))).map(|(_, line)| line).collect();
+    let rest = rest.join("\n").replace("name = \"stale\"\ncolor = \"#c0c0c0\"\ndescription = \"Nobody moves it\"\n", "");
+    loaded(&rest).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+}
+
+const OWN: &str = "formula = 1\nname = \"it\"\nextends = \"fix\"\n";
+
+#[test]
+fn a_formula_that_extends_another_says_only_what_is_different() {
+    let fix = &shipped()[&"fix".into()];
+    let same = loaded(OWN).expect("the same under another name");
+    assert_eq!((same.name.as_str(), &same.title, &same.trigger), ("it", &fix.title, &fix.trigger));
+    assert_eq!((&same.steps, &same.outcomes, same.blast_radius), (&fix.steps, &fix.outcomes, fix.blast_radius));
+
+    let other = loaded(&format!(
+        "{OWN}title = \"Other\"\nblast_radius = \"high\"\n[trigger]\ncomment = \"/it\"\n[limits]\nturns = 3\n\
+         [[step]]\nid = \"lint\"\nrun = [\"make lint\"]\nafter = \"work\"\n\
+         [[step]]\nid = \"doc\"\nrun = [\"make doc\"]\nafter = \"lint\"\n\
+         [[step]]\nid = \"pause\"\ngate = \"time\"\nafter = \"1m\"\n\
+         [[step]]\nid = \"verify\"\nwhen = \"true\"\n\
+         [[outcome]]\nis = \"refused\"\n"
+    ))
+    .unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    let ids: Vec<&str> = other.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(ids, ["work", "lint", "doc", "verify", "open", "pause"]);
+    // Of a table the keys that are given; of a step too: `run` and `on_failure` of the other one stay.
+    assert_eq!((other.trigger.comment.as_deref(), &other.trigger.label), (Some("/it"), &fix.trigger.label));
+    assert_eq!((other.title.as_str(), other.limits.turns, other.require.dependencies_closed), ("Other", Some(3), true));
+    assert_eq!(
+        (&other.steps[3].kind, other.steps[3].when.as_ref().map(|when| when.0.as_str())),
+        (&fix.steps[1].kind, Some("true"))
+    );
+    // What needs nothing by name needs what stands before it now.
+    assert_eq!(other.steps[3].needs.as_deref(), Some(&["doc".into()][..]));
+    assert_eq!((other.outcomes.len(), other.outcomes[0].is), (1, EndWord::Refused));
+
+    let less = loaded(&format!("{OWN}remove = [\"open\"]\n")).expect("without it");
+    assert_eq!(less.steps.iter().map(|step| step.id.as_str()).collect::<Vec<_>>(), ["work", "verify"]);
+}
+
+#[test]
+fn a_formula_that_extends_its_own_name_changes_the_shipped_one() {
+    let text = "formula = 1\nname = \"fix\"\nextends = \"fix\"\ntitle = \"Ours\"\n";
+    let ours = loaded(text).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    assert_eq!((ours.title.as_str(), &ours.steps), ("Ours", &shipped()[&"fix".into()].steps));
+    // What is wrong in it is said in its own file.
+    let wrong = loaded(&format!("{text}[[step]]\nid = \"open\"\ntitle = \"{{{{issue.title}}}}\"\n")).expect_err("raw").lines();
+    assert!(wrong.len() == 1 && wrong[0].starts_with("it.toml:7:9: `issue.title` is text from outside"), "{wrong:#?}");
+}
+
+/// What the called formula is given in the first step of a call.
+fn entered(with: &str) -> (BTreeMap<String, Given>, Vec<InputSpec>) {
+    let head = "formula = 1\nname = \"it\"\ntitle = \"It\"\nblast_radius = \"low\"\n";
+    let loaded = loaded(&format!("{head}[[step]]\nid = \"call\"\nformula = \"area\"\nwith = {with}\n"));
+    let formula = loaded.unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    match formula.steps.into_iter().next().map(|step| step.kind) {
+        Some(StepKind::Enter { with, inputs }) => (with, inputs),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_called_formula_is_given_what_its_inputs_take_and_nothing_else() {
+    let (with, specs) = entered("{ area = \"docs\", most = { cel = \"issue.number\" } }");
+    assert_eq!(with["area"], Given::Value("docs".into()));
+    assert_eq!(with["most"], Given::Expression(Expression("issue.number".into())));
+    let given = |all: Value| {
+        let all = all.as_object().expect("an object").clone().into_iter().collect();
+        inputs::taken(&specs, all).map(|taken| serde_json::to_value(taken).expect("JSON"))
+    };
+    let whole = json!({ "area": "docs", "most": 7, "dry": false, "tag": "x", "names": [] });
+    assert_eq!(given(json!({ "area": "docs", "most": 7 })), Ok(whole.clone()));
+    // What an expression could not find out is not given.
+    assert_eq!(given(json!({ "area": "docs", "most": 7, "tag": null })), Ok(whole));
+    for (wrong, words) in [
+        (json!({}), "nobody gave the input `area`"),
+        (json!({ "area": "else" }), "`area` cannot be \"else\" (it is one of \"docs\", \"code\")"),
+        (json!({ "area": "docs", "most": 10 }), "`most` cannot be 10 (write 9 or less)"),
+        (json!({ "area": "docs", "most": 1.5 }), "`most` must be a whole number"),
+        (json!({ "area": "docs", "tag": "a b" }), "`tag` cannot be \"a b\" (it must match [a-z]+)"),
+        (json!({ "area": "docs", "dry": "yes" }), "`dry` must be true or false"),
+        (json!({ "area": "docs", "names": [1] }), "`names` must be a list of texts"),
+        (json!({ "area": "docs", "other": 1 }), "there is no input `other`"),
+    ] {
+        let said = given(wrong).expect_err(words);
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn a_schema_that_names_itself_is_taken() {
+    let head = "formula = 1\nname = \"it\"\ntitle = \"It\"\nblast_radius = \"low\"\n";
+    let step = "[[step]]\nid = \"look\"\nagent = \"dev\"\nprompt = \"plain.md\"\naccess = \"read\"\noutput = \"tree\"\n";
+    loaded(&format!("{head}{step}")).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+}
