@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::formula::{self, FormulaErrors, Sources};
-use crate::model::Formula;
+use crate::model::{Formula, Triggers};
 
 /// The formulas that there are.
 pub(super) struct Library {
@@ -73,7 +73,7 @@ impl Library {
         let names = self.names();
         let sources =
             Sources { prompts: &prompts, schemas: &schemas, schema_names: &schema_names, formulas: &formulas, names: &names };
-        Some(formula::load_from(&file, &text, &sources))
+        Some(formula::load_from(&file, &text, &sources).map(|loaded| triggered(loaded, name)))
     }
 
     /// The author's own prompts and schemas that nothing asked for that was loaded so far.
@@ -101,4 +101,14 @@ impl Library {
         names.dedup();
         names
     }
+}
+
+/// What takes a shipped one's place takes its trigger too, unless it names one.
+fn triggered(mut formula: Formula, name: &str) -> Formula {
+    if formula.trigger == Triggers::default()
+        && let Some(shipped) = formula::shipped_formula(name)
+    {
+        formula.trigger = shipped.trigger;
+    }
+    formula
 }

@@ -121,6 +121,7 @@ pub(super) fn comments(core: &Core, repo: &RepoName, looked: &LookedAt) -> Vec<E
         (newer && (known.is_some() || comes)).then(|| Event::CommentFound {
             comment: comment.id,
             breakdown: parts.word == text::BREAKDOWN,
+            note: parts.word == text::NOTE,
             effect: parts.effect,
             run: parts.run,
             subject,

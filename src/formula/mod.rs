@@ -24,7 +24,9 @@ use std::collections::BTreeSet;
 
 pub use mirror::schema;
 pub use page::page;
-pub use shipped::{shipped, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names, shipped_tests, shipped_text};
+pub use shipped::{
+    shipped, shipped_formula, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names, shipped_tests, shipped_text,
+};
 
 use self::call::Calls;
 use crate::document::{self, Fault};

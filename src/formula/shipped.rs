@@ -46,6 +46,11 @@ pub fn shipped() -> BTreeMap<FormulaName, Formula> {
     FORMULAS.into_iter().map(load).collect()
 }
 
+/// A shipped formula.
+pub fn shipped_formula(name: &str) -> Option<Formula> {
+    shipped().remove(&FormulaName::from(name))
+}
+
 /// The names of the shipped formulas.
 pub fn shipped_names() -> Vec<String> {
     FORMULAS.iter().map(|(name, _)| (*name).to_owned()).collect()

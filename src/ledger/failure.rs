@@ -2,6 +2,7 @@
 
 use crate::model::{Failure, FailureKind, Intent, Lane, Outcome, Saying, Timestamp};
 
+use super::said::note;
 use super::{ClaimState, IssueState, Retry, StepState};
 
 impl IssueState {
@@ -34,6 +35,11 @@ impl IssueState {
                     triaged.breakdown = None;
                 }
             }
+            (Intent::Say { what: Saying::Note { step, .. }, edit: Some(_), .. }, FailureKind::Gone) => {
+                if let Some(run) = &self.run {
+                    self.notes.remove(&note(&run.formula.name, step));
+                }
+            }
             (intent, kind) if intent.is_local() => {
                 let Some(run) = self.run.as_mut() else { return };
                 match kind {
@@ -48,7 +54,9 @@ impl IssueState {
             }
             // Trying again would hold the slot for ever.
             (
-                Intent::Push { .. } | Intent::OpenPull { .. } | Intent::Say { what: Saying::Proposed { .. }, .. },
+                Intent::Push { .. }
+                | Intent::OpenPull { .. }
+                | Intent::Say { what: Saying::Proposed { .. } | Saying::Note { .. }, .. },
                 FailureKind::Environment | FailureKind::Refused | FailureKind::Gone,
             ) => self.broken(failure),
             _ => {}

@@ -18,8 +18,10 @@ impl Ledger {
 impl IssueState {
     pub(super) fn apply_found(&mut self, event: &Event, now: Timestamp) {
         match event {
-            Event::CommentFound { comment, breakdown, effect, run, .. } => {
-                self.comment_found(*comment, *breakdown);
+            Event::CommentFound { comment, breakdown, note, effect, run, .. } => {
+                if !note {
+                    self.comment_found(*comment, *breakdown);
+                }
                 // Their numbers are used up.
                 self.effects = self.effects.max(*effect);
                 self.runs_started = self.runs_started.max(run.unwrap_or(0));

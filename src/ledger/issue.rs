@@ -72,6 +72,8 @@ pub struct IssueState {
     pub claim: ClaimState,
     /// The status comment.
     pub said: Option<Said>,
+    /// The comments that steps of formulas proposed, by formula and step.
+    pub notes: BTreeMap<String, CommentId>,
     /// A label that a person set by hand, and that was set back.
     pub set_back: Option<Decision>,
     /// Dependencies, as resolved for the text they were read from.
@@ -123,6 +125,7 @@ impl IssueState {
             pushing: None,
             claim: ClaimState::None,
             said: None,
+            notes: BTreeMap::new(),
             set_back: None,
             depends: None,
             commanded: None,

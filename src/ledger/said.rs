@@ -1,12 +1,15 @@
 //! The comments of ours on an issue: the status comment and the triage breakdown.
 
-use crate::model::{CommentId, Intent, Saying, Status, Story};
+use crate::model::{CommentId, FormulaName, Intent, Saying, Status, StepId, Story};
 
 use super::{Decided, IssueState, Said, StepState, Triaged};
 
 impl IssueState {
     pub(super) fn said_now(&mut self, intent: &Intent, comment: CommentId, left: Option<CommentId>) {
         let Intent::Say { what, .. } = intent else { return };
+        if let Saying::Note { step, .. } = what {
+            return self.noted(step, comment);
+        }
         self.searched = true;
         let breakdown = matches!(what, Saying::Status { .. });
         let known =
@@ -16,6 +19,7 @@ impl IssueState {
         }
         match what {
             Saying::Status { status } => self.said = Some(Said { comment: Some(comment), status: status.clone() }),
+            Saying::Note { .. } => {}
             Saying::Proposed { .. } => {
                 self.comment_found(comment, true);
                 if let Some(run) = self.run.as_mut() {
@@ -24,6 +28,19 @@ impl IssueState {
                 }
             }
         }
+    }
+
+    /// A step's comment stands there; another attempt edits it.
+    fn noted(&mut self, step: &StepId, comment: CommentId) {
+        let Some(run) = self.run.as_mut() else { return };
+        self.notes.insert(note(&run.formula.name, step), comment);
+        run.leaves(serde_json::json!({ "comment": comment.0 }));
+        run.state = StepState::Proposed;
+    }
+
+    /// The comment of a step of a formula, where it stands already.
+    pub fn note_of(&self, formula: &FormulaName, step: &StepId) -> Option<CommentId> {
+        self.notes.get(&note(formula, step)).copied()
     }
 
     pub(super) fn comment_found(&mut self, comment: CommentId, breakdown: bool) {
@@ -46,4 +63,9 @@ impl IssueState {
             self.said = Some(Said { comment: None, status: status.clone() });
         }
     }
+}
+
+/// What a step's comment is remembered by.
+pub(super) fn note(formula: &FormulaName, step: &StepId) -> String {
+    format!("{formula}/{step}")
 }

@@ -178,6 +178,9 @@ pub enum Event {
         comment: CommentId,
         /// It is the triage breakdown, not the status comment.
         breakdown: bool,
+        /// It is neither of the two, but what a step proposed.
+        #[serde(default)]
+        note: bool,
         /// The number of the effect that wrote it, among those of the issue.
         effect: u64,
         /// The number of the run that wrote it.
@@ -581,12 +584,19 @@ pub enum Intent {
     },
 }
 
-/// What a comment of ours says. Of each kind an issue has one.
+/// What a comment of ours says. Of each kind an issue has one; notes apart, of which each step has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "saying")]
 pub enum Saying {
     /// What a step of a run proposes: the triage breakdown.
     Proposed {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+    },
+    /// What another step of a run proposes: a comment of its own.
+    Note {
         /// The run.
         run: RunId,
         /// The step.
@@ -771,6 +781,7 @@ impl Intent {
             Self::Release { .. } => "release",
             Self::Labels { .. } => "labels",
             Self::Say { what: Saying::Proposed { .. }, .. } => "comment",
+            Self::Say { what: Saying::Note { .. }, .. } => "note",
             Self::Say { what: Saying::Status { .. }, .. } => "status",
             Self::Close => "close",
             Self::Prepare { .. } => "prepare",

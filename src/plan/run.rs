@@ -2,8 +2,8 @@
 
 use crate::ledger::{IssueState, Prepared, RunState, StepState};
 use crate::model::{
-    Access, Advance, BackTo, Change, Cost, Decision, Event, Evidence, Expression, HandOutcome, Intent, Proposal, Route,
-    RunOutcome, Saying, Step, StepKind, StopWhy, Subject, Told, Trigger, Wait,
+    Access, Advance, BackTo, Change, Cost, Decision, Event, Evidence, Expression, Formula, HandOutcome, Intent, LabelNames,
+    Proposal, Route, RunOutcome, Saying, Step, StepKind, StopWhy, Subject, Told, Trigger, Wait,
 };
 
 use super::admit::Candidate;
@@ -238,8 +238,11 @@ impl Context<'_> {
         match (proposal, &run.state) {
             (_, StepState::Proposed) => advance(run, step, Advance::Next),
             (Proposal::Comment { .. }, StepState::Ready { .. }) => {
-                let what = Saying::Proposed { run: run.id.clone(), step: step.id.clone() };
-                let edit = state.triaged.as_ref().and_then(|t| t.breakdown);
+                let (run, formula) = (run.id.clone(), &run.formula);
+                let (what, edit) = match is_breakdown(formula, step) {
+                    true => (Saying::Proposed { run, step: step.id.clone() }, state.triaged.as_ref().and_then(|t| t.breakdown)),
+                    false => (Saying::Note { run, step: step.id.clone() }, state.note_of(&formula.name, &step.id)),
+                };
                 Next::Act(Action::Do {
                     subject: subject.clone(),
                     intent: Intent::Say { what, edit, replaces: None, if_there: false },
@@ -348,6 +351,13 @@ impl Context<'_> {
             | HandOutcome::Interrupted => None,
         }
     }
+}
+
+/// Whether a step's comment is what whoever works on the issue reads: the first one of the formula that the intake's label starts.
+fn is_breakdown(formula: &Formula, step: &Step) -> bool {
+    let comments = |step: &&Step| matches!(step.kind, StepKind::Propose(Proposal::Comment { .. }));
+    let intake = formula.trigger.label.as_deref() == Some(LabelNames::default().portal.as_str());
+    intake && formula.steps.iter().find(comments).is_some_and(|first| first.id == step.id)
 }
 
 /// What is no agent's doing and ends the run.

@@ -13,6 +13,9 @@ static MARKER: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^[ \t]*<!
 /// The word in the key of the triage breakdown.
 pub const BREAKDOWN: &str = "comment";
 
+/// The word in the key of a comment that a step proposes.
+pub const NOTE: &str = "note";
+
 /// The word in the key of a status comment.
 pub const STATUS: &str = "status";
 

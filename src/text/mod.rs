@@ -26,7 +26,7 @@ pub use clean::clean;
 pub use context::{PromptContext, ProposalContext, Said};
 pub use dependencies::dependencies;
 pub use markdown::{block, code, line, prose};
-pub use marker::{BREAKDOWN, STATUS, find_marker, marked_as, marker, strip_marker};
+pub use marker::{BREAKDOWN, NOTE, STATUS, find_marker, marked_as, marker, strip_marker};
 pub use neutral::commit_message;
 pub use render::{TextError, fence, render_prompt, render_proposal};
 

@@ -15,6 +15,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Labels { to: Some(to), .. } => format!("set the label of {to:?}").to_lowercase(),
         Intent::Labels { to: None, .. } => "take the decision label off".to_owned(),
         Intent::Say { what: Saying::Proposed { .. }, .. } => "write the breakdown".to_owned(),
+        Intent::Say { what: Saying::Note { step, .. }, .. } => format!("write the comment of step {step}"),
         Intent::Say { what: Saying::Status { .. }, edit: Some(_), .. } => "edit the status comment".to_owned(),
         Intent::Say { what: Saying::Status { .. }, edit: None, .. } => "write a status comment".to_owned(),
         Intent::Close => "close the issue".to_owned(),

@@ -10,7 +10,7 @@ use forgehand::plan::{From, Policy, TABLE, To, mermaid, target};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::plan_world::{Fate, World, awaits_look, gated_policy, policy, subject, writes_labels};
+use super::plan_world::{Fate, Says, World, awaits_look, gated_policy, policy, subject, writes_labels};
 
 /// What a person does with an issue.
 #[derive(Clone, Copy, Debug)]
@@ -216,11 +216,11 @@ fn at_rest(world: &World, orders: &[Option<Order>; 3]) {
             "#{number}: nothing lives: {state:?}\n{}",
             story(world, Some(*number))
         );
-        let statuses = issue.comments.iter().filter(|c| c.3.as_ref().is_some_and(|(_, breakdown)| !breakdown)).count();
-        let breakdowns = issue.comments.iter().filter(|c| c.3.as_ref().is_some_and(|(_, breakdown)| *breakdown)).count();
+        let count = |says: Says| issue.comments.iter().filter(|c| c.3.as_ref().is_some_and(|(_, s)| *s == says)).count();
+        let (statuses, breakdowns, notes) = (count(Says::Status), count(Says::Breakdown), count(Says::Note));
         assert!(
-            statuses <= 1 && breakdowns <= 1,
-            "#{number}: {statuses} status comments, {breakdowns} breakdowns\n{}",
+            statuses <= 1 && breakdowns <= 1 && notes <= 1,
+            "#{number}: {statuses} status comments, {breakdowns} breakdowns, {notes} notes\n{}",
             story(world, Some(*number))
         );
         if !issue.open {

@@ -31,8 +31,24 @@ pub enum Fate {
     Unheard,
 }
 
-/// Which comment, whose, when, and of ours the effect and whether it is the breakdown.
-type WorldComment = (CommentId, Login, Timestamp, Option<(EffectKey, bool)>);
+/// Which comment, whose, when, and of ours the effect and what it says.
+type WorldComment = (CommentId, Login, Timestamp, Option<(EffectKey, Says)>);
+
+/// What a comment of ours says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Says {
+    Status,
+    Breakdown,
+    Note,
+}
+
+fn says(what: &Saying) -> Says {
+    match what {
+        Saying::Status { .. } => Says::Status,
+        Saying::Proposed { .. } => Says::Breakdown,
+        Saying::Note { .. } => Says::Note,
+    }
+}
 
 /// An issue of the world.
 #[derive(Clone, Debug)]
@@ -143,6 +159,10 @@ after = "5m"
 id = "open"
 propose = "pull-request"
 title = "{{line issue.title}}"
+body = "pull-request.md"
+[[step]]
+id = "tell"
+propose = "comment"
 body = "pull-request.md"
 [[step]]
 id = "ci"
@@ -634,9 +654,13 @@ impl World {
             Intent::Say { what, .. } => {
                 let comments = &mut self.issues.get_mut(&subject.issue.0).expect("an issue").comments;
                 let comment = comments.iter().find(|c| c.3.as_ref().is_some_and(|(k, _)| k == key))?.0;
-                let breakdown = matches!(what, Saying::Proposed { .. });
-                comments.retain(|c| c.0 == comment || c.3.as_ref().is_none_or(|(_, b)| *b != breakdown));
-                let left = comments.iter().rev().find(|c| c.3.as_ref().is_some_and(|(_, b)| *b != breakdown)).map(|c| c.0);
+                let kind = says(what);
+                if kind == Says::Note {
+                    return Some(Outcome::Said { comment, left: None });
+                }
+                comments.retain(|c| c.0 == comment || c.3.as_ref().is_none_or(|(_, k)| *k != kind));
+                let other = |c: &&WorldComment| c.3.as_ref().is_some_and(|(_, k)| *k != kind && *k != Says::Note);
+                let left = comments.iter().rev().find(other).map(|c| c.0);
                 Some(Outcome::Said { comment, left })
             }
             Intent::OpenPull { head, .. } => {
@@ -659,14 +683,18 @@ impl World {
             }
             Intent::Labels { to, known } => self.write_labels(number, *to, known),
             Intent::Say { what, edit, replaces, if_there } => {
-                let (breakdown, anew) = match what {
-                    Saying::Proposed { .. } => (true, false),
-                    Saying::Status { status } => (false, status.story.calls_a_person() || status.set_back.is_some()),
+                let kind = says(what);
+                if kind == Says::Note {
+                    return self.say(key, number, what, *edit, &[]);
+                }
+                let anew = match what {
+                    Saying::Proposed { .. } | Saying::Note { .. } => false,
+                    Saying::Status { status } => status.story.calls_a_person() || status.set_back.is_some(),
                 };
-                let left = self.issues[&number].comments.iter().filter(|c| c.3.as_ref().is_some_and(|(_, b)| *b == breakdown));
+                let left = self.issues[&number].comments.iter().filter(|c| c.3.as_ref().is_some_and(|(_, k)| *k == kind));
                 let mut older: Vec<CommentId> = left.map(|c| c.0).filter(|_| state.seen.comments > 0).collect();
-                let other =
-                    self.issues[&number].comments.iter().rev().find(|c| c.3.as_ref().is_some_and(|(_, b)| *b != breakdown));
+                let is_other = |c: &&WorldComment| c.3.as_ref().is_some_and(|(_, k)| *k != kind && *k != Says::Note);
+                let other = self.issues[&number].comments.iter().rev().find(is_other);
                 let (mut edit, mut found, other) = (*edit, None, other.map(|c| c.0).filter(|_| state.seen.comments > 0));
                 if *if_there {
                     let Some(there) = older.pop() else { return Outcome::Unsaid };
@@ -755,7 +783,7 @@ impl World {
     fn say(&mut self, key: &EffectKey, number: u64, what: &Saying, edit: Option<CommentId>, older: &[CommentId]) -> Outcome {
         let (id, at) = (CommentId(self.count()), self.second());
         let issue = self.issues.get_mut(&number).expect("an issue");
-        let mark = Some((key.clone(), matches!(what, Saying::Proposed { .. })));
+        let mark = Some((key.clone(), says(what)));
         issue.updated = at;
         if let Some(edit) = edit {
             let Some(comment) = issue.comments.iter_mut().find(|c| c.0 == edit) else {

@@ -223,5 +223,32 @@ async fn a_formula_that_calls_itself_is_told_with_its_place() {
     beside(&rig, &[("formulas/fix.toml", &call("fix", "second")), ("formulas/second.toml", &call("second", "fix"))]);
     let said = rig.run(&["once"]).await;
     assert_eq!(said.code, Some(2), "{said:?}");
-    assert!(said.err.contains("fix calls second calls fix") && said.err.contains("formulas/second.toml:19:11"), "{}", said.err);
+    assert!(said.err.contains("fix calls second calls fix") && said.err.contains("formulas/second.toml:22:11"), "{}", said.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_step_that_comments_has_a_comment_of_its_own_and_the_breakdown_stays() {
+    let script = r#"repair; commit 'Add properly'; answer done 'It adds.'"#;
+    let Some(rig) = Plan::new("gates::each_step_that_comments").agent(Agent::scripted(TRIAGE, script)).rig().await else {
+        return;
+    };
+    let say = |id: &str| format!("\n[[step]]\nid = \"{id}\"\npropose = \"comment\"\nbody = \"{id}.md\"\n");
+    let skipped = "\n[[step]]\nid = \"never\"\nwhen = \"steps.work.output.outcome == 'refused'\"\npropose = \"comment\"\nbody = \"one.md\"\n";
+    let text = format!("{HEAD}{OPEN}{}{skipped}{}", say("one"), say("two"));
+    let text = text.replace("id = \"two\"", "id = \"two\"\nneeds = [\"one\"]");
+    beside(
+        &rig,
+        &[
+            ("formulas/fix.toml", &text),
+            ("prompts/one.md", "First: {{prose steps.work.output.summary}}\n"),
+            ("prompts/two.md", "Second, of {{repo}}\n"),
+        ],
+    );
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["portal"]).await;
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+    for words in ["### Breakdown", "First: It adds.", "Second, of"] {
+        assert_eq!(rig.said(number, words).len(), 1, "{words}: {:#?}", rig.comments(number));
+    }
+    assert!(rig.story().contains("step never is skipped"), "{}", rig.story());
 }

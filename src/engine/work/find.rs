@@ -1,6 +1,6 @@
 //! Looking up what an effect may have left behind before it was cut.
 
-use crate::model::{Comment, EffectKey, Failure, Intent, Outcome, Subject, Timestamp};
+use crate::model::{Comment, EffectKey, Failure, Intent, Outcome, Saying, Subject, Timestamp};
 use crate::text;
 
 use super::super::core::Facts;
@@ -24,6 +24,9 @@ impl Worker {
                 let comments = self.ports.forge.issue_comments(&subject.repo, subject.issue).await.map_err(forge)?;
                 let by_key = |c: &&Comment| facts.is_ours(&c.author) && text::find_marker(&c.body).as_ref() == Some(key);
                 let Some(comment) = comments.iter().filter(by_key).map(|c| c.id).min() else { return Ok(None) };
+                if let Saying::Note { .. } = what {
+                    return Ok(Some(Outcome::Said { comment, left: None }));
+                }
                 // Of each kind one stands: neither a double nor what another life of this daemon left.
                 for double in say::ours(&comments, facts, subject, say::word(what)) {
                     if double != comment {

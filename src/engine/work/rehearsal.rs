@@ -306,7 +306,7 @@ impl<'a> Play<'a> {
             Intent::Release { .. } => Outcome::Released,
             Intent::Labels { to, .. } => labelled(&state, &stage.project.labels, *to),
             Intent::Say { what: Saying::Status { .. }, .. } => Outcome::Said { comment: CommentId(NUMBER), left: None },
-            Intent::Say { what: Saying::Proposed { step, .. }, .. } => {
+            Intent::Say { what: Saying::Proposed { step, .. } | Saying::Note { step, .. }, .. } => {
                 self.propose(&order, step)?;
                 Outcome::Said { comment: CommentId(NUMBER + 1), left: None }
             }

@@ -18,6 +18,7 @@ pub(super) fn ours(comments: &[Comment], facts: &Facts, subject: &Subject, word:
 pub(super) fn word(what: &Saying) -> &'static str {
     match what {
         Saying::Proposed { .. } => text::BREAKDOWN,
+        Saying::Note { .. } => text::NOTE,
         Saying::Status { .. } => text::STATUS,
     }
 }
@@ -25,7 +26,7 @@ pub(super) fn word(what: &Saying) -> &'static str {
 /// The word in the keys of what says the other thing.
 pub(super) fn other(what: &Saying) -> &'static str {
     match what {
-        Saying::Proposed { .. } => text::STATUS,
+        Saying::Proposed { .. } | Saying::Note { .. } => text::STATUS,
         Saying::Status { .. } => text::BREAKDOWN,
     }
 }
@@ -33,7 +34,7 @@ pub(super) fn other(what: &Saying) -> &'static str {
 /// Edits notify nobody.
 fn anew(what: &Saying) -> bool {
     match what {
-        Saying::Proposed { .. } => false,
+        Saying::Proposed { .. } | Saying::Note { .. } => false,
         Saying::Status { status } => status.story.calls_a_person() || status.set_back.is_some(),
     }
 }
@@ -49,12 +50,13 @@ impl Worker {
         let repo = &order.subject.repo;
         let body = format!("{}\n\n{}", self.scanner.redact(&self.words_of(order, what)?), text::marker(order.key));
         let forge_of = match what {
-            Saying::Proposed { .. } => self.as_author(order.run()?).0,
+            Saying::Proposed { .. } | Saying::Note { .. } => self.as_author(order.run()?).0,
             Saying::Status { .. } => self.ports.forge.as_ref(),
         };
         let mut older: Vec<CommentId> = replaces.into_iter().collect();
         let (mut edit, mut left) = (edit, None);
-        if edit.is_none() && replaces.is_none() && !order.state.searched && order.state.seen.comments > 0 {
+        let one_of_a_kind = !matches!(what, Saying::Note { .. });
+        if one_of_a_kind && edit.is_none() && replaces.is_none() && !order.state.searched && order.state.seen.comments > 0 {
             (older, left) = self.left_behind(order, what).await?;
             edit = if anew(what) { None } else { older.pop() };
         }
@@ -101,7 +103,7 @@ impl Worker {
     fn words_of(&self, order: &Order<'_>, what: &Saying) -> Result<String, Failure> {
         match what {
             Saying::Status { status } => Ok(self.status_words(order, status)),
-            Saying::Proposed { step, .. } => {
+            Saying::Proposed { step, .. } | Saying::Note { step, .. } => {
                 let run = order.run()?;
                 let step = run.formula.steps.iter().find(|s| s.id == *step).ok_or_else(|| environment("the step is gone"))?;
                 let StepKind::Propose(Proposal::Comment { body }) = &step.kind else {
