@@ -219,3 +219,120 @@ async fn a_real_run_becomes_a_test_that_passes_until_the_formula_changes() {
     let said = rig.run(&["formula", "test", "fix"]).await;
     assert!(said.code == Some(2) && said.err.contains("did you mean \"work\"?"), "{}", said.err);
 }
+
+const GATED: &str = r#"formula = 1
+name = "gated"
+title = "Work, wait, look again"
+blast_radius = "low"
+
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "fix.md"
+access = "write"
+output = "fix-result"
+
+[[step]]
+id = "verify"
+run = ["make lint"]
+on_failure = { to = "work", at_most = 1 }
+
+[[step]]
+id = "pause"
+gate = "time"
+after = "3d"
+
+[[step]]
+id = "open"
+propose = "pull-request"
+title = "{{line issue.title}}"
+body = "pull-request.md"
+
+[[step]]
+id = "ci"
+gate = "checks"
+
+[[step]]
+id = "approved"
+gate = "approval"
+
+[[step]]
+id = "then"
+formula = "second"
+
+[[step]]
+id = "say"
+when = "steps.then.output.is == 'refused'"
+propose = "comment"
+body = "said.md"
+
+[[outcome]]
+when = "steps.say.status == 'done'"
+is = "interactive"
+summary = "steps.work.output.summary"
+"#;
+
+const SECOND: &str = r#"formula = 1
+name = "second"
+title = "Look again"
+blast_radius = "low"
+
+[[step]]
+id = "look"
+agent = "critic"
+prompt = "fix.md"
+access = "read"
+output = "fix-result"
+
+[[outcome]]
+when = "steps.look.output.outcome == 'refused'"
+is = "refused"
+"#;
+
+const PLAYED: &str = r#"formula = "gated"
+[[answer]]
+step = "work"
+output = { outcome = "done", summary = "One." }
+[[result]]
+step = "verify"
+passed = false
+tail = "a line is too long"
+[[answer]]
+step = "work"
+output = { outcome = "done", summary = "Two." }
+[[answer]]
+step = "then.look"
+output = { outcome = "OUTCOME", summary = "Hm." }
+[expect]
+"#;
+
+#[test]
+fn a_recorded_test_plays_gates_calls_and_what_goes_back() {
+    let desk = Desk::new();
+    desk.write("formulas/gated.toml", GATED);
+    desk.write("formulas/second.toml", SECOND);
+    desk.write("prompts/said.md", "It says: {{line steps.work.output.summary}}");
+    let refused = "outcome = \"interactive\"\nskipped = []\nproposes = [\"pull-request\", \"comment\"]\nsays = [\"It says: Two.\"]\n\
+                   asks = [\"a line is too long\"]\n";
+    desk.write("formulas/tests/refused.toml", &(PLAYED.replace("OUTCOME", "refused") + refused));
+    let done = "outcome = \"done\"\nskipped = [\"say\"]\nproposes = [\"pull-request\"]\n";
+    desk.write("formulas/tests/deep/done.toml", &(PLAYED.replace("OUTCOME", "done") + done));
+    let said = desk.run(&["test", "gated"]);
+    assert_eq!((said.code, said.out.lines().last()), (Some(0), Some("2 passed, 0 failed")), "{}{}", said.out, said.err);
+    // What is recorded and not asked for, and what is asked for and not recorded.
+    desk.write("formulas/tests/refused.toml", &PLAYED.replace("then.look", "work").replace("OUTCOME", "done"));
+    desk.write(
+        "formulas/tests/deep/done.toml",
+        &(PLAYED.replace("passed = false", "passed = true").replace("OUTCOME", "done") + done),
+    );
+    let expects = "outcome = \"done\"\n";
+    desk.write("formulas/tests/refused.toml", &(PLAYED.replace("then.look", "work").replace("OUTCOME", "done") + expects));
+    let said = desk.run(&["test", "gated"]);
+    assert_eq!((said.code, said.out.lines().last()), (Some(2), Some("0 passed, 2 failed")), "{}{}", said.out, said.err);
+    assert!(said.out.contains("step then.look is asked for its answer number 1, and none is recorded"), "{}", said.out);
+    assert!(said.out.contains("1 more recorded answers of step work are there than the run asks for"), "{}", said.out);
+    // A mistake in a test has a place.
+    desk.write("formulas/tests/refused.toml", "formula = \"gated\"\nanswers = []\n[expect]\noutcome = \"done\"\n");
+    let said = desk.run(&["test", "gated"]);
+    assert!(said.code == Some(2) && said.err.contains("refused.toml:2:1"), "{}", said.err);
+}

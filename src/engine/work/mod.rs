@@ -16,6 +16,7 @@ mod reading;
 mod rehearsal;
 mod say;
 mod setup;
+mod stage;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use placeholder::{Placeholders, placeholder};
 pub use reading::Unread;
-pub use rehearsal::{Answer, Cast, Played, Scene, Shown, Stage};
+pub use rehearsal::{Answer, Cast, Played, Scene, Shown};
+pub use stage::Stage;
 pub use texts::TextStore;
 
 use crate::ledger::{IssueState, RunState};

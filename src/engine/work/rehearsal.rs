@@ -12,16 +12,15 @@ use serde_json::Value as Json;
 use crate::hands::output;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    Advance, Branch, Change, Checks, CommandRun, CommentId, Decision, EffectKey, Event, Evidence, Formula, Gate, HandOutcome,
-    Intent, Issue, JournalId, LabelNames, LabelsMean, Login, Outcome, ProjectFacts, Proposal, PullNumber, Record, RepoFacts,
-    RunId, RunOutcome, RunTexts, Saying, SeenIssue, Sha, Shape, Skipped, Step, StepId, StepKind, Subject, Timestamp, Usd,
+    Advance, Change, Checks, CommandRun, CommentId, Decision, EffectKey, Event, Evidence, Gate, HandOutcome, Intent, LabelNames,
+    Outcome, Proposal, PullNumber, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId, StepKind, Timestamp,
 };
-use crate::plan::{self, Action, Crew, Policy, ProjectPolicy, View};
+use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
 
 use super::super::core::Facts;
-use super::super::observed::seen_issue;
-use super::{Order, ProjectSettings, agent, context};
+use super::stage::{facts, policy};
+use super::{Order, Stage, agent, context};
 
 /// Decisions and effects of one rehearsal at most.
 const ROUNDS: usize = 5_000;
@@ -31,27 +30,6 @@ const NUMBER: u64 = 1;
 const HEAD: &str = "c0ffee0000000000000000000000000000000000";
 /// What stands for the commit that they would stand on.
 const BASE: &str = "ba5e000000000000000000000000000000000000";
-
-/// What a rehearsal is about.
-#[derive(Clone, Debug)]
-pub struct Stage {
-    /// The workflow.
-    pub formula: Formula,
-    /// The issue, as it is read.
-    pub subject: Subject,
-    /// The same.
-    pub issue: Issue,
-    /// What the run is given to read.
-    pub texts: RunTexts,
-    /// The project's part of the configuration.
-    pub project: ProjectSettings,
-    /// What a branch of ours begins with.
-    pub branch_prefix: String,
-    /// The branch that work starts from.
-    pub base: Branch,
-    /// Now.
-    pub now: Timestamp,
-}
 
 /// What an agent answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,13 +149,6 @@ impl Stage {
             play.step()?;
         }
         Err(format!("the run did not come to an end in {ROUNDS} decisions"))
-    }
-
-    /// What is known when the run begins.
-    pub(super) fn opened(&self, facts: &ProjectFacts) -> Ledger {
-        let events = opening(self, facts).into_iter().zip(1..);
-        let records: Vec<Record> = events.map(|(event, seq)| Record { seq, at: self.now, event }).collect();
-        Ledger::fold(&records)
     }
 }
 
@@ -422,86 +393,4 @@ fn evidence(sha: &Sha, commands: &[String], shown: Shown) -> Evidence {
     let run = |command: &String| CommandRun { command: command.clone(), exit, millis: 0, tail: shown.tail.clone() };
     let commands = commands.iter().take(ran).map(run).collect();
     Evidence { sha: sha.clone(), commands, passed: shown.passed, timed_out: false }
-}
-
-fn facts(stage: &Stage) -> ProjectFacts {
-    ProjectFacts {
-        forge: "http://rehearsal".into(),
-        version: String::new(),
-        login: Login::from("forgehand"),
-        others: std::collections::BTreeMap::new(),
-        repository: RepoFacts {
-            name: stage.subject.repo.clone(),
-            default_branch: stage.base.clone(),
-            archived: false,
-            can_push: true,
-            can_admin: false,
-            empty: false,
-        },
-        labels: Vec::new(),
-    }
-}
-
-/// What is known when a run begins.
-fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
-    let (repo, subject) = (stage.subject.repo.clone(), stage.subject.clone());
-    let names = &stage.project.labels;
-    let writes = stage.formula.steps.iter().any(plan::writes);
-    let mut seen: SeenIssue = SeenIssue { open: true, ..seen_issue(&repo, &stage.issue) };
-    for decision in names.decisions(&seen.labels) {
-        seen.labels.remove(names.of(decision));
-    }
-    // Who writes was queued.
-    let standing = writes.then_some(Decision::Queue);
-    seen.labels.extend(standing.map(|label| names.of(label).to_owned()));
-    let branch = if writes { Branch(format!("{}{}", stage.branch_prefix, subject.issue.0)) } else { "forgehand-read".into() };
-    let run = RunId(format!("rehearsal-{}", subject.issue.0));
-    vec![
-        Event::Surveyed { repo: repo.clone(), facts: facts.clone() },
-        Event::Seen { subject: subject.clone(), issue: seen },
-        Event::Began { repo: repo.clone(), at: Timestamp::default() },
-        Event::Looked { repo, until: stage.now },
-        Event::LabelsRead {
-            subject: subject.clone(),
-            found: standing.into_iter().collect(),
-            meaning: LabelsMean::Standing { label: standing },
-        },
-        Event::RunStarted { run, subject, formula: Box::new(stage.formula.clone()), attempt: 1, branch },
-    ]
-}
-
-/// Nothing but the formula is in the way.
-fn policy(stage: &Stage) -> Policy {
-    let much = Usd(u64::from(u32::MAX));
-    let none = std::time::Duration::ZERO;
-    let project = ProjectPolicy {
-        labels: stage.project.labels.clone(),
-        branch_prefix: stage.branch_prefix.clone(),
-        intake: BTreeSet::new(),
-        since: None,
-        formulas: std::collections::BTreeMap::from([(stage.formula.name.clone(), stage.formula.clone())]),
-        slots: None,
-        usd_day: much,
-        sets_up: false,
-        leaving: false,
-    };
-    Policy {
-        journal: JournalId("rehearsal".into()),
-        forge: "http://rehearsal".into(),
-        slots: 1,
-        attempts: 1,
-        backoff: vec![none],
-        adopt_after: none,
-        question: none,
-        usd_run: much,
-        usd_day: much,
-        lookup_gap: none,
-        renew: std::time::Duration::from_hours(24),
-        checks_every: none,
-        trouble_pause: none,
-        unreachable_pause: none,
-        retry: vec![none],
-        crew: Crew::default(),
-        projects: std::collections::BTreeMap::from([(stage.subject.repo.clone(), project)]),
-    }
 }

@@ -1,0 +1,128 @@
+//! What a rehearsal is about, and what is known when its run begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::ledger::Ledger;
+use crate::model::{
+    Branch, Decision, Event, Formula, Issue, JournalId, LabelsMean, Login, ProjectFacts, Record, RepoFacts, RunId, RunTexts,
+    SeenIssue, Subject, Timestamp, Usd,
+};
+use crate::plan::{self, Crew, Policy, ProjectPolicy};
+
+use super::super::observed::seen_issue;
+use super::ProjectSettings;
+
+/// What a rehearsal is about.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The workflow.
+    pub formula: Formula,
+    /// What the run is about.
+    pub subject: Subject,
+    /// That issue, as it is read.
+    pub issue: Issue,
+    /// What the run is given to read.
+    pub texts: RunTexts,
+    /// The project's part of the configuration.
+    pub project: ProjectSettings,
+    /// What a branch of ours begins with.
+    pub branch_prefix: String,
+    /// The branch that work starts from.
+    pub base: Branch,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Stage {
+    /// What is known when the run begins.
+    pub(super) fn opened(&self, facts: &ProjectFacts) -> Ledger {
+        let events = opening(self, facts).into_iter().zip(1..);
+        let records: Vec<Record> = events.map(|(event, seq)| Record { seq, at: self.now, event }).collect();
+        Ledger::fold(&records)
+    }
+}
+
+/// What start-up would have learned.
+pub(super) fn facts(stage: &Stage) -> ProjectFacts {
+    ProjectFacts {
+        forge: "http://rehearsal".into(),
+        version: String::new(),
+        login: Login::from("forgehand"),
+        others: BTreeMap::new(),
+        repository: RepoFacts {
+            name: stage.subject.repo.clone(),
+            default_branch: stage.base.clone(),
+            archived: false,
+            can_push: true,
+            can_admin: false,
+            empty: false,
+        },
+        labels: Vec::new(),
+    }
+}
+
+/// What is known when a run begins.
+fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
+    let (repo, subject) = (stage.subject.repo.clone(), stage.subject.clone());
+    let names = &stage.project.labels;
+    let writes = stage.formula.steps.iter().any(plan::writes);
+    let mut seen: SeenIssue = SeenIssue { open: true, ..seen_issue(&repo, &stage.issue) };
+    for decision in names.decisions(&seen.labels) {
+        seen.labels.remove(names.of(decision));
+    }
+    // Who writes was queued.
+    let standing = writes.then_some(Decision::Queue);
+    seen.labels.extend(standing.map(|label| names.of(label).to_owned()));
+    let branch = if writes { Branch(format!("{}{}", stage.branch_prefix, subject.issue.0)) } else { "forgehand-read".into() };
+    let run = RunId(format!("rehearsal-{}", subject.issue.0));
+    vec![
+        Event::Surveyed { repo: repo.clone(), facts: facts.clone() },
+        Event::Seen { subject: subject.clone(), issue: seen },
+        Event::Began { repo: repo.clone(), at: Timestamp::default() },
+        Event::Looked { repo, until: stage.now },
+        Event::LabelsRead {
+            subject: subject.clone(),
+            found: standing.into_iter().collect(),
+            meaning: LabelsMean::Standing { label: standing },
+        },
+        Event::RunStarted { run, subject, formula: Box::new(stage.formula.clone()), attempt: 1, branch },
+    ]
+}
+
+/// Nothing but the formula is in the way.
+pub(super) fn policy(stage: &Stage) -> Policy {
+    let much = Usd(u64::from(u32::MAX));
+    let none = Duration::ZERO;
+    let project = ProjectPolicy {
+        labels: stage.project.labels.clone(),
+        branch_prefix: stage.branch_prefix.clone(),
+        intake: BTreeSet::new(),
+        since: None,
+        formulas: BTreeMap::from([(stage.formula.name.clone(), stage.formula.clone())]),
+        slots: None,
+        usd_day: much,
+        sets_up: false,
+        leaving: false,
+    };
+    Policy {
+        journal: JournalId("rehearsal".into()),
+        forge: "http://rehearsal".into(),
+        slots: 1,
+        attempts: 1,
+        backoff: vec![none],
+        adopt_after: none,
+        question: none,
+        usd_run: much,
+        usd_day: much,
+        lookup_gap: none,
+        renew: Duration::from_hours(24),
+        // What was read is not read again at the same moment.
+        checks_every: Duration::from_mins(1),
+        trouble_pause: none,
+        unreachable_pause: none,
+        retry: vec![none],
+        crew: Crew::default(),
+        projects: BTreeMap::from([(stage.subject.repo.clone(), project)]),
+    }
+}
