@@ -69,7 +69,9 @@ fn a_new_formula_is_listed_shown_and_clean_and_never_written_over() {
     let said = desk.run(&["new", "tidy"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     let formula = desk.read("formulas/tidy.toml");
-    assert!(formula.starts_with("#:schema "), "{formula}");
+    let schema = formula.lines().next().and_then(|line| line.strip_prefix("#:schema ")).expect("the first line");
+    let shipped = include_str!("../../config/formula.schema.json");
+    assert_eq!(std::fs::read_to_string(desk.path("formulas").join(schema)).expect("the schema"), shipped);
     assert!(desk.read("prompts/tidy.md").contains("{{outside issue.body}}"));
     let said = desk.run(&["lint"]);
     assert_eq!((said.code, said.out.lines().last()), (Some(0), Some("3 formulas: 0 errors, 0 warnings")), "{}", said.out);
@@ -125,7 +127,7 @@ fn lint_tells_each_mistake_with_its_place_and_a_hint() {
     assert_eq!((&prompt["line"], &prompt["column"]), (&json!(1), &json!(1)));
     assert_eq!(prompt["hint"], "did you mean `issue.title`?");
     // What is there for nothing is said, and is no mistake.
-    let last = "[[outcome]]\nis = \"refused\"\n";
+    let last = "[[outcome]]\nis = \"refused\"\n[[input]]\nname = \"depth\"\ntype = \"number\"\ndefault = 1\n";
     desk.write("formulas/tidy.toml", &format!("{right}\n{last}"));
     desk.write("prompts/tidy.md", "{{outside issue.title}}");
     desk.write("prompts/lost.md", "nobody reads this");
@@ -133,7 +135,8 @@ fn lint_tells_each_mistake_with_its_place_and_a_hint() {
     assert_eq!(said.code, Some(0), "{}", said.out);
     assert!(said.out.contains("lost.md:1:1: warning: no formula names this file"), "{}", said.out);
     assert!(said.out.contains("never ends as this"), "{}", said.out);
-    assert!(said.out.ends_with("0 errors, 2 warnings\n"), "{}", said.out);
+    assert!(said.out.contains("nothing uses the input `depth`"), "{}", said.out);
+    assert!(said.out.ends_with("0 errors, 3 warnings\n"), "{}", said.out);
     let said = desk.run(&["lint", "tidi"]);
     assert!(said.code == Some(2) && said.err.contains("did you mean `tidy`?"), "{}", said.err);
 }

@@ -1,15 +1,16 @@
 //! `forgehand formula new NAME`: a formula and its prompt to begin with, which load as they are.
 //!
-//! Promises: what is there is never written over; both files are written, or neither.
+//! Promises: what is there is never written over; both files are written, or neither. Beside the configuration the schema that the first line
+//! names is kept as this version has it, as `init` does with that of the configuration.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::cli::CliError;
 use crate::cli::library::Library;
 use crate::cli::setup::Setup;
+use crate::cli::{CliError, Kind};
 use crate::formula;
 
 /// Arguments of `formula new`.
@@ -33,6 +34,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
         (setup.folder.join("prompts").join(format!("{name}.md")), own(PROMPT)),
     ];
     write(&files)?;
+    schema(&setup.folder)?;
     for (file, _) in &files {
         anstream::println!("wrote {}", file.display());
     }
@@ -40,6 +42,30 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
         "it is off: name it in `formulas` of a [[project]]; `forgehand formula lint {name}` checks what you change"
     );
     Ok(())
+}
+
+/// The schema that editors complete and check by.
+fn schema(folder: &Path) -> Result<(), CliError> {
+    let file = folder.join("formula.schema.json");
+    let text = serde_json::to_string_pretty(&formula::schema()).map(|text| text + "\n");
+    let text = text
+        .map_err(|e| CliError::new(Kind::Internal, "the schema could not be written as JSON", "please report this").because(e))?;
+    if std::fs::read_to_string(&file).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    let written = || -> std::io::Result<()> {
+        let mut new = tempfile::Builder::new().permissions(readable()).tempfile_in(folder)?;
+        new.write_all(text.as_bytes())?;
+        new.persist(&file)?;
+        Ok(())
+    };
+    written().map_err(|e| failed(&file, &e))?;
+    anstream::println!("wrote {}", file.display());
+    Ok(())
+}
+
+fn failed(file: &Path, why: &dyn std::fmt::Display) -> CliError {
+    CliError::environment(format!("{} cannot be written", file.display()), why, "see whether the folder is writable")
 }
 
 fn check(library: &Library, name: &str) -> Result<(), CliError> {
@@ -69,9 +95,6 @@ fn check(library: &Library, name: &str) -> Result<(), CliError> {
 
 /// Each is whole before it has its name, and the first loses it again where the second gets none.
 fn write(files: &[(PathBuf, String)]) -> Result<(), CliError> {
-    let failed = |file: &Path, why: &dyn std::fmt::Display| {
-        CliError::environment(format!("{} cannot be written", file.display()), why, "see whether the folder is writable")
-    };
     let mut whole: Vec<(NamedTempFile, &Path)> = Vec::new();
     for (file, text) in files {
         let folder = file.parent().unwrap_or(file);

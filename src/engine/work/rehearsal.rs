@@ -24,8 +24,8 @@ use super::{Order, Stage, agent, context};
 
 /// Decisions and effects of one rehearsal at most.
 const ROUNDS: usize = 5_000;
-/// The pull request and the comment that are played.
-const NUMBER: u64 = 1;
+/// The pull request that is played.
+const PULL: PullNumber = PullNumber(1);
 /// What stands for the commits that an agent would have made.
 const HEAD: &str = "c0ffee0000000000000000000000000000000000";
 /// What stands for the commit that they would stand on.
@@ -276,10 +276,12 @@ impl<'a> Play<'a> {
             Intent::Claim { .. } => Outcome::Claimed { sha: sha(BASE)?, until: self.now.next_day() },
             Intent::Release { .. } => Outcome::Released,
             Intent::Labels { to, .. } => labelled(&state, &stage.project.labels, *to),
-            Intent::Say { what: Saying::Status { .. }, .. } => Outcome::Said { comment: CommentId(NUMBER), left: None },
-            Intent::Say { what: Saying::Proposed { step, .. } | Saying::Note { step, .. }, .. } => {
-                self.propose(&order, step)?;
-                Outcome::Said { comment: CommentId(NUMBER + 1), left: None }
+            Intent::Say { what, edit, .. } => {
+                match what {
+                    Saying::Proposed { step, .. } | Saying::Note { step, .. } => self.propose(&order, step)?,
+                    Saying::Status { .. } => {}
+                }
+                Outcome::Said { comment: edit.unwrap_or(CommentId(state.effects)), left: None }
             }
             Intent::Close => Outcome::Closed,
             Intent::Prepare { .. } => Outcome::Prepared {
@@ -317,7 +319,7 @@ impl<'a> Play<'a> {
             Intent::Push { .. } => Outcome::Pushed,
             Intent::OpenPull { step, .. } => {
                 self.propose(&order, step)?;
-                Outcome::PullOpened { pull: PullNumber(NUMBER) }
+                Outcome::PullOpened { pull: PULL }
             }
             Intent::Discard { .. } => Outcome::Discarded,
         })
