@@ -59,7 +59,9 @@ pub(super) fn fold() -> Fold {
 fn letter(notice: &Notice, forge: &url::Url, scanner: &Scanner) -> Letter {
     let (title, text) = words::notice(&notice.news);
     let page = match (&notice.news, notice.news.subject(), notice.news.repo()) {
-        (News::Waits { pull: Some(pull), subject, .. }, ..) => Some(format!("{}/pulls/{}", subject.repo, pull.0)),
+        (News::Waits { pull: Some(pull), subject, .. } | News::Approval { pull, subject, .. }, ..) => {
+            Some(format!("{}/pulls/{}", subject.repo, pull.0))
+        }
         (_, Some(subject), _) => Some(format!("{}/issues/{}", subject.repo, subject.issue.0)),
         (_, None, repo) => repo.map(ToString::to_string),
     };

@@ -68,6 +68,15 @@ pub enum News {
         /// The pull request to look at.
         pull: Option<PullNumber>,
     },
+    /// A run waits for an approval of its pull request.
+    Approval {
+        /// On which issue.
+        subject: Subject,
+        /// Its title, cleaned.
+        title: String,
+        /// The pull request.
+        pull: PullNumber,
+    },
     /// A budget is nearly or wholly spent.
     Budget {
         /// Whose.
@@ -107,7 +116,7 @@ impl News {
     pub fn occasion(&self) -> Occasion {
         match self {
             Self::Failed { .. } => Occasion::Failed,
-            Self::Waits { .. } => Occasion::Waits,
+            Self::Waits { .. } | Self::Approval { .. } => Occasion::Waits,
             Self::Budget { .. } => Occasion::Budget,
             Self::AccountPaused { .. } => Occasion::AccountPaused,
             Self::Unreachable { .. } | Self::Recovered { .. } => Occasion::Unreachable,
@@ -117,7 +126,7 @@ impl News {
     /// The project that it is about, if it is about one.
     pub fn repo(&self) -> Option<&RepoName> {
         match self {
-            Self::Failed { subject, .. } | Self::Waits { subject, .. } => Some(&subject.repo),
+            Self::Failed { subject, .. } | Self::Waits { subject, .. } | Self::Approval { subject, .. } => Some(&subject.repo),
             Self::Unreachable { repo, .. } | Self::Recovered { repo } => Some(repo),
             Self::Budget { what: BudgetOf::Project { repo }, .. } => Some(repo),
             Self::Budget { .. } | Self::AccountPaused { .. } => None,
@@ -127,7 +136,7 @@ impl News {
     /// The issue that it is about, if it is about one.
     pub fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::Failed { subject, .. } | Self::Waits { subject, .. } => Some(subject),
+            Self::Failed { subject, .. } | Self::Waits { subject, .. } | Self::Approval { subject, .. } => Some(subject),
             Self::Budget { .. } | Self::AccountPaused { .. } | Self::Unreachable { .. } | Self::Recovered { .. } => None,
         }
     }

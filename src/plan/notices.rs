@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 
 use crate::ledger::{InTrouble, Ledger};
-use crate::model::{AccountName, Event, News, Notice, PullState, RepoName, Subject, Timestamp, Trigger, Trouble};
+use crate::model::{
+    AccountName, Advance, Event, Gate, News, Notice, PullState, RepoName, RunId, Subject, Timestamp, Trigger, Trouble,
+};
 
 /// Tells news from the rest.
 #[derive(Clone, Debug)]
@@ -27,6 +29,7 @@ impl Notices {
     pub fn of(&mut self, at: Timestamp, event: &Event, ledger: &Ledger) -> Vec<Notice> {
         let news = match event {
             Event::Moved { subject, trigger, .. } => moved(ledger, subject, *trigger).into_iter().collect(),
+            Event::Advanced { run, how, .. } => at_gate(ledger, run, how).into_iter().collect(),
             Event::BudgetWarned { what, at_percent, spent, limit } => {
                 vec![News::Budget { what: what.clone(), at_percent: *at_percent, spent: *spent, limit: *limit }]
             }
@@ -53,6 +56,18 @@ impl Notices {
 /// What passes by itself gets a second chance; what a person must mend does not.
 fn is_told(trouble: &InTrouble) -> bool {
     !matches!(trouble.trouble, Trouble::Unreachable { .. } | Trouble::NotAForge { .. }) || trouble.failures > 1
+}
+
+/// A run came to a gate that a person opens.
+fn at_gate(ledger: &Ledger, run: &RunId, how: &Advance) -> Option<News> {
+    match how {
+        Advance::Next | Advance::Opened | Advance::Skipped { .. } | Advance::Worked { .. } => {}
+        Advance::Begun | Advance::AnswerAgain { .. } | Advance::Again { .. } | Advance::Back { .. } => return None,
+    }
+    let subject = ledger.subject_of(run)?;
+    let state = ledger.issue(subject)?;
+    let run = state.live_run().filter(|run| run.gate() == Some(&Gate::Approval))?;
+    Some(News::Approval { subject: subject.clone(), title: state.seen.title.clone(), pull: run.pull? })
 }
 
 fn moved(ledger: &Ledger, subject: &Subject, trigger: Trigger) -> Option<News> {

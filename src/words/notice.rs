@@ -25,6 +25,10 @@ pub fn notice(news: &News) -> (String, String) {
             };
             (format!("{subject} waits for a person: {}", one_line(title)), text)
         }
+        News::Approval { subject, title, pull } => (
+            format!("{subject} waits for a person: {}", one_line(title)),
+            format!("Its run waits for an approval of pull request {pull}."),
+        ),
         News::Budget { what, at_percent, spent, limit } => {
             let whose = match what {
                 BudgetOf::Day => "the day".to_owned(),

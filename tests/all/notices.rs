@@ -3,8 +3,9 @@
 use forgehand::formula::shipped;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
-    BudgetOf, Decision, Event, IssueNumber, LabelNames, ModelCall, News, Notice, Occasion, Record, RepoName, RunId, RunOutcome,
-    SeenIssue, Subject, TextMark, Timestamp, Trigger, Trouble, Usd,
+    Advance, BudgetOf, Decision, EffectKey, Event, Gate, Intent, IssueNumber, LabelNames, ModelCall, News, Notice, Occasion,
+    Outcome, PullNumber, Record, RepoName, RunId, RunOutcome, SeenIssue, Step, StepKind, Subject, TextMark, Timestamp, Trigger,
+    Trouble, Usd,
 };
 use forgehand::plan::Notices;
 use forgehand::words;
@@ -124,6 +125,38 @@ fn who_failed_and_who_waits_is_told_and_what_goes_on_is_not() {
     for trigger in [Trigger::TriagedQueue, Trigger::Dispatched, Trigger::Requeued, Trigger::PersonInteractive, Trigger::Merged] {
         assert_eq!(told(&[seen(), moved(trigger, Decision::Queue)]), [], "{trigger:?}");
     }
+}
+
+#[test]
+fn a_run_that_waits_for_an_approval_is_told_once() {
+    let [seen, started] = run();
+    let Event::RunStarted { run, subject, mut formula, attempt, branch } = started else { panic!("{started:?}") };
+    let open = formula.steps.last().expect("a step").id.clone();
+    let gate = Step { id: "approve".into(), kind: StepKind::Gate(Gate::Approval), ..formula.steps[2].clone() };
+    formula.steps.push(gate);
+    let advanced = |step: &str, how| Event::Advanced { run: run.clone(), step: step.into(), how };
+    let key = EffectKey("o/r#7/r1/pull/1".into());
+    let intent = Intent::OpenPull {
+        run: run.clone(),
+        step: open.clone(),
+        head: "b".into(),
+        base: "main".into(),
+        sha: "0123456789abcdef0123456789abcdef01234567".parse().expect("a sha"),
+    };
+    let events = [
+        seen,
+        Event::RunStarted { run: run.clone(), subject: subject.clone(), formula, attempt, branch },
+        advanced("work", Advance::Next),
+        advanced("verify", Advance::Next),
+        Event::Intended { key: key.clone(), subject, intent },
+        Event::Ended { key, outcome: Outcome::PullOpened { pull: PullNumber(8) } },
+        advanced(open.as_str(), Advance::Next),
+    ];
+    let told = told(&events);
+    assert!(
+        matches!(&told[..], [(Occasion::Waits, _, text)] if text == "Its run waits for an approval of pull request #8."),
+        "{told:#?}"
+    );
 }
 
 #[test]
