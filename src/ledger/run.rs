@@ -198,6 +198,8 @@ impl StepState {
 
 impl RunState {
     pub(super) fn new(id: RunId, formula: Formula, attempt: u32, branch: Branch, at: Timestamp) -> Self {
+        // Nobody is asked when a label starts it.
+        let inputs = formula.inputs.iter().filter_map(|spec| Some((spec.name.clone(), spec.default.clone()?))).collect();
         Self {
             id,
             formula,
@@ -218,7 +220,7 @@ impl RunState {
             cuts: 0,
             asked_again: false,
             rounds: BTreeMap::new(),
-            inputs: BTreeMap::new(),
+            inputs,
             begun: false,
             statuses: BTreeMap::new(),
             outputs: BTreeMap::new(),

@@ -228,6 +228,11 @@ name = "gated"
 title = "Work, wait, look again"
 blast_radius = "low"
 
+[[input]]
+name = "aloud"
+type = "flag"
+default = true
+
 [[step]]
 id = "work"
 agent = "dev"
@@ -265,7 +270,7 @@ formula = "second"
 
 [[step]]
 id = "say"
-when = "steps.then.output.is == 'refused'"
+when = "inputs.aloud && steps.then.output.is == 'refused'"
 propose = "comment"
 body = "said.md"
 
