@@ -147,14 +147,14 @@ impl Taped {
 
 /// The journal has no texts, and a run's own are dropped when it is done: what stands on the forge now, if it answers.
 fn as_it_stands(setup: &Setup, subject: &Subject) -> Option<RunTexts> {
-    let forge = setup.forge().ok()?;
-    let read = runtime().ok()?.block_on(forge.issue(&subject.repo, subject.issue));
-    match read {
-        Ok(issue) => {
-            Some(RunTexts { title: issue.title, body: issue.body, author: issue.author.to_string(), ..RunTexts::default() })
-        }
+    let read = || -> Result<RunTexts, CliError> {
+        let issue = runtime()?.block_on(setup.forge()?.issue(&subject.repo, subject.issue))?;
+        Ok(RunTexts { title: issue.title, body: issue.body, author: issue.author.to_string(), ..RunTexts::default() })
+    };
+    match read() {
+        Ok(texts) => Some(texts),
         Err(error) => {
-            anstream::eprintln!("the issue's texts are left out, because the forge does not give them: {error}");
+            anstream::eprintln!("the issue's text is left out, because the forge does not give it: {}", error.says());
             None
         }
     }
