@@ -1,5 +1,8 @@
 //! The schemas of agents' outputs: what an output names, read and held to be a JSON schema that its answer can be judged by.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use super::call::Calls;
@@ -11,6 +14,14 @@ use crate::model::Shape;
 const MAX_BYTES: usize = 64 << 10;
 /// How deep a schema is looked into for references; JSON itself is read no deeper.
 const DEPTH: usize = 128;
+
+/// How many schemas are remembered at most.
+const KEPT: usize = 64;
+
+thread_local! {
+    /// Schemas that were held to be right: formulas share them.
+    static SOUND: RefCell<BTreeSet<String>> = RefCell::default();
+}
 
 /// The schema that an output names.
 pub(super) fn shape(value: &Value<'_>, calls: &Calls<'_>) -> Option<Shape> {
@@ -29,8 +40,19 @@ pub(super) fn shape(value: &Value<'_>, calls: &Calls<'_>) -> Option<Shape> {
         Ok(schema) => schema,
         Err(error) => return value.wrong(format!("{file} is no JSON: {error}"), "write a JSON schema there"),
     };
+    if SOUND.with_borrow(|known| known.contains(&text)) {
+        return Some(Shape { name, schema });
+    }
     match flaw(&schema) {
-        None => Some(Shape { name, schema }),
+        None => {
+            SOUND.with_borrow_mut(|known| {
+                if known.len() >= KEPT {
+                    known.clear();
+                }
+                known.insert(text);
+            });
+            Some(Shape { name, schema })
+        }
         Some((what, help)) => value.wrong(format!("{file}: {what}"), help),
     }
 }

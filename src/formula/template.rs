@@ -1,10 +1,12 @@
 //! Checking templates: their syntax, each name in them, and that text from outside stands only where a helper cleans it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use handlebars::template::{HelperTemplate, Parameter, Template, TemplateElement};
-use handlebars::{Path, TemplateErrorReason};
+use handlebars::{Path, TemplateError, TemplateErrorReason};
 use regex::{Captures, Regex};
 
 use super::Prompts;
@@ -19,6 +21,29 @@ const IN_A_LIST: [&str; 4] = ["@index", "@first", "@last", "@key"];
 
 static PARTIAL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\{\{~?>\s*([A-Za-z0-9_/-]+)\s*~?\}\}").expect("a constant pattern, used in the tests"));
+
+thread_local! {
+    /// Formulas share prompts and partials, and reading one is most of the work of loading a formula.
+    static COMPILED: RefCell<BTreeMap<String, Rc<Template>>> = RefCell::default();
+}
+
+/// How many templates are kept at most.
+const KEPT: usize = 256;
+
+/// A template that was read, now or before.
+fn compiled(text: &str) -> Result<Rc<Template>, TemplateError> {
+    if let Some(known) = COMPILED.with_borrow(|known| known.get(text).cloned()) {
+        return Ok(known);
+    }
+    let template = Rc::new(Template::compile(text)?);
+    COMPILED.with_borrow_mut(|known| {
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(text.to_owned(), template.clone());
+    });
+    Ok(template)
+}
 
 /// Where templates are found, and what is wrong with them.
 pub(super) struct Templates<'p> {
@@ -86,7 +111,7 @@ impl Templates<'_> {
     }
 
     fn template(&self, under: &Under<'_>, scope: &Variable) {
-        match Template::compile(under.text) {
+        match compiled(under.text) {
             Ok(template) => self.elements(under, &template, scope, false),
             Err(error) => {
                 let at = error.pos().unwrap_or((1, 1));
