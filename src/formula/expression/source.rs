@@ -3,7 +3,10 @@
 //! CEL's own reader gives the place of operators only, has messages for those who know its grammar, and goes as deep as the text does. So the text is
 //! cut into tokens here first: what is too long, too deep or no token at all never reaches that reader, and the rest of its complaints are told anew.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::{Env, ParseErrors};
@@ -16,17 +19,40 @@ pub(super) struct Source<'s> {
     tokens: Vec<Range<usize>>,
     /// For each bracket the one that it belongs to.
     partners: Vec<Option<usize>>,
-    info: SourceInfo,
+    info: Rc<SourceInfo>,
 }
+
+/// What was read of a text.
+type Parsed = (IdedExpr, Rc<SourceInfo>);
+
+thread_local! {
+    /// Formulas that share steps share expressions, and one of a run is asked again and again. By language and text.
+    static PARSED: RefCell<BTreeMap<(usize, String), Parsed>> = RefCell::default();
+}
+
+/// How many are kept at most.
+const KEPT: usize = 512;
 
 /// Reads a text: what it says, and where.
 pub(super) fn read<'s>(text: &'s str, env: &Env) -> Result<(IdedExpr, Source<'s>), Vec<Mistake>> {
     let tokens = tokens(text).map_err(|mistake| vec![mistake])?;
     let partners = brackets(text, &tokens).map_err(|mistake| vec![mistake])?;
-    let mut source = Source { text, tokens, partners, info: SourceInfo::default() };
+    let mut source = Source { text, tokens, partners, info: Rc::default() };
+    // The languages are statics.
+    let key = (std::ptr::from_ref(env).addr(), text.to_owned());
+    if let Some((expression, info)) = PARSED.with_borrow(|known| known.get(&key).cloned()) {
+        source.info = info;
+        return Ok((expression, source));
+    }
     match env.parser().parse_with_source_info(text) {
         Ok((expression, info)) => {
-            source.info = info;
+            source.info = Rc::new(info);
+            PARSED.with_borrow_mut(|known| {
+                if known.len() >= KEPT {
+                    known.clear();
+                }
+                known.insert(key, (expression.clone(), source.info.clone()));
+            });
             Ok((expression, source))
         }
         Err(errors) => Err(vec![source.complaint(&errors)]),
