@@ -3,7 +3,8 @@
 use super::read::{is_not_there_yet as later, word};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    Access, Branch, Concurrency, ForgeEvent, FormulaLabel, FormulaLimits, FormulaWorkspace, Require, Triggers, Usd, WhenBusy,
+    Access, Branch, Concurrency, Decision, ForgeEvent, FormulaLabel, FormulaLimits, FormulaWorkspace, LabelNames, Require,
+    Triggers, Usd, WhenBusy,
 };
 
 /// The longest name of a label on a forge.
@@ -39,15 +40,29 @@ pub(super) fn trigger(table: &Table<'_>) -> Triggers {
         ("checks-failed", ForgeEvent::ChecksFailed),
     ];
     table.optional("manual", |v| match v.boolean()? {
-        true => Some(()),
+        true => later(v, Some(())),
         false => v.wrong("a person may always start a formula", "take `manual` out"),
     });
     Triggers {
-        label: table.optional("label", label),
+        label: table.optional("label", started),
         cron: table.optional("cron", |v| later(v, cron(v))),
-        comment: table.optional("comment", command),
+        comment: table.optional("comment", |v| later(v, command(v))),
         event: table.or("event", Vec::new(), |v| later(v, some(v, |v| v.one_of(&events)))),
     }
+}
+
+/// A label that starts a formula: those of the lifecycle that somebody has to begin something at.
+fn started(value: &Value<'_>) -> Option<String> {
+    let (text, names) = (label(value)?, LabelNames::default());
+    let known = [names.portal.as_str(), names.of(Decision::Queue)];
+    if known.contains(&text.as_str()) {
+        return Some(text);
+    }
+    let help = match nearest(&text, known) {
+        Some(right) => format!("did you mean \"{right}\"? Write the default name, whatever the project calls it"),
+        None => format!("\"{}\" and \"{}\" do by now, whatever the project calls them", known[0], known[1]),
+    };
+    value.wrong(format!("label `{text}` starts nothing yet"), help)
 }
 
 /// What begins a comment that starts the formula.

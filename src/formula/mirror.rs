@@ -92,16 +92,16 @@ struct File {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct TriggerSection {
-    /// A label, by its default name.
+    /// A label, by its default name: `portal` or `claude-queue`, others later.
     label: Option<Label>,
     /// A cron pattern of five fields, or six with seconds first, in UTC. Not there yet.
     cron: Option<Cron>,
-    /// What begins a comment of somebody with rights.
+    /// What begins a comment of somebody with rights. Not there yet.
     comment: Option<Command>,
     /// What happens on the forge. Not there yet.
     #[schemars(length(min = 1))]
     event: Option<Vec<ForgeEvent>>,
-    /// Says that only a person starts it.
+    /// Says that only a person starts it. Not there yet.
     manual: Option<Yes>,
 }
 

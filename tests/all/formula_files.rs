@@ -75,7 +75,7 @@ fn a_formula_that_extends_another_says_only_what_is_different() {
     assert_eq!((&same.steps, &same.outcomes, same.blast_radius), (&fix.steps, &fix.outcomes, fix.blast_radius));
 
     let other = loaded(&format!(
-        "{OWN}title = \"Other\"\nblast_radius = \"high\"\n[trigger]\ncomment = \"/it\"\n[limits]\nturns = 3\n\
+        "{OWN}title = \"Other\"\nblast_radius = \"high\"\n[trigger]\nlabel = \"portal\"\n[limits]\nturns = 3\n\
          [[step]]\nid = \"lint\"\nrun = [\"make lint\"]\nafter = \"work\"\n\
          [[step]]\nid = \"doc\"\nrun = [\"make doc\"]\nafter = \"lint\"\n\
          [[step]]\nid = \"pause\"\ngate = \"time\"\nafter = \"1m\"\n\
@@ -86,7 +86,7 @@ fn a_formula_that_extends_another_says_only_what_is_different() {
     let ids: Vec<&str> = other.steps.iter().map(|step| step.id.as_str()).collect();
     assert_eq!(ids, ["work", "lint", "doc", "verify", "open", "pause"]);
     // Of a table the keys that are given; of a step too: `run` and `on_failure` of the other one stay.
-    assert_eq!((other.trigger.comment.as_deref(), &other.trigger.label), (Some("/it"), &fix.trigger.label));
+    assert_eq!(other.trigger.label.as_deref(), Some("portal"));
     assert_eq!((other.title.as_str(), other.limits.turns, other.require.dependencies_closed), ("Other", Some(3), true));
     assert_eq!(
         (&other.steps[3].kind, other.steps[3].when.as_ref().map(|when| when.0.as_str())),
