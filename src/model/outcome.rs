@@ -281,8 +281,8 @@ impl RunOutcome {
     /// The outcome's one word, for `status --json` and logs.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Succeeded { .. } => "succeeded",
-            Self::Routed { .. } => "routed",
+            // Who goes on was all that it had to find out.
+            Self::Succeeded { .. } | Self::Routed { .. } => "succeeded",
             Self::NoChange { .. } => "no-change",
             Self::Refused { .. } => "refused",
             Self::InvalidOutput { .. } => "invalid-output",
