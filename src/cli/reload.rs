@@ -4,7 +4,8 @@
 //! is so by `status`; what cannot be changed in a running process is said to take effect at the next start.
 //!
 //! Known race: a file is read while it is written. A change counts only when a second look, a moment later, finds the same; a mistake that
-//! is read all the same is mended by the next change.
+//! is read all the same is mended by the next change. What changes between the reading and the first look is not missed: a file counts as it was
+//! before it was read.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,7 +49,7 @@ impl Live {
 }
 
 /// What of each file tells that it was changed.
-type Marks = Vec<(PathBuf, Option<(std::time::SystemTime, u64, u64)>)>;
+pub(super) type Marks = Vec<(PathBuf, Option<(std::time::SystemTime, u64, u64)>)>;
 
 /// Reads anew what changes.
 pub(super) struct Reloader<'a> {
@@ -67,9 +68,10 @@ pub(super) struct Reloader<'a> {
 }
 
 impl<'a> Reloader<'a> {
-    /// Begins with what is in force, and wakes by its schedule.
+    /// Begins with what is in force, whose files were as `read` says before they were read, and wakes by its schedule.
     pub(super) async fn start(
         live: Live,
+        read: Marks,
         shared: Shared,
         renewals: mpsc::Sender<Renewal>,
         waker: Waker,
@@ -83,7 +85,7 @@ impl<'a> Reloader<'a> {
         let report = Report::new(&setup, SystemClock.now());
         in_force::keep(&setup)?;
         report.write(&setup.state_dir)?;
-        Ok(Self { read: marks(&setup), changed: None, live, shared, renewals, waker, doorway, schedule, hangup, report })
+        Ok(Self { read, changed: None, live, shared, renewals, waker, doorway, schedule, hangup, report })
     }
 
     /// Goes on until it is dropped.
@@ -121,8 +123,11 @@ impl<'a> Reloader<'a> {
                     tracing::warn!("{}", words::at_next_start(key));
                 }
                 tracing::info!("the configuration was read anew");
-                // Files of secrets may have other names now.
-                self.read = marks(&self.live.setup());
+                // Files of secrets may have other names now; what changed while they were read is still to be read.
+                let found = std::mem::take(&mut self.read);
+                let before = |path: &PathBuf| found.iter().find(|(known, _)| known == path).map(|(_, mark)| *mark);
+                let now = marks(&self.live.setup()).into_iter();
+                self.read = now.map(|(path, mark)| (path.clone(), before(&path).unwrap_or(mark))).collect();
                 self.report = Report { at_next_start: later, ..Report::new(&self.live.setup(), SystemClock.now()) };
             }
             Err(error) => {
@@ -188,7 +193,7 @@ async fn schedule(setup: &Setup, waker: &Waker) -> Result<Schedule, CliError> {
 }
 
 /// The files that a configuration is made of, secrets included, as they are now.
-fn marks(setup: &Setup) -> Marks {
+pub(super) fn marks(setup: &Setup) -> Marks {
     use std::os::unix::fs::MetadataExt;
     let mut files = vec![setup.file.clone()];
     for part in Setup::PARTS {

@@ -10,7 +10,7 @@ use crate::engine::{self, Ended, Mode, Stop};
 use crate::ports::Doors;
 
 use super::doorway::Doorway;
-use super::reload::{Live, Reloader};
+use super::reload::{self, Live, Reloader};
 use super::setup::Setup;
 use super::visitors::Visitors;
 use super::{CliError, gc, standing, wiring};
@@ -29,6 +29,8 @@ pub(super) fn run(config: Option<PathBuf>, _arguments: &Arguments, doors: &dyn D
 }
 
 async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
+    // Before any of them is read: what changes from here on is a change.
+    let files = reload::marks(&setup);
     let parts = wiring::build(&setup, true)?;
     let (waker, mut wakes) = engine::wakes();
     let (stop, stopped) = watch::channel(Stop::No);
@@ -37,7 +39,7 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
     let setup = live.setup();
     let visitors = Visitors::new(&setup, waker.clone(), parts.counters);
     let doorway = Doorway::open(doors, visitors.clone(), &setup).await?;
-    let mut reloader = Reloader::start(live.clone(), parts.shared, renew, waker, doorway).await?;
+    let mut reloader = Reloader::start(live.clone(), files, parts.shared, renew, waker, doorway).await?;
     let (seen, heard) = (visitors.clone(), visitors);
     let measured = live.clone();
     let mut say = standing::Sayer::new(&setup);
