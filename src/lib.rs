@@ -25,7 +25,8 @@ pub mod forge;
 pub mod gateway;
 pub mod git;
 pub mod journal;
-pub mod localforge;
+/// A small Forgejo, in a package of its own: it knows nothing of the rest.
+pub use localforge;
 pub mod notify;
 pub mod sandbox;
 // Floor 4

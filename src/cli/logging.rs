@@ -25,7 +25,7 @@ pub(super) fn begin(state_dir: &Path, format: LogFormat, scanner: &Arc<Scanner>,
     };
     std::fs::create_dir_all(&folder).map_err(failed)?;
     // A filter for each place: spans that are exported are finer than what is logged.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("forgehand=info,warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("forgehand=info,localforge=info,warn"));
     let file = Redacting::new(scanner, DailyFile { folder: folder.clone(), open: None });
     let stderr = to_stderr.then(|| Redacting::new(scanner, io::stderr()));
     // A list, because a place that is left out as `None` would switch the others off.

@@ -8,6 +8,7 @@ mod fault;
 mod layers;
 mod mask;
 mod nearest;
+mod schema;
 mod time;
 mod value;
 
@@ -21,6 +22,7 @@ use toml::de::{DeTable, DeValue};
 pub use fault::{Fault, Faults, SourceFile};
 pub use layers::{Layer, Layers, Rules, peek, read_layers};
 pub use nearest::nearest;
+pub use schema::Schema;
 pub use time::parse_duration;
 pub use value::Value;
 

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::call::Calls;
 use super::read::word;
-use crate::document::{Value, nearest};
+use crate::document::{Schema, Value, nearest};
 use crate::model::Shape;
 
 /// The longest schema, in bytes: a prompt holds it.
@@ -67,11 +67,8 @@ fn flaw(schema: &Json) -> Option<(String, String)> {
     if let Some(wrong) = references(schema, schema, 0) {
         return Some(wrong);
     }
-    if let Err(error) = jsonschema::options().with_draft(jsonschema::Draft::Draft7).build(schema) {
-        let place = error.instance_path().to_string();
-        let place = if place.is_empty() { String::new() } else { format!("at {place}: ") };
-        let what: String = error.to_string().chars().take(200).collect();
-        return Some((format!("this is no JSON schema: {place}{what}"), help.to_owned()));
+    if let Err(why) = Schema::new(schema) {
+        return Some((format!("this is no JSON schema: {why}"), help.to_owned()));
     }
     (known != Some(Some("object"))).then(|| {
         let what = "an agent's output is an object, and this schema describes something else";

@@ -5,6 +5,7 @@
 
 use serde_json::Value as Json;
 
+use crate::document::Schema;
 use crate::model::Shape;
 
 /// The longest answer that is looked at, in bytes.
@@ -45,18 +46,7 @@ pub fn parse_output(shape: &Shape, json: &str) -> Result<Json, String> {
 /// Where it does not.
 pub fn fits(shape: &Shape, answer: &Json) -> Result<(), String> {
     // Formulas are checked when they are loaded; one of an old journal may have been written by other rules.
-    let validator = jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft7)
-        .build(&schema(shape))
-        .map_err(|error| format!("the schema {} cannot be used: {error}", shape.name))?;
-    let mistakes: Vec<String> = validator.iter_errors(answer).take(TOLD).map(|error| said(&error)).collect();
+    let schema = Schema::new(&shape.schema).map_err(|why| format!("the schema {} cannot be used: {why}", shape.name))?;
+    let mistakes = schema.mistakes(answer, TOLD);
     if mistakes.is_empty() { Ok(()) } else { Err(format!("the structured output is not as asked: {}", mistakes.join("; "))) }
-}
-
-/// Where it is and what; a long value is not repeated.
-fn said(error: &jsonschema::ValidationError<'_>) -> String {
-    let place = error.instance_path().to_string();
-    let what = error.masked().to_string();
-    let what: String = what.chars().take(300).collect();
-    if place.is_empty() { what } else { format!("at {place}: {what}") }
 }

@@ -107,7 +107,9 @@ async fn syncs_that_wait_for_each_other_share_a_fetch_and_a_later_one_has_its_ow
     for tips in all {
         assert_eq!(tips.expect("syncs").0[0], want);
     }
-    assert_eq!(world.door.hits.load(Ordering::SeqCst), 4, "the first one's, and one that began when all had asked");
+    // Two requests each: the first one's, if it began before the others asked, and one that began when all had asked.
+    let hits = world.door.hits.load(Ordering::SeqCst);
+    assert!(hits == 2 || hits == 4, "{hits} requests");
     let refs = sh(&world.mirror(), "git for-each-ref refs/forgehand/runs");
     assert_eq!(refs.lines().count(), 7, "each run's base is kept: {refs}");
     sh(&world.person(), "git commit -q --allow-empty -m more && git push -q origin main");

@@ -98,7 +98,7 @@ async fn a_missing_or_wrong_answer_is_told_and_no_crash() {
     let cases = [
         ("true", "missing"),
         (r#"echo nonsense > "$FORGEHAND_RESULT""#, "not as asked"),
-        (r#"echo '{"outcome":"done","summary":"x","more":1}' > "$FORGEHAND_RESULT""#, "'more' was unexpected"),
+        (r#"echo '{"outcome":"done","summary":"x","more":1}' > "$FORGEHAND_RESULT""#, "'more' not allowed"),
         (r#"echo '{"outcome":"done","summary":" "}' > "$FORGEHAND_RESULT""#, "at /summary"),
         (r#"ln -s /etc/passwd "$FORGEHAND_RESULT""#, "symbolic link"),
         (r#"mkfifo "$FORGEHAND_RESULT""#, "not a regular file"),
