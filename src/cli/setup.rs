@@ -168,8 +168,7 @@ impl Setup {
             self.known(&command.subject().map_or(History::Since(SystemClock.now()), |subject| History::Of(subject.clone())))?;
         let journal = JournalReader::open(&self.state_dir)?;
         if let Some(subject) = command.subject().filter(|subject| known.ledger.issue(subject).is_none()) {
-            let hint =
-                "forgehand knows an issue once it has looked at the project and the issue carries `portal` or a decision label";
+            let hint = "forgehand knows an issue once it has looked at the project and the issue carries `portal`, a decision label or one that starts a formula";
             return Err(CliError::usage(format!("{subject} is not known"), hint));
         }
         let Some(journal) = journal else {
@@ -259,13 +258,14 @@ impl Setup {
                 );
                 return Err(CliError::usage(what, hint));
             };
-            let same = |other: &&FormulaName| {
-                *other != name && formulas.get(*other).is_some_and(|other| other.trigger.label == formula.trigger.label)
-            };
-            let Some(label) = &formula.trigger.label else { continue };
-            if let Some(other) = project.formulas.iter().find(same) {
-                let what = format!("label {label} starts two formulas of project {}: {name} and {other}", project.repo);
-                return Err(CliError::usage(what, "take one of them out of `formulas`, or its label out of its [trigger]"));
+            let others = || project.formulas.iter().filter(|other| *other != name).filter_map(|other| formulas.get(other));
+            let (label, comment) = (&formula.trigger.label, &formula.trigger.comment);
+            let labelled = others().find(|other| label.is_some() && other.trigger.label == *label);
+            let asked = others().find(|other| comment.is_some() && other.trigger.comment == *comment);
+            let twice = labelled.zip(label.as_ref().map(|label| format!("label {label}")));
+            if let Some((other, starts)) = twice.or_else(|| asked.zip(comment.as_ref().map(|word| format!("comment {word}")))) {
+                let what = format!("{starts} starts two formulas of project {}: {name} and {}", project.repo, other.name);
+                return Err(CliError::usage(what, "take one of them out of `formulas`, or that out of its [trigger]"));
             }
         }
         Ok(formulas)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::ledger::{IssueState, Ledger, PullRef, RunState};
 use crate::model::{
-    AccountName, Branch, Command, EffectKey, Event, Gate, Intent, IssueNumber, Outcome, ProjectFacts, PullNumber, Record,
+    AccountName, Asked, Branch, Command, EffectKey, Event, Gate, Intent, IssueNumber, Outcome, ProjectFacts, PullNumber, Record,
     RepoName, RunId, Standing, Standings, Subject, Timestamp,
 };
 use crate::plan::{self, Action, Plan, Policy, View};
@@ -95,6 +95,15 @@ pub enum Job {
         pull: Box<PullRef>,
         /// Its reviews are read too.
         reviews: bool,
+        /// The project.
+        facts: Facts,
+    },
+    /// Read whether somebody may ask for runs.
+    Rights {
+        /// On which issue.
+        subject: Subject,
+        /// Who, and for what.
+        asked: Asked,
         /// The project.
         facts: Facts,
     },
@@ -317,6 +326,7 @@ impl Core {
             | Input::Looked { .. }
             | Input::History { .. }
             | Input::Dependencies { .. }
+            | Input::Rights { .. }
             | Input::Checks { .. } => {
                 let events = observed::events(self, input, turn.now);
                 self.note_all(turn, events);
@@ -329,7 +339,7 @@ impl Core {
         let events = plan::command(&self.ledger, &command);
         let looks_at = match &command {
             Command::Retry { subject } | Command::Cancel { subject } => Some(subject.repo.clone()),
-            Command::Pause { .. } | Command::Resume { .. } => None,
+            Command::Pause { .. } | Command::Resume { .. } | Command::Run { .. } => None,
         };
         let after_look = looks_at.is_some();
         if let Some(repo) = looks_at.filter(|repo| self.policy.projects.contains_key(repo)) {
@@ -464,6 +474,11 @@ impl Core {
                 Action::Renew(account) => {
                     self.view.renewing.insert(account.clone());
                     turn.start(Job::Renew(account.clone()));
+                }
+                Action::Rights { subject, asked } => {
+                    let Some(facts) = self.facts(&subject.repo) else { continue };
+                    self.view.reading.insert(subject.clone());
+                    turn.start(Job::Rights { subject: subject.clone(), asked: asked.clone(), facts });
                 }
                 Action::Checks(subject) => {
                     let (Some(state), Some(facts)) = (self.ledger.issue(subject), self.facts(&subject.repo)) else { continue };

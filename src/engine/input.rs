@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AccountName, Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, Pull,
+    AccountName, Asked, Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, Pull,
     RepoName, RunId, Sha, Standings, Subject, Timestamp, Trouble,
 };
 use crate::plan::{Policy, Room};
@@ -68,6 +68,15 @@ pub enum Input {
         subject: Subject,
         /// They.
         result: Result<Vec<Dependency>, Trouble>,
+    },
+    /// Somebody's rights were read.
+    Rights {
+        /// On which issue.
+        subject: Subject,
+        /// Who asked, and for what.
+        asked: Asked,
+        /// Whether they may.
+        result: Result<bool, Trouble>,
     },
     /// A pull request of ours was read.
     Checks {
@@ -138,6 +147,7 @@ impl Input {
             Self::History { result, .. } => result.is_err(),
             Self::Dependencies { result, .. } => result.is_err(),
             Self::Checks { result, .. } => result.is_err(),
+            Self::Rights { result, .. } => result.is_err(),
             _ => false,
         }
     }

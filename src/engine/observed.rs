@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::ledger::{IssueState, PullRef};
 use crate::model::{
-    Comment, Decision, Dependency, Event, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName, SeenIssue, Subject,
-    TextMark, Timestamp, Trouble,
+    Asked, Comment, Decision, Dependency, Event, FormulaName, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName,
+    SeenIssue, Subject, TextMark, Timestamp, Trouble,
 };
 use crate::plan;
 use crate::text;
@@ -42,6 +42,13 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
             core.view.depends_read.insert(subject.clone(), now);
             match result {
                 Ok(on) => vec![Event::Depends { subject, on }],
+                Err(trouble) => troubled(core, subject.repo, trouble, now),
+            }
+        }
+        Input::Rights { subject, asked, result } => {
+            core.view.reading.remove(&subject);
+            match result {
+                Ok(may) => plan::rights(&core.ledger, &core.policy, now, &subject, &asked, may),
                 Err(trouble) => troubled(core, subject.repo, trouble, now),
             }
         }
@@ -107,6 +114,7 @@ fn looked(core: &mut Core, repo: RepoName, result: Result<LookedAt, Trouble>, no
     events.extend(found::pulls(core, &repo, &looked));
     events.extend(found::comments(core, &repo, &looked));
     events.extend(looked.comments.iter().filter_map(|comment| answered(core, &repo, comment)));
+    events.extend(asked(core, &repo, &looked.comments));
     let project = core.ledger.projects.get(&repo);
     if project.is_some_and(|p| p.trouble.is_some()) {
         events.push(Event::Recovered { repo: repo.clone() });
@@ -152,7 +160,8 @@ fn seen(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> Vec<E
     let mut events: Vec<Event> = dependency_seen(core, &subject, issue.open).into_iter().collect();
     let known = core.ledger.issue(&subject);
     let Some(policy) = core.policy.projects.get(repo) else { return events };
-    let comes = || is_ours(issue, &policy.labels) || found::has_pull(core, repo, issue, looked);
+    let comes =
+        || is_ours(issue, &policy.labels) || policy.starts_for(&issue.labels) || found::has_pull(core, repo, issue, looked);
     if known.is_none() && !(issue.open && comes()) {
         return events;
     }
@@ -228,6 +237,28 @@ fn dependency_seen(core: &Core, subject: &Subject, open: bool) -> Option<Event> 
     let differs = known.filter(|d| d.repo == subject.repo && d.issue == subject.issue).any(|d| d.open != open);
     let dependency = Dependency { repo: subject.repo.clone(), issue: subject.issue, open };
     differs.then_some(Event::DependencySeen { dependency })
+}
+
+/// Comments that ask for a run, oldest first, each once. Those that stood there at the first look ask for nothing any more.
+fn asked(core: &Core, repo: &RepoName, comments: &[Comment]) -> Vec<Event> {
+    let Some((project, policy)) = core.ledger.projects.get(repo).zip(core.policy.projects.get(repo)) else { return Vec::new() };
+    let Some(facts) = project.facts.as_ref().filter(|_| project.looked.is_some()) else { return Vec::new() };
+    let mut asking: Vec<(&Comment, Subject, FormulaName)> = comments
+        .iter()
+        .filter(|comment| !facts.is_ours(&comment.author))
+        .filter_map(|comment| {
+            let subject = Subject { repo: repo.clone(), issue: comment.issue };
+            let heard = core.ledger.issue(&subject)?.heard;
+            let formula = policy.asked_by(&comment.body)?.clone();
+            (heard.is_none_or(|heard| heard < comment.id)).then_some((comment, subject, formula))
+        })
+        .collect();
+    asking.sort_by_key(|(comment, ..)| comment.id);
+    let event = |(comment, subject, formula): (&Comment, Subject, FormulaName)| Event::Asked {
+        subject,
+        asked: Asked { comment: comment.id, login: comment.author.clone(), formula },
+    };
+    asking.into_iter().map(event).collect()
 }
 
 /// A person's comment, newer than what triage read, on an issue that waits for an answer.

@@ -53,6 +53,7 @@ impl Spans {
             Job::Survey(repo) => tracing::debug_span!(parent: None, "survey", project = %repo),
             Job::Look { repo, .. } => tracing::debug_span!(parent: None, "look", project = %repo),
             Job::History(subject) => tracing::debug_span!(parent: None, "history", issue = %subject),
+            Job::Rights { subject, .. } => tracing::debug_span!(parent: None, "rights", issue = %subject),
             Job::Dependencies { subject, .. } => tracing::debug_span!(parent: None, "dependencies", issue = %subject),
             Job::Checks { subject, .. } => tracing::debug_span!(parent: None, "checks", issue = %subject),
             Job::Renew(account) => tracing::debug_span!(parent: None, "renew", account = %account),

@@ -3,8 +3,8 @@
 use super::read::{is_not_there_yet as later, word};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    Access, Branch, Concurrency, Decision, ForgeEvent, FormulaLabel, FormulaLimits, FormulaWorkspace, LabelNames, Require,
-    Triggers, Usd, WhenBusy,
+    Access, Branch, Concurrency, Decision, ForgeEvent, FormulaLabel, FormulaLimits, FormulaWorkspace, InputSpec, LabelNames,
+    Proposal, Require, Step, StepKind, Triggers, Usd, WhenBusy,
 };
 
 /// The longest name of a label on a forge.
@@ -40,29 +40,53 @@ pub(super) fn trigger(table: &Table<'_>) -> Triggers {
         ("checks-failed", ForgeEvent::ChecksFailed),
     ];
     table.optional("manual", |v| match v.boolean()? {
-        true => later(v, Some(())),
+        true => Some(()),
         false => v.wrong("a person may always start a formula", "take `manual` out"),
     });
     Triggers {
         label: table.optional("label", started),
         cron: table.optional("cron", |v| later(v, cron(v))),
-        comment: table.optional("comment", |v| later(v, command(v))),
+        comment: table.optional("comment", command),
         event: table.or("event", Vec::new(), |v| later(v, some(v, |v| v.one_of(&events)))),
     }
 }
 
-/// A label that starts a formula: those of the lifecycle that somebody has to begin something at.
+/// A label that starts a formula: one of the two at which the lifecycle begins something, or one of the author's own.
 fn started(value: &Value<'_>) -> Option<String> {
     let (text, names) = (label(value)?, LabelNames::default());
     let known = [names.portal.as_str(), names.of(Decision::Queue)];
     if known.contains(&text.as_str()) {
         return Some(text);
     }
-    let help = match nearest(&text, known) {
-        Some(right) => format!("did you mean \"{right}\"? Write the default name, whatever the project calls it"),
-        None => format!("\"{}\" and \"{}\" do by now, whatever the project calls them", known[0], known[1]),
-    };
-    value.wrong(format!("label `{text}` starts nothing yet"), help)
+    if names.decision(&text).is_some() || text == names.priority {
+        let help = format!("write \"{}\", \"{}\", or a label of your own", known[0], known[1]);
+        return value.wrong(format!("label `{text}` says where an issue stands, and starts nothing"), help);
+    }
+    match nearest(&text, known) {
+        Some(right) => {
+            let help = format!("did you mean \"{right}\"? Write the default name, whatever the project calls it");
+            value.wrong(format!("label `{text}` is nearly one of the lifecycle's"), help)
+        }
+        None => Some(text),
+    }
+}
+
+/// What a label or a comment starts is given nothing by anybody, and has no branch of its own yet.
+pub(super) fn starts_alone(table: &Table<'_>, trigger: &Triggers, inputs: &[InputSpec], steps: &[Step]) {
+    let names = LabelNames::default();
+    let queue = names.of(Decision::Queue);
+    let label = table.value("label").zip(trigger.label.as_ref()).map(|(value, _)| value);
+    let Some(value) = label.or_else(|| table.value("comment")) else { return };
+    if let Some(spec) = inputs.iter().find(|spec| spec.default.is_none()) {
+        let what = format!("nobody gives the input `{}` when a label or a comment starts it", spec.name);
+        value.wrong::<()>(what, "give the input a `default`, or let people start it by hand alone");
+    }
+    let opens = steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })));
+    let of_lifecycle = trigger.label.as_ref().is_some_and(|label| *label == queue || *label == names.portal);
+    if opens && !of_lifecycle {
+        let help = format!("write label = \"{queue}\" beside it, or take the proposal out");
+        value.wrong::<()>(format!("what opens a pull request starts at the label {queue}"), help);
+    }
 }
 
 /// What begins a comment that starts the formula.

@@ -96,12 +96,12 @@ struct TriggerSection {
     label: Option<Label>,
     /// A cron pattern of five fields, or six with seconds first, in UTC. Not there yet.
     cron: Option<Cron>,
-    /// What begins a comment of somebody with rights. Not there yet.
+    /// What begins a comment of somebody who may write to the repository, such as `/tidy`: starts a run beside the lifecycle.
     comment: Option<Command>,
     /// What happens on the forge. Not there yet.
     #[schemars(length(min = 1))]
     event: Option<Vec<ForgeEvent>>,
-    /// Says that only a person starts it. Not there yet.
+    /// Says that a person starts it by hand, which a person always may: `forgehand formula run`.
     manual: Option<Yes>,
 }
 

@@ -104,6 +104,9 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         check(&steps);
     }
     let steps: Vec<Step> = steps.into_iter().map(|placed| placed.step).collect();
+    if calls.chain.is_empty() {
+        head::starts_alone(&root.table("trigger"), &trigger, &inputs, &steps);
+    }
     let known = scope(&steps, "", given);
     let outcomes = root.tables("outcome").iter().filter_map(|table| ending(table, &known)).collect();
     Some(Formula {

@@ -2,7 +2,7 @@
 
 use crate::model::{
     AccountName, AgentName, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Formula, Intent, Outcome, Record,
-    SeenIssue, Subject, Timestamp,
+    RunOutcome, SeenIssue, Subject, Timestamp,
 };
 
 use super::{Decided, InTrouble, IssueState, Ledger, Open, RunState, RunSummary, Triaged};
@@ -60,14 +60,18 @@ impl Ledger {
                 }
             }
             Event::Ended { key, outcome } => self.ended(key, outcome, at),
-            Event::RunStarted { run, subject, formula, attempt, branch } => {
+            Event::RunStarted { run, subject, formula, attempt, branch, aside } => {
                 self.runs.insert(run.clone(), subject.clone());
                 if let Some(project) = self.projects.get_mut(&subject.repo) {
                     project.served = Some(at);
                 }
                 if let Some(issue) = self.issue_mut(subject) {
                     issue.runs_started += 1;
-                    issue.run = Some(RunState::new(run.clone(), Formula::clone(formula), *attempt, branch.clone(), at));
+                    let mut started = RunState::new(run.clone(), Formula::clone(formula), *attempt, branch.clone(), at);
+                    if let Some(wanted) = aside {
+                        issue.begun_aside(&mut started, wanted);
+                    }
+                    issue.run = Some(started);
                 }
             }
             Event::Called { run, call } => self.called(run, call, at),
@@ -94,6 +98,14 @@ impl Ledger {
             | Event::Reported { subject } => {
                 if let Some(issue) = self.issue_mut(subject) {
                     issue.apply_found(&record.event, at);
+                }
+            }
+            Event::Asked { subject, .. }
+            | Event::Heard { subject, .. }
+            | Event::Wanted { subject, .. }
+            | Event::Declined { subject, .. } => {
+                if let Some(issue) = self.issue_mut(subject) {
+                    issue.apply_wanted(&record.event, at);
                 }
             }
             Event::Answered { subject, .. }
@@ -207,6 +219,7 @@ impl IssueState {
             self.backoff = None;
         }
         self.seen = seen.clone();
+        self.forget_labels();
     }
 
     fn apply(&mut self, event: &Event, at: Timestamp) {
@@ -250,7 +263,7 @@ impl IssueState {
             Event::Stopping { why, .. } => run.stopping = Some(*why),
             Event::RunEnded { outcome, costs_attempt, backoff_until, .. } => {
                 run.ended = Some(outcome.clone());
-                self.last = Some(RunSummary {
+                let summary = Some(RunSummary {
                     run: run.id.clone(),
                     formula: run.formula.name.to_string(),
                     attempt: run.attempt,
@@ -261,14 +274,20 @@ impl IssueState {
                     unmetered: run.unmetered,
                     branch: run.branch.clone(),
                 });
-                self.attempts += u32::from(*costs_attempt);
-                self.setup_failures += u32::from(outcome.cost() == Cost::Pause);
-                self.backoff = *backoff_until;
-                if let (Some(decided), Some(prepared)) = (Decided::of(run, outcome), &run.prepared) {
+                let decided = Decided::of(run, outcome).filter(|_| !run.aside || matches!(outcome, RunOutcome::Routed { .. }));
+                if let (Some(decided), Some(prepared)) = (decided, &run.prepared) {
                     let breakdown = self.triaged.as_ref().and_then(|t| t.breakdown);
                     let (text, read_up_to) = (prepared.text.clone(), prepared.read_up_to);
                     self.triaged = Some(Triaged { text, decided, read_up_to, breakdown });
                 }
+                if run.aside {
+                    self.aside = summary;
+                    return;
+                }
+                self.last = summary;
+                self.attempts += u32::from(*costs_attempt);
+                self.setup_failures += u32::from(outcome.cost() == Cost::Pause);
+                self.backoff = *backoff_until;
             }
             _ => {}
         }

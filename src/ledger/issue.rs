@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Branch, Checks, CommentId, Decision, Dependency, EffectKey, Intent, JournalId, Lane, Login, Outcome, PullNumber, PullState,
-    RunId, RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, Trigger, Usd,
+    Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, FormulaName, Intent, JournalId, Lane, Login, Outcome,
+    PullNumber, PullState, RunId, RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, Trigger, Usd, Wanted,
 };
 
 use super::RunState;
@@ -74,6 +74,16 @@ pub struct IssueState {
     pub said: Option<Said>,
     /// The comments that steps of formulas proposed, by formula and step.
     pub notes: BTreeMap<String, CommentId>,
+    /// The newest comment that asked for a run: older ones are not heard any more.
+    pub heard: Option<CommentId>,
+    /// Comments that ask for a run, of people whose rights are to be read.
+    pub asked_for: Vec<Asked>,
+    /// Runs beside the lifecycle that are wanted, and since when, by our clock; in this order.
+    pub wanted: Vec<(Wanted, Timestamp)>,
+    /// The labels it carries whose formula was started for them, by formula: each putting on starts one run.
+    pub labelled: BTreeMap<FormulaName, String>,
+    /// How the last run beside the lifecycle ended.
+    pub aside: Option<RunSummary>,
     /// A label that a person set by hand, and that was set back.
     pub set_back: Option<Decision>,
     /// Dependencies, as resolved for the text they were read from.
@@ -126,6 +136,11 @@ impl IssueState {
             claim: ClaimState::None,
             said: None,
             notes: BTreeMap::new(),
+            heard: None,
+            asked_for: Vec::new(),
+            wanted: Vec::new(),
+            labelled: BTreeMap::new(),
+            aside: None,
             set_back: None,
             depends: None,
             commanded: None,

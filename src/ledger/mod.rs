@@ -16,6 +16,7 @@ mod place;
 mod run;
 mod running;
 mod said;
+mod wanted;
 
 use std::collections::BTreeMap;
 

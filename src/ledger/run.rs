@@ -19,6 +19,8 @@ pub struct RunState {
     pub formula: Formula,
     /// Its attempt, from 1.
     pub attempt: u32,
+    /// It is none of the lifecycle's: somebody wanted it beside that.
+    pub aside: bool,
     /// When it began, by our clock.
     pub started: Timestamp,
     /// The branch it works on.
@@ -204,6 +206,7 @@ impl RunState {
             id,
             formula,
             attempt,
+            aside: false,
             started: at,
             branch,
             prepared: None,

@@ -51,7 +51,7 @@ impl Ledger {
         let (subject, trigger) = match command {
             Command::Retry { subject } => (subject, Trigger::PersonQueued),
             Command::Cancel { subject } => (subject, Trigger::PersonInteractive),
-            Command::Pause { .. } | Command::Resume { .. } => return,
+            Command::Pause { .. } | Command::Resume { .. } | Command::Run { .. } => return,
         };
         if let Some(issue) = self.issue_mut(subject) {
             issue.commanded = Some((trigger, at));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RepoName, RunId, Subject, Timestamp};
+use super::{RepoName, RunId, Subject, Timestamp, Wanted};
 
 /// What a person asks for at the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,13 @@ pub enum Command {
     Cancel {
         /// Which.
         subject: Subject,
+    },
+    /// Run a formula beside the lifecycle.
+    Run {
+        /// On which issue.
+        subject: Subject,
+        /// What.
+        wanted: Wanted,
     },
     /// Start nothing new there; what runs goes on.
     Pause {
@@ -40,6 +47,7 @@ impl Command {
         match self {
             Self::Retry { subject }
             | Self::Cancel { subject }
+            | Self::Run { subject, .. }
             | Self::Pause { what: Scope::Issue { subject }, .. }
             | Self::Resume { what: Scope::Issue { subject } } => Some(subject),
             Self::Pause { .. } | Self::Resume { .. } => None,

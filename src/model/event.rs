@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::{
-    AccountName, Advance, AgentName, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Dependency, EffectKey,
-    Evidence, Formula, HandOutcome, JournalId, Login, ModelCall, PullNumber, PullState, Refusal, RepoFacts, RepoLabel, RepoName,
-    RunId, RunOutcome, Scope, Sha, StepId, StopWhy, Subject, TextMark, Timestamp, Trouble, Usd,
+    AccountName, Advance, AgentName, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined, Dependency,
+    EffectKey, Evidence, Formula, FormulaName, HandOutcome, JournalId, Login, ModelCall, PullNumber, PullState, Refusal,
+    RepoFacts, RepoLabel, RepoName, RunId, RunOutcome, Scope, Sha, StepId, StopWhy, Subject, TextMark, Timestamp, Trouble, Usd,
+    Wanted,
 };
 
 /// An event as it was journalled.
@@ -239,6 +240,36 @@ pub enum Event {
         /// Which issue.
         subject: Subject,
     },
+    /// A comment asks for a run; whether who wrote it may is to be read.
+    Asked {
+        /// On which issue.
+        subject: Subject,
+        /// What.
+        asked: Asked,
+    },
+    /// A comment that asked for something is done with: what it asked for is in the events beside this one.
+    Heard {
+        /// On which issue.
+        subject: Subject,
+        /// It.
+        comment: CommentId,
+    },
+    /// A run beside the lifecycle is wanted: it starts when it can.
+    Wanted {
+        /// On which issue.
+        subject: Subject,
+        /// Which.
+        wanted: Wanted,
+    },
+    /// A run that was asked for does not take place.
+    Declined {
+        /// On which issue.
+        subject: Subject,
+        /// Of which formula.
+        formula: FormulaName,
+        /// Why.
+        declined: Declined,
+    },
     /// An effect is about to be made.
     Intended {
         /// Its key.
@@ -272,6 +303,9 @@ pub enum Event {
         attempt: u32,
         /// The branch it works on.
         branch: Branch,
+        /// Who wanted it, where it is none of the lifecycle's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        aside: Option<Wanted>,
     },
     /// The agent's session can be resumed from now on.
     SessionStarted {

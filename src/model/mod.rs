@@ -15,6 +15,7 @@ mod provisions;
 mod reason;
 mod template;
 mod time;
+mod wanted;
 mod work;
 
 pub use account::*;
@@ -31,4 +32,5 @@ pub use reason::*;
 pub use template::*;
 
 pub use time::*;
+pub use wanted::*;
 pub use work::*;

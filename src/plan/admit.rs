@@ -1,11 +1,12 @@
 //! What may start: slots, order, dependencies, money, the account, the claim.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::formula::inputs;
 use crate::ledger::{ClaimState, IssueState, RunState};
 use crate::model::{
-    Branch, Cost, Decision, Dependency, Event, Formula, FormulaName, Intent, LabelNames, Lane, RepoName, RunId, Subject,
-    Timestamp, Usd, Wait,
+    Branch, Cost, Decision, Declined, Dependency, Event, Formula, FormulaName, Intent, LabelNames, Lane, RepoName, RunId,
+    Subject, Timestamp, Usd, Wait, Wanted,
 };
 
 use super::{Action, Budget, Context, Plan, run};
@@ -23,6 +24,8 @@ enum Wants {
     Triage,
     /// The formula that the label of the queue starts.
     Work,
+    /// A formula beside the lifecycle that somebody asked for.
+    Aside(Wanted),
     /// Its run gave its slot back at a gate, and this is the next thing that a hand does for it.
     Resume(Intent),
 }
@@ -34,6 +37,12 @@ impl Candidate {
 
     pub(super) fn work(subject: &Subject, state: &IssueState) -> Self {
         Self { subject: subject.clone(), wants: Wants::Work, age: state.queued.unwrap_or(state.at_since) }
+    }
+
+    /// The run beside the lifecycle that was asked for first.
+    pub(super) fn aside(subject: &Subject, state: &IssueState) -> Option<Self> {
+        let (wanted, since) = state.wanted.first()?;
+        Some(Self { subject: subject.clone(), wants: Wants::Aside(wanted.clone()), age: *since })
     }
 
     pub(super) fn resume(subject: &Subject, run: &RunState, intent: Intent) -> Self {
@@ -52,11 +61,29 @@ impl Candidate {
     fn triages(&self) -> bool {
         matches!(self.wants, Wants::Triage)
     }
+
+    /// Somebody waits for it, or the board does.
+    fn is_short(&self) -> bool {
+        matches!(self.wants, Wants::Triage | Wants::Aside(_))
+    }
+}
+
+/// A run that is to start as soon as it may.
+struct Wish<'a> {
+    subject: &'a Subject,
+    state: &'a IssueState,
+    formula: &'a Formula,
+    /// What the issue depends on must be closed.
+    depends: bool,
+    /// Who wants it, beside the lifecycle.
+    aside: Option<Wanted>,
 }
 
 /// What becomes of a candidate.
 enum Verdict {
     Start(Action),
+    /// It does not take place; this says why.
+    Decline(Action),
     Wait(Wait),
     Read(Action),
 }
@@ -82,20 +109,30 @@ struct Turns {
 
 /// Grants the free slots. Projects take turns: next is the one with the fewest slots, then the one that was served longest ago, so that
 /// none starves however long another's queue is. Within a project: what was begun goes on first, then label `priority`, then triage (it is
-/// short, and the board needs it), then age in the queue.
+/// short, and the board needs it) and what somebody asked for, then age in the queue. An issue has one run at a time.
 pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut Plan) {
     let mut room = Room::new(context);
     let mut turns = Turns::new(context, candidates, &room);
+    let mut acted = BTreeSet::new();
     while let Some(candidate) = turns.next() {
         let Some(state) = context.ledger.issue(&candidate.subject) else { continue };
+        if acted.contains(&candidate.subject) {
+            continue;
+        }
         let repo = candidate.subject.repo.clone();
         let verdict = match &candidate.wants {
             Wants::Resume(intent) => context.resume(&candidate.subject, intent, &room),
             Wants::Triage => context.admit(&candidate, &LabelNames::default().portal, state, &room),
             Wants::Work => context.admit(&candidate, LabelNames::default().of(Decision::Queue), state, &room),
+            Wants::Aside(wanted) => context.admit_aside(&candidate.subject, wanted, state, &room),
         };
         match verdict {
+            Verdict::Decline(action) => {
+                acted.insert(candidate.subject);
+                plan.actions.push(action);
+            }
             Verdict::Start(action) => {
+                acted.insert(candidate.subject.clone());
                 turns.serve(&repo);
                 match candidate.resumes() {
                     true => room.hold(&repo),
@@ -104,6 +141,7 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
                 plan.actions.push(action);
             }
             Verdict::Read(action) => {
+                acted.insert(candidate.subject.clone());
                 turns.serve(&repo);
                 room.hold(&repo);
                 plan.actions.push(action);
@@ -124,7 +162,10 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
                 }
                 // A claim is kept while something is read: it will be wanted in a moment.
                 let keep = matches!(wait, Wait::Acting { .. });
-                plan.actions.extend(context.release(&candidate.subject, state).filter(|_| !keep));
+                if let Some(release) = context.release(&candidate.subject, state).filter(|_| !keep) {
+                    acted.insert(candidate.subject.clone());
+                    plan.actions.push(release);
+                }
                 plan.waits.insert(candidate.subject, wait);
             }
         }
@@ -137,7 +178,7 @@ impl Turns {
             let names = context.policy.projects.get(&c.subject.repo).map(|p| &p.labels);
             context.ledger.issue(&c.subject).zip(names).is_some_and(|(s, names)| s.seen.labels.contains(&names.priority))
         };
-        candidates.sort_by_key(|c| (!c.resumes(), !priority(c), !c.triages(), c.age, c.subject.clone()));
+        candidates.sort_by_key(|c| (!c.resumes(), !priority(c), !c.is_short(), c.age, c.subject.clone()));
         let mut turns = Self { queues: BTreeMap::new(), served: BTreeMap::new() };
         for candidate in candidates {
             let repo = &candidate.subject.repo;
@@ -249,11 +290,39 @@ impl Context<'_> {
             let because = format!("no formula that is on for this project is started by label {label}");
             return Verdict::Wait(Wait::NeedsFormula { formula: candidate.usual(), because });
         };
+        if let Some(wait) = self.backs_off(state) {
+            return Verdict::Wait(self.halted(subject).unwrap_or(wait));
+        }
+        let depends = !candidate.triages() || formula.require.dependencies_closed;
+        self.start_when_free(Wish { subject, state, formula, depends, aside: None }, room)
+    }
+
+    /// A run beside the lifecycle waits for what every run waits for; what the lifecycle waits for is none of its business.
+    fn admit_aside(&self, subject: &Subject, wanted: &Wanted, state: &IssueState, room: &Room) -> Verdict {
+        let decline = |declined| {
+            let (subject, formula) = (subject.clone(), wanted.formula.clone());
+            Verdict::Decline(Action::Record(vec![Event::Declined { subject, formula, declined }]))
+        };
+        let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.formulas.get(&wanted.formula)) else {
+            return decline(Declined::Off);
+        };
+        match inputs::taken(&formula.inputs, wanted.inputs.clone()) {
+            Err(problem) => decline(Declined::Inputs { problem }),
+            Ok(inputs) => {
+                let wanted = Wanted { inputs, ..wanted.clone() };
+                let depends = formula.require.dependencies_closed;
+                self.start_when_free(Wish { subject, state, formula, depends, aside: Some(wanted) }, room)
+            }
+        }
+    }
+
+    fn start_when_free(&self, wish: Wish<'_>, room: &Room) -> Verdict {
+        let Wish { subject, state, formula, depends, aside } = wish;
         if let Some(wait) = self.blocked(subject, state, formula).or_else(|| self.over_budget(subject, room)) {
             return Verdict::Wait(wait);
         }
         let full = room.full(self, &subject.repo, false);
-        if !candidate.triages() || formula.require.dependencies_closed {
+        if depends {
             match &state.depends {
                 None if full.is_some() => {}
                 None => return self.read_dependencies(subject),
@@ -268,12 +337,13 @@ impl Context<'_> {
             return Verdict::Wait(wait);
         }
         if let ClaimState::Ours(_) = state.claim {
-            return Verdict::Start(self.start(subject, state, formula));
+            return Verdict::Start(self.start(subject, state, formula, aside));
         }
         Verdict::Start(Action::Do { subject: subject.clone(), intent: Intent::Claim { renews: None } })
     }
 
-    fn blocked(&self, subject: &Subject, state: &IssueState, formula: &Formula) -> Option<Wait> {
+    /// What holds up whatever is new.
+    fn halted(&self, subject: &Subject) -> Option<Wait> {
         if self.view.draining {
             return Some(Wait::Draining);
         }
@@ -283,14 +353,20 @@ impl Context<'_> {
         if let Some((what, pause)) = self.ledger.pause_of(subject, self.now) {
             return Some(Wait::Paused { what, until: pause.until });
         }
-        if let Some(wait) = self.project_wait(&subject.repo) {
+        self.project_wait(&subject.repo)
+    }
+
+    fn backs_off(&self, state: &IssueState) -> Option<Wait> {
+        let until = state.backoff.filter(|until| *until > self.now)?;
+        let outcome = state.last.as_ref().map_or("failed", |last| last.outcome.word()).to_owned();
+        let failed = state.last.as_ref().map(|last| last.outcome.cost());
+        let attempt = if failed == Some(Cost::Pause) { state.setup_failures } else { state.attempts };
+        Some(Wait::Backoff { until, attempt, outcome })
+    }
+
+    fn blocked(&self, subject: &Subject, state: &IssueState, formula: &Formula) -> Option<Wait> {
+        if let Some(wait) = self.halted(subject) {
             return Some(wait);
-        }
-        if let Some(until) = state.backoff.filter(|until| *until > self.now) {
-            let outcome = state.last.as_ref().map_or("failed", |last| last.outcome.word()).to_owned();
-            let failed = state.last.as_ref().map(|last| last.outcome.cost());
-            let attempt = if failed == Some(Cost::Pause) { state.setup_failures } else { state.attempts };
-            return Some(Wait::Backoff { until, attempt, outcome });
         }
         if let ClaimState::Theirs { by, until } = &state.claim
             && *until > self.now
@@ -349,7 +425,7 @@ impl Context<'_> {
         Verdict::Read(Action::Dependencies(subject.clone()))
     }
 
-    fn start(&self, subject: &Subject, state: &IssueState, formula: &Formula) -> Action {
+    fn start(&self, subject: &Subject, state: &IssueState, formula: &Formula, aside: Option<Wanted>) -> Action {
         let number = state.runs_started + 1;
         let prefix = self.policy.projects.get(&subject.repo).map_or("claude/issue-", |p| p.branch_prefix.as_str());
         let writes = formula.steps.iter().any(run::writes);
@@ -360,8 +436,9 @@ impl Context<'_> {
             run: RunId(format!("{folder}-{}-{number}-{journal}", subject.issue.0)),
             subject: subject.clone(),
             formula: Box::new(formula.clone()),
-            attempt: state.attempts + 1,
+            attempt: if aside.is_some() { 1 } else { state.attempts + 1 },
             branch: if writes { Branch(format!("{prefix}{}", subject.issue.0)) } else { "forgehand-read".into() },
+            aside,
         }])
     }
 }

@@ -35,7 +35,7 @@ impl Context<'_> {
         if let Some(wait) = old(self.ledger, subject, state, project) {
             return Next::Wait(wait);
         }
-        Next::Candidate(admit::Candidate::triage(subject, state))
+        Next::Candidates(vec![admit::Candidate::triage(subject, state)])
     }
 
     /// `claude-working` with no run of ours: found standing, or another daemon's. Where the run was ours (the issue was closed and opened
@@ -69,7 +69,7 @@ impl Context<'_> {
 }
 
 /// It stood there at the first look, was filed before what the configuration asks for, and nobody decided anything on it since.
-fn old(ledger: &Ledger, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Wait> {
+pub(super) fn old(ledger: &Ledger, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Wait> {
     let began = ledger.projects.get(&subject.repo)?.began?;
     let since = project.since(began).filter(|since| state.seen.created < *since)?;
     (state.found && state.at.is_none() && state.moved_by.is_none()).then_some(Wait::Old { since })

@@ -20,6 +20,7 @@ mod recover;
 mod run;
 mod status;
 mod table;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,12 +33,13 @@ pub use notices::Notices;
 pub use policy::{Policy, ProjectPolicy};
 pub use run::writes;
 pub use table::{From, Row, TABLE, To, mermaid, target};
+pub use wanted::rights;
 
 use self::labels::read_history;
 use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef};
 use crate::model::{
-    AccountName, BudgetOf, Checks, Command, Decision, EffectKey, Event, Intent, LabelEvent, Lane, Login, PullState, RepoName,
-    RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
+    AccountName, Asked, BudgetOf, Checks, Command, Decision, EffectKey, Event, Intent, LabelEvent, Lane, Login, PullState,
+    RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
 };
 
 /// Something to do.
@@ -74,6 +76,13 @@ pub enum Action {
     Dependencies(Subject),
     /// Read the checks of its pull request.
     Checks(Subject),
+    /// Read whether somebody may ask for runs.
+    Rights {
+        /// On which issue.
+        subject: Subject,
+        /// Who, and for what.
+        asked: Asked,
+    },
     /// Renew the sign-in of an account.
     Renew(AccountName),
 }
@@ -149,8 +158,8 @@ pub struct View {
 enum Next {
     Act(Action),
     Wait(Wait),
-    /// It could start; the admission decides.
-    Candidate(admit::Candidate),
+    /// One of these could start; the admission decides.
+    Candidates(Vec<admit::Candidate>),
 }
 
 /// Everything that a decision reads.
@@ -190,7 +199,7 @@ pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Pl
             Next::Wait(wait) => {
                 plan.waits.insert(subject, wait);
             }
-            Next::Candidate(candidate) => candidates.push(candidate),
+            Next::Candidates(some) => candidates.extend(some),
         }
     }
     admit::plan(&context, candidates, &mut plan);
@@ -235,7 +244,13 @@ impl Context<'_> {
         if let Some(next) = self.discard(subject, state) {
             return next;
         }
+        if let Some(next) = self.asked(subject, state, project) {
+            return next;
+        }
+        let aside = admit::Candidate::aside(subject, state);
         match self.standing(subject, state, project) {
+            Next::Candidates(lifecycle) => Next::Candidates(aside.into_iter().chain(lifecycle).collect()),
+            Next::Wait(_) if aside.is_some() => Next::Candidates(aside.into_iter().collect()),
             waits @ (Next::Wait(_) | Next::Act(Action::Checks(_))) => self.release(subject, state).map_or(waits, Next::Act),
             acts => acts,
         }
@@ -295,9 +310,9 @@ impl Context<'_> {
         match state.at {
             None => self.undecided(subject, state, project),
             Some(Decision::Queue) if self.changed_since_triage(state) => {
-                Next::Candidate(admit::Candidate::triage(subject, state))
+                Next::Candidates(vec![admit::Candidate::triage(subject, state)])
             }
-            Some(Decision::Queue) => Next::Candidate(admit::Candidate::work(subject, state)),
+            Some(Decision::Queue) => Next::Candidates(vec![admit::Candidate::work(subject, state)]),
             Some(Decision::Working) => self.working(subject, state),
             Some(Decision::Pr) => self.waiting_for_merge(subject, state),
             Some(Decision::Failed) => Next::Wait(Wait::Failed),
@@ -441,6 +456,10 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
         | Event::Moved { subject, .. }
         | Event::Settled { subject }
         | Event::Intended { subject, .. }
+        | Event::Asked { subject, .. }
+        | Event::Heard { subject, .. }
+        | Event::Wanted { subject, .. }
+        | Event::Declined { subject, .. }
         | Event::RunStarted { subject, .. } => Some(subject.clone()),
         Event::NotFound { key } | Event::Ended { key, .. } => ledger.open(key).map(|(s, _)| s.clone()),
         Event::SessionStarted { run, .. }
@@ -475,6 +494,7 @@ pub fn command(ledger: &Ledger, command: &Command) -> Vec<Event> {
         Command::Retry { subject } | Command::Cancel { subject } => {
             ledger.issue(subject).and_then(stop_by_person).into_iter().collect()
         }
+        Command::Run { subject, wanted } => vec![Event::Wanted { subject: subject.clone(), wanted: wanted.clone() }],
         Command::Pause { what, until } => vec![Event::Paused { what: what.clone(), until: *until }],
         Command::Resume { what } => vec![Event::Resumed { what: what.clone() }],
     }

@@ -60,7 +60,7 @@ impl Context<'_> {
             return Some(self.local(subject, Intent::Prepare { run: run.id.clone(), on_branch }));
         };
         let working = run.formula.steps.iter().any(writes);
-        if working && state.at == Some(Decision::Queue) {
+        if working && state.at == Some(Decision::Queue) && !run.aside {
             return Some(self.dispatch(live, prepared));
         }
         let shown = self.labels_write(subject, state).or_else(|| self.status(subject, state, project));
@@ -101,7 +101,7 @@ impl Context<'_> {
     fn stopped(&self, live: Live<'_>, why: StopWhy) -> Next {
         let Live { subject, state, run } = live;
         let mut events = vec![ended(run, RunOutcome::Hand { how: HandOutcome::Cancelled }, false, None)];
-        if why == StopWhy::ClaimLost && state.at == Some(Decision::Working) {
+        if why == StopWhy::ClaimLost && state.at == Some(Decision::Working) && !run.aside {
             events.extend(self.moved(subject, state, Trigger::Requeued));
         }
         Next::Act(Action::Record(events))
@@ -115,7 +115,7 @@ impl Context<'_> {
     /// Work of a hand: a run that gave its slot back at a gate waits for another.
     fn hand(&self, live: Live<'_>, intent: Intent) -> Next {
         match live.run.parked {
-            true => Next::Candidate(Candidate::resume(live.subject, live.run, intent)),
+            true => Next::Candidates(vec![Candidate::resume(live.subject, live.run, intent)]),
             false => self.local(live.subject, intent),
         }
     }
@@ -308,6 +308,9 @@ impl Context<'_> {
     /// The end of a run, and where its issue goes by it.
     pub(super) fn end(&self, live: Live<'_>, outcome: RunOutcome) -> Next {
         let Live { subject, state, run } = live;
+        if run.aside {
+            return self.end_aside(live, outcome);
+        }
         let cost = outcome.cost();
         let spent = match cost {
             Cost::Attempt => state.attempts + 1,
@@ -325,6 +328,20 @@ impl Context<'_> {
         let mut events: Vec<Event> = self.pause(run, &outcome).into_iter().collect();
         events.push(ended(run, outcome, cost == Cost::Attempt, backoff));
         events.extend(self.moved(subject, state, trigger));
+        Next::Act(Action::Record(events))
+    }
+
+    /// A run beside the lifecycle is not tried again by itself: whoever wanted it may ask again. It moves the issue only by who it says goes on,
+    /// where the table has a row for that.
+    fn end_aside(&self, live: Live<'_>, outcome: RunOutcome) -> Next {
+        let Live { subject, state, run } = live;
+        let mut events: Vec<Event> = self.pause(run, &outcome).into_iter().collect();
+        let moved = match &outcome {
+            RunOutcome::Routed { .. } => self.moved(subject, state, verdict(run, &outcome)),
+            _ => Vec::new(),
+        };
+        events.push(ended(run, outcome, false, None));
+        events.extend(moved);
         Next::Act(Action::Record(events))
     }
 

@@ -1,7 +1,8 @@
 //! The journal's story, a line for each event that a person wants to read.
 
 use crate::model::{
-    Advance, AgentName, Command, Event, Intent, LabelsMean, Outcome, PullState, Saying, Skipped, StepId, StopWhy, Told, Trigger,
+    Advance, AgentName, Command, Declined, Event, Intent, LabelsMean, Outcome, PullState, Saying, Skipped, StepId, StopWhy, Told,
+    Trigger,
 };
 
 use super::{outcome, refusal};
@@ -98,7 +99,14 @@ pub fn event(event: &Event) -> Option<String> {
         Event::Intended { intent: i, .. } => format!("… {}", intent(i)),
         Event::NotFound { key } => format!("looked up, not found: {key}"),
         Event::Ended { outcome, .. } => return ended(outcome),
+        Event::RunStarted { run, formula, aside: Some(wanted), .. } => {
+            format!("run {run} of {} begins beside the lifecycle, asked for {}", formula.name, wanted.by)
+        }
         Event::RunStarted { run, formula, attempt, .. } => format!("run {run} of {} begins, attempt {attempt}", formula.name),
+        Event::Asked { asked, .. } => format!("{} asks for formula {} in comment {}", asked.login, asked.formula, asked.comment),
+        Event::Heard { .. } => return None,
+        Event::Wanted { wanted, .. } => format!("a run of {} is wanted, asked for {}", wanted.formula, wanted.by),
+        Event::Declined { formula, declined, .. } => format!("no run of {formula}: {}", self::declined(declined)),
         Event::SessionStarted { session, .. } => format!("  session {session}"),
         Event::Did { line, .. } => format!("  · {line}"),
         Event::Called { call, .. } => format!(
@@ -135,9 +143,18 @@ fn asked(command: &Command) -> String {
     match command {
         Command::Retry { subject } => format!("retry {subject}"),
         Command::Cancel { subject } => format!("cancel {subject}"),
+        Command::Run { subject, wanted } => format!("run {} on {subject}", wanted.formula),
         Command::Pause { what, until: None } => format!("pause {what}"),
         Command::Pause { what, until: Some(until) } => format!("pause {what} until {until}"),
         Command::Resume { what } => format!("resume {what}"),
+    }
+}
+
+fn declined(why: &Declined) -> String {
+    match why {
+        Declined::NoRights { login, .. } => format!("{login}, who asked for it, may not write to the repository"),
+        Declined::Off => "it is not on for this project any more".to_owned(),
+        Declined::Inputs { problem } => problem.clone(),
     }
 }
 

@@ -95,11 +95,7 @@ fn each_line_that_the_example_shows_can_be_taken_up() {
         let with = with.join("\n");
         Config::parse("forgehand.example.toml", &with).unwrap_or_else(|e| panic!("`{setting}`: {:#?}", e.lines()));
         let value: Value = toml::from_str(&with).expect("TOML");
-        assert!(
-            validator.mistakes(&value, 1).is_empty(),
-            "`{setting}` by the schema: {:?}",
-            validator.mistakes(&value, 1)
-        );
+        assert!(validator.mistakes(&value, 1).is_empty(), "`{setting}` by the schema: {:?}", validator.mistakes(&value, 1));
     }
     assert!(tried > 30, "the example shows only {tried} lines");
 }

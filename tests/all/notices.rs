@@ -67,6 +67,7 @@ fn run() -> [Event; 2] {
             formula: Box::new(formula),
             attempt: 1,
             branch: "b".into(),
+            aside: None,
         },
     ]
 }
@@ -130,7 +131,7 @@ fn who_failed_and_who_waits_is_told_and_what_goes_on_is_not() {
 #[test]
 fn a_run_that_waits_for_an_approval_is_told_once() {
     let [seen, started] = run();
-    let Event::RunStarted { run, subject, mut formula, attempt, branch } = started else { panic!("{started:?}") };
+    let Event::RunStarted { run, subject, mut formula, attempt, branch, aside } = started else { panic!("{started:?}") };
     let open = formula.steps.last().expect("a step").id.clone();
     let gate = Step { id: "approve".into(), kind: StepKind::Gate(Gate::Approval), ..formula.steps[2].clone() };
     formula.steps.push(gate);
@@ -145,7 +146,7 @@ fn a_run_that_waits_for_an_approval_is_told_once() {
     };
     let events = [
         seen,
-        Event::RunStarted { run: run.clone(), subject: subject.clone(), formula, attempt, branch },
+        Event::RunStarted { run: run.clone(), subject: subject.clone(), formula, attempt, branch, aside },
         advanced("work", Advance::Next),
         advanced("verify", Advance::Next),
         Event::Intended { key: key.clone(), subject, intent },

@@ -465,6 +465,9 @@ impl World {
             Job::Dependencies { subject, .. } => {
                 Input::Dependencies { subject, result: if well { Ok(Vec::new()) } else { Err(trouble()) } }
             }
+            Job::Rights { subject, asked, .. } => {
+                Input::Rights { subject, asked, result: if well { Ok(true) } else { Err(trouble()) } }
+            }
             Job::Checks { subject, reviews, .. } => {
                 let dice = if let Fate::Well(dice) = fate { dice } else { 0 };
                 let checks = match dice % 16 {

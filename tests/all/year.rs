@@ -156,6 +156,7 @@ impl Made {
             Job::Renew(account) => panic!("nobody renews {account} here"),
             Job::History(subject) => Input::History { subject, result: Ok(Vec::new()) },
             Job::Dependencies { subject, .. } => Input::Dependencies { subject, result: Ok(Vec::new()) },
+            Job::Rights { asked, .. } => panic!("nobody asks for {} here", asked.formula),
             Job::Checks { subject, .. } => Input::Checks { subject, result: Ok(green()) },
             Job::Find { key, .. } => Input::Found { key, result: Ok(None) },
             Job::Act { key, subject, intent, state, .. } => {

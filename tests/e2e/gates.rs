@@ -35,7 +35,7 @@ body = "pull-request.md"
 "#;
 
 /// Writes files beside the configuration.
-fn beside(rig: &Rig, files: &[(&str, &str)]) {
+pub fn beside(rig: &Rig, files: &[(&str, &str)]) {
     for (name, text) in files {
         let path = rig.dir.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");

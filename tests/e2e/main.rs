@@ -2,6 +2,7 @@
 
 mod accounts;
 mod agents;
+mod aside;
 mod budgets;
 mod claude_hand;
 mod claude_line;

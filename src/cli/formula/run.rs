@@ -1,11 +1,19 @@
-//! `forgehand formula run NAME --issue N --dry-run`: what a run would tell agents and propose, with placeholders for what nobody answered.
+//! `forgehand formula run NAME --issue N`: leaves the order for the daemon, or for the next `once`; with `--dry-run` it shows what a run would
+//! tell agents and propose, with placeholders for what nobody answered.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use serde_json::Value as Json;
 
 use crate::cli::setup::Setup;
 use crate::cli::{CliError, Kind, runtime, subject, wiring};
 use crate::engine::{Placeholders, Played, Scene, Stage, Unread};
-use crate::model::{Dependency, Formula, LabelNames, Skipped, Step, StepId, Subject};
+use crate::formula::inputs;
+use crate::model::{
+    Command, Decision, Dependency, Formula, InputKind, LabelNames, Proposal, Skipped, Step, StepId, StepKind, Subject, Wanted,
+    WantedBy,
+};
 use crate::words;
 
 /// Arguments of `formula run`.
@@ -19,17 +27,23 @@ pub(super) struct Arguments {
     /// Show each prompt and each proposal, and touch nothing
     #[arg(long)]
     dry_run: bool,
+    /// What an input is given; other than a text it is written as JSON
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    inputs: Vec<String>,
 }
 
 /// Runs it.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    if !arguments.dry_run {
-        let hint = "add --dry-run; a label or a comment starts a formula that has one as its trigger";
-        return Err(CliError::usage("a formula cannot be started by hand yet", hint));
-    }
-    let setup = Setup::load(config)?;
+    let setup = if arguments.dry_run { Setup::load(config)? } else { Setup::shown(config)? };
     let subject = subject::parse(&setup.config, &arguments.issue)?;
     let formula = super::loaded(&setup.library(), &arguments.name)?;
+    let inputs = given(&formula, &arguments.inputs)?;
+    if !arguments.dry_run {
+        return order(&setup, subject, &formula, inputs);
+    }
+    if !arguments.inputs.is_empty() {
+        return Err(CliError::usage("a dry run makes its inputs up", "leave --input out, or --dry-run"));
+    }
     let read = runtime()?.block_on(wiring::stage(&setup, &subject, &formula))?;
     let (stage, depends) = read.map_err(|unread| not_read(&subject, unread))?;
     let played = stage.play(&mut Placeholders).map_err(|why| {
@@ -42,6 +56,58 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     }
     show(&formula, &played);
     Ok(())
+}
+
+/// Leaves the order. What is the lifecycle's goes through the lifecycle.
+fn order(setup: &Setup, subject: Subject, formula: &Formula, given: BTreeMap<String, Json>) -> Result<(), CliError> {
+    let (names, name) = (LabelNames::default(), &formula.name);
+    if !setup.config.project(&subject.repo).is_some_and(|project| project.formulas.contains(name)) {
+        let hint = format!("name it in `formulas` of the project: formulas = [.., \"{name}\"]");
+        return Err(CliError::usage(format!("formula {name} is off for {}", subject.repo), hint));
+    }
+    let label = formula.trigger.label.as_deref();
+    if label == Some(names.portal.as_str()) {
+        let hint = format!("put that label on {subject}; where it stands already, take the decision label off");
+        return Err(CliError::usage(format!("formula {name} is started by the label {}", names.portal), hint));
+    }
+    let queued = label == Some(names.of(Decision::Queue));
+    let opens = formula.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })));
+    if opens && !queued {
+        let hint = format!("give it [trigger] label = \"{}\"", names.of(Decision::Queue));
+        return Err(CliError::usage(format!("formula {name} opens a pull request, and only what the queue starts may"), hint));
+    }
+    let command = match queued {
+        true => Command::Retry { subject: subject.clone() },
+        false => {
+            inputs::taken(&formula.inputs, given.clone())
+                .map_err(|why| CliError::usage(format!("formula {name} cannot start: {why}"), "write --input NAME=VALUE"))?;
+            let wanted = Wanted { formula: name.clone(), inputs: given, by: WantedBy::Hand };
+            Command::Run { subject: subject.clone(), wanted }
+        }
+    };
+    let (_, when) = setup.order(&command)?;
+    anstream::println!("{name} is to run on {subject} {when}");
+    Ok(())
+}
+
+/// The inputs that were named, each as its specification says.
+fn given(formula: &Formula, named: &[String]) -> Result<BTreeMap<String, Json>, CliError> {
+    let one = |text: &String| {
+        let (name, value) =
+            text.split_once('=').ok_or_else(|| CliError::usage(format!("`{text}` gives nothing"), "write --input NAME=VALUE"))?;
+        let Some(spec) = formula.inputs.iter().find(|spec| spec.name == name) else {
+            let known: Vec<&str> = formula.inputs.iter().map(|spec| spec.name.as_str()).collect();
+            let hint = if known.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", known.join(", ")) };
+            return Err(CliError::usage(format!("formula {} has no input `{name}`", formula.name), hint));
+        };
+        let value = match spec.kind {
+            InputKind::Text { .. } => Json::from(value),
+            InputKind::Number { .. } | InputKind::Flag | InputKind::List => serde_json::from_str(value)
+                .map_err(|e| CliError::usage(format!("`{text}` is no JSON"), "a list is [\"a\", \"b\"]").because(e))?,
+        };
+        Ok((name.to_owned(), value))
+    };
+    named.iter().map(one).collect()
 }
 
 fn not_read(subject: &Subject, unread: Unread) -> CliError {

@@ -166,6 +166,10 @@ impl Worker {
                 let result = self.read_pull(&subject, &pull, reviews, &facts).await;
                 Input::Checks { subject, result }
             }
+            Job::Rights { subject, asked, facts } => {
+                let result = self.rights(&subject.repo, &asked.login, &facts).await;
+                Input::Rights { subject, asked, result }
+            }
             Job::Renew(account) => {
                 let result = self.ports.accounts.renew(&account).await;
                 Input::Renewed { account, result, standings: self.standings() }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Access, Branch, Comment, Failure, FailureKind, Issue, Login, Outcome, Permission, Remark, RepoName, RunId, RunTexts, Sha,
-    StepKind, Subject,
+    Access, Branch, Comment, Failure, FailureKind, Issue, Login, Outcome, Permission, ProjectFacts, Remark, RepoName, RunId,
+    RunTexts, Sha, StepKind, Subject, Trouble,
 };
 use crate::ports::WorkspaceOrder;
 use crate::text;
 
 use super::super::observed::seen_issue;
-use super::{Order, Worker, forge, hands, repos};
+use super::{Order, ProjectSettings, Worker, forge, hands, repos};
 
 /// CLAUDE.md of the base branch is cut at this many bytes.
 const GUIDE: u64 = 64 * 1024;
@@ -98,7 +98,7 @@ impl Worker {
                 _ if order.facts.is_ours(&comment.author) => false,
                 _ if reads && comment.author == issue.author => true,
                 Some(counts) => *counts,
-                None => self.may_write(order, &comment.author).await?,
+                None => self.may_write(&order.subject.repo, order.project, order.facts, &comment.author).await?,
             };
             rights.insert(&comment.author, counts);
             if counts {
@@ -109,12 +109,17 @@ impl Worker {
     }
 
     /// By rights, never by name, where the token may ask; else only who the configuration names, and the owner.
-    async fn may_write(&self, order: &Order<'_>, login: &Login) -> Result<bool, Failure> {
-        let repo = &order.subject.repo;
-        if order.project.obey.contains(login) || repo.owner() == login.as_str() {
+    async fn may_write(
+        &self,
+        repo: &RepoName,
+        project: &ProjectSettings,
+        facts: &ProjectFacts,
+        login: &Login,
+    ) -> Result<bool, Failure> {
+        if project.obey.contains(login) || repo.owner() == login.as_str() {
             return Ok(true);
         }
-        let Some(asks) = self.rights_forge(order) else { return Ok(false) };
+        let Some(asks) = self.rights_forge(facts) else { return Ok(false) };
         match asks.permission(repo, login).await {
             Ok(permission) => Ok(permission >= Permission::Write),
             Err(error) => match forge(error) {
@@ -124,10 +129,18 @@ impl Worker {
         }
     }
 
-    fn rights_forge(&self, order: &Order<'_>) -> Option<&dyn crate::ports::Forge> {
+    /// Whether somebody may ask for runs.
+    pub(super) async fn rights(&self, repo: &RepoName, login: &Login, facts: &ProjectFacts) -> Result<bool, Trouble> {
+        let fallback = ProjectSettings::default();
+        let project = self.settings.projects.get(repo).unwrap_or(&fallback);
+        let may = self.may_write(repo, project, facts, login).await;
+        may.map_err(|failure| Trouble::Unreachable { why: failure.why })
+    }
+
+    fn rights_forge(&self, facts: &ProjectFacts) -> Option<&dyn crate::ports::Forge> {
         match &self.ports.rights {
             Some(rights) => Some(rights.as_ref()),
-            None if order.facts.repository.can_admin => Some(self.ports.forge.as_ref()),
+            None if facts.repository.can_admin => Some(self.ports.forge.as_ref()),
             None => None,
         }
     }

@@ -226,6 +226,7 @@ impl<'a> Play<'a> {
                 | Action::Look(_)
                 | Action::History(_)
                 | Action::Dependencies(_)
+                | Action::Rights { .. }
                 | Action::Renew(_) => {}
             }
         }

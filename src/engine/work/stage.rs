@@ -86,7 +86,7 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
             found: standing.into_iter().collect(),
             meaning: LabelsMean::Standing { label: standing },
         },
-        Event::RunStarted { run, subject, formula: Box::new(stage.formula.clone()), attempt: 1, branch },
+        Event::RunStarted { run, subject, formula: Box::new(stage.formula.clone()), attempt: 1, branch, aside: None },
     ]
 }
 

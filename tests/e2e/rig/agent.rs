@@ -27,7 +27,7 @@ asked_for() { case "$prompt" in *"$1"*) true ;; *) false ;; esac }
 /// Who does the work.
 #[derive(Clone, Debug)]
 pub enum Agent {
-    /// A shell script: what it does in triage and in fix.
+    /// A shell script: what it does in triage, and in every other formula.
     Script { triage: String, fix: String },
     /// The real claude, against the API at this address; none if it is not installed.
     Claude { program: Option<PathBuf>, url: String, more: &'static str },
@@ -46,7 +46,7 @@ impl Agent {
         let folder = dir.join("agent");
         fs::create_dir(&folder).expect("the agent's folder");
         if let Self::Script { triage, fix } = self {
-            let script = format!("{WORDS}\ncase $FORGEHAND_FORMULA in\ntriage)\n{triage}\n;;\nfix)\n{fix}\n;;\nesac\n");
+            let script = format!("{WORDS}\ncase $FORGEHAND_FORMULA in\ntriage)\n{triage}\n;;\n*)\n{fix}\n;;\nesac\n");
             fs::write(folder.join("agent.sh"), script).expect("the agent's script");
         }
     }

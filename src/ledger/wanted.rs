@@ -1,0 +1,56 @@
+//! Runs beside the lifecycle that somebody wants, from the asking to the start.
+
+use crate::model::{Declined, Event, Timestamp, Wanted, WantedBy};
+
+use super::{IssueState, RunState};
+
+/// More are not kept: who asks ten times gets ten runs, and whoever floods an issue with comments no more.
+const KEPT: usize = 10;
+
+impl IssueState {
+    pub(super) fn apply_wanted(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::Asked { asked, .. } => {
+                self.heard = self.heard.max(Some(asked.comment));
+                if self.asked_for.len() < KEPT {
+                    self.asked_for.push(asked.clone());
+                }
+            }
+            Event::Wanted { wanted, .. } => self.want(wanted, at),
+            Event::Heard { comment, .. } | Event::Declined { declined: Declined::NoRights { comment, .. }, .. } => {
+                self.asked_for.retain(|asked| asked.comment != *comment);
+            }
+            Event::Declined { formula, declined: Declined::Off | Declined::Inputs { .. }, .. } => {
+                if let Some(at) = self.wanted.iter().position(|(wanted, _)| wanted.formula == *formula) {
+                    self.wanted.remove(at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn want(&mut self, wanted: &Wanted, at: Timestamp) {
+        match &wanted.by {
+            WantedBy::Hand => {}
+            WantedBy::Comment { comment, .. } => self.asked_for.retain(|asked| asked.comment != *comment),
+            WantedBy::Label { label } => drop(self.labelled.insert(wanted.formula.clone(), label.clone())),
+        }
+        if self.wanted.len() < KEPT {
+            self.wanted.push((wanted.clone(), at));
+        }
+    }
+
+    /// A label that was taken off may be put on again.
+    pub(super) fn forget_labels(&mut self) {
+        let labels = &self.seen.labels;
+        self.labelled.retain(|_, label| labels.contains(label));
+    }
+
+    pub(super) fn begun_aside(&mut self, run: &mut RunState, wanted: &Wanted) {
+        run.aside = true;
+        run.inputs.clone_from(&wanted.inputs);
+        if let Some(at) = self.wanted.iter().position(|(other, _)| other.formula == wanted.formula && other.by == wanted.by) {
+            self.wanted.remove(at);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A run that somebody wants beside the lifecycle, and who that is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::{CommentId, FormulaName, Login};
+
+/// A run that somebody wants of a formula that is none of the lifecycle's: it is done beside it, and takes part in it only where its
+/// outcome is a row of the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Which formula.
+    pub formula: FormulaName,
+    /// What it is given; what is left out is as the formula says.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, Json>,
+    /// Who wants it.
+    pub by: WantedBy,
+}
+
+/// Who wants a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "by")]
+pub enum WantedBy {
+    /// A person at the command line.
+    Hand,
+    /// A person with rights, by a comment.
+    Comment {
+        /// It.
+        comment: CommentId,
+        /// Who.
+        login: Login,
+    },
+    /// Whoever put a label on.
+    Label {
+        /// It.
+        label: String,
+    },
+}
+
+impl fmt::Display for WantedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hand => f.write_str("by hand"),
+            Self::Comment { login, .. } => write!(f, "by {login} in a comment"),
+            Self::Label { label } => write!(f, "by the label {label}"),
+        }
+    }
+}
+
+/// A comment that asks for a run, of somebody whose rights are to be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// It.
+    pub comment: CommentId,
+    /// Who wrote it.
+    pub login: Login,
+    /// Which formula it asks for.
+    pub formula: FormulaName,
+}
+
+/// Why a run that was asked for does not take place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "why")]
+pub enum Declined {
+    /// Who asked may not write to the repository.
+    NoRights {
+        /// Who.
+        login: Login,
+        /// The comment.
+        comment: CommentId,
+    },
+    /// The formula is not on for this project any more.
+    Off,
+    /// What it is given does not fit what it takes.
+    Inputs {
+        /// In words.
+        problem: String,
+    },
+}

@@ -1,0 +1,104 @@
+//! Who asked for a run beside the lifecycle: labels that start one, and comments of people whose rights are to be read.
+//!
+//! Promises: a label starts one run for each time it is put on; a comment one, and only of somebody who may write; what stood on an old issue
+//! at the first start asks for nothing. Known race: a label that is taken off and put on again between two looks starts no second run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ledger::{IssueState, Ledger};
+use crate::model::{
+    Asked, Decision, Declined, Event, Formula, FormulaName, LabelNames, Subject, Timestamp, Trigger, Wait, Wanted, WantedBy,
+};
+
+use super::{Action, Context, Next, Policy, ProjectPolicy, View, found};
+
+impl ProjectPolicy {
+    /// The formulas beside the lifecycle that labels start, each with its label.
+    pub fn labelled(&self) -> impl Iterator<Item = (&FormulaName, &str)> {
+        let labels = self.formulas.iter().filter_map(|(name, formula)| Some((name, formula.trigger.label.as_deref()?)));
+        labels.filter(|(_, label)| !is_of_lifecycle(label))
+    }
+
+    /// Whether an issue with these labels is ours for one of them, though no decision label stands there.
+    pub fn starts_for(&self, labels: &BTreeSet<String>) -> bool {
+        self.labelled().any(|(_, label)| labels.contains(label))
+    }
+
+    /// The formula that a comment asks for: its first word is the formula's.
+    pub fn asked_by(&self, body: &str) -> Option<&FormulaName> {
+        let word = body.split_whitespace().next().filter(|word| word.starts_with('/'))?;
+        self.formulas.iter().find(|(_, formula)| formula.trigger.comment.as_deref() == Some(word)).map(|(name, _)| name)
+    }
+}
+
+impl Context<'_> {
+    /// What was asked for since.
+    pub(super) fn asked(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
+        let wanted = self.by_labels(subject, state, project);
+        if !wanted.is_empty() {
+            return Some(Next::Act(Action::Record(wanted)));
+        }
+        let asked = state.asked_for.first()?;
+        Some(match self.project_wait(&subject.repo) {
+            Some(wait) => Next::Wait(wait),
+            None if self.view.reading.contains(subject) => {
+                Next::Wait(Wait::Acting { what: format!("reading whether {} may ask for that", asked.login) })
+            }
+            None => Next::Act(Action::Rights { subject: subject.clone(), asked: asked.clone() }),
+        })
+    }
+
+    fn by_labels(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Vec<Event> {
+        if found::old(self.ledger, subject, state, project).is_some() {
+            return Vec::new();
+        }
+        let on = project.labelled().filter(|(_, label)| state.seen.labels.contains(*label));
+        on.filter(|(formula, _)| !state.labelled.contains_key(*formula))
+            .map(|(formula, label)| {
+                let by = WantedBy::Label { label: label.to_owned() };
+                let wanted = Wanted { formula: formula.clone(), inputs: BTreeMap::new(), by };
+                Event::Wanted { subject: subject.clone(), wanted }
+            })
+            .collect()
+    }
+
+    /// What a comment comes to whose writer may ask: where the formula is one of the lifecycle's, the order that a label is, else a run beside
+    /// it.
+    pub(super) fn granted(&self, subject: &Subject, state: &IssueState, formula: &Formula, asked: &Asked) -> Vec<Event> {
+        let names = LabelNames::default();
+        let label = formula.trigger.label.as_deref();
+        let order = if label == Some(names.of(Decision::Queue)) {
+            Trigger::PersonQueued
+        } else if label == Some(names.portal.as_str()) {
+            Trigger::LabelTakenOff
+        } else {
+            let by = WantedBy::Comment { comment: asked.comment, login: asked.login.clone() };
+            let wanted = Wanted { formula: asked.formula.clone(), inputs: BTreeMap::new(), by };
+            return vec![Event::Wanted { subject: subject.clone(), wanted }];
+        };
+        let mut events = vec![Event::Heard { subject: subject.clone(), comment: asked.comment }];
+        events.extend(self.moved(subject, state, order));
+        events.extend(super::stop_by_person(state));
+        events
+    }
+}
+
+/// What comes of a comment that asked for a run, when it is known whether its writer may: the events to journal.
+pub fn rights(ledger: &Ledger, policy: &Policy, now: Timestamp, subject: &Subject, asked: &Asked, may: bool) -> Vec<Event> {
+    let view = View::default();
+    let context = Context { ledger, view: &view, policy, now };
+    let decline = |declined| vec![Event::Declined { subject: subject.clone(), formula: asked.formula.clone(), declined }];
+    let (login, comment) = (asked.login.clone(), asked.comment);
+    let formula = policy.projects.get(&subject.repo).and_then(|project| project.formulas.get(&asked.formula));
+    match (ledger.issue(subject), formula) {
+        _ if !may => decline(Declined::NoRights { login, comment }),
+        (Some(state), Some(formula)) => context.granted(subject, state, formula, asked),
+        _ => vec![Event::Heard { subject: subject.clone(), comment }],
+    }
+}
+
+/// Whether a label is one that moves issues through the lifecycle, by its default name.
+fn is_of_lifecycle(label: &str) -> bool {
+    let names = LabelNames::default();
+    label == names.portal || names.decision(label).is_some()
+}

@@ -1,0 +1,142 @@
+//! A role that is a TOML file and a prompt, run beside the lifecycle: by hand, by a comment, by a label of its own.
+
+use forgehand::model::{Declined, Event};
+use serde_json::json;
+
+use crate::agents::person;
+use crate::gates::beside;
+use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE, until};
+
+const GLANCE: &str = r#"formula = 1
+name = "glance"
+title = "Glance at an issue, and say what one sees"
+blast_radius = "low"
+
+[trigger]
+label = "needs-glance"
+comment = "/glance"
+
+[[input]]
+name = "depth"
+type = "number"
+default = 1
+
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "glance.md"
+access = "read"
+output = "fix-result"
+
+[[step]]
+id = "say"
+propose = "comment"
+body = "glanced.md"
+"#;
+
+/// Looks as deep as it is told, and says so; what is fixed is fixed as ever.
+const SCRIPT: &str = r#"case $FORGEHAND_STEP in
+    look) if asked_for 'depth 3'; then answer done 'Seen at depth 3.'; else answer done 'Seen.'; fi ;;
+    work) repair; commit 'Add properly'; answer done 'It adds.' ;;
+esac"#;
+
+async fn rig(test: &'static str) -> Option<Rig> {
+    let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, SCRIPT)).daemon("poll = \"1s\"");
+    let plan = plan.project("formulas = [\"triage\", \"fix\", \"glance\"]");
+    let rig = plan.rig().await?;
+    beside(
+        &rig,
+        &[
+            ("formulas/glance.toml", GLANCE),
+            ("prompts/glance.md", "Glance at this, depth {{inputs.depth}}.\n{{outside issue.title}}\n"),
+            ("prompts/glanced.md", "Glanced: {{prose steps.look.output.summary}}\n"),
+        ],
+    );
+    Some(rig)
+}
+
+async fn comments(rig: &Rig, login: &str, number: u64, body: &str) {
+    let path = format!("repos/{REPO}/issues/{number}/comments");
+    rig.seed.api(login, "POST", &path, json!({ "body": body })).await.expect("a comment");
+}
+
+fn started(rig: &Rig) -> usize {
+    rig.records().iter().filter(|r| matches!(&r.event, Event::RunStarted { aside: Some(_), .. })).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_is_run_by_hand_by_a_comment_and_by_a_label_beside_the_lifecycle() {
+    let Some(rig) = rig("aside::a_role_is_run").await else { return };
+    let taken = rig.issue("Total is wrong", "2 and 2 gives 5", &["interactive"]).await;
+    rig.once().await;
+    assert_eq!(rig.turns("look"), 0, "nobody asked for it");
+
+    // By hand, with an input.
+    let said = rig.run(&["formula", "run", "glance", "--issue", &taken.to_string(), "--input", "depth=3"]).await.ok();
+    assert!(said.out.contains("glance is to run on"), "{}", said.out);
+    let wrong = rig.run(&["formula", "run", "glance", "--issue", &taken.to_string(), "--input", "depht=3"]).await;
+    assert!(wrong.err.contains("has no input `depht`"), "{}", wrong.err);
+    rig.once().await;
+    assert_eq!(rig.said(taken, "Glanced: Seen at depth 3.").len(), 1, "{}", rig.story());
+    assert_eq!(rig.labels(taken), ["interactive"], "it moves nothing");
+    assert_eq!(rig.claims(), Vec::<String>::new());
+    let story = rig.story();
+    assert!(story.contains("begins beside the lifecycle, asked for by hand"), "{story}");
+
+    // By a comment of somebody who may write, once for each comment; its own comment is edited.
+    comments(&rig, "owner", taken, "/glance once more").await;
+    rig.once().await;
+    rig.once().await;
+    assert_eq!(rig.turns("look"), 2, "{}", rig.story());
+    assert_eq!(rig.said(taken, "Glanced: ").len(), 1, "{:#?}", rig.comments(taken));
+    assert_eq!(rig.said(taken, "Glanced: Seen.").len(), 1, "{:#?}", rig.comments(taken));
+
+    // A stranger may not, and words that only begin alike ask for nothing.
+    person(&rig, "stranger", "read").await;
+    comments(&rig, "stranger", taken, "/glance").await;
+    comments(&rig, "owner", taken, "/glances are nice").await;
+    rig.once().await;
+    assert_eq!(rig.turns("look"), 2, "{}", rig.story());
+    let declined = rig.records().iter().any(|r| {
+        matches!(&r.event, Event::Declined { declined: Declined::NoRights { login, .. }, .. } if login.as_str() == "stranger")
+    });
+    assert!(declined, "{}", rig.story());
+
+    // By a label of its own, once for each time it is put on, on an issue that is nobody's else.
+    let labelled = rig.issue("What is this?", "I wonder", &["needs-glance"]).await;
+    rig.once().await;
+    rig.once().await;
+    assert_eq!(rig.said(labelled, "Glanced: Seen.").len(), 1, "{}", rig.story());
+    assert_eq!((rig.turns("look"), started(&rig)), (3, 3));
+    assert_eq!(rig.labels(labelled), ["needs-glance"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comment_orders_the_formula_of_the_queue_as_its_label_does() {
+    let Some(rig) = rig("aside::a_comment_orders").await else { return };
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["interactive"]).await;
+    rig.once().await;
+    comments(&rig, "owner", number, "/fix").await;
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+    assert_eq!((rig.pulls().len(), started(&rig)), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_beside_the_lifecycle_goes_on_where_a_daemon_died() {
+    let Some(rig) = rig("aside::a_run_goes_on").await else { return };
+    let waiting = SCRIPT.replace("look) if", "look) wait_for go; if");
+    let script = rig.dir.path().join("agent/agent.sh");
+    let text = std::fs::read_to_string(&script).expect("the script").replace(SCRIPT, &waiting);
+    std::fs::write(&script, text).expect("the script");
+    let number = rig.issue("What is this?", "I wonder", &["needs-glance"]).await;
+    let daemon = rig.start(&["run"]);
+    rig.at_work("look").await;
+    daemon.kill().await;
+    rig.let_pass("go");
+    let daemon = rig.start(&["run"]);
+    until("the comment", || (!rig.said(number, "Glanced: Seen.").is_empty()).then_some(())).await;
+    until("the end", || rig.records().iter().any(|r| matches!(r.event, Event::RunEnded { .. })).then_some(())).await;
+    daemon.kill().await;
+    assert_eq!((started(&rig), rig.said(number, "Glanced: ").len()), (1, 1), "{}", rig.story());
+}
