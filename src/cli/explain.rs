@@ -35,6 +35,8 @@ struct Explanation {
     moved_by: Option<String>,
     next: Option<String>,
     last_run: Option<String>,
+    last_aside: Option<String>,
+    wanted: Vec<String>,
     attempts: u32,
     pull: Option<u64>,
     cost_usd: f64,
@@ -77,6 +79,8 @@ fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation 
         moved_by: wait.map(|w| words::mover(w, &names)),
         next: acts,
         last_run: state.last.as_ref().map(|l| format!("{} (attempt {}): {}", l.formula, l.attempt, words::outcome(&l.outcome))),
+        last_aside: state.aside.as_ref().map(|l| format!("{}: {}", l.formula, words::outcome(&l.outcome))),
+        wanted: state.wanted.iter().map(|(wanted, _)| format!("{}, asked for {}", wanted.formula, wanted.by)).collect(),
         attempts: state.attempts,
         pull: state.pull.as_ref().map(|p| p.number.0),
         cost_usd: state.cost.dollars(),
@@ -116,6 +120,8 @@ async fn of_another(setup: &Setup, subject: &Subject) -> Result<Explanation, Cli
         moved_by: wait.as_ref().map(|w| words::mover(w, &names)),
         next,
         last_run: None,
+        last_aside: None,
+        wanted: Vec::new(),
         attempts: 0,
         pull: None,
         cost_usd: 0.0,
@@ -138,6 +144,12 @@ impl Explanation {
         }
         if let Some(last) = &self.last_run {
             anstream::println!("  last run:       {last}");
+        }
+        if let Some(last) = &self.last_aside {
+            anstream::println!("  beside it:      {last}");
+        }
+        for wanted in &self.wanted {
+            anstream::println!("  is to run:      {wanted}");
         }
         if let Some(pull) = self.pull {
             anstream::println!("  pull request:   #{pull}");

@@ -113,7 +113,7 @@ struct Turns {
 pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut Plan) {
     let mut room = Room::new(context);
     let mut turns = Turns::new(context, candidates, &room);
-    let mut acted = BTreeSet::new();
+    let (mut acted, mut idle) = (BTreeSet::new(), BTreeMap::new());
     while let Some(candidate) = turns.next() {
         let Some(state) = context.ledger.issue(&candidate.subject) else { continue };
         if acted.contains(&candidate.subject) {
@@ -161,15 +161,17 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
                     _ => {}
                 }
                 // A claim is kept while something is read: it will be wanted in a moment.
-                let keep = matches!(wait, Wait::Acting { .. });
-                if let Some(release) = context.release(&candidate.subject, state).filter(|_| !keep) {
-                    acted.insert(candidate.subject.clone());
-                    plan.actions.push(release);
+                match wait {
+                    Wait::Acting { .. } => drop(acted.insert(candidate.subject.clone())),
+                    _ => idle
+                        .extend(context.release(&candidate.subject, state).map(|release| (candidate.subject.clone(), release))),
                 }
                 plan.waits.insert(candidate.subject, wait);
             }
         }
     }
+    // A claim goes back where nothing that it could be for begins.
+    plan.actions.extend(idle.into_iter().filter(|(subject, _)| !acted.contains(subject)).map(|(_, release)| release));
 }
 
 impl Turns {
@@ -261,10 +263,11 @@ impl Room {
     }
 }
 
-/// On the way to a run. The claim of one that is found `claude-working` only tells whether somebody is at work.
+/// On the way to a run. The claim of one that is found `claude-working` only tells whether somebody is at work, unless a run beside the
+/// lifecycle is wanted.
 pub(super) fn is_claiming(state: &IssueState) -> bool {
     matches!(state.open.get(&Lane::Main).map(|o| &o.intent), Some(Intent::Claim { renews: None }))
-        && state.at != Some(Decision::Working)
+        && (state.at != Some(Decision::Working) || !state.wanted.is_empty())
 }
 
 impl Context<'_> {

@@ -10,7 +10,7 @@ use forgehand::plan::{From, Policy, TABLE, To, mermaid, target};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::plan_world::{Fate, Says, World, awaits_look, gated_policy, policy, subject, writes_labels};
+use super::plan_world::{Fate, GLANCE, Says, World, awaits_look, gated_policy, glancing_policy, policy, subject, writes_labels};
 
 /// What a person does with an issue.
 #[derive(Clone, Copy, Debug)]
@@ -348,6 +348,29 @@ proptest! {
         last in prop::sample::select(vec![0_u8, 0, 0, 4, 5, 6, 7, 8, 10, 12]),
     ) {
         live(&steps, &kinds, Fate::Well(last), gated_policy());
+    }
+
+    #[test]
+    fn with_a_formula_beside_the_lifecycle_too(
+        steps in prop::collection::vec(step(), 0..120),
+        kinds in kinds(),
+        glanced in prop::collection::vec(any::<bool>(), 3),
+        last in prop::sample::select(vec![0_u8, 0, 4, 5, 6, 7, 8, 10, 12]),
+    ) {
+        // A journal that is lost forgets which label started what: the role runs once more, and its comment stands there twice.
+        let steps: Vec<Step> = steps.into_iter().filter(|step| !matches!(step, Step::Lose | Step::Restore(_))).collect();
+        let with = |((mut labels, intake), glanced): ((Vec<&'static str>, bool), bool)| {
+            labels.extend(glanced.then_some(GLANCE));
+            (labels, intake)
+        };
+        let kinds: Vec<_> = kinds.into_iter().zip(glanced).map(with).collect();
+        let world = live(&steps, &kinds, Fate::Well(last), glancing_policy());
+        for (subject, state) in world.shadow.issues().filter(|(_, state)| state.seen.open) {
+            let waits = matches!(world.core.plan().waits.get(&subject), Some(Wait::Claimed { .. } | Wait::Paused { until: None, .. }));
+            prop_assert!(state.wanted.is_empty() || waits, "{subject}: what was asked for has not begun");
+            let labelled = state.seen.labels.contains(GLANCE);
+            prop_assert!(!labelled || state.labelled.len() == 1, "{subject}: its label started nothing");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use forgehand::model::{
     Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, HandOutcome, Intent,
     Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, ProjectFacts, Pull, PullMark,
     PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Saying, SeenIssue, Sha, Since, Subject, TextMark, Timestamp,
-    Trouble, Usd, Wait,
+    Triggers, Trouble, Usd, Wait,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -107,7 +107,7 @@ pub struct World {
     /// The most slots that there ever were.
     most: u32,
     counter: u64,
-    shadow: Ledger,
+    pub shadow: Ledger,
     journal: String,
     /// From when on old issues count.
     since: Option<Since>,
@@ -198,6 +198,20 @@ pub fn gated_policy() -> Policy {
     policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("fix".into(), fix.clone())));
     policy
 }
+
+/// The policy with a formula beside the lifecycle, which a label of its own starts and which moves nothing.
+pub fn glancing_policy() -> Policy {
+    let mut glance = shipped().remove(&"triage".into()).expect("shipped");
+    glance.name = "glance".into();
+    glance.trigger = Triggers { label: Some(GLANCE.into()), ..Triggers::default() };
+    glance.outcomes = Vec::new();
+    let mut policy = policy();
+    policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("glance".into(), glance.clone())));
+    policy
+}
+
+/// The label that starts it.
+pub const GLANCE: &str = "needs-glance";
 
 /// The policy: two slots, three attempts.
 pub fn policy() -> Policy {
@@ -373,10 +387,11 @@ impl World {
                 let row = target(from, *trigger).unwrap_or_else(|| panic!("{subject}: no row for {trigger:?} from {from:?}"));
                 assert_eq!(row.resolve(from), *to, "{subject}: {trigger:?} from {from:?}");
             }
-            Event::RunStarted { subject, .. } => {
+            Event::RunStarted { subject, aside, .. } => {
                 let state = self.shadow.issue(subject).expect("known");
                 assert!(state.run.is_none(), "{subject}: a second run");
-                assert!(state.attempts < self.policy.attempts, "{subject}: more attempts than allowed");
+                let spent = aside.is_none() && state.attempts >= self.policy.attempts;
+                assert!(!spent, "{subject}: more attempts than allowed");
                 assert_eq!(self.shadow.pause_of(subject, at), None, "{subject}: started while it was paused");
                 assert!(self.policy.projects.contains_key(&subject.repo), "{subject}: started outside the configuration");
                 *self.runs.entry(subject.issue.0).or_default() += 1;
@@ -529,7 +544,7 @@ impl World {
         let moved = |at: Timestamp| since.is_none_or(|since| at >= since);
         let mut seen = LookedAt { date: Some(self.second()), ..stamp.clone() };
         for (number, issue) in &self.issues {
-            let ours = issue.labels.iter().any(|l| l == "portal" || LabelNames::default().decision(l).is_some());
+            let ours = issue.labels.iter().any(|l| l == "portal" || l == GLANCE || LabelNames::default().decision(l).is_some());
             if moved(issue.updated) && (since.is_some() || (ours && issue.open)) {
                 seen.issues.push(self.as_listed(*number, issue));
             }
