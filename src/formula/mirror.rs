@@ -92,7 +92,7 @@ struct File {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct TriggerSection {
-    /// A label, by its default name: `portal` or `claude-queue`, others later.
+    /// A label. `portal` and `claude-queue`, by their default names, are the lifecycle's; one of your own starts a run beside it, once for each time it is put on.
     label: Option<Label>,
     /// A cron pattern of five fields, or six with seconds first, in UTC. Not there yet.
     cron: Option<Cron>,

@@ -7,36 +7,18 @@ use crate::agents::person;
 use crate::gates::beside;
 use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE, until};
 
-const GLANCE: &str = r#"formula = 1
-name = "glance"
-title = "Glance at an issue, and say what one sees"
-blast_radius = "low"
+/// The page that takes an author there: what it says is what is tried.
+const TUTORIAL: &str = include_str!("../../docs/tutorial.md");
 
-[trigger]
-label = "needs-glance"
-comment = "/glance"
-
-[[input]]
-name = "depth"
-type = "number"
-default = 1
-
-[[step]]
-id = "look"
-agent = "dev"
-prompt = "glance.md"
-access = "read"
-output = "fix-result"
-
-[[step]]
-id = "say"
-propose = "comment"
-body = "glanced.md"
-"#;
+/// The nth block of a language in it, from 0.
+fn block(language: &str, n: usize) -> &'static str {
+    let block = TUTORIAL.split(&format!("```{language}\n")).nth(n + 1).and_then(|rest| rest.split("```").next());
+    block.unwrap_or_else(|| panic!("no {language} block {n} in the tutorial"))
+}
 
 /// Looks as deep as it is told, and says so; what is fixed is fixed as ever.
 const SCRIPT: &str = r#"case $FORGEHAND_STEP in
-    look) if asked_for 'depth 3'; then answer done 'Seen at depth 3.'; else answer done 'Seen.'; fi ;;
+    look) if asked_for 'at most 3 files'; then answer done 'Seen at depth 3.'; else answer done 'Seen.'; fi ;;
     work) repair; commit 'Add properly'; answer done 'It adds.' ;;
 esac"#;
 
@@ -47,9 +29,9 @@ async fn rig(test: &'static str) -> Option<Rig> {
     beside(
         &rig,
         &[
-            ("formulas/glance.toml", GLANCE),
-            ("prompts/glance.md", "Glance at this, depth {{inputs.depth}}.\n{{outside issue.title}}\n"),
-            ("prompts/glanced.md", "Glanced: {{prose steps.look.output.summary}}\n"),
+            ("formulas/glance.toml", block("toml", 0)),
+            ("prompts/glance.md", block("markdown", 0)),
+            ("prompts/glanced.md", block("markdown", 1)),
         ],
     );
     Some(rig)
@@ -70,6 +52,12 @@ async fn a_role_is_run_by_hand_by_a_comment_and_by_a_label_beside_the_lifecycle(
     let taken = rig.issue("Total is wrong", "2 and 2 gives 5", &["interactive"]).await;
     rig.once().await;
     assert_eq!(rig.turns("look"), 0, "nobody asked for it");
+
+    let tried = rig.run(&["formula", "run", "glance", "--issue", &taken.to_string(), "--dry-run"]).await.ok();
+    assert!(tried.out.contains("at most 1 files") && tried.out.contains("Glanced:"), "{}", tried.out);
+    rig.run(&["formula", "lint", "glance"]).await.ok();
+    rig.run(&["formula", "graph", "glance"]).await.ok();
+    assert_eq!(rig.comments(taken).len(), 0, "a dry run touches nothing");
 
     // By hand, with an input.
     let said = rig.run(&["formula", "run", "glance", "--issue", &taken.to_string(), "--input", "depth=3"]).await.ok();
