@@ -47,7 +47,7 @@ pub(super) fn trigger(table: &Table<'_>) -> Triggers {
         label: table.optional("label", started),
         cron: table.optional("cron", |v| later(v, cron(v))),
         comment: table.optional("comment", command),
-        event: table.or("event", Vec::new(), |v| later(v, some(v, |v| v.one_of(&events)))),
+        event: table.or("event", Vec::new(), |v| some(v, |v| event(v, &events))),
     }
 }
 
@@ -76,16 +76,29 @@ pub(super) fn starts_alone(table: &Table<'_>, trigger: &Triggers, inputs: &[Inpu
     let names = LabelNames::default();
     let queue = names.of(Decision::Queue);
     let label = table.value("label").zip(trigger.label.as_ref()).map(|(value, _)| value);
-    let Some(value) = label.or_else(|| table.value("comment")) else { return };
+    let of_lifecycle = trigger.label.as_ref().is_some_and(|label| *label == queue || *label == names.portal);
+    if let Some(event) = table.value("event").filter(|_| of_lifecycle && !trigger.event.is_empty()) {
+        event.wrong::<()>("what the lifecycle starts is started by no event", "give the events a formula of their own");
+    }
+    let Some(value) = label.or_else(|| table.value("comment")).or_else(|| table.value("event")) else { return };
     if let Some(spec) = inputs.iter().find(|spec| spec.default.is_none()) {
-        let what = format!("nobody gives the input `{}` when a label or a comment starts it", spec.name);
+        let what = format!("nobody gives the input `{}` when a label, a comment or an event starts it", spec.name);
         value.wrong::<()>(what, "give the input a `default`, or let people start it by hand alone");
     }
     let opens = steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })));
-    let of_lifecycle = trigger.label.as_ref().is_some_and(|label| *label == queue || *label == names.portal);
     if opens && !of_lifecycle {
         let help = format!("write label = \"{queue}\" beside it, or take the proposal out");
         value.wrong::<()>(format!("what opens a pull request starts at the label {queue}"), help);
+    }
+}
+
+/// An event; those at which an issue is at its end are not acted on yet.
+fn event(value: &Value<'_>, known: &[(&'static str, ForgeEvent)]) -> Option<ForgeEvent> {
+    match value.one_of(known)? {
+        late @ (ForgeEvent::IssueClosed | ForgeEvent::PullMerged) => later(value, Some(late)),
+        now @ (ForgeEvent::IssueOpened | ForgeEvent::PullOpened | ForgeEvent::ChangesRequested | ForgeEvent::ChecksFailed) => {
+            Some(now)
+        }
     }
 }
 

@@ -82,6 +82,8 @@ pub struct IssueState {
     pub wanted: Vec<(Wanted, Timestamp)>,
     /// The labels it carries whose formula was started for them, by formula: each putting on starts one run.
     pub labelled: BTreeMap<FormulaName, String>,
+    /// The last event of each kind that started a formula, by formula and kind.
+    pub happened: BTreeMap<String, String>,
     /// How the last run beside the lifecycle ended.
     pub aside: Option<RunSummary>,
     /// A label that a person set by hand, and that was set back.
@@ -140,6 +142,7 @@ impl IssueState {
             asked_for: Vec::new(),
             wanted: Vec::new(),
             labelled: BTreeMap::new(),
+            happened: BTreeMap::new(),
             aside: None,
             set_back: None,
             depends: None,

@@ -1,6 +1,6 @@
 //! Runs beside the lifecycle that somebody wants, from the asking to the start.
 
-use crate::model::{Declined, Event, Timestamp, Wanted, WantedBy};
+use crate::model::{Declined, Event, ForgeEvent, FormulaName, Timestamp, Wanted, WantedBy};
 
 use super::{IssueState, RunState};
 
@@ -33,11 +33,19 @@ impl IssueState {
         match &wanted.by {
             WantedBy::Hand => {}
             WantedBy::Comment { comment, .. } => self.asked_for.retain(|asked| asked.comment != *comment),
+            WantedBy::Event { event, what } => {
+                self.happened.insert(format!("{}/{event}", wanted.formula), what.clone());
+            }
             WantedBy::Label { label } => drop(self.labelled.insert(wanted.formula.clone(), label.clone())),
         }
         if self.wanted.len() < KEPT {
             self.wanted.push((wanted.clone(), at));
         }
+    }
+
+    /// Whether an event has started a formula already.
+    pub fn has_started(&self, formula: &FormulaName, event: ForgeEvent, what: &str) -> bool {
+        self.happened.get(&format!("{formula}/{event}")).is_some_and(|last| last == what)
     }
 
     /// A label that was taken off may be put on again.

@@ -4,6 +4,7 @@
 //! has older formulas in it: what came later has a default, and what was written otherwise is read as it was written.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -78,6 +79,19 @@ pub enum ForgeEvent {
     ChangesRequested,
     /// A check of a pull request of ours is red.
     ChecksFailed,
+}
+
+impl fmt::Display for ForgeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::IssueOpened => "issue-opened",
+            Self::IssueClosed => "issue-closed",
+            Self::PullOpened => "pull-opened",
+            Self::PullMerged => "pull-merged",
+            Self::ChangesRequested => "changes-requested",
+            Self::ChecksFailed => "checks-failed",
+        })
+    }
 }
 
 /// What must hold before a run starts; what does not hold yet is waited for.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{CommentId, FormulaName, Login};
+use super::{CommentId, ForgeEvent, FormulaName, Login};
 
 /// A run that somebody wants of a formula that is none of the lifecycle's: it is done beside it, and takes part in it only where its
 /// outcome is a row of the table.
@@ -39,6 +39,13 @@ pub enum WantedBy {
         /// It.
         label: String,
     },
+    /// Something that happened on the forge.
+    Event {
+        /// What.
+        event: ForgeEvent,
+        /// Which of its kind: the pull request that was opened, the commit whose checks are red.
+        what: String,
+    },
 }
 
 impl fmt::Display for WantedBy {
@@ -47,6 +54,7 @@ impl fmt::Display for WantedBy {
             Self::Hand => f.write_str("by hand"),
             Self::Comment { login, .. } => write!(f, "by {login} in a comment"),
             Self::Label { label } => write!(f, "by the label {label}"),
+            Self::Event { event, what } => write!(f, "by what happened: {event} ({what})"),
         }
     }
 }

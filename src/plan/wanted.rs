@@ -1,13 +1,15 @@
-//! Who asked for a run beside the lifecycle: labels that start one, and comments of people whose rights are to be read.
+//! Who asked for a run beside the lifecycle: labels and events that start one, and comments of people whose rights are to be read.
 //!
-//! Promises: a label starts one run for each time it is put on; a comment one, and only of somebody who may write; what stood on an old issue
+//! Promises: a label starts one run for each time it is put on, an event one for each pull request or commit that it happened to; a comment
+//! one, and only of somebody who may write; what stood on an old issue
 //! at the first start asks for nothing. Known race: a label that is taken off and put on again between two looks starts no second run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    Asked, Decision, Declined, Event, Formula, FormulaName, LabelNames, Subject, Timestamp, Trigger, Wait, Wanted, WantedBy,
+    Asked, Checks, Decision, Declined, Event, ForgeEvent, Formula, FormulaName, LabelNames, PullState, Subject, Timestamp,
+    Trigger, Wait, Wanted, WantedBy,
 };
 
 use super::{Action, Context, Next, Policy, ProjectPolicy, View, found};
@@ -34,7 +36,8 @@ impl ProjectPolicy {
 impl Context<'_> {
     /// What was asked for since.
     pub(super) fn asked(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
-        let wanted = self.by_labels(subject, state, project);
+        let mut wanted = self.by_labels(subject, state, project);
+        wanted.extend(by_events(subject, state, project));
         if !wanted.is_empty() {
             return Some(Next::Act(Action::Record(wanted)));
         }
@@ -80,6 +83,31 @@ impl Context<'_> {
         events.extend(self.moved(subject, state, order));
         events.extend(super::stop_by_person(state));
         events
+    }
+}
+
+/// Formulas that are started by what happened on the forge.
+fn by_events(subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Vec<Event> {
+    let kinds = project.formulas.iter().flat_map(|(name, formula)| formula.trigger.event.iter().map(move |event| (name, *event)));
+    let news = kinds.filter_map(|(name, event)| Some((name, event, happened(state, event)?)));
+    news.filter(|(name, event, what)| !state.has_started(name, *event, what))
+        .map(|(name, event, what)| {
+            let wanted = Wanted { formula: name.clone(), inputs: BTreeMap::new(), by: WantedBy::Event { event, what } };
+            Event::Wanted { subject: subject.clone(), wanted }
+        })
+        .collect()
+}
+
+/// What happened, where it did, and which of its kind. What stood there at the first look did not happen.
+fn happened(state: &IssueState, event: ForgeEvent) -> Option<String> {
+    let pull = || state.pull.as_ref().filter(|pull| pull.state == PullState::Open && !pull.found);
+    match event {
+        ForgeEvent::IssueOpened => (!state.found).then(|| "the issue".to_owned()),
+        ForgeEvent::PullOpened => pull().map(|pull| pull.number.to_string()),
+        ForgeEvent::ChangesRequested => pull().filter(|pull| pull.changes_requested).map(|pull| pull.head.to_string()),
+        ForgeEvent::ChecksFailed => pull().filter(|pull| pull.checks == Checks::Failure).map(|pull| pull.head.to_string()),
+        // Its loader refuses them: what is closed is the history's.
+        ForgeEvent::IssueClosed | ForgeEvent::PullMerged => None,
     }
 }
 

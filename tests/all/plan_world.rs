@@ -8,10 +8,10 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
-    Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, HandOutcome, Intent,
-    Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, ProjectFacts, Pull, PullMark,
-    PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Saying, SeenIssue, Sha, Since, Subject, TextMark, Timestamp,
-    Triggers, Trouble, Usd, Wait,
+    Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, ForgeEvent,
+    HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, ProjectFacts,
+    Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Saying, SeenIssue, Sha, Since, Subject,
+    TextMark, Timestamp, Triggers, Trouble, Usd, Wait,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -203,7 +203,7 @@ pub fn gated_policy() -> Policy {
 pub fn glancing_policy() -> Policy {
     let mut glance = shipped().remove(&"triage".into()).expect("shipped");
     glance.name = "glance".into();
-    glance.trigger = Triggers { label: Some(GLANCE.into()), ..Triggers::default() };
+    glance.trigger = Triggers { label: Some(GLANCE.into()), event: vec![ForgeEvent::ChecksFailed], ..Triggers::default() };
     glance.outcomes = Vec::new();
     let mut policy = policy();
     policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("glance".into(), glance.clone())));

@@ -128,3 +128,23 @@ async fn a_run_beside_the_lifecycle_goes_on_where_a_daemon_died() {
     daemon.kill().await;
     assert_eq!((started(&rig), rig.said(number, "Glanced: ").len()), (1, 1), "{}", rig.story());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_to_our_pull_request_starts_a_role_once() {
+    let Some(rig) = rig("aside::what_happens").await else { return };
+    let glance = block("toml", 0).replace("comment = \"/glance\"", "event = [\"pull-opened\", \"changes-requested\"]");
+    beside(&rig, &[("formulas/glance.toml", &glance)]);
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    rig.once().await;
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+    assert_eq!((rig.turns("look"), started(&rig)), (1, 1), "{}", rig.story());
+    let pull = rig.pulls().pop().expect("a pull request");
+    let reviews = format!("repos/{REPO}/pulls/{}/reviews", pull.issue.number);
+    rig.seed.api("owner", "POST", &reviews, json!({"event": "REQUEST_CHANGES", "body": "why?"})).await.expect("a review");
+    rig.once().await;
+    rig.once().await;
+    assert_eq!((rig.turns("look"), started(&rig)), (2, 2), "{}", rig.story());
+    assert_eq!(rig.labels(number), ["claude-pr"]);
+    assert_eq!(rig.said(number, "Glanced: Seen.").len(), 1, "{:#?}", rig.comments(number));
+}
