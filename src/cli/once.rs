@@ -106,6 +106,7 @@ fn report(core: &Core, moved: bool, now: Timestamp) {
             Wait::Backoff { until, .. }
             | Wait::AccountPaused { until, .. }
             | Wait::Retry { until, .. }
+            | Wait::Again { until, .. }
             | Wait::Gate { waits: AtGate::Time { until }, .. }
             | Wait::Claimed { until, .. } => *until > now,
             Wait::Budget { until, .. } | Wait::Paused { until, .. } | Wait::SignInEnded { until, .. } => until.is_some(),

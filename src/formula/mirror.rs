@@ -298,9 +298,14 @@ struct StepSection {
     when: Option<Cel>,
     /// It is done once for each item of a list. Not there yet.
     for_each: Option<ForEachSection>,
-    /// It takes no longer. Not there yet.
+    /// It takes no longer. With `agent`: a turn, within `wall` of `[limits]`. With `run`: all its commands, within what the configuration
+    /// allows; what is cut counts as failing. With `gate = "checks"` and `"approval"`: a gate that does not open in this time ends the run
+    /// as failed. No other step has it.
     timeout: Option<Time>,
-    /// It is tried again. Not there yet.
+    /// With `agent` and `run`: it is done again from its beginning where it would end the run as failed. That is an agent that broke off,
+    /// hung, ran out of time, gave no valid answer when asked twice, or committed nothing that was to be committed; and commands whose
+    /// failing output goes nowhere, or was sent back as often as it may. Commits in the workspace stay. A limit of money or of an account,
+    /// a stop, commits that are refused, and what is the machine's or the forge's doing end the run as they do without it.
     retry: Option<RetrySection>,
     /// An agent works on a prompt; this is its role.
     agent: Option<Word>,
@@ -346,11 +351,11 @@ struct ForEachSection {
     at_most: u64,
 }
 
-/// How a step is tried again that failed.
+/// How a step is done again that failed. While it waits, the run holds no slot.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct RetrySection {
-    /// How often, beside the first time.
+    /// How often in a run, beside the first time.
     #[schemars(range(min = 1, max = 10))]
     at_most: u64,
     /// How long after it failed.

@@ -9,11 +9,11 @@ use super::order::{Placed, check};
 use super::scope::{inputs as inputs_type, scope, with};
 use super::shape::shape;
 use super::template::Templates;
-use super::{head, inputs};
+use super::{bounds, head, inputs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    Access, BackTo, EndWord, Ending, Expression, ForEach, Formula, FormulaName, Gate, Given, INPUTS, InputSpec, Proposal, Retry,
-    Risk, Shape, Step, StepId, StepKind, TemplateKind, Variable,
+    Access, BackTo, EndWord, Ending, Expression, ForEach, Formula, FormulaName, Gate, Given, INPUTS, InputSpec, Proposal, Risk,
+    Shape, Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What a failing verification is told with, where the formula does not say.
@@ -32,7 +32,7 @@ struct Answer {
 }
 
 /// What a table of a step stands for.
-enum Meant {
+pub(super) enum Meant {
     Step(StepKind),
     /// All steps of another formula, and what it is given.
     Call(Box<Formula>, BTreeMap<String, Given>),
@@ -74,8 +74,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         let needs = Some(needs(table, &ids));
         let when = table.optional("when", |v| expression(v, &known, Wants::Bool));
         let for_each = table.optional("for_each", |v| is_not_there_yet(v, for_each(v, &known)));
-        let timeout = table.optional("timeout", |v| is_not_there_yet(v, v.some_time()));
-        let retry = table.optional("retry", |v| is_not_there_yet(v, retry(v)));
+        let (timeout, retry) = (bounds::timeout(table, meant.as_ref()), bounds::retry(table, meant.as_ref()));
         let (Some(id), Some(meant)) = (id, meant) else {
             whole = false;
             continue;
@@ -207,13 +206,6 @@ fn for_each(value: &Value<'_>, known: &Type) -> Option<ForEach> {
     let items = table.required("items", "items = \"issue.labels\"", |v| expression(v, known, Wants::List));
     let at_most = table.required("at_most", "at_most = 20", |v| v.whole(1, 10_000).and_then(|n| u32::try_from(n).ok()));
     Some(ForEach { items: items?, at_most: at_most? })
-}
-
-fn retry(value: &Value<'_>) -> Option<Retry> {
-    let table = value.opened()?;
-    let at_most = table.required("at_most", "at_most = 2", |v| v.whole(1, 10).and_then(|n| u32::try_from(n).ok()));
-    let wait = table.required("wait", "wait = \"1m\"", Value::time);
-    Some(Retry { at_most: at_most?, wait: wait? })
 }
 
 fn step_id(value: &Value<'_>) -> Option<StepId> {

@@ -50,7 +50,7 @@ impl RealHands {
         };
         let egress = self.open_egress(&order.run, &order.network).await?;
         let socket = egress.as_ref().map(|(_, socket)| socket.as_path());
-        let deadline = Instant::now() + self.options.verify_limit;
+        let deadline = Instant::now() + order.timeout.map_or(self.options.verify_limit, |own| own.min(self.options.verify_limit));
         let mut evidence = Evidence { sha: order.sha.clone(), commands, passed: true, timed_out: false };
         for command in &order.commands {
             let process = self.start_command(place, command, socket, outfit, WHAT).await?;

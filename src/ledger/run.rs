@@ -33,7 +33,7 @@ pub struct RunState {
     pub cursor: usize,
     /// When that step was reached, by our clock.
     pub reached: Timestamp,
-    /// It came to a gate, and no hand has worked for it since: it holds no slot.
+    /// It came to a gate or to a pause before a step is done again, and no hand has worked for it since: it holds no slot.
     pub parked: bool,
     /// How far that step is.
     pub state: StepState,
@@ -53,6 +53,10 @@ pub struct RunState {
     pub asked_again: bool,
     /// How often each step's failing output went back.
     pub rounds: BTreeMap<StepId, u32>,
+    /// How often each step was done again because it failed.
+    pub retries: BTreeMap<StepId, u32>,
+    /// How the step under the cursor failed that is done again, and not before when; none once it is not under the cursor any more.
+    pub again: Option<(RunOutcome, Timestamp)>,
     /// What it was given by who started it.
     pub inputs: BTreeMap<String, Json>,
     /// The condition of the step under the cursor held.
@@ -223,6 +227,8 @@ impl RunState {
             cuts: 0,
             asked_again: false,
             rounds: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            again: None,
             inputs,
             begun: false,
             statuses: BTreeMap::new(),
@@ -308,13 +314,33 @@ impl RunState {
         self.state = StepState::Ready { told: Told::Prompt, resume: false };
         self.cuts = 0;
         self.asked_again = false;
+        self.again = None;
         self.arrive(at);
+    }
+
+    /// The step under the cursor is done again from its beginning: what this time left is gone, the commits in its workspace apart.
+    fn start_over(&mut self, step: &StepId, outcome: &RunOutcome, until: Timestamp) {
+        *self.retries.entry(step.clone()).or_default() += 1;
+        self.again = Some((outcome.clone(), until));
+        self.outputs.remove(step);
+        if let StepState::Verified { evidence } = &self.state {
+            self.evidence = before(self.evidence.take(), evidence);
+        }
+        // It is told again what failed behind it, and not what was wrong with an answer that counts no more.
+        if !matches!(self.told, Told::Failing { .. }) {
+            self.told = Told::Prompt;
+        }
+        self.state = StepState::Ready { told: self.told.clone(), resume: false };
+        self.cuts = 0;
+        self.asked_again = false;
+        self.parked = true;
     }
 
     /// Those from here on are to be done again.
     fn go_back(&mut self, to: &StepId) {
         let Some(cursor) = self.formula.steps.iter().position(|s| s.id == *to) else { return };
         self.cursor = cursor;
+        self.again = None;
         // Its condition held before.
         self.begun = true;
         for step in self.formula.steps.iter().skip(cursor) {
@@ -357,6 +383,7 @@ impl RunState {
                 self.told = Told::Failing { evidence: Box::new(evidence.clone()), by: Some(step.clone()) };
                 self.state = StepState::Ready { told: self.told.clone(), resume: self.session.is_some() };
             }
+            Advance::Retry { outcome, until } => self.start_over(step, outcome, *until),
         }
     }
 }
@@ -378,4 +405,13 @@ fn together(before: Option<Evidence>, now: &Evidence) -> Evidence {
         }
         None => now.clone(),
     }
+}
+
+/// What was shown before the commands that failed: the steps before this one passed, or it would not have been done.
+fn before(all: Option<Evidence>, failed: &Evidence) -> Option<Evidence> {
+    let mut all = all?;
+    all.commands.truncate(all.commands.len().saturating_sub(failed.commands.len()));
+    all.passed = true;
+    all.timed_out = false;
+    (!all.commands.is_empty()).then_some(all)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Evidence, StepId};
+use super::{Evidence, RunOutcome, StepId, Timestamp};
 
 /// How a run goes on after a step's work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,13 @@ pub enum Advance {
         to: StepId,
         /// What failed.
         evidence: Evidence,
+    },
+    /// The step failed, and is done again from its beginning.
+    Retry {
+        /// How it failed: what the run would have ended as.
+        outcome: RunOutcome,
+        /// Not before this time, by our clock.
+        until: Timestamp,
     },
 }
 

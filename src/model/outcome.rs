@@ -1,8 +1,10 @@
 //! How things end: an agent's turn, a bundle, a verification, a run; and what each ending costs.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::{PullNumber, Sha, Timestamp, Usd};
+use super::{Gate, PullNumber, Sha, StepId, Timestamp, Usd};
 
 /// How an agent's turn (one step, one process) ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +218,15 @@ pub enum RunOutcome {
         /// The pull request.
         pull: PullNumber,
     },
+    /// A gate did not open in the time that its formula gives it.
+    GateShut {
+        /// The step.
+        step: StepId,
+        /// The gate.
+        gate: Gate,
+        /// How long was waited.
+        after: Duration,
+    },
     /// The branch on the forge has commits that are not ours.
     BranchTaken {
         /// The branch.
@@ -253,7 +264,7 @@ pub enum Cost {
 
 impl RunOutcome {
     /// The rule of each ending: crashed, stalled, timed out, a failed verification, red checks and a refused bundle cost an attempt; no change,
-    /// refused and budget are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
+    /// refused, budget and a gate that did not open are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
     pub fn cost(&self) -> Cost {
         match self {
             Self::Succeeded { .. }
@@ -262,6 +273,7 @@ impl RunOutcome {
             | Self::Refused { .. }
             | Self::InvalidOutput { .. }
             | Self::NeedsPerson { .. }
+            | Self::GateShut { .. }
             | Self::BranchTaken { .. } => Cost::Final,
             Self::VerificationFailed { .. } | Self::BundleRefused { .. } | Self::ChecksRed { .. } | Self::Environment { .. } => {
                 Cost::Attempt
@@ -290,6 +302,7 @@ impl RunOutcome {
             Self::BundleRefused { .. } => "bundle-refused",
             Self::NeedsPerson { .. } => "needs-person",
             Self::ChecksRed { .. } => "checks-red",
+            Self::GateShut { .. } => "gate-shut",
             Self::BranchTaken { .. } => "branch-taken",
             Self::Environment { .. } => "environment",
             Self::SetupFailed { .. } => "setup-failed",

@@ -141,6 +141,22 @@ pub enum Wait {
         step: StepId,
         /// For what.
         waits: AtGate,
+        /// When the run is ended that waits there, where its formula says so.
+        #[serde(default)]
+        until: Option<Timestamp>,
+    },
+    /// A step of its run failed, and is done again later.
+    Again {
+        /// The step.
+        step: StepId,
+        /// When.
+        until: Timestamp,
+        /// How often it is done again, with this time.
+        time: u32,
+        /// How often at most.
+        of: u32,
+        /// How it failed.
+        outcome: Box<RunOutcome>,
     },
     /// A formula is needed that is not there.
     NeedsFormula {
@@ -197,8 +213,11 @@ impl Wait {
             | Self::Project { until, .. }
             | Self::Question { until }
             | Self::Orphan { until } => Some(*until),
-            Self::Gate { waits: AtGate::Time { until }, .. } => Some(*until),
-            Self::Budget { until, .. } | Self::Paused { until, .. } | Self::SignInEnded { until, .. } => *until,
+            Self::Again { until, .. } | Self::Gate { waits: AtGate::Time { until }, .. } => Some(*until),
+            Self::Gate { until, .. }
+            | Self::Budget { until, .. }
+            | Self::Paused { until, .. }
+            | Self::SignInEnded { until, .. } => *until,
             Self::Acting { .. }
             | Self::NoSlot { .. }
             | Self::Behind { .. }
@@ -206,7 +225,6 @@ impl Wait {
             | Self::Person
             | Self::Failed
             | Self::Merge { .. }
-            | Self::Gate { .. }
             | Self::NeedsFormula { .. }
             | Self::Leaving
             | Self::Old { .. }

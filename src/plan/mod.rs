@@ -6,6 +6,7 @@
 
 mod accounts;
 mod admit;
+mod again;
 mod budget;
 mod crew;
 mod flow;

@@ -62,7 +62,9 @@ fn is_told(trouble: &InTrouble) -> bool {
 fn at_gate(ledger: &Ledger, run: &RunId, how: &Advance) -> Option<News> {
     match how {
         Advance::Next | Advance::Opened | Advance::Skipped { .. } | Advance::Worked { .. } => {}
-        Advance::Begun | Advance::AnswerAgain { .. } | Advance::Again { .. } | Advance::Back { .. } => return None,
+        Advance::Begun | Advance::AnswerAgain { .. } | Advance::Again { .. } | Advance::Back { .. } | Advance::Retry { .. } => {
+            return None;
+        }
     }
     let subject = ledger.subject_of(run)?;
     let state = ledger.issue(subject)?;

@@ -24,7 +24,8 @@ pub(super) fn is_published(outcome: &RunOutcome) -> bool {
         | RunOutcome::Routed { .. }
         | RunOutcome::NoChange { .. }
         | RunOutcome::NeedsPerson { .. }
-        | RunOutcome::ChecksRed { .. } => true,
+        | RunOutcome::ChecksRed { .. }
+        | RunOutcome::GateShut { .. } => true,
         RunOutcome::Refused { .. }
         | RunOutcome::InvalidOutput { .. }
         | RunOutcome::VerificationFailed { .. }
@@ -112,7 +113,7 @@ impl Context<'_> {
         if self.view.halting { Next::Wait(Wait::Draining) } else { Next::Act(Action::Do { subject: subject.clone(), intent }) }
     }
 
-    /// Work of a hand: a run that gave its slot back at a gate waits for another.
+    /// Work of a hand: a run that gave its slot back waits for another.
     fn hand(&self, live: Live<'_>, intent: Intent) -> Next {
         match live.run.parked {
             true => Next::Candidates(vec![Candidate::resume(live.subject, live.run, intent)]),
@@ -125,7 +126,7 @@ impl Context<'_> {
         let Some(step) = run.step() else {
             return self.finish(live);
         };
-        if let Some(decided) = self.order(live, step) {
+        if let Some(decided) = self.not_yet(live, step).or_else(|| self.order(live, step)) {
             return decided;
         }
         match &step.kind {
@@ -305,9 +306,12 @@ impl Context<'_> {
         self.end(live, RunOutcome::Environment { why: why.chars().take(400).collect() })
     }
 
-    /// The end of a run, and where its issue goes by it.
+    /// The end of a run, and where its issue goes by it; unless the step that failed is done again.
     pub(super) fn end(&self, live: Live<'_>, outcome: RunOutcome) -> Next {
         let Live { subject, state, run } = live;
+        if let Some(again) = self.again(live, &outcome) {
+            return again;
+        }
         if run.aside {
             return self.end_aside(live, outcome);
         }
@@ -403,6 +407,7 @@ fn verdict(run: &RunState, outcome: &RunOutcome) -> Trigger {
         | RunOutcome::VerificationFailed { .. }
         | RunOutcome::BundleRefused { .. }
         | RunOutcome::ChecksRed { .. }
+        | RunOutcome::GateShut { .. }
         | RunOutcome::Environment { .. }
         | RunOutcome::SetupFailed { .. }
         | RunOutcome::Hand { .. } => Trigger::FailedForGood,

@@ -166,6 +166,8 @@ pub struct VerifyOrder {
     pub sha: Sha,
     /// The commands, in order.
     pub commands: Vec<String>,
+    /// How long they may take together; none: as the configuration says. It only tightens.
+    pub timeout: Option<Duration>,
     /// Hosts that may be reached, `name` or `name:port`.
     pub network: Vec<String>,
     /// What the run is given beside its clone. Its `setup` runs before the commands.

@@ -70,7 +70,7 @@ pub fn end_word(word: EndWord) -> &'static str {
 }
 
 /// A time as people write it in a formula.
-fn humantime(time: std::time::Duration) -> String {
+pub(super) fn humantime(time: std::time::Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0 => format!("{}ms", time.as_millis()),

@@ -1,6 +1,8 @@
 //! How a run ended, and what to do about it.
 
-use crate::model::{HandOutcome, Refusal, Route, RunOutcome};
+use crate::model::{Gate, HandOutcome, Refusal, Route, RunOutcome};
+
+use super::formula::humantime;
 
 /// How it ended, as one sentence without a full stop.
 pub fn outcome(outcome: &RunOutcome) -> String {
@@ -24,6 +26,14 @@ pub fn outcome(outcome: &RunOutcome) -> String {
         RunOutcome::BundleRefused { refusal: why } => format!("the agent's commits were refused: {}", refusal(why)),
         RunOutcome::NeedsPerson { paths } => format!("the change touches what a person must decide on: {}", paths.join(", ")),
         RunOutcome::ChecksRed { pull } => format!("the checks of pull request {pull} are red"),
+        RunOutcome::GateShut { step, gate, after } => {
+            let what = match gate {
+                Gate::Time { .. } => "time passed",
+                Gate::Checks => "the checks were green",
+                Gate::Approval => "there was an approval",
+            };
+            format!("the gate {step} did not open: it waited {} until {what}", humantime(*after))
+        }
         RunOutcome::BranchTaken { branch } => format!("branch `{branch}` has commits that are not forgehand's; they are kept"),
         RunOutcome::Environment { why } => format!("the machine stood in the way: {why}"),
         RunOutcome::SetupFailed { why } => format!("the project's setup failed: {why}"),
@@ -61,6 +71,7 @@ pub fn remedy(outcome: &RunOutcome) -> &'static str {
         RunOutcome::BundleRefused { .. } => "narrow the issue down to what an agent may change",
         RunOutcome::NeedsPerson { .. } => "look at the branch and open the pull request yourself if it is right",
         RunOutcome::ChecksRed { .. } => "see what the checks say, and mend it on the branch or say it in the issue",
+        RunOutcome::GateShut { .. } => "see to the pull request, or give the gate more time (`timeout` of its step)",
         RunOutcome::BranchTaken { .. } => "merge, rename or delete that branch",
         RunOutcome::Environment { .. } => "see to the machine that forgehand runs on",
         RunOutcome::SetupFailed { .. } => {

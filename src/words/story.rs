@@ -215,6 +215,9 @@ fn advanced(how: &Advance, step: &StepId) -> Option<String> {
         Advance::Again { resume: true } => Some("  the turn was cut; the session is resumed".to_owned()),
         Advance::Again { resume: false } => Some("  the turn was cut; the step starts afresh on the kept commits".to_owned()),
         Advance::Back { to, .. } => Some(format!("  step {step} failed; its output goes back to step {to}")),
+        Advance::Retry { outcome: how, until } => {
+            Some(format!("  step {step} failed ({}); it is done again at {until}", outcome(how)))
+        }
     }
 }
 

@@ -46,7 +46,14 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::Person => "a person does this one".to_owned(),
         Wait::Failed => "it failed for good".to_owned(),
         Wait::Merge { pull } => format!("pull request {pull} is open and waits for a person to merge it"),
-        Wait::Gate { step, waits } => format!("its run waits at step {step} {}", at_gate(waits)),
+        Wait::Gate { step, waits, until } => {
+            let shut = until.map_or_else(String::new, |until| format!("; it is given up at {until}"));
+            format!("its run waits at step {step} {}{shut}", at_gate(waits))
+        }
+        Wait::Again { step, until, time, of, outcome } => {
+            let how = super::outcome(outcome);
+            format!("step {step} of its run failed ({how}); it is done again at {until} (time {time} of {of})")
+        }
         Wait::NeedsFormula { formula, because } => format!("needs formula {formula}: {because}"),
         Wait::Orphan { until } => {
             format!("it carries {} and no run of ours is known; left alone until {until}", label(names, Decision::Working))
@@ -112,7 +119,7 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Question { .. } => "a comment with the answer, or an edit of the body".to_owned(),
         Wait::Person | Wait::Failed => format!("label {queue} or `forgehand retry` hands it to an agent again"),
         Wait::Merge { .. } => format!("merging or closing the pull request; label {queue} asks for more work on it"),
-        Wait::Gate { waits: AtGate::Time { .. }, .. } => "time".to_owned(),
+        Wait::Again { .. } | Wait::Gate { waits: AtGate::Time { .. }, .. } => "time".to_owned(),
         Wait::Gate { waits: AtGate::Checks { pull, .. }, .. } => format!("the checks of {pull}, once they all have ended"),
         Wait::Gate { waits: AtGate::Approval { pull, .. }, .. } => {
             format!(

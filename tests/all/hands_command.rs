@@ -248,6 +248,7 @@ async fn committed(sandbox: Arc<Sandbox>, verify_limit: Duration) -> (Bench, Ver
         run: workspace.run.clone(),
         sha,
         commands: vec!["sh ./test.sh".to_owned()],
+        timeout: None,
         network: Vec::new(),
         given: Given::default(),
     };
@@ -294,6 +295,12 @@ async fn verification_has_a_limit_of_time_and_can_be_cancelled() {
     assert!(!evidence.passed && evidence.timed_out, "{evidence:?}");
     assert_eq!((evidence.commands.len(), evidence.commands[0].exit), (1, None));
     assert!(evidence.commands[0].tail.starts_with("begun"));
+    // A step's own time only tightens.
+    for (timeout, over) in [(Duration::from_millis(10), true), (Duration::from_secs(60), false)] {
+        let order = VerifyOrder { commands: vec!["sleep 0.2".to_owned()], timeout: Some(timeout), ..order.clone() };
+        let evidence = bench.hands.verify(&order, CancellationToken::new()).await.expect("it is verified");
+        assert_eq!((evidence.timed_out, evidence.passed), (over, !over), "{evidence:?}");
+    }
     let cancel = CancellationToken::new();
     cancel.cancel();
     let error = bench.hands.verify(&order, cancel).await.expect_err("it is cancelled");

@@ -25,6 +25,7 @@ mod localforge;
 mod metrics;
 mod notices;
 mod notify;
+mod plan_again;
 mod plan_properties;
 mod plan_running;
 mod plan_world;

@@ -142,6 +142,7 @@ prompt = "fix.md"
 access = "write"
 output = "fix-result"
 commits = "output.outcome == 'done'"
+retry = { at_most = 1, wait = "30s" }
 [[step]]
 id = "verify"
 when = "steps.work.output.outcome == 'done'"
@@ -151,6 +152,8 @@ on_failure = { to = "work", at_most = 1 }
 id = "own"
 run = ["make lint"]
 on_failure = { to = "work", at_most = 1 }
+timeout = "10m"
+retry = { at_most = 2, wait = "1m" }
 [[step]]
 id = "pause"
 gate = "time"
@@ -174,6 +177,7 @@ on_failure = { to = "work", at_most = 1 }
 [[step]]
 id = "approve"
 gate = "approval"
+timeout = "3d"
 [[step]]
 id = "look"
 agent = "dev"

@@ -202,6 +202,7 @@ fn tell(scene: &Scene, step: Option<&Step>) {
             anstream::println!("(it counts as passed)");
         }
         Scene::Back { to, .. } => anstream::println!("back to {to}"),
+        Scene::Again { outcome, .. } => anstream::println!("failed ({}), done again", words::outcome(outcome)),
         Scene::Opened { .. } => anstream::println!("would wait here (it counts as opened)"),
         Scene::Proposed { proposal, title, body, .. } => {
             anstream::println!("-- would propose: {}", words::proposal(proposal));

@@ -72,7 +72,11 @@ impl Worker {
             prompt,
             output: output.clone(),
             session: if turn.resume { Session::Resume(turn.session.to_owned()) } else { Session::New(turn.session.to_owned()) },
-            limits: TurnLimits { wall: limits.wall, silence: limits.silence, turns: limits.turns },
+            limits: TurnLimits {
+                wall: limits.wall.into_iter().chain(step.timeout).min(),
+                silence: limits.silence,
+                turns: limits.turns,
+            },
             budget: limits.budget_usd.map_or(budget, |own| own.min(budget)).minus(run.cost),
             budget_call: self.settings.usd_call,
             label: label(order.subject, run, self.settings.projects.len() > 1),
@@ -132,6 +136,7 @@ impl Worker {
             sha: sha.clone(),
             commands: commands_of(step, order.project).to_vec(),
             network: order.project.verify_network.clone(),
+            timeout: step.timeout,
             given: self.given(order).await?,
         };
         let evidence = self.ports.hands.verify(&verify, cancel).await.map_err(hands)?;

@@ -118,5 +118,6 @@ fn failure(order: &Order<'_>, told: &Told) -> Option<String> {
 
 /// The failing command and the tail of its output.
 pub(super) fn failing_output(evidence: &Evidence) -> String {
-    evidence.commands.last().map_or_else(String::new, |last| format!("$ {}\n{}", last.command, last.tail))
+    let ended = if evidence.timed_out { "\n(it was ended here, because its time was over)" } else { "" };
+    evidence.commands.last().map_or_else(String::new, |last| format!("$ {}\n{}{ended}", last.command, last.tail))
 }

@@ -106,6 +106,13 @@ pub enum Scene {
         /// To this one.
         to: StepId,
     },
+    /// A step failed, and is done again.
+    Again {
+        /// It.
+        step: StepId,
+        /// How it failed.
+        outcome: RunOutcome,
+    },
     /// Something was asked of the forge.
     Proposed {
         /// By this step.
@@ -162,6 +169,7 @@ impl Scene {
             | Self::Taken { step }
             | Self::Ran { step, .. }
             | Self::Back { step, .. }
+            | Self::Again { step, .. }
             | Self::Proposed { step, .. }
             | Self::Opened { step, .. } => step,
         }
@@ -351,6 +359,7 @@ impl<'a> Play<'a> {
             Advance::Begun => Some(Scene::Held { step: step.clone() }),
             Advance::Skipped { why } => Some(Scene::Skipped { step: step.clone(), why: why.clone() }),
             Advance::Back { to, .. } => Some(Scene::Back { step: step.clone(), to: to.clone() }),
+            Advance::Retry { outcome, .. } => Some(Scene::Again { step: step.clone(), outcome: outcome.clone() }),
             Advance::Opened => gate().map(|gate| Scene::Opened { step: step.clone(), gate }),
             Advance::Next | Advance::Worked { .. } | Advance::AnswerAgain { .. } | Advance::Again { .. } => None,
         };

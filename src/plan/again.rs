@@ -1,0 +1,63 @@
+//! A step that failed is done again, where its formula says so.
+//!
+//! Promises: it is done again at most as often as its formula says, for the whole run and across restarts, because the journal counts; only
+//! what would end the run as failed by the step's own doing counts, see [`is_its_own`]; while it waits, the run holds no slot and says
+//! what it waits for. A stop is decided before this is asked, so that nobody waits for a step that is not wanted any more.
+
+use crate::model::{Advance, HandOutcome, Refusal, RunOutcome, Step, Wait};
+
+use super::run::{Live, advance};
+use super::{Context, Next};
+
+impl Context<'_> {
+    /// The step under the cursor is done again instead of ending the run like this.
+    pub(super) fn again(&self, live: Live<'_>, outcome: &RunOutcome) -> Option<Next> {
+        let step = live.run.step()?;
+        let retry = step.retry.filter(|retry| retries(live, step) < retry.at_most && is_its_own(outcome))?;
+        let until = self.now + retry.wait;
+        Some(advance(live.run, step, Advance::Retry { outcome: outcome.clone(), until }))
+    }
+
+    /// The pause before the step under the cursor is done again.
+    pub(super) fn not_yet(&self, live: Live<'_>, step: &Step) -> Option<Next> {
+        let (outcome, until) = live.run.again.as_ref().filter(|(_, until)| self.now < *until)?;
+        let of = step.retry.map_or(0, |retry| retry.at_most);
+        let (time, outcome) = (retries(live, step), Box::new(outcome.clone()));
+        Some(Next::Wait(Wait::Again { step: step.id.clone(), until: *until, time, of, outcome }))
+    }
+}
+
+fn retries(live: Live<'_>, step: &Step) -> u32 {
+    live.run.retries.get(&step.id).copied().unwrap_or(0)
+}
+
+/// Whether it is the step that failed, in a way that may pass: an agent that broke off, hung, ran out of time, gave no valid answer or
+/// committed nothing; commands whose failing output goes nowhere any more. Not: money and usage limits, a stop, a model that cannot be
+/// reached, the machine, the forge, and commits that were refused, because they stand in the workspace and would be refused again.
+fn is_its_own(outcome: &RunOutcome) -> bool {
+    match outcome {
+        RunOutcome::VerificationFailed { .. }
+        | RunOutcome::InvalidOutput { .. }
+        | RunOutcome::BundleRefused { refusal: Refusal::NothingCommitted } => true,
+        RunOutcome::Hand { how } => match how {
+            HandOutcome::Crashed { .. } | HandOutcome::Stalled | HandOutcome::TimedOut => true,
+            HandOutcome::Succeeded
+            | HandOutcome::Budget { .. }
+            | HandOutcome::UsageLimit { .. }
+            | HandOutcome::Unreachable { .. }
+            | HandOutcome::Cancelled
+            | HandOutcome::Interrupted => false,
+        },
+        RunOutcome::Succeeded { .. }
+        | RunOutcome::NoChange { .. }
+        | RunOutcome::Refused { .. }
+        | RunOutcome::Routed { .. }
+        | RunOutcome::BundleRefused { .. }
+        | RunOutcome::NeedsPerson { .. }
+        | RunOutcome::ChecksRed { .. }
+        | RunOutcome::GateShut { .. }
+        | RunOutcome::BranchTaken { .. }
+        | RunOutcome::Environment { .. }
+        | RunOutcome::SetupFailed { .. } => false,
+    }
+}
