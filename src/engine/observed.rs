@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::ledger::{IssueState, PullRef};
 use crate::model::{
-    Asked, Comment, Decision, Dependency, Event, FormulaName, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName,
+    Asked, Comment, Decision, Dependency, Event, FormulaName, Intent, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName,
     SeenIssue, Subject, TextMark, Timestamp, Trouble,
 };
 use crate::plan;
@@ -194,7 +194,7 @@ fn believed(core: &Core, subject: &Subject, state: &IssueState, looked: &LookedA
     let writing = state
         .open
         .get(&Lane::Main)
-        .is_some_and(|open| matches!(open.intent, crate::model::Intent::Labels { .. } | crate::model::Intent::Close));
+        .is_some_and(|open| matches!(open.intent, Intent::Labels { .. } | Intent::Relabel { .. } | Intent::Close));
     let ended = |map: &std::collections::BTreeMap<Subject, u64>| map.get(subject).copied().unwrap_or(0);
     !writing && ended(&core.writings) == ended(&looked.writings)
 }

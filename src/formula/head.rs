@@ -252,11 +252,6 @@ pub(super) fn labels(root: &Table<'_>) -> Vec<FormulaLabel> {
         }
         labels.push(FormulaLabel { name, color, description });
     }
-    if !labels.is_empty()
-        && let Some(value) = root.value("label")
-    {
-        later(&value, Some(()));
-    }
     labels
 }
 
@@ -289,7 +284,7 @@ fn file(value: &Value<'_>) -> Option<String> {
 }
 
 /// A list with something in it.
-fn some<T>(value: &Value<'_>, item: impl FnMut(&Value<'_>) -> Option<T>) -> Option<Vec<T>> {
+pub(super) fn some<T>(value: &Value<'_>, item: impl FnMut(&Value<'_>) -> Option<T>) -> Option<Vec<T>> {
     let items = value.list(item)?;
     if items.is_empty() && value.items().is_some_and(|items| items.is_empty()) {
         return value.wrong(format!("`{}` is empty", value.key()), "name something, or leave the key out");

@@ -77,7 +77,7 @@ struct File {
     limits: Option<LimitsSection>,
     workspace: Option<WorkspaceSection>,
     agent: Option<AgentSection>,
-    /// Labels that it uses beside those of the lifecycle. Not there yet.
+    /// Labels that it uses beside those of the lifecycle. One that the repository lacks is made when it is first put on.
     label: Option<Vec<LabelSection>>,
     /// What it is given by whoever starts or calls it: `inputs.NAME` in expressions and templates.
     input: Option<Vec<InputSection>>,
@@ -328,8 +328,15 @@ struct StepSection {
     propose: Option<Propose>,
     /// With `propose = "pull-request"`: its title.
     title: Option<Template>,
-    /// With `propose`: the file below `prompts/` that its text is made from.
+    /// With `propose = "comment"` and `"pull-request"`: the file below `prompts/` that its text is made from.
     body: Option<Prompt>,
+    /// With `propose = "labels"`: the labels that are put on, of those that `[[label]]` describes. Templates too; one that comes to nothing
+    /// is left out.
+    #[schemars(length(min = 1))]
+    add: Option<Vec<Template>>,
+    /// With `propose = "labels"`: the labels that are taken off, of the same ones.
+    #[schemars(length(min = 1))]
+    remove: Option<Vec<Template>>,
     /// The run waits.
     gate: Option<Gate>,
     /// With `gate = "time"`: for how long. In a formula with `extends`: the step that a new one is put behind; the last one by default.
@@ -402,6 +409,10 @@ enum Propose {
     Comment,
     /// A pull request from the run's branch.
     PullRequest,
+    /// Labels are put on and taken off.
+    Labels,
+    /// The issue is closed, and the run goes on.
+    Close,
 }
 
 #[derive(JsonSchema)]

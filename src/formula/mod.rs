@@ -14,6 +14,7 @@ pub mod inputs;
 mod mirror;
 mod order;
 mod page;
+mod propose;
 mod read;
 pub mod scope;
 mod shape;
@@ -25,6 +26,7 @@ use std::collections::BTreeSet;
 
 pub use mirror::schema;
 pub use page::page;
+pub use propose::unfit as unfit_label;
 pub use shipped::{
     shipped, shipped_formula, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names, shipped_tests, shipped_text,
 };

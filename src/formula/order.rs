@@ -44,7 +44,7 @@ pub(super) fn check(steps: &[Placed<'_, '_>]) {
                 }
                 shown = true;
             }
-            StepKind::Propose(Proposal::Comment { .. }) => {}
+            StepKind::Propose(Proposal::Comment { .. } | Proposal::Labels { .. } | Proposal::Close) => {}
             StepKind::Propose(Proposal::PullRequest { .. }) => {
                 if !shown {
                     let help =

@@ -6,14 +6,15 @@ use super::VERSION;
 use super::call::{Calls, Outer, in_place};
 use super::expression::{Type, Wants, check as check_expression};
 use super::order::{Placed, check};
+use super::propose::propose;
 use super::scope::{inputs as inputs_type, scope, with};
 use super::shape::shape;
 use super::template::Templates;
 use super::{bounds, head, inputs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    Access, BackTo, EndWord, Ending, Expression, ForEach, Formula, FormulaName, Gate, Given, INPUTS, InputSpec, Proposal, Risk,
-    Shape, Step, StepId, StepKind, TemplateKind, Variable,
+    Access, BackTo, EndWord, Ending, Expression, ForEach, Formula, FormulaLabel, FormulaName, Gate, Given, INPUTS, InputSpec,
+    Risk, Shape, Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What a failing verification is told with, where the formula does not say.
@@ -69,7 +70,8 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         let id = table.required("id", "id = \"work\"", step_id);
         let own = name.as_ref().map_or("this formula", FormulaName::as_str);
         let known = scope(steps.iter().map(|placed| &placed.step), "", given.clone());
-        let scene = Scene { answers: &answers, known: &known, inputs: &inputs, defaults: &defaults, templates, calls };
+        let scene =
+            Scene { answers: &answers, known: &known, inputs: &inputs, labels: &labels, defaults: &defaults, templates, calls };
         let meant = meant(table, &scene, |value, name| calls.load(value, name, own, &mut templates.faults.borrow_mut()));
         let needs = Some(needs(table, &ids));
         let when = table.optional("when", |v| expression(v, &known, Wants::Bool));
@@ -229,17 +231,18 @@ pub(super) fn word(value: &Value<'_>) -> Option<String> {
 }
 
 /// What a step is read with.
-struct Scene<'s, 't> {
+pub(super) struct Scene<'s, 't> {
     answers: &'s [Answer],
     known: &'s Type,
     inputs: &'s [InputSpec],
+    pub(super) labels: &'s [FormulaLabel],
     defaults: &'s head::Defaults,
-    templates: &'s Templates<'t>,
+    pub(super) templates: &'s Templates<'t>,
     calls: &'s Calls<'t>,
 }
 
 impl Scene<'_, '_> {
-    fn vocabulary(&self, kind: TemplateKind) -> Variable {
+    pub(super) fn vocabulary(&self, kind: TemplateKind) -> Variable {
         kind.vocabulary(self.answers.iter().map(|a| (&a.step, &a.shape.schema)), self.inputs)
     }
 }
@@ -262,7 +265,7 @@ fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>,
                 Meant::Call(Box::new(called), with)
             })
         }
-        Some(_) => propose(table, scene).map(Meant::Step),
+        Some(_) => propose(table, scene).map(|proposal| Meant::Step(StepKind::Propose(proposal))),
         None => {
             table.wrong("the step does nothing", format!("give it one of {}", quoted(&KINDS)));
             None
@@ -277,7 +280,7 @@ fn misplaced(table: &Table<'_>, kind: Option<&str>) {
     let keys = [
         ("agent", &["prompt", "access", "tools", "output", "commits"][..]),
         ("run", &["on_failure"][..]),
-        ("propose", &["title", "body"][..]),
+        ("propose", &["title", "body", "add", "remove"][..]),
         ("gate", &["after"][..]),
         ("formula", &["with"][..]),
     ];
@@ -425,32 +428,6 @@ fn earlier(value: &Value<'_>, answers: &[Answer]) -> Option<StepId> {
         None => format!("write {}", quoted(&answers.iter().map(|a| a.step.as_str()).collect::<Vec<_>>())),
     };
     value.wrong(format!("`{text}` is no agent step before this one"), help)
-}
-
-fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<StepKind> {
-    let templates = scene.templates;
-    #[derive(Clone, Copy)]
-    enum What {
-        Comment,
-        PullRequest,
-    }
-    let whats = [("comment", What::Comment), ("pull-request", What::PullRequest)];
-    let what = table.optional("propose", |v| v.one_of(&whats));
-    let vocabulary = scene.vocabulary(TemplateKind::Proposal);
-    let body = table.required("body", "body = \"pull-request.md\"", |v| templates.file(v, TemplateKind::Proposal, &vocabulary));
-    let inline = |v: &Value<'_>| templates.inline(v, TemplateKind::Proposal, &vocabulary);
-    match what? {
-        What::Comment => {
-            if let Some(title) = table.value("title") {
-                title.wrong::<()>("a comment has no title", "take it out");
-            }
-            Some(StepKind::Propose(Proposal::Comment { body: body? }))
-        }
-        What::PullRequest => {
-            let title = table.required("title", "title = \"{{line issue.title}}\"", inline);
-            Some(StepKind::Propose(Proposal::PullRequest { title: title?, body: body? }))
-        }
-    }
 }
 
 fn quoted(words: &[&str]) -> String {

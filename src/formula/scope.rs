@@ -80,7 +80,8 @@ fn output(kind: &StepKind) -> Type {
         }
         StepKind::Propose(Proposal::Comment { .. }) => Type::record([("comment", Type::Integer)]),
         StepKind::Propose(Proposal::PullRequest { .. }) => Type::record([("pull", Type::Integer), ("head", Type::text())]),
-        StepKind::Gate(_) | StepKind::Enter { .. } => Type::record::<&str>([]),
+        StepKind::Propose(Proposal::Labels { .. }) => Type::record([("labels", Type::list(Type::text()))]),
+        StepKind::Propose(Proposal::Close) | StepKind::Gate(_) | StepKind::Enter { .. } => Type::record::<&str>([]),
         StepKind::Leave { .. } => {
             let words = ["done", "no-change", "refused", "queue", "interactive", "needs-info"];
             let questions = Type::list(Type::text());

@@ -56,6 +56,7 @@ impl IssueState {
             (
                 Intent::Push { .. }
                 | Intent::OpenPull { .. }
+                | Intent::Relabel { .. }
                 | Intent::Say { what: Saying::Proposed { .. } | Saying::Note { .. }, .. },
                 FailureKind::Environment | FailureKind::Refused | FailureKind::Gone,
             ) => self.broken(failure),

@@ -32,7 +32,14 @@ impl IssueState {
             }
             Outcome::Said { comment, left } => self.said_now(intent, *comment, *left),
             Outcome::Unsaid => self.unsaid(intent),
-            Outcome::Closed => self.seen.open = false,
+            Outcome::Closed => {
+                self.seen.open = false;
+                self.run_outcome(intent, outcome, at);
+            }
+            Outcome::Relabelled { labels, .. } => {
+                self.seen.labels = labels.clone();
+                self.run_outcome(intent, outcome, at);
+            }
             Outcome::Discarded => {}
             Outcome::Failed { failure } => self.failed(intent, failure),
             Outcome::Prepared { .. }

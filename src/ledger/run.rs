@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::model::{
-    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Gate, HandOutcome, Intent, Outcome,
+    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Gate, HandOutcome, Intent, Outcome, Proposal,
     PullNumber, Refusal, RunId, RunOutcome, Sha, Step, StepId, StepKind, StopWhy, TextMark, Timestamp, Told, Usd,
 };
 
@@ -73,6 +73,8 @@ pub struct RunState {
     pub pushed: Option<Sha>,
     /// The pull request that it opened.
     pub pull: Option<PullNumber>,
+    /// It closed its issue.
+    pub closed: bool,
     /// It is to be stopped.
     pub stopping: Option<StopWhy>,
     /// How it ended; none while it lives.
@@ -237,6 +239,7 @@ impl RunState {
             evidence: None,
             pushed: None,
             pull: None,
+            closed: false,
             stopping: None,
             ended: None,
             cost: Usd::default(),
@@ -287,6 +290,17 @@ impl RunState {
                 self.pull = Some(*pull);
                 self.leaves(json!({ "pull": pull.0, "head": self.pushed.as_ref().map(Sha::as_str) }));
                 self.state = StepState::Proposed;
+            }
+            Outcome::Relabelled { labels, .. } => {
+                self.leaves(json!({ "labels": labels }));
+                self.state = StepState::Proposed;
+            }
+            Outcome::Closed => {
+                if let Some(StepKind::Propose(Proposal::Close)) = self.step().map(|step| &step.kind) {
+                    self.closed = true;
+                    self.leaves(json!({}));
+                    self.state = StepState::Proposed;
+                }
             }
             Outcome::Cut => {
                 if let Intent::Agent { .. } = intent {

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::{
     AccountName, Advance, AgentName, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined, Dependency,
-    EffectKey, Evidence, Formula, FormulaName, HandOutcome, JournalId, Login, ModelCall, PullNumber, PullState, Refusal,
+    EffectKey, Evidence, Failure, Formula, FormulaName, HandOutcome, JournalId, Login, ModelCall, PullNumber, PullState, Refusal,
     RepoFacts, RepoLabel, RepoName, RunId, RunOutcome, Scope, Sha, StepId, StopWhy, Subject, TextMark, Timestamp, Trouble, Usd,
     Wanted,
 };
@@ -609,6 +609,13 @@ pub enum Intent {
         /// The commit it is at.
         sha: Sha,
     },
+    /// Put the labels of a step on, and take its others off.
+    Relabel {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+    },
     /// Remove what an ended run needed.
     Discard {
         /// The run.
@@ -697,6 +704,13 @@ pub enum Outcome {
         /// Labels of the repository that were learned of by this.
         learned: Vec<RepoLabel>,
     },
+    /// The labels of a step were written.
+    Relabelled {
+        /// Names of all labels that the issue carries now.
+        labels: BTreeSet<String>,
+        /// Labels of the repository that were learned of by this.
+        learned: Vec<RepoLabel>,
+    },
     /// The comment stands.
     Said {
         /// It.
@@ -775,37 +789,6 @@ pub enum Outcome {
     Cut,
 }
 
-/// What was in the way of an effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// What decides whether it is tried again.
-    pub kind: FailureKind,
-    /// In words.
-    pub why: String,
-}
-
-/// Whether it is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FailureKind {
-    /// It passes by itself: tried again, with growing pauses.
-    Passing,
-    /// Nobody knows whether it was done: looked up first.
-    Doubtful,
-    /// There are no credentials for the model.
-    NoCredentials,
-    /// The machine: disk, sandbox, a program that is missing.
-    Environment,
-    /// The forge says no: a right, a scope, a rule. A person has to see to it.
-    Refused,
-    /// What it was about is gone.
-    Gone,
-    /// The project's `setup` or its env file.
-    Setup,
-    /// It was stopped.
-    Cancelled,
-}
-
 impl Intent {
     /// The intent's one word, for keys and logs.
     pub fn word(&self) -> &'static str {
@@ -825,6 +808,7 @@ impl Intent {
             Self::Verify { .. } => "verify",
             Self::Push { .. } => "push",
             Self::OpenPull { .. } => "pull",
+            Self::Relabel { .. } => "relabel",
             Self::Discard { .. } => "discard",
         }
     }

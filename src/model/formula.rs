@@ -483,6 +483,15 @@ pub enum Proposal {
         /// Its body's template.
         body: String,
     },
+    /// Labels that are put on and taken off: of those that the formula describes.
+    Labels {
+        /// The templates of those that are put on.
+        add: Vec<String>,
+        /// The templates of those that are taken off.
+        remove: Vec<String>,
+    },
+    /// The issue is closed.
+    Close,
 }
 
 /// What an agent may do to its workspace.

@@ -270,12 +270,15 @@ impl Context<'_> {
         Some(Next::Act(Action::Record(events)))
     }
 
-    /// Closing an issue stops what runs; then the story ends.
+    /// Closing an issue stops what runs, unless that closed it; then the story ends.
     fn closed(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
         if state.seen.open {
             return None;
         }
         if let Some(run) = state.live_run() {
+            if run.closed {
+                return None;
+            }
             let stop = Event::Stopping { run: run.id.clone(), why: StopWhy::Closed };
             return run.stopping.is_none().then(|| Next::Act(Action::Record(vec![stop])));
         }

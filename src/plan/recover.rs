@@ -1,7 +1,7 @@
 //! What is under way, and what becomes of an intent whose process is gone or whose answer was doubtful.
 //!
 //! A write can be applied late, so nothing is done again until it was looked up twice, the second time at least `lookup_gap` after the
-//! intent. What can be repeated without harm (labels, branch with a lease, claim) is not looked up: the next plan does it again.
+//! intent. What can be repeated without harm (labels, closing, branch with a lease, claim) is not looked up: the next plan does it again.
 
 use crate::ledger::{IssueState, Open};
 use crate::model::{Event, Intent, Lane, Outcome, Subject, Wait};
@@ -56,7 +56,7 @@ impl Context<'_> {
     /// What people did is read even while an effect is under way, because it may stop it.
     fn stop_first(&self, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
         let run = state.live_run().filter(|run| run.stopping.is_none())?;
-        if !state.seen.open {
+        if !state.seen.open && !run.closed {
             let why = crate::model::StopWhy::Closed;
             return Some(Next::Act(Action::Record(vec![Event::Stopping { run: run.id.clone(), why }])));
         }
@@ -106,6 +106,7 @@ fn looked_up(intent: &Intent) -> bool {
         | Intent::Take { .. }
         | Intent::Verify { .. }
         | Intent::Push { .. }
+        | Intent::Relabel { .. }
         | Intent::Discard { .. } => false,
     }
 }

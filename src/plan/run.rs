@@ -249,6 +249,13 @@ impl Context<'_> {
                     intent: Intent::Say { what, edit, replaces: None, if_there: false },
                 })
             }
+            (Proposal::Labels { .. }, StepState::Ready { .. }) => {
+                let intent = Intent::Relabel { run: run.id.clone(), step: step.id.clone() };
+                Next::Act(Action::Do { subject: subject.clone(), intent })
+            }
+            (Proposal::Close, StepState::Ready { .. }) => {
+                Next::Act(Action::Do { subject: subject.clone(), intent: Intent::Close })
+            }
             (Proposal::PullRequest { .. }, StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. }) => {
                 self.pull_request(live, step)
             }
@@ -331,7 +338,9 @@ impl Context<'_> {
         let trigger = if again { Trigger::Requeued } else { verdict(run, &outcome) };
         let mut events: Vec<Event> = self.pause(run, &outcome).into_iter().collect();
         events.push(ended(run, outcome, cost == Cost::Attempt, backoff));
-        events.extend(self.moved(subject, state, trigger));
+        if !closed(live) {
+            events.extend(self.moved(subject, state, trigger));
+        }
         Next::Act(Action::Record(events))
     }
 
@@ -341,7 +350,7 @@ impl Context<'_> {
         let Live { subject, state, run } = live;
         let mut events: Vec<Event> = self.pause(run, &outcome).into_iter().collect();
         let moved = match &outcome {
-            RunOutcome::Routed { .. } => self.moved(subject, state, verdict(run, &outcome)),
+            RunOutcome::Routed { .. } if !closed(live) => self.moved(subject, state, verdict(run, &outcome)),
             _ => Vec::new(),
         };
         events.push(ended(run, outcome, false, None));
@@ -379,6 +388,11 @@ fn is_breakdown(formula: &Formula, step: &Step) -> bool {
     let comments = |step: &&Step| matches!(step.kind, StepKind::Propose(Proposal::Comment { .. }));
     let intake = formula.trigger.label.as_deref() == Some(LabelNames::default().portal.as_str());
     intake && formula.steps.iter().find(comments).is_some_and(|first| first.id == step.id)
+}
+
+/// Whether the run closed its issue: that goes where every closed one goes, whatever the run ends as.
+fn closed(live: Live<'_>) -> bool {
+    live.run.closed && !live.state.seen.open
 }
 
 /// What is no agent's doing and ends the run.

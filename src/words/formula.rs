@@ -54,6 +54,8 @@ pub fn proposal(proposal: &Proposal) -> &'static str {
     match proposal {
         Proposal::Comment { .. } => "comment",
         Proposal::PullRequest { .. } => "pull-request",
+        Proposal::Labels { .. } => "labels",
+        Proposal::Close => "close",
     }
 }
 

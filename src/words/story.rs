@@ -20,6 +20,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Say { what: Saying::Status { .. }, edit: Some(_), .. } => "edit the status comment".to_owned(),
         Intent::Say { what: Saying::Status { .. }, edit: None, .. } => "write a status comment".to_owned(),
         Intent::Close => "close the issue".to_owned(),
+        Intent::Relabel { step, .. } => format!("put the labels of step {step} on and take its others off"),
         Intent::Prepare { .. } => "prepare a workspace".to_owned(),
         Intent::SetUp { .. } => "set the workspace up".to_owned(),
         Intent::Agent { step, resume, told, agent, .. } => {
@@ -192,7 +193,7 @@ fn moved(trigger: Trigger) -> &'static str {
         Trigger::PersonInteractive => "a person takes it",
         Trigger::PersonNeedsInfo => "a person says that something is missing",
         Trigger::LabelTakenOff => "a person took the label off",
-        Trigger::PersonClosed => "a person closed it",
+        Trigger::PersonClosed => "it was closed",
     }
 }
 
@@ -266,6 +267,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         Outcome::Cut => "  cut".to_owned(),
         Outcome::Released
         | Outcome::Labelled { .. }
+        | Outcome::Relabelled { .. }
         | Outcome::Said { .. }
         | Outcome::Unsaid
         | Outcome::Closed

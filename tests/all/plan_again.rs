@@ -1,4 +1,5 @@
-//! Steps that are done again where they fail, and steps that may take only so long: how a run goes on, and what is said while it waits.
+//! Steps that are done again where they fail, steps that may take only so long, and what steps ask of the forge: how a run goes on, and
+//! what is said while it waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -121,7 +122,8 @@ impl Line {
         line.note(Event::LabelsRead { subject: subject(), found: BTreeSet::from([at]), meaning });
         line.act(&Intent::Claim { renews: None });
         let formula = Box::new(formula);
-        line.note(Event::RunStarted { run: run(), subject: subject(), formula, attempt: 1, branch: "claude/issue-1".into() });
+        let branch = "claude/issue-1".into();
+        line.note(Event::RunStarted { run: run(), subject: subject(), formula, attempt: 1, branch, aside: None });
         line
     }
 
@@ -164,6 +166,14 @@ impl Line {
             Intent::Verify { .. } => self.next().unwrap_or(Outcome::Verified { evidence: evidence(true, "make test") }),
             Intent::Push { .. } => Outcome::Pushed,
             Intent::OpenPull { .. } => Outcome::PullOpened { pull: PullNumber(2) },
+            Intent::Relabel { .. } => match self.answers.first() {
+                Some(Outcome::Cut | Outcome::Failed { .. }) => self.answers.remove(0),
+                _ => {
+                    let labels = ["claude-queue", "sorted"].map(str::to_owned).into();
+                    Outcome::Relabelled { labels, learned: Vec::new() }
+                }
+            },
+            Intent::Close => Outcome::Closed,
             other => panic!("nobody should {}", other.word()),
         };
         let key = EffectKey(format!("k{}", self.records.len()));
@@ -390,4 +400,63 @@ fn journals_keep_how_a_step_is_done_again() {
     assert!(line.records.iter().any(|r| matches!(&r.event, Event::Advanced { how: Advance::Retry { .. }, .. })));
     assert_eq!(line.run().step().map(|step| matches!(step.kind, StepKind::Agent { access: Access::Write, .. })), Some(true));
     assert_eq!(subject().issue, IssueNumber(1));
+}
+
+/// A formula that only sorts an issue, and closes it.
+fn sorts() -> Formula {
+    let text = r##"
+formula = 1
+name = "fix"
+title = "It"
+blast_radius = "low"
+[[label]]
+name = "sorted"
+color = "#00ff00"
+[[step]]
+id = "sort"
+propose = "labels"
+add = ["sorted"]
+[[step]]
+id = "close"
+propose = "close"
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "fix.md"
+access = "read"
+output = "fix-result"
+when = "'sorted' in steps.sort.output.labels"
+"##;
+    load("fix.toml", text, &|name: &str| shipped_prompt(name).map(str::to_owned)).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
+}
+
+#[test]
+fn a_run_that_closes_its_issue_goes_on_to_its_end_and_moves_no_label() {
+    // The writing of the labels is cut once, and made again without a look-up: it can be repeated.
+    let mut line = Line::new(sorts(), vec![Outcome::Cut]);
+    assert_eq!(line.outcome(), RunOutcome::Succeeded { pull: None });
+    let done: Vec<&str> = line.did.iter().map(String::as_str).filter(|did| *did != "status").collect();
+    assert_eq!(done, ["claim", "prepare", "relabel", "relabel", "close", "agent"]);
+    let moved = |records: &[Record]| records.iter().any(|record| matches!(record.event, Event::Moved { .. }));
+    assert!(!moved(&line.records), "it is closed: nothing else is to be said of it");
+    let ledger = line.ledger();
+    let made = plan(&ledger, &line.view, &line.policy, line.now);
+    let closed = |action: &Action| matches!(action, Action::Record(events) if events.iter().any(|e| matches!(e, Event::Moved { trigger: Trigger::PersonClosed, .. })));
+    assert!(made.actions.iter().any(closed), "and then its story ends: {made:?}");
+}
+
+#[test]
+fn a_person_who_closes_the_issue_still_stops_a_run_that_would_close_it() {
+    let mut line = Line::new(formula("", "", ""), Vec::new());
+    assert!(line.on().is_some(), "it waits for its checks");
+    line.note(Event::Seen { subject: subject(), issue: SeenIssue { open: false, ..seen() } });
+    assert_eq!(line.outcome(), RunOutcome::Hand { how: HandOutcome::Cancelled });
+}
+
+#[test]
+fn labels_that_the_forge_refuses_end_the_run_and_are_not_tried_for_ever() {
+    let failure = forgehand::model::Failure { kind: forgehand::model::FailureKind::Refused, why: "no such right".into() };
+    let mut line = Line::new(sorts(), vec![Outcome::Failed { failure }]);
+    assert_eq!(line.outcome(), RunOutcome::Environment { why: "no such right".into() });
+    assert_eq!(line.count("relabel"), 1);
 }

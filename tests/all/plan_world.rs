@@ -130,11 +130,17 @@ pub fn subject(number: u64) -> Subject {
 }
 
 /// A fix with every kind of step.
-const GATED: &str = r#"
+const GATED: &str = r##"
 formula = 1
 name = "fix"
 title = "A fix with gates"
 blast_radius = "medium"
+[[label]]
+name = "sorted"
+color = "#00ff00"
+[[label]]
+name = "stale"
+color = "#c0c0c0"
 [[step]]
 id = "work"
 agent = "dev"
@@ -184,6 +190,11 @@ agent = "dev"
 prompt = "fix.md"
 access = "read"
 output = "fix-result"
+[[step]]
+id = "sort"
+propose = "labels"
+add = ["sorted"]
+remove = ["stale"]
 [[outcome]]
 when = "steps.work.output.outcome == 'no-change'"
 is = "no-change"
@@ -192,7 +203,7 @@ summary = "steps.work.output.summary"
 when = "steps.work.output.outcome == 'refused'"
 is = "refused"
 summary = "steps.work.output.summary"
-"#;
+"##;
 
 /// The policy, with a fix that has gates in the place of the shipped one.
 pub fn gated_policy() -> Policy {
@@ -769,6 +780,11 @@ impl World {
                     number
                 });
                 Outcome::PullOpened { pull: PullNumber(pull) }
+            }
+            Intent::Relabel { .. } => {
+                self.label(number, "sorted", true, BOT);
+                self.label(number, "stale", false, BOT);
+                Outcome::Relabelled { labels: self.issues[&number].labels.clone(), learned: Vec::new() }
             }
             Intent::Discard { .. } => Outcome::Discarded,
         }

@@ -204,6 +204,7 @@ impl Made {
                 Outcome::Said { comment, left: None }
             }
             Intent::Close => Outcome::Closed,
+            Intent::Relabel { .. } => unreachable!("no shipped formula asks for labels"),
             Intent::Prepare { .. } => self.prepare(number),
             Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { .. } => agent(number, state),

@@ -33,5 +33,6 @@ mod reload;
 mod requests;
 mod retention;
 mod rig;
+mod steps;
 mod switching;
 mod webhook;

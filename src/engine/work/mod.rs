@@ -214,6 +214,7 @@ impl Worker {
             Intent::Verify { step, sha, .. } => self.verify(order, step, sha, cancel).await,
             Intent::Push { sha, branch, lease, .. } => self.push(order, sha, branch, lease.as_ref()).await,
             Intent::OpenPull { step, head, base, .. } => self.open_pull(order, step, head, base).await,
+            Intent::Relabel { step, .. } => self.relabel(order, step).await,
             Intent::Discard { run, keep_workspace } => self.discard(order, run, *keep_workspace).await,
         }
     }

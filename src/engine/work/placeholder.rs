@@ -21,6 +21,10 @@ impl Cast for Placeholders {
     fn shows(&mut self, _: &StepId) -> Result<Shown, String> {
         Ok(Shown { passed: true, tail: "<what is printed>".into() })
     }
+
+    fn stands_in(&self) -> bool {
+        true
+    }
 }
 
 /// A value of a schema: the first word that it allows, texts that say what they stand for, one item of each list.

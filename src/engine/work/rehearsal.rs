@@ -19,6 +19,7 @@ use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
 
 use super::super::core::Facts;
+use super::labels::{self, Relabel};
 use super::stage::{facts, policy};
 use super::{Order, Stage, agent, context};
 
@@ -61,6 +62,10 @@ pub trait Cast {
     /// # Errors
     /// The rehearsal ends.
     fn shows(&mut self, step: &StepId) -> Result<Shown, String>;
+    /// Its answers stand in for those that nobody knows yet.
+    fn stands_in(&self) -> bool {
+        false
+    }
 }
 
 /// What happened, in its order.
@@ -292,7 +297,13 @@ impl<'a> Play<'a> {
                 }
                 Outcome::Said { comment: edit.unwrap_or(CommentId(state.effects)), left: None }
             }
-            Intent::Close => Outcome::Closed,
+            Intent::Close => {
+                if let Some(Step { id, kind: StepKind::Propose(proposal), .. }) = order.run().ok().and_then(|run| run.step()) {
+                    let (step, proposal) = (id.clone(), proposal.clone());
+                    self.scenes.push(Scene::Proposed { step, proposal, title: None, body: String::new() });
+                }
+                Outcome::Closed
+            }
             Intent::Prepare { .. } => Outcome::Prepared {
                 base: sha(BASE)?,
                 base_branch: stage.base.clone(),
@@ -330,6 +341,7 @@ impl<'a> Play<'a> {
                 self.propose(&order, step)?;
                 Outcome::PullOpened { pull: PULL }
             }
+            Intent::Relabel { step, .. } => self.relabel(&order, step)?,
             Intent::Discard { .. } => Outcome::Discarded,
         })
     }
@@ -341,6 +353,7 @@ impl<'a> Play<'a> {
         let (title, body) = match proposal {
             Proposal::Comment { body } => (None, body),
             Proposal::PullRequest { title, body } => (Some(title), body),
+            Proposal::Labels { .. } | Proposal::Close => return Err(format!("step {} says nothing", step.id)),
         };
         let render = |template: &String| {
             let rendered = context::proposal(order, &[template], &self.stage.texts).map_err(|failure| failure.why)?;
@@ -349,6 +362,22 @@ impl<'a> Play<'a> {
         let (title, body) = (title.map(render).transpose()?, render(body)?);
         self.scenes.push(Scene::Proposed { step: step.id.clone(), proposal: proposal.clone(), title, body });
         Ok(())
+    }
+
+    /// The labels that would be written, a line for each.
+    fn relabel(&mut self, order: &Order<'_>, step: &StepId) -> Result<Outcome, String> {
+        let Relabel { add, remove } = match labels::of_step(order, step, &self.stage.texts, self.cast.stands_in()) {
+            Ok(wanted) => wanted,
+            Err(failure) => return Ok(Outcome::Failed { failure }),
+        };
+        let StepKind::Propose(proposal) = &named(order, step)?.kind else { return Err(format!("step {step} proposes nothing")) };
+        let lines = add.iter().map(|name| format!("+ {name}\n")).chain(remove.iter().map(|name| format!("- {name}\n")));
+        let (step, proposal, body) = (step.clone(), proposal.clone(), lines.collect());
+        self.scenes.push(Scene::Proposed { step, proposal, title: None, body });
+        let mut labels = order.state.seen.labels.clone();
+        labels.retain(|label| !remove.contains(label));
+        labels.extend(add);
+        Ok(Outcome::Relabelled { labels, learned: Vec::new() })
     }
 
     /// What a decision shows of the order of the steps.
