@@ -39,6 +39,10 @@ impl Repos for Nobody {
         no_git()
     }
 
+    async fn missing(&self, _: &RepoName, _: &Branch, _: &[String]) -> Result<Option<Vec<String>>, RepoError> {
+        no_git()
+    }
+
     async fn all_by(&self, _: &RepoName, _: &Sha, _: &Sha, _: &[String]) -> Result<bool, RepoError> {
         no_git()
     }

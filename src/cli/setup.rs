@@ -8,12 +8,12 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::config::{Agent, Config, SecretSource};
+use crate::config::{Agent, Config, Project, SecretSource};
 use crate::forge::{self, Client};
 use crate::formula;
 use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
-use crate::model::{Command, Formula, FormulaName, JournalId, Standings, Subject, Timestamp};
+use crate::model::{Command, Formula, FormulaLabel, FormulaName, JournalId, Standings, Subject, Timestamp};
 use crate::plan::{Crew, Member, Policy, ProjectPolicy, Room};
 use crate::ports::{Clock, Ids};
 
@@ -236,6 +236,13 @@ impl Setup {
     /// The formulas that there are.
     pub(super) fn library(&self) -> Library {
         Library::of(&self.folder)
+    }
+
+    /// The labels that the formulas of a project use; of one that is not configured yet, those that are on by default.
+    pub(super) fn labels_used(&self, project: Option<&Project>) -> Result<Vec<FormulaLabel>, CliError> {
+        let on = project.map_or_else(Project::usual_formulas, |project| project.formulas.clone());
+        let formulas = self.formulas()?;
+        Ok(on.iter().filter_map(|name| formulas.get(name)).flat_map(|formula| formula.labels.clone()).collect())
     }
 
     /// The shipped formulas and those that a project names, each as the configuration folder has it.

@@ -69,7 +69,9 @@ impl Known {
             .filter_map(|(name, account)| Some((name.clone(), (self.now, account.not_renewed.clone()?))))
             .collect();
         view.fresh = self.policy.projects.keys().cloned().collect();
-        view.checked = self.ledger.issues().map(|(subject, _): (Subject, _)| (subject, self.now)).collect();
+        // What was read is not read again by us.
+        let now = || self.ledger.issues().map(|(subject, _): (Subject, _)| (subject, self.now)).collect();
+        (view.checked, view.depends_read, view.files_read) = (now(), now(), now());
         if self.daemon_lives {
             view.acting =
                 self.ledger.issues().flat_map(|(_, s)| s.open.values().map(|o| o.key.clone()).collect::<Vec<_>>()).collect();

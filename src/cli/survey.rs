@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::forge::Client;
 use crate::git::Git;
-use crate::model::{Branch, Decision, IssueNumber, LabelNames, Login, Pull, RepoLabel, RepoName};
+use crate::model::{Branch, Decision, FormulaLabel, IssueNumber, LabelNames, Login, Pull, RepoLabel, RepoName};
 use crate::ports::{ForgeError, IssueFilter};
 
 use super::CliError;
@@ -17,22 +17,29 @@ pub(super) fn major(version: &str) -> Option<u32> {
     version.trim_start_matches('v').split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// All labels that forgehand reads or writes.
-pub(super) fn wanted_labels(names: &LabelNames) -> Vec<&str> {
+/// All labels that a repository is to have: those that forgehand reads or writes, and those that its formulas use. Each once, also where a
+/// formula names one as the project calls one of the lifecycle.
+fn wanted_labels<'a>(names: &'a LabelNames, used: &'a [FormulaLabel]) -> Vec<&'a str> {
     let decisions = Decision::ALL.into_iter().map(|decision| names.of(decision));
-    [names.portal.as_str(), names.priority.as_str()].into_iter().chain(decisions).collect()
+    let mut wanted: Vec<&str> = [names.portal.as_str(), names.priority.as_str()].into_iter().chain(decisions).collect();
+    for label in used {
+        if !wanted.contains(&label.name.as_str()) {
+            wanted.push(&label.name);
+        }
+    }
+    wanted
 }
 
 /// Those that the repository lacks.
-pub(super) fn missing_labels(names: &LabelNames, there: &[RepoLabel]) -> Vec<String> {
+pub(super) fn missing_labels(names: &LabelNames, used: &[FormulaLabel], there: &[RepoLabel]) -> Vec<String> {
     let lacks = |name: &&str| !there.iter().any(|label| label.name == **name);
-    wanted_labels(names).into_iter().filter(lacks).map(str::to_owned).collect()
+    wanted_labels(names, used).into_iter().filter(lacks).map(str::to_owned).collect()
 }
 
 /// Those that the repository has more than once, with how often.
-pub(super) fn doubled_labels(names: &LabelNames, there: &[RepoLabel]) -> Vec<(String, usize)> {
+pub(super) fn doubled_labels(names: &LabelNames, used: &[FormulaLabel], there: &[RepoLabel]) -> Vec<(String, usize)> {
     let count = |name: &str| there.iter().filter(|label| label.name == name).count();
-    wanted_labels(names).into_iter().map(|name| (name.to_owned(), count(name))).filter(|(_, count)| *count > 1).collect()
+    wanted_labels(names, used).into_iter().map(|name| (name.to_owned(), count(name))).filter(|(_, count)| *count > 1).collect()
 }
 
 /// What stood in a repository before we came.
@@ -131,8 +138,17 @@ mod tests {
         assert_eq!(major("main"), None);
         let there = ["portal", "portal", "Claude-Queue"].map(|name| RepoLabel { id: 1, name: name.to_owned() });
         let names = LabelNames::default();
-        assert!(missing_labels(&names, &there).contains(&"claude-queue".to_owned()));
-        assert_eq!(doubled_labels(&names, &there), [("portal".to_owned(), 2)]);
+        let used = ["stale", "priority", "stale"].map(|name| FormulaLabel {
+            name: name.to_owned(),
+            color: "#c0c0c0".to_owned(),
+            description: String::new(),
+        });
+        let missing = missing_labels(&names, &used, &there);
+        assert!(missing.contains(&"claude-queue".to_owned()));
+        for once in ["stale", "priority"] {
+            assert_eq!(missing.iter().filter(|name| *name == once).count(), 1, "{missing:?}");
+        }
+        assert_eq!(doubled_labels(&names, &used, &there), [("portal".to_owned(), 2)]);
         assert_eq!(issue_of(&Branch::from("claude/issue-12"), "claude/issue-"), Some(IssueNumber(12)));
         assert_eq!(issue_of(&Branch::from("claude/issue-12-b"), "claude/issue-"), None);
     }

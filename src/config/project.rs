@@ -71,12 +71,16 @@ impl Project {
         self.obey.iter().any(|l| l.as_str().eq_ignore_ascii_case(login.as_str()))
     }
 
+    /// The formulas that are on where nothing is said.
+    pub fn usual_formulas() -> Vec<FormulaName> {
+        vec![FormulaName::from("triage"), FormulaName::from("fix")]
+    }
+
     pub(super) fn read(table: &Table<'_>, labels: &LabelNames) -> Option<Self> {
         let repo = table.required("repo", "repo = \"owner/name\"", repo);
         let verify = table.required("verify", "verify = [\"sh ./test.sh\"]", verify);
         let logins = |key| table.or(key, Vec::new(), |v: &Value<'_>| v.list(values::login));
         let defaults = DEFAULT_PERSON_PATHS.map(str::to_owned).to_vec();
-        let formulas = vec![FormulaName::from("triage"), FormulaName::from("fix")];
         let verify_network = table.or("verify_network", Vec::new(), |v| v.list(values::host));
         let mention = logins("mention");
         let person_paths = table.or("person_paths", defaults, |v| v.list(glob));
@@ -84,7 +88,7 @@ impl Project {
         let base = table.optional("base", branch).map(Branch);
         let (intake, obey) = (logins("intake"), logins("obey"));
         let since = table.optional("since", since);
-        let formulas = table.or("formulas", formulas, |v| v.list(formula_name));
+        let formulas = table.or("formulas", Self::usual_formulas(), |v| v.list(formula_name));
         let labels = read_labels(&table.table("labels"), labels);
         let slots = table.optional("slots", |v| v.whole(1, 64).and_then(|n| u32::try_from(n).ok()));
         let usd_day = table.optional("usd_day", values::usd);

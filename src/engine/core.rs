@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::ledger::{IssueState, Ledger, PullRef, RunState};
 use crate::model::{
-    AccountName, Asked, Branch, Command, EffectKey, Event, Gate, Intent, IssueNumber, Outcome, ProjectFacts, PullNumber, Record,
-    RepoName, RunId, Standing, Standings, Subject, Timestamp,
+    AccountName, Asked, Branch, Command, EffectKey, Event, FilesAsked, Gate, Intent, IssueNumber, Outcome, ProjectFacts,
+    PullNumber, Record, RepoName, RunId, Standing, Standings, Subject, Timestamp,
 };
 use crate::plan::{self, Action, Plan, Policy, View};
 use crate::ports::HandEvent;
@@ -47,6 +47,8 @@ pub type Facts = Arc<ProjectFacts>;
 pub struct PullsAsked {
     /// What a branch of ours begins with.
     pub prefix: String,
+    /// Where formulas propose to beside the project's own base.
+    pub bases: BTreeSet<Branch>,
     /// The issues that are known already.
     pub known: BTreeSet<IssueNumber>,
 }
@@ -86,6 +88,15 @@ pub enum Job {
         subject: Subject,
         /// What its body names.
         named: Vec<Subject>,
+    },
+    /// Look for files that a formula requires.
+    Files {
+        /// The issue.
+        subject: Subject,
+        /// Which, and where.
+        asked: FilesAsked,
+        /// The project.
+        facts: Facts,
     },
     /// Read what has become of a pull request of ours: its checks, whether it conflicts, and its reviews where it moved.
     Checks {
@@ -278,6 +289,7 @@ impl Core {
             self.writings.remove(subject);
             self.view.checked.remove(subject);
             self.view.depends_read.remove(subject);
+            self.view.files_read.remove(subject);
         }
         let record = Record { seq: self.ledger.seq + 1, at: turn.now, event };
         self.ledger.apply(&record);
@@ -327,6 +339,7 @@ impl Core {
             | Input::History { .. }
             | Input::Dependencies { .. }
             | Input::Rights { .. }
+            | Input::Files { .. }
             | Input::Checks { .. } => {
                 let events = observed::events(self, input, turn.now);
                 self.note_all(turn, events);
@@ -470,6 +483,11 @@ impl Core {
                     self.view.reading.insert(subject.clone());
                     let named = self.ledger.issue(subject).map(|s| s.seen.depends.clone()).unwrap_or_default();
                     turn.start(Job::Dependencies { subject: subject.clone(), named });
+                }
+                Action::Files { subject, asked } => {
+                    let Some(facts) = self.facts(&subject.repo) else { continue };
+                    self.view.reading.insert(subject.clone());
+                    turn.start(Job::Files { subject: subject.clone(), asked: asked.clone(), facts });
                 }
                 Action::Renew(account) => {
                     self.view.renewing.insert(account.clone());

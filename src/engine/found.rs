@@ -21,7 +21,9 @@ pub(super) fn asks_for_pulls(core: &Core, repo: &RepoName, first: bool) -> Optio
 
 fn asked(core: &Core, repo: &RepoName) -> Option<PullsAsked> {
     let known = core.ledger.projects.get(repo).map(|p| p.issues.keys().copied().collect()).unwrap_or_default();
-    Some(PullsAsked { prefix: core.policy.projects.get(repo)?.branch_prefix.clone(), known })
+    let project = core.policy.projects.get(repo)?;
+    let bases = project.formulas.values().filter_map(|formula| formula.workspace.base.clone()).collect();
+    Some(PullsAsked { prefix: project.branch_prefix.clone(), bases, known })
 }
 
 fn facts<'c>(core: &'c Core, repo: &RepoName) -> Option<&'c ProjectFacts> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AccountName, Asked, Checks, Command, Comment, Dependency, EffectKey, Failure, Issue, LabelEvent, Outcome, ProjectFacts, Pull,
-    RepoName, RunId, Sha, Standings, Subject, Timestamp, Trouble,
+    AccountName, Asked, Checks, Command, Comment, Dependency, EffectKey, Failure, FilesSought, Issue, LabelEvent, Outcome,
+    ProjectFacts, Pull, RepoName, RunId, Sha, Standings, Subject, Timestamp, Trouble,
 };
 use crate::plan::{Policy, Room};
 use crate::ports::HandEvent;
@@ -77,6 +77,13 @@ pub enum Input {
         asked: Asked,
         /// Whether they may.
         result: Result<bool, Trouble>,
+    },
+    /// The files that a formula requires were looked for.
+    Files {
+        /// Of which issue.
+        subject: Subject,
+        /// They.
+        sought: FilesSought,
     },
     /// A pull request of ours was read.
     Checks {

@@ -52,6 +52,12 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
                 Err(trouble) => troubled(core, subject.repo, trouble, now),
             }
         }
+        Input::Files { subject, sought } => {
+            core.view.reading.remove(&subject);
+            core.view.files_read.insert(subject.clone(), now);
+            let news = core.ledger.issue(&subject).is_some_and(|state| state.files.as_ref() != Some(&sought));
+            news.then_some(Event::FilesSought { subject, sought }).into_iter().collect()
+        }
         Input::Checks { subject, result } => {
             core.view.reading.remove(&subject);
             core.view.checked.insert(subject.clone(), now);

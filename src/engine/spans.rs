@@ -55,6 +55,7 @@ impl Spans {
             Job::History(subject) => tracing::debug_span!(parent: None, "history", issue = %subject),
             Job::Rights { subject, .. } => tracing::debug_span!(parent: None, "rights", issue = %subject),
             Job::Dependencies { subject, .. } => tracing::debug_span!(parent: None, "dependencies", issue = %subject),
+            Job::Files { subject, .. } => tracing::debug_span!(parent: None, "files", issue = %subject),
             Job::Checks { subject, .. } => tracing::debug_span!(parent: None, "checks", issue = %subject),
             Job::Renew(account) => tracing::debug_span!(parent: None, "renew", account = %account),
             Job::Find { subject, .. } => tracing::debug_span!(parent: None, "find", issue = %subject),

@@ -1,13 +1,16 @@
 //! Calls: the steps of another formula stand in the place of the step that calls it, under its name and theirs.
 //!
 //! A called formula is checked by itself, with its own file in the errors, and its templates name its own steps only; whether its steps fit
-//! behind those of its caller is checked once they stand there (`order`).
+//! behind those of its caller is checked once they stand there (`order`). It has no run of its own: what it requires is required of its
+//! caller, whose labels are its labels too, and limits or a workspace of its own are refused.
 
 use std::collections::BTreeMap;
 
 use super::{Sources, load_within};
 use crate::document::{Fault, Value, nearest};
-use crate::model::{BackTo, Expression, Formula, Given, INPUTS, Step, StepId, StepKind};
+use crate::model::{
+    BackTo, Expression, Formula, FormulaLimits, FormulaWorkspace, Given, INPUTS, Require, Step, StepId, StepKind,
+};
 
 /// How deep calls may lie in each other.
 const DEPTH: usize = 8;
@@ -39,7 +42,15 @@ impl Calls<'_> {
             return value.wrong(format!("there is no formula `{name}`"), help);
         };
         match load_within(&file, &text, &Calls { sources: self.sources, chain }) {
-            Ok(formula) => Some(formula),
+            Ok(formula) => match of_whole_runs(&formula) {
+                Some(section) => {
+                    let help = format!(
+                        "they hold for a whole run: write them into the formula that calls it, and take them out of `{name}`"
+                    );
+                    value.wrong(format!("`{name}` has {section} of its own, which a call does not keep"), help)
+                }
+                None => Some(formula),
+            },
             Err(found) => {
                 // One that is called twice is wrong once.
                 let known: Vec<String> = faults.iter().map(place).collect();
@@ -48,6 +59,28 @@ impl Calls<'_> {
             }
         }
     }
+}
+
+/// What a called formula says of its run, where there is none of its own.
+fn of_whole_runs(called: &Formula) -> Option<&'static str> {
+    match () {
+        () if called.limits != FormulaLimits::default() => Some("[limits]"),
+        () if called.workspace != FormulaWorkspace::default() => Some("[workspace]"),
+        () => None,
+    }
+}
+
+/// What a called formula asks of the issue and the repository, its caller asks too: it must hold before anything begins. A label that one
+/// asks for and the other rules out is answered.
+pub(super) fn also_required(require: &mut Require, called: &Require) -> Option<String> {
+    require.dependencies_closed |= called.dependencies_closed;
+    for (own, more) in
+        [(&mut require.labels, &called.labels), (&mut require.no_labels, &called.no_labels), (&mut require.files, &called.files)]
+    {
+        let new: Vec<String> = more.iter().filter(|one| !own.contains(one)).cloned().collect();
+        own.extend(new);
+    }
+    require.labels.iter().find(|label| require.no_labels.contains(label)).cloned()
 }
 
 fn place(fault: &Fault) -> String {

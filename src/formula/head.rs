@@ -138,9 +138,9 @@ fn cron(value: &Value<'_>) -> Option<String> {
 pub(super) fn require(table: &Table<'_>) -> Require {
     let require = Require {
         dependencies_closed: table.or("dependencies_closed", false, Value::boolean),
-        labels: table.or("labels", Vec::new(), |v| later(v, some(v, label))),
-        no_labels: table.or("no_labels", Vec::new(), |v| later(v, some(v, label))),
-        files: table.or("files", Vec::new(), |v| later(v, some(v, file))),
+        labels: table.or("labels", Vec::new(), |v| some(v, label)),
+        no_labels: table.or("no_labels", Vec::new(), |v| some(v, label)),
+        files: table.or("files", Vec::new(), |v| some(v, file)),
     };
     if let Some(both) = require.labels.iter().find(|label| require.no_labels.contains(label))
         && let Some(value) = table.value("no_labels")
@@ -179,9 +179,9 @@ fn concurrency(table: &Table<'_>) -> Option<Concurrency> {
 }
 
 pub(super) fn workspace(table: &Table<'_>) -> FormulaWorkspace {
-    let yes = |key| table.optional(key, |v: &Value<'_>| later(v, v.boolean()));
+    let yes = |key| table.optional(key, Value::boolean);
     FormulaWorkspace {
-        base: table.optional("base", |v| later(v, branch(v))),
+        base: table.optional("base", branch),
         env_file: yes("env_file"),
         ports: yes("ports"),
         caches: yes("caches"),
@@ -243,7 +243,7 @@ pub(super) fn changes(tool: &str) -> bool {
 pub(super) fn labels(root: &Table<'_>) -> Vec<FormulaLabel> {
     let mut labels: Vec<FormulaLabel> = Vec::new();
     for table in root.tables("label") {
-        let name = table.required("name", "name = \"stale\"", label);
+        let name = table.required("name", "name = \"stale\"", own_label);
         let color = table.required("color", "color = \"#c0c0c0\"", color);
         let description = table.or("description", String::new(), Value::string);
         let (Some(name), Some(color)) = (name, color) else { continue };
@@ -253,6 +253,15 @@ pub(super) fn labels(root: &Table<'_>) -> Vec<FormulaLabel> {
         labels.push(FormulaLabel { name, color, description });
     }
     labels
+}
+
+/// A label that is the formula's own: those of the lifecycle are there anyway, by the project's names, and nobody else says how they look.
+fn own_label(value: &Value<'_>) -> Option<String> {
+    let text = label(value)?;
+    if LabelNames::default().is_of_lifecycle(&text) {
+        return value.wrong(format!("`{text}` is a label of the lifecycle"), "forgehand describes it: take this [[label]] out");
+    }
+    Some(text)
 }
 
 fn label(value: &Value<'_>) -> Option<String> {

@@ -77,7 +77,8 @@ struct File {
     limits: Option<LimitsSection>,
     workspace: Option<WorkspaceSection>,
     agent: Option<AgentSection>,
-    /// Labels that it uses beside those of the lifecycle. One that the repository lacks is made when it is first put on.
+    /// Labels that it uses beside those of the lifecycle: `forgehand init` creates those that a repository lacks, `doctor` names them, and a
+    /// step makes one that is missing when it first puts it on.
     label: Option<Vec<LabelSection>>,
     /// What it is given by whoever starts or calls it: `inputs.NAME` in expressions and templates.
     input: Option<Vec<InputSection>>,
@@ -112,13 +113,13 @@ struct TriggerSection {
 struct RequireSection {
     /// All that the issue depends on is closed.
     dependencies_closed: Option<bool>,
-    /// Labels that the issue carries. Not there yet.
+    /// Labels that the issue carries.
     #[schemars(length(min = 1))]
     labels: Option<Vec<Label>>,
-    /// Labels that it does not carry. Not there yet.
+    /// Labels that it does not carry.
     #[schemars(length(min = 1))]
     no_labels: Option<Vec<Label>>,
-    /// Files that are there on the base branch. Not there yet.
+    /// Files that are there on the base branch.
     #[schemars(length(min = 1))]
     files: Option<Vec<FilePath>>,
 }
@@ -165,17 +166,17 @@ enum WhenBusy {
     Skip,
 }
 
-/// Where a run works; what is left out is as the project says. Not there yet.
+/// Where a run works; what is left out is as the project says, and so is `true`: `false` keeps back what the project gives.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct WorkspaceSection {
-    /// The branch that it starts from and proposes to. Not there yet.
+    /// The branch that it starts from and proposes to, instead of the project's.
     base: Option<Filled>,
-    /// It is given the project's env file. Not there yet.
+    /// It is given the project's env file.
     env_file: Option<bool>,
-    /// It is given a port. Not there yet.
+    /// It is given a port.
     ports: Option<bool>,
-    /// It is given the project's caches. Not there yet.
+    /// It is given the project's caches.
     caches: Option<bool>,
 }
 
@@ -341,7 +342,7 @@ struct StepSection {
     gate: Option<Gate>,
     /// With `gate = "time"`: for how long. In a formula with `extends`: the step that a new one is put behind; the last one by default.
     after: Option<Filled>,
-    /// Another formula is called: its steps stand here.
+    /// Another formula is called: its steps stand here. What it requires this one requires too; limits and a workspace of its own it may not have.
     formula: Option<Word>,
     /// With `formula`: what its inputs are given.
     with: Option<BTreeMap<String, Given>>,

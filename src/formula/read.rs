@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::VERSION;
-use super::call::{Calls, Outer, in_place};
+use super::call::{Calls, Outer, also_required, in_place};
 use super::expression::{Type, Wants, check as check_expression};
 use super::order::{Placed, check};
 use super::propose::propose;
@@ -51,11 +51,11 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
     let mut blast_radius = root.required("blast_radius", "blast_radius = \"medium\"", |v| v.one_of(&risks));
     let trigger = head::trigger(&root.table("trigger"));
-    let require = head::require(&root.table("require"));
+    let mut require = head::require(&root.table("require"));
     let limits = head::limits(&root.table("limits"));
     let workspace = head::workspace(&root.table("workspace"));
     let defaults = head::agent(&root.table("agent"));
-    let labels = head::labels(root);
+    let mut labels = head::labels(root);
     let inputs = inputs::specs(root);
     let given = inputs_type(&inputs);
     let tables = root.tables("step");
@@ -94,6 +94,18 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
             Meant::Call(called, with) => {
                 // Risk only goes up.
                 blast_radius = blast_radius.max(Some(called.blast_radius));
+                if let Some(both) = also_required(&mut require, &called.require) {
+                    let help = format!("that is what `{}` and this formula ask: take it out of one", called.name);
+                    table.wrong(format!("the label `{both}` is asked for and ruled out"), help);
+                }
+                labels.extend(
+                    called
+                        .labels
+                        .iter()
+                        .filter(|more| labels.iter().all(|label| label.name != more.name))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                );
                 let outer = Outer { call: id.clone(), needs, when, with };
                 steps.extend(in_place(outer, *called).into_iter().map(|step| Placed { step, table }));
             }

@@ -104,6 +104,25 @@ impl Git {
         Ok(found.is_some())
     }
 
+    /// Which of these paths the tip of a branch has nothing at, by a fetch of now.
+    pub(super) async fn missing_of(
+        &self,
+        repo: &RepoName,
+        branch: &Branch,
+        paths: &[String],
+    ) -> Result<Option<Vec<String>>, RepoError> {
+        let (asked, what) = (Instant::now(), format!("looking for files on {branch} of {repo}"));
+        let lock = self.lock(repo).await?;
+        let dir = self.ensure_mirror(repo, &lock).await?;
+        let heads = self.fetch_heads(repo, &dir, &lock, asked, &what).await?;
+        let Some(tip) = heads.get(branch.as_str()) else { return Ok(None) };
+        // `-t`: a folder is told too where another path lies in it.
+        let list = Call::bare(&dir, &what).args(["ls-tree", "-z", "-t", "--name-only", "--full-tree", tip.as_str(), "--"]);
+        let listed = self.runner.ok(paths.iter().fold(list, |list, path| list.arg(path))).await?;
+        let found: BTreeSet<&[u8]> = listed.split(|byte| *byte == 0).collect();
+        Ok(Some(paths.iter().filter(|path| !found.contains(path.as_bytes())).cloned().collect()))
+    }
+
     pub(super) async fn forget_run(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError> {
         const WHAT: &str = "forgetting a run";
         let (kept, name) = (run_ref(run)?, run_folder(run)?.to_owned());

@@ -172,6 +172,10 @@ impl Repos for Git {
         self.has_path(repo, at, path).await
     }
 
+    async fn missing(&self, repo: &RepoName, branch: &Branch, paths: &[String]) -> Result<Option<Vec<String>>, RepoError> {
+        self.missing_of(repo, branch, paths).await
+    }
+
     async fn all_by(&self, repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> Result<bool, RepoError> {
         let authors: Vec<Author> = authors.iter().map(|author| Author::parse(author)).collect::<Result<_, _>>()?;
         self.committed_by(repo, base, tip, &authors).await

@@ -110,6 +110,7 @@ impl Ledger {
             }
             Event::Answered { subject, .. }
             | Event::Depends { subject, .. }
+            | Event::FilesSought { subject, .. }
             | Event::PullSeen { subject, .. }
             | Event::ChecksSeen { subject, .. }
             | Event::PullMoved { subject, .. }
@@ -227,6 +228,7 @@ impl IssueState {
         match event {
             Event::Answered { .. } => self.answered = true,
             Event::Depends { on, .. } => self.depends = Some(on.clone()),
+            Event::FilesSought { sought, .. } => self.files = Some(sought.clone()),
             Event::PullSeen { state, .. } => {
                 if let Some(pull) = self.pull.as_mut() {
                     pull.state = *state;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, FormulaName, Intent, JournalId, Lane, Login, Outcome,
-    PullNumber, PullState, RunId, RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, Trigger, Usd, Wanted,
+    Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, FilesSought, FormulaName, Intent, JournalId, Lane, Login,
+    Outcome, PullNumber, PullState, RunId, RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, Trigger, Usd, Wanted,
 };
 
 use super::RunState;
@@ -90,6 +90,8 @@ pub struct IssueState {
     pub set_back: Option<Decision>,
     /// Dependencies, as resolved for the text they were read from.
     pub depends: Option<Vec<Dependency>>,
+    /// The last news of the files that its formula requires.
+    pub files: Option<FilesSought>,
     /// What a person asked for at the command line, and when, by our clock: it is carried out after the next look.
     pub commanded: Option<(Trigger, Timestamp)>,
     /// It was found `claude-working` without a run of ours.
@@ -146,6 +148,7 @@ impl IssueState {
             aside: None,
             set_back: None,
             depends: None,
+            files: None,
             commanded: None,
             orphan: None,
             open: BTreeMap::new(),

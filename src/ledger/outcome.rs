@@ -43,7 +43,7 @@ impl IssueState {
             Outcome::Discarded => {}
             Outcome::Failed { failure } => self.failed(intent, failure),
             Outcome::Prepared { .. }
-            | Outcome::NothingThere
+            | Outcome::NothingThere { .. }
             | Outcome::SetUp
             | Outcome::AgentEnded { .. }
             | Outcome::Taken { .. }

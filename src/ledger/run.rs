@@ -262,7 +262,12 @@ impl RunState {
                 self.arrive(at);
             }
             Outcome::SetUp => self.set_up = true,
-            Outcome::NothingThere => self.state = StepState::Broken { why: "the repository has no commit yet".into() },
+            Outcome::NothingThere { branch: None } => {
+                self.state = StepState::Broken { why: "the repository has no commit yet".into() };
+            }
+            Outcome::NothingThere { branch: Some(branch) } => {
+                self.state = StepState::Broken { why: format!("the branch `{branch}`, from which it is to start, is not there") };
+            }
             Outcome::AgentEnded { how, output, resumable } => {
                 if let Ok(output) = output {
                     self.leaves(output.clone());

@@ -1,15 +1,15 @@
 //! The events of the journal: what was seen, what was decided, what was intended, and what came of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::{
     AccountName, Advance, AgentName, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined, Dependency,
-    EffectKey, Evidence, Failure, Formula, FormulaName, HandOutcome, JournalId, Login, ModelCall, PullNumber, PullState, Refusal,
-    RepoFacts, RepoLabel, RepoName, RunId, RunOutcome, Scope, Sha, StepId, StopWhy, Subject, TextMark, Timestamp, Trouble, Usd,
-    Wanted,
+    EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, JournalId, Login, ModelCall, ProjectFacts,
+    PullNumber, PullState, Refusal, RepoLabel, RepoName, RunId, RunOutcome, Scope, SeenIssue, Sha, StepId, StopWhy, Subject,
+    Timestamp, Trouble, Usd, Wanted,
 };
 
 /// An event as it was journalled.
@@ -132,6 +132,13 @@ pub enum Event {
         subject: Subject,
         /// On what.
         on: Vec<Dependency>,
+    },
+    /// The files that an issue's formula requires were looked for, and it was news.
+    FilesSought {
+        /// Of which issue.
+        subject: Subject,
+        /// They.
+        sought: FilesSought,
     },
     /// An issue that another depends on was seen open or closed.
     DependencySeen {
@@ -372,59 +379,6 @@ pub enum Event {
         /// Why it could not.
         failed: Option<String>,
     },
-}
-
-/// What start-up learns of a project, kept so that an idle start asks nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProjectFacts {
-    /// The address of the forge that this was learned from.
-    pub forge: String,
-    /// Its version.
-    pub version: String,
-    /// Our own login.
-    pub login: Login,
-    /// The logins of agents that have an identity of their own.
-    #[serde(default)]
-    pub others: BTreeMap<AgentName, Login>,
-    /// The repository.
-    pub repository: RepoFacts,
-    /// Its labels.
-    pub labels: Vec<RepoLabel>,
-}
-
-impl ProjectFacts {
-    /// Whether a login is one of ours.
-    pub fn is_ours(&self, login: &Login) -> bool {
-        self.login == *login || self.others.values().any(|other| other == login)
-    }
-
-    /// All logins of ours.
-    pub fn logins(&self) -> BTreeSet<Login> {
-        self.others.values().chain([&self.login]).cloned().collect()
-    }
-}
-
-/// An issue as it was seen; of its texts only the marks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenIssue {
-    /// Its title, cleaned and cut, for the board.
-    pub title: String,
-    /// What title and body were.
-    pub text: TextMark,
-    /// Who filed it.
-    pub author: Login,
-    /// Open or closed.
-    pub open: bool,
-    /// Names of its labels.
-    pub labels: BTreeSet<String>,
-    /// When it was filed, by the forge's clock.
-    pub created: Timestamp,
-    /// When it last moved, by the forge's clock.
-    pub updated: Timestamp,
-    /// How many comments it has.
-    pub comments: u64,
-    /// The dependencies that its body names.
-    pub depends: Vec<Subject>,
 }
 
 /// What decision labels that we did not leave there mean.
@@ -743,7 +697,11 @@ pub enum Outcome {
         tip_ours: bool,
     },
     /// There is nothing to work on: the repository has no commit.
-    NothingThere,
+    NothingThere {
+        /// The branch that was named and is not there; none: nothing is committed at all.
+        #[serde(default)]
+        branch: Option<Branch>,
+    },
     /// The workspace is set up.
     SetUp,
     /// The agent's turn ended.

@@ -78,9 +78,25 @@ impl LabelNames {
         }
     }
 
+    /// A label that stands in a formula: those of the lifecycle stand there by their default names.
+    pub fn configured<'a>(&'a self, label: &'a str) -> &'a str {
+        let usual = Self::default();
+        match usual.decision(label) {
+            Some(decision) => self.of(decision),
+            None if label == usual.portal => &self.portal,
+            None if label == usual.priority => &self.priority,
+            None => label,
+        }
+    }
+
     /// The decision that a label's name stands for. Names are case-sensitive, as they are on the forge.
     pub fn decision(&self, name: &str) -> Option<Decision> {
         Decision::ALL.into_iter().find(|d| self.of(*d) == name)
+    }
+
+    /// Whether a label moves issues, or brings them in, or puts them first.
+    pub fn is_of_lifecycle(&self, name: &str) -> bool {
+        self.decision(name).is_some() || name == self.portal || name == self.priority
     }
 
     /// The decision labels among these names.

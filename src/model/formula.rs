@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 
-use super::{Branch, FormulaName, StepId, Usd};
+use super::{Branch, FormulaName, Provisions, StepId, Usd};
 
 /// A workflow, parsed and checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,12 +153,29 @@ pub enum WhenBusy {
 pub struct FormulaWorkspace {
     /// The branch that it starts from and proposes to.
     pub base: Option<Branch>,
-    /// It is given the project's env file.
+    /// It is given the project's env file, where there is one. So with the others: only `false` says something.
     pub env_file: Option<bool>,
     /// It is given a port.
     pub ports: Option<bool>,
     /// It is given the project's caches.
     pub caches: Option<bool>,
+}
+
+impl FormulaWorkspace {
+    /// What of a project's provisions a run is given.
+    pub fn of(&self, project: &Provisions) -> Provisions {
+        let mut given = project.clone();
+        if self.env_file == Some(false) {
+            given.env_file = None;
+        }
+        if self.ports == Some(false) {
+            given.ports = None;
+        }
+        if self.caches == Some(false) {
+            given.caches.clear();
+        }
+        given
+    }
 }
 
 /// A label that a formula uses.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, PullNumber, RepoName, RunOutcome, Scope, StepId,
-    Timestamp, Usd,
+    AccountName, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, PullNumber, RepoName, RunOutcome, Scope,
+    StepId, Timestamp, Usd,
 };
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
@@ -51,6 +51,31 @@ pub enum Wait {
     Dependencies {
         /// Which.
         open: Vec<Dependency>,
+    },
+    /// Its formula requires other labels than it carries.
+    Labels {
+        /// The formula.
+        formula: FormulaName,
+        /// What it lacks, by the project's names.
+        lacks: Vec<String>,
+        /// What it must not carry, by the project's names.
+        bars: Vec<String>,
+    },
+    /// Its formula requires files that are not there.
+    Files {
+        /// The formula.
+        formula: FormulaName,
+        /// Which are missing.
+        missing: Vec<String>,
+        /// From which branch.
+        branch: Branch,
+    },
+    /// Whether the files are there that its formula requires could not be found out.
+    FilesUnread {
+        /// The formula.
+        formula: FormulaName,
+        /// What was in the way.
+        why: String,
     },
     /// A failed attempt is tried again later.
     Backoff {
@@ -222,6 +247,9 @@ impl Wait {
             | Self::NoSlot { .. }
             | Self::Behind { .. }
             | Self::Dependencies { .. }
+            | Self::Labels { .. }
+            | Self::Files { .. }
+            | Self::FilesUnread { .. }
             | Self::Person
             | Self::Failed
             | Self::Merge { .. }

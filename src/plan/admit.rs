@@ -80,7 +80,7 @@ struct Wish<'a> {
 }
 
 /// What becomes of a candidate.
-enum Verdict {
+pub(super) enum Verdict {
     Start(Action),
     /// It does not take place; this says why.
     Decline(Action),
@@ -321,7 +321,8 @@ impl Context<'_> {
 
     fn start_when_free(&self, wish: Wish<'_>, room: &Room) -> Verdict {
         let Wish { subject, state, formula, depends, aside } = wish;
-        if let Some(wait) = self.blocked(subject, state, formula).or_else(|| self.over_budget(subject, room)) {
+        let lasting = self.blocked(subject, state, formula).or_else(|| self.labels_wait(subject, state, formula));
+        if let Some(wait) = lasting.or_else(|| self.over_budget(subject, room)) {
             return Verdict::Wait(wait);
         }
         let full = room.full(self, &subject.repo, false);
@@ -335,6 +336,9 @@ impl Context<'_> {
                     }
                 }
             }
+        }
+        if let Some(verdict) = self.files(subject, state, formula, full.is_some()) {
+            return verdict;
         }
         if let Some(wait) = full {
             return Verdict::Wait(wait);

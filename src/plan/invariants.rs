@@ -73,6 +73,7 @@ pub fn check(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
             | Action::Look(_)
             | Action::History(_)
             | Action::Dependencies(_)
+            | Action::Files { .. }
             | Action::Checks(_)
             | Action::Rights { .. }
             | Action::Renew(_) => {}
@@ -146,8 +147,12 @@ fn decision(ledger: &Ledger, event: &Event) -> Result<(), Violation> {
 fn forgotten(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Result<(), Violation> {
     let acts = |subject: &Subject| {
         plan.actions.iter().any(|action| match action {
-            Action::Do { subject: s, .. } | Action::History(s) | Action::Dependencies(s) | Action::Checks(s) => s == subject,
-            Action::Rights { subject: s, .. } => s == subject,
+            Action::Do { subject: s, .. }
+            | Action::History(s)
+            | Action::Dependencies(s)
+            | Action::Files { subject: s, .. }
+            | Action::Rights { subject: s, .. }
+            | Action::Checks(s) => s == subject,
             Action::Record(events) => events.iter().any(|e| super::subject_of(ledger, e).as_ref() == Some(subject)),
             Action::Find { key } | Action::Stop { key, .. } => ledger.open(key).is_some_and(|(s, _)| s == subject),
             Action::Survey(_) | Action::Look(_) | Action::Renew(_) => false,

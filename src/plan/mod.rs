@@ -18,6 +18,7 @@ mod look;
 mod notices;
 mod policy;
 mod recover;
+mod require;
 mod run;
 mod status;
 mod table;
@@ -39,8 +40,8 @@ pub use wanted::rights;
 use self::labels::read_history;
 use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef};
 use crate::model::{
-    AccountName, Asked, BudgetOf, Checks, Command, Decision, EffectKey, Event, Intent, LabelEvent, Lane, Login, PullState,
-    RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
+    AccountName, Asked, BudgetOf, Checks, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login,
+    PullState, RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
 };
 
 /// Something to do.
@@ -75,6 +76,13 @@ pub enum Action {
     History(Subject),
     /// Read what an issue depends on.
     Dependencies(Subject),
+    /// Look for the files that its formula requires.
+    Files {
+        /// Of which issue.
+        subject: Subject,
+        /// Which, and where.
+        asked: FilesAsked,
+    },
     /// Read the checks of its pull request.
     Checks(Subject),
     /// Read whether somebody may ask for runs.
@@ -137,6 +145,8 @@ pub struct View {
     pub checked: BTreeMap<Subject, Timestamp>,
     /// When the dependencies of an issue were read last.
     pub depends_read: BTreeMap<Subject, Timestamp>,
+    /// When the files that an issue's formula requires were looked for last.
+    pub files_read: BTreeMap<Subject, Timestamp>,
     /// Nothing new is started.
     pub draining: bool,
     /// No local work is started either: the process is about to end.
@@ -417,7 +427,7 @@ impl Context<'_> {
                 }
                 None => None,
             };
-            renew.into_iter().chain(checks)
+            renew.into_iter().chain(checks).chain(self.files_due(&subject, state))
         })
     }
 }
@@ -449,6 +459,7 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
         Event::Seen { subject, .. }
         | Event::Answered { subject, .. }
         | Event::Depends { subject, .. }
+        | Event::FilesSought { subject, .. }
         | Event::PullSeen { subject, .. }
         | Event::ChecksSeen { subject, .. }
         | Event::PullMoved { subject, .. }

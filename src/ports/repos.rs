@@ -16,6 +16,8 @@ pub trait Repos: Send + Sync {
     async fn read(&self, repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Result<Option<String>, RepoError>;
     /// Whether a commit in the mirror has something at a path, whatever it is.
     async fn holds(&self, repo: &RepoName, at: &Sha, path: &str) -> Result<bool, RepoError>;
+    /// Which of these paths the tip of a branch has nothing at: everything is fetched first. None where the branch is not on the forge.
+    async fn missing(&self, repo: &RepoName, branch: &Branch, paths: &[String]) -> Result<Option<Vec<String>>, RepoError>;
     /// Whether there are commits from `base` to `tip` in the mirror, and each of them was written and committed by one of these authors.
     async fn all_by(&self, repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> Result<bool, RepoError>;
     /// Tries to take, renew or take over the claim of an issue by pushing a unique commit with a lease (`facts/forgejo.md`).

@@ -71,6 +71,11 @@ pub fn event(event: &Event) -> Option<String> {
                 on.iter().map(|d| format!("{}{}{}", d.repo, d.issue, if d.open { " (open)" } else { "" })).collect();
             format!("depends on {}", list.join(", "))
         }
+        Event::FilesSought { sought, .. } => match &sought.result {
+            Ok(found) if found.missing.is_empty() => format!("what its formula requires is on {}", found.branch),
+            Ok(found) => format!("its formula requires {}, not there on {}", found.missing.join(", "), found.branch),
+            Err(why) => format!("the files that its formula requires could not be looked for: {why}"),
+        },
         Event::DependencySeen { dependency: d } => format!("{}{} is {}", d.repo, d.issue, if d.open { "open" } else { "closed" }),
         Event::PullSeen { state: PullState::Open, .. } => "the pull request is open again".to_owned(),
         Event::PullSeen { state: PullState::Closed, .. } => "the pull request was closed without a merge".to_owned(),
@@ -236,7 +241,8 @@ fn ended(ended: &Outcome) -> Option<String> {
             format!("  starts from {}{tip}", base.short())
         }
         Outcome::SetUp => "  set up".to_owned(),
-        Outcome::NothingThere => "  the repository has no commit yet".to_owned(),
+        Outcome::NothingThere { branch: None } => "  the repository has no commit yet".to_owned(),
+        Outcome::NothingThere { branch: Some(branch) } => format!("  there is no branch {branch} to start from"),
         Outcome::AgentEnded { how, output, .. } => match output {
             Ok(_) => format!("  the agent's turn: {}", how.word()),
             Err(why) => format!("  the agent's turn: {} ({why})", how.word()),

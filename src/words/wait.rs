@@ -21,6 +21,13 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             let list: Vec<String> = open.iter().map(|d| format!("{}{}", d.repo, d.issue)).collect();
             format!("it depends on {}, still open", list.join(", "))
         }
+        Wait::Labels { formula, lacks, bars } => format!("formula {formula} starts where an issue {}", carries(lacks, bars)),
+        Wait::Files { formula, missing, branch } => {
+            format!("formula {formula} requires {}, not there on branch {branch}", missing.join(", "))
+        }
+        Wait::FilesUnread { formula, why } => {
+            format!("whether the files are there that formula {formula} requires could not be found out: {why}")
+        }
         Wait::Backoff { until, attempt, outcome } if outcome == "setup-failed" => {
             format!("the project's setup failed (try {attempt}); the next one is due at {until}")
         }
@@ -78,6 +85,14 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
     }
 }
 
+/// What an issue must carry and must not carry, of what it lacks and has.
+fn carries(lacks: &[String], bars: &[String]) -> String {
+    let quoted = |labels: &[String]| labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+    let lacks = (!lacks.is_empty()).then(|| format!("carries {}, which this one lacks", quoted(lacks)));
+    let bars = (!bars.is_empty()).then(|| format!("does not carry {}, which this one has", quoted(bars)));
+    lacks.into_iter().chain(bars).collect::<Vec<_>>().join(", and ")
+}
+
 fn at_gate(waits: &AtGate) -> String {
     match waits {
         AtGate::Time { until } => format!("until {until}"),
@@ -104,6 +119,13 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
             format!("a free slot (`slots` in [daemon]); label `{}` puts it before others", names.priority)
         }
         Wait::Dependencies { .. } => "closing what it depends on, or removing the dependency".to_owned(),
+        Wait::Labels { lacks, bars, .. } => {
+            let puts = (!lacks.is_empty()).then(|| format!("putting {} on", lacks.join(", ")));
+            let takes = (!bars.is_empty()).then(|| format!("taking {} off", bars.join(", ")));
+            puts.into_iter().chain(takes).collect::<Vec<_>>().join(" and ")
+        }
+        Wait::Files { missing, branch, .. } => format!("{} on {branch}; it is looked for every few minutes", missing.join(", ")),
+        Wait::FilesUnread { .. } => "mending what it says; it is tried again every few minutes".to_owned(),
         Wait::Backoff { .. } => "time, or `forgehand retry`".to_owned(),
         Wait::AccountPaused { .. } => "time, or other credentials".to_owned(),
         Wait::Renewing { .. } => "nothing to do: it goes on by itself".to_owned(),

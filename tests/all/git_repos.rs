@@ -135,6 +135,20 @@ async fn only_regular_files_are_read() {
 }
 
 #[tokio::test]
+async fn missing_files_are_told_by_the_branch_as_it_is_now() {
+    let world = World::new().await;
+    let (git, repo) = (&world.git, &world.repo);
+    let paths: Vec<String> = ["src", "src/a.txt", "src/b", "a b 1", "*.md", "new.md"].map(str::to_owned).to_vec();
+    let missing = async |branch: &str| git.missing(repo, &branch.into(), &paths).await.expect("answers");
+    assert_eq!(missing("main").await, Some(["src/b", "a b 1", "*.md", "new.md"].map(str::to_owned).to_vec()));
+    assert_eq!(missing("nowhere").await, None);
+    sh(&world.person(), "echo x >new.md && echo y >'a b 1' && git add . && git commit -qm files && git push -q origin main");
+    assert_eq!(missing("main").await, Some(["src/b", "*.md"].map(str::to_owned).to_vec()));
+    sh(&world.person(), "git rm -q new.md && git commit -qm gone && git push -q origin main");
+    assert_eq!(missing("main").await, Some(["src/b", "*.md", "new.md"].map(str::to_owned).to_vec()));
+}
+
+#[tokio::test]
 async fn a_conflict_is_found_without_a_work_tree_and_leaves_nothing() {
     let world = World::new().await;
     let script = "set -e

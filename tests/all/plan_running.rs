@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use forgehand::ledger::Ledger;
 use forgehand::model::{
-    Branch, BudgetOf, Decision, Event, Intent, IssueNumber, LabelsMean, ModelCall, Outcome, ProjectFacts, Record, RepoFacts,
-    RepoName, RunId, Scope, SeenIssue, Sha, Subject, TextMark, Timestamp, Trouble, Usd, Wait,
+    Branch, BudgetOf, Decision, Event, FilesAsked, FilesFound, FilesSought, Intent, IssueNumber, LabelsMean, ModelCall, Outcome,
+    ProjectFacts, Record, RepoFacts, RepoName, RunId, Scope, SeenIssue, Sha, Subject, TextMark, Timestamp, Trouble, Usd, Wait,
 };
 use forgehand::plan::{Action, Plan, Policy, ProjectPolicy, View, budgets, plan};
 
@@ -327,4 +327,91 @@ fn a_run_near_the_end_of_its_budget_is_said_once() {
     let (spent, limit) = (Usd(0), site.policy.usd_run);
     site.note(Event::BudgetWarned { what: what.clone(), at_percent: 80, spent, limit });
     assert!(!says(&site));
+}
+
+/// What an issue waits for, and the actions of the plan.
+fn held(site: &Site, view: &View, now: Timestamp) -> (Option<Wait>, Plan) {
+    let view = View { fresh: site.policy.projects.keys().cloned().collect(), ..view.clone() };
+    let ledger = site.ledger();
+    let made = plan(&ledger, &view, &site.policy, now);
+    forgehand::plan::check(&made, &ledger, &view, &site.policy).expect("a plan that keeps the rules");
+    (made.waits.get(&at("o/a", 1)).cloned(), made)
+}
+
+#[test]
+fn a_formula_waits_for_its_labels_by_the_projects_names() {
+    let mut site = Site::new(2, &[("o/a", 1), ("o/b", 1)]);
+    let project = site.project("o/a");
+    project.labels.priority = "urgent".into();
+    let require = &mut project.formulas.get_mut(&"fix".into()).expect("a fix").require;
+    require.labels = vec!["ready".into(), "priority".into()];
+    require.no_labels = vec!["stale".into()];
+    let carries = |site: &mut Site, labels: &[&str]| {
+        let labels = labels.iter().chain(&["claude-queue"]).map(|label| (*label).to_owned()).collect();
+        site.note(Event::Seen { subject: at("o/a", 1), issue: SeenIssue { labels, ..seen() } });
+        held(site, &View::default(), NOW).0
+    };
+    let waits = |lacks: &[&str], bars: &[&str]| {
+        let own = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect();
+        Some(Wait::Labels { formula: "fix".into(), lacks: own(lacks), bars: own(bars) })
+    };
+    assert_eq!(carries(&mut site, &["priority"]), waits(&["ready", "urgent"], &[]));
+    assert_eq!(site.starts(), ["o/b#1"], "it holds up nobody else");
+    assert_eq!(carries(&mut site, &["ready", "urgent", "stale"]), waits(&[], &["stale"]));
+    let both = carries(&mut site, &["ready", "stale"]);
+    assert_eq!(both, waits(&["urgent"], &["stale"]));
+    let (both, names) = (both.expect("a wait"), forgehand::model::LabelNames::default());
+    let (says, moves) = (forgehand::words::wait(&both, &names), forgehand::words::mover(&both, &names));
+    assert_eq!(
+        says,
+        "formula fix starts where an issue carries `urgent`, which this one lacks, and does not carry `stale`, which this one has"
+    );
+    assert_eq!(moves, "putting urgent on and taking stale off");
+    assert_eq!(carries(&mut site, &["ready", "urgent"]), None);
+    assert_eq!(site.starts(), ["o/a#1", "o/b#1"]);
+}
+
+#[test]
+fn files_are_looked_for_where_there_is_room_and_believed_for_a_while() {
+    let mut site = Site::new(1, &[("o/a", 1)]);
+    site.project("o/a").formulas.get_mut(&"fix".into()).expect("a fix").require.files = vec!["plan.md".into(), "a".into()];
+    let asked = FilesAsked { base: None, files: vec!["plan.md".into(), "a".into()] };
+    let looks = |plan: &Plan| {
+        plan.actions
+            .iter()
+            .filter(|a| matches!(a, Action::Files { subject, asked: a } if *subject == at("o/a", 1) && *a == asked))
+            .count()
+    };
+    let (waits, made) = held(&site, &View::default(), NOW);
+    assert_eq!((waits, looks(&made), starts(&made).len()), (None, 1, 0));
+    let reading = View { reading: BTreeSet::from([at("o/a", 1)]), ..View::default() };
+    let (waits, made) = held(&site, &reading, NOW);
+    assert!(matches!(waits, Some(Wait::Acting { .. })) && looks(&made) == 0 && starts(&made).is_empty(), "{made:?}");
+
+    let found = |site: &mut Site, result: Result<&[&str], &str>| {
+        let missing = |missing: &[&str]| missing.iter().map(|file| (*file).to_owned()).collect();
+        let found = |files: &[&str]| FilesFound { branch: "main".into(), missing: missing(files) };
+        let sought = FilesSought { asked: asked.clone(), result: result.map(found).map_err(str::to_owned) };
+        site.note(Event::FilesSought { subject: at("o/a", 1), sought });
+    };
+    let read = View { files_read: [(at("o/a", 1), NOW)].into(), ..View::default() };
+    let (missing, unread) = (NOW + site.policy.trouble_pause, NOW + site.policy.unreachable_pause);
+    found(&mut site, Ok(&["a"]));
+    let wait = Wait::Files { formula: "fix".into(), missing: vec!["a".into()], branch: "main".into() };
+    let (waits, made) = held(&site, &read, NOW);
+    assert_eq!((waits, looks(&made), made.wake), (Some(wait), 0, Some(missing)));
+    assert_eq!(looks(&held(&site, &read, missing).1), 1);
+    assert_eq!(looks(&held(&site, &View::default(), NOW).1), 1, "a process that begins looks itself");
+    found(&mut site, Err("no git"));
+    let (waits, made) = held(&site, &read, NOW);
+    assert_eq!(waits, Some(Wait::FilesUnread { formula: "fix".into(), why: "no git".into() }));
+    assert_eq!(made.wake, Some(unread));
+    found(&mut site, Ok(&[]));
+    let (_, made) = held(&site, &read, NOW);
+    assert_eq!((starts(&made), made.wake), (vec!["o/a#1".to_owned()], None));
+    // What holds is not believed for ever, and what was asked for something else not at all.
+    let (_, made) = held(&site, &read, missing);
+    assert_eq!((looks(&made), starts(&made).len()), (1, 0));
+    site.project("o/a").formulas.get_mut(&"fix".into()).expect("a fix").require.files.pop();
+    assert_eq!(starts(&held(&site, &read, NOW).1).len(), 0);
 }

@@ -8,10 +8,10 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
-    Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, ForgeEvent,
-    HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, ProjectFacts,
-    Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Saying, SeenIssue, Sha, Since, Subject,
-    TextMark, Timestamp, Triggers, Trouble, Usd, Wait,
+    Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, FilesFound,
+    FilesSought, ForgeEvent, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall,
+    Outcome, ProjectFacts, Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Saying, SeenIssue, Sha,
+    Since, Subject, TextMark, Timestamp, Triggers, Trouble, Usd, Wait,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -129,7 +129,7 @@ pub fn subject(number: u64) -> Subject {
     Subject { repo: repo(), issue: IssueNumber(number) }
 }
 
-/// A fix with every kind of step.
+/// A fix with requirements and every kind of step.
 const GATED: &str = r##"
 formula = 1
 name = "fix"
@@ -141,6 +141,9 @@ color = "#00ff00"
 [[label]]
 name = "stale"
 color = "#c0c0c0"
+[require]
+no_labels = ["interactive"]
+files = ["docs/plan.md"]
 [[step]]
 id = "work"
 agent = "dev"
@@ -497,6 +500,12 @@ impl World {
             }
             Job::Rights { subject, asked, .. } => {
                 Input::Rights { subject, asked, result: if well { Ok(true) } else { Err(trouble()) } }
+            }
+            Job::Files { subject, asked, .. } => {
+                let missing = if matches!(fate, Fate::Well(dice) if dice % 4 == 1) { asked.files.clone() } else { Vec::new() };
+                let found = FilesFound { branch: Branch("main".into()), missing };
+                let result = if well { Ok(found) } else { Err("no answer".to_owned()) };
+                Input::Files { subject, sought: FilesSought { asked, result } }
             }
             Job::Checks { subject, reviews, .. } => {
                 let dice = if let Fate::Well(dice) = fate { dice } else { 0 };

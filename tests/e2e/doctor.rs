@@ -350,6 +350,22 @@ async fn faults_of_token_rights_and_labels_are_found() {
     let id = all.as_array().and_then(|all| all.iter().find(|l| l["name"] == "claude-pr")).map(|l| l["id"].clone()).expect("it");
     rig.seed.api("owner", "DELETE", &format!("repos/{REPO}/labels/{id}"), Value::Null).await.expect("gone");
     rig.finds(&[], warns("labels", "claude-pr missing", "forgehand init")).await;
+    let fix = forgehand::formula::shipped_text("fix")
+        .expect("it")
+        .replace("[trigger]", "[[label]]\nname = \"stale\"\ncolor = \"#c0c0c0\"\ndescription = \"Nobody moves it\"\n\n[trigger]");
+    fs::create_dir_all(rig.dir.path().join("formulas")).expect("a folder");
+    fs::write(rig.dir.path().join("formulas/fix.toml"), fix).expect("a formula");
+    rig.finds(&[], warns("labels", "claude-pr, stale missing", "forgehand init")).await;
+    let set_up = rig.run(&["init", "--yes"]).await.ok();
+    assert!(set_up.out.contains("will create the labels claude-pr, stale"), "{set_up:?}");
+    let all = rig.seed.api("owner", "GET", &format!("repos/{REPO}/labels"), Value::Null).await.expect("the labels");
+    let stale: Vec<&Value> = all.as_array().expect("a list").iter().filter(|label| label["name"] == "stale").collect();
+    assert!(stale.len() == 1 && stale[0]["description"] == "Nobody moves it", "{stale:?}");
+    assert!(stale[0]["color"].as_str().is_some_and(|color| color.trim_start_matches('#') == "c0c0c0"), "{stale:?}");
+    let again = rig.run(&["init", "--yes"]).await.ok();
+    assert!(again.out.contains("nothing to do"), "{again:?}");
+    rig.seed.create_label(REPO, "stale", "#123456").await.expect("a second one");
+    rig.finds(&[], warns("labels", "`stale` is there 2 times", "delete all but one")).await;
     rig.seed.create_label(REPO, "portal", "#123456").await.expect("a second one");
     rig.finds(&[], warns("labels", "`portal` is there 2 times", "delete all but one")).await;
 

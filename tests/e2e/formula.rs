@@ -85,7 +85,7 @@ fn a_new_formula_is_listed_shown_and_clean_and_never_written_over() {
     let fix = row(&list, "fix");
     assert_eq!(
         (&fix["source"], &fix["enabled"], &fix["trigger"]),
-        (&json!("shipped"), &json!(true), &json!("label claude-queue"))
+        (&json!("shipped"), &json!(true), &json!("label claude-queue, comment /fix"))
     );
     let shown = desk.run(&["show", "tidy"]);
     assert_eq!((shown.out, shown.err), (formula.clone(), format!("from {}\n", own.display())));
@@ -192,8 +192,11 @@ async fn a_dry_run_shows_all_that_would_be_said_and_touches_nothing() {
     assert!(forgehand::journal::JournalReader::open(&rig.state_dir()).expect("the folder").is_none(), "a journal was begun");
     let wrong = rig.run(&["formula", "run", "fix", "--issue", "99", "--dry-run"]).await;
     assert!(wrong.code == Some(2) && wrong.err.contains("there is no issue"), "{}", wrong.err);
+    // What is no issue of ours yet is ordered by nobody but its label.
     let real = rig.run(&["formula", "run", "fix", "--issue", &issue]).await;
-    assert!(real.code == Some(2) && real.err.contains("--dry-run"), "{}", real.err);
+    assert!(real.code == Some(2) && real.err.contains("is not known"), "{}", real.err);
+    let off = rig.run(&["formula", "run", "triage", "--issue", &issue]).await;
+    assert!(off.code == Some(2) && off.err.contains("is started by the label portal"), "{}", off.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -214,6 +214,41 @@ async fn a_gate_of_time_opens_by_itself_and_a_merge_ends_the_wait_at_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_formula_requires_is_waited_for_and_said() {
+    let script = "test -f docs/plan.md && repair; commit 'Add properly'; answer done 'It adds.'";
+    let Some(rig) = Plan::new("gates::what_a_formula_requires").agent(Agent::scripted(TRIAGE, script)).rig().await else {
+        return;
+    };
+    let require = "[require]\nlabels = [\"ready\"]\nno_labels = [\"stale\"]\nfiles = [\"docs/plan.md\", \"add.sh\"]\n\n[[step]]\nid = \"work\"";
+    beside(&rig, &[("formulas/fix.toml", &format!("{HEAD}{OPEN}").replace("[[step]]\nid = \"work\"", require))]);
+    rig.label("ready").await;
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue", "stale"]).await;
+    rig.once().await;
+    let labels =
+        "formula fix starts where an issue carries `ready`, which this one lacks, and does not carry `stale`, which this one has";
+    assert_eq!(waits(&rig, number).await, labels, "{}", rig.story());
+    let explained = rig.run(&["explain", &number.to_string()]).await.ok();
+    assert!(
+        explained.out.contains(labels) && explained.out.contains("putting ready on and taking stale off"),
+        "{}",
+        explained.out
+    );
+    assert_eq!(rig.claims(), Vec::<String>::new());
+
+    rig.seed.add_label(REPO, "owner", number, "ready").await.expect("a label");
+    rig.seed.remove_label(REPO, "owner", number, "stale").await.expect("off");
+    rig.once().await;
+    let files = "formula fix requires docs/plan.md, not there on branch main";
+    assert_eq!(waits(&rig, number).await, files, "{}", rig.story());
+    assert_eq!((rig.claims(), rig.turns("work")), (Vec::new(), 0));
+
+    let file = json!({"branch": "main", "content": "aGVsbG8K", "message": "A plan"});
+    rig.seed.api("owner", "POST", &format!("repos/{REPO}/contents/docs/plan.md"), file).await.expect("a commit");
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr", "ready"], "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_formula_that_calls_itself_is_told_with_its_place() {
     let Some(rig) = Plan::new("gates::a_formula_that_calls_itself").rig().await else { return };
     let call = |name: &str, other: &str| {

@@ -5,7 +5,7 @@ use std::fs;
 use forgehand::model::{Event, Intent, Record};
 use forgehand::sandbox::Mode;
 
-use crate::rig::{Agent, FIX, Plan, Rig, TRIAGE, now, until};
+use crate::rig::{Agent, FIX, Plan, REPO, Rig, TRIAGE, now, until};
 
 /// A value that no text of ours may hold.
 const VALUE: &str = "s3cr3t-value-of-the-app-77";
@@ -491,4 +491,40 @@ async fn a_setup_that_fails_on_the_base_too_is_not_the_agents_fault() {
     assert_eq!((rig.labels(number), rig.turns("work")), (vec!["claude-queue".to_owned()], 1), "{}", rig.story());
     assert_eq!(rig.row(number).await["attempts"], 0);
     rig.assert_status(number, "**This cannot go on yet** (try 1 of 2): the project's setup failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_formula_keeps_back_what_the_project_gives_and_names_the_branch_that_it_starts_from() {
+    let fix = "test -f stable.txt || exit 7; test ! -e App/.env || exit 8; test -z \"${PORT:-}\" || exit 9
+        touch ~/.deps/made/own || exit 6; repair; commit 'Add properly'; answer done 'It adds.'";
+    let plan = Plan::new("home::a_formula_keeps_back").agent(Agent::scripted(TRIAGE, fix)).limits("attempts = 1");
+    let given = "setup = [\"mkdir -p ~/.deps/made\"]\ncaches = [\"~/.deps\"]\nports = \"8800-8809\"";
+    let Some(rig) = plan.project(&format!("{given}\n{ENV_FILE}")).file("add.sh", "echo 5\n").rig().await else { return };
+    write_env(&rig, VALUE);
+    let workspace = "[workspace]\nbase = \"stable\"\nenv_file = false\nports = false\ncaches = false\n\n[trigger]";
+    let own = forgehand::formula::shipped_text("fix").expect("it").replace("[trigger]", workspace);
+    fs::create_dir_all(rig.dir.path().join("formulas")).expect("a folder");
+    fs::write(rig.dir.path().join("formulas/fix.toml"), own).expect("a formula");
+    let number = wrong_total(&rig).await;
+    rig.once().await;
+    rig.assert_status(number, "the branch `stable`, from which it is to start, is not there");
+    assert_eq!(rig.turns("work"), 0);
+
+    let branch = serde_json::json!({"new_branch_name": "stable", "old_branch_name": "main"});
+    rig.seed.api("owner", "POST", &format!("repos/{REPO}/branches"), branch).await.expect("a branch");
+    let file = serde_json::json!({"branch": "stable", "content": "aGVsbG8K", "message": "Only there"});
+    rig.seed.api("owner", "POST", &format!("repos/{REPO}/contents/stable.txt"), file).await.expect("a commit");
+    rig.run(&["retry", &number.to_string()]).await.ok();
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+    let pull = rig.pulls().pop().expect("a pull request");
+    assert_eq!((pull.base.as_str(), pull.issue.body.contains("App/.env")), ("stable", false));
+    let tip = rig.branch("stable").expect("the branch");
+    assert_eq!(rig.commit(&pull.head_sha).await["parents"][0]["sha"], tip.as_str());
+
+    // Who lost the journal finds it again, wherever it goes.
+    let config = rig.another_journal();
+    rig.run_with(&config, &["once"]).await.ok();
+    let row = rig.run_with(&config, &["explain", &number.to_string()]).await.ok();
+    assert!(row.out.contains(&format!("pull request #{} is open and waits", pull.issue.number)), "{}", row.out);
 }

@@ -271,6 +271,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     read sync(repo: &RepoName, branches: &[Branch], keep: &RunId) -> Tips;
     read read(repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Option<String>;
     read holds(repo: &RepoName, at: &Sha, path: &str) -> bool;
+    read missing(repo: &RepoName, branch: &Branch, paths: &[String]) -> Option<Vec<String>>;
     read all_by(repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> bool;
     write claim(repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> ClaimAnswer;
     write release(repo: &RepoName, issue: IssueNumber, held: &Sha) -> ();

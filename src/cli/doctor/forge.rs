@@ -240,14 +240,16 @@ impl Bedside<'_> {
     fn labels(&self, labels: &[RepoLabel]) -> Check {
         const NAME: &str = "labels";
         let (repo, names) = (&self.project.repo, &self.project.labels);
-        let doubled = survey::doubled_labels(names, labels);
+        // That the formulas do not load is said elsewhere.
+        let used = self.patient.setup.labels_used(Some(self.project)).unwrap_or_default();
+        let doubled = survey::doubled_labels(names, &used, labels);
         if !doubled.is_empty() {
             let says: Vec<String> = doubled.iter().map(|(name, times)| format!("`{name}` is there {times} times")).collect();
             let mend =
                 "delete all but one of each on the repository's labels page; until then they are put on and taken off together";
             return Check::warn(NAME, format!("{repo}: {}", says.join(", ")), mend);
         }
-        match survey::missing_labels(names, labels) {
+        match survey::missing_labels(names, &used, labels) {
             missing if missing.is_empty() => Check::ok(NAME, format!("{repo}: all are there, each once")),
             missing => Check::warn(NAME, format!("{repo}: {} missing", missing.join(", ")), "`forgehand init` creates them"),
         }

@@ -133,16 +133,16 @@ fn in_the_way(setup: &Setup, stage: &Stage, depends: &[Dependency]) -> Vec<Strin
     if !issue.open {
         found.push("the issue is closed".to_owned());
     }
-    if let Some(label) = formula.trigger.label.as_ref().map(|label| configured(label, names))
-        && !issue.labels.contains(&label)
+    if let Some(label) = formula.trigger.label.as_ref().map(|label| names.configured(label))
+        && !issue.labels.contains(label)
     {
         found.push(format!("the trigger does not hold: the issue does not carry the label {label}"));
     }
     let require = &formula.require;
-    for label in require.labels.iter().map(|label| configured(label, names)).filter(|label| !issue.labels.contains(label)) {
+    for label in require.labels.iter().map(|label| names.configured(label)).filter(|label| !issue.labels.contains(*label)) {
         found.push(format!("a requirement does not hold: the issue lacks the label {label}"));
     }
-    for label in require.no_labels.iter().map(|label| configured(label, names)).filter(|label| issue.labels.contains(label)) {
+    for label in require.no_labels.iter().map(|label| names.configured(label)).filter(|label| issue.labels.contains(*label)) {
         found.push(format!("a requirement does not hold: the issue carries the label {label}"));
     }
     for open in depends.iter().filter(|dependency| require.dependencies_closed && dependency.open) {
@@ -154,14 +154,6 @@ fn in_the_way(setup: &Setup, stage: &Stage, depends: &[Dependency]) -> Vec<Strin
     }
     found.push(format!("left out of prompts: CLAUDE.md of {}, which a run is given", stage.base));
     found
-}
-
-/// Labels of the lifecycle stand in formulas by their default names.
-fn configured(label: &str, names: &LabelNames) -> String {
-    let usual = LabelNames::default();
-    let own = [(&usual.portal, &names.portal), (&usual.priority, &names.priority)];
-    let plain = own.into_iter().find(|(usual, _)| *usual == label).map(|(_, own)| own.clone());
-    plain.or_else(|| Some(names.of(usual.decision(label)?).to_owned())).unwrap_or_else(|| label.to_owned())
 }
 
 fn show(formula: &Formula, played: &Played) {

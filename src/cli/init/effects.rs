@@ -41,7 +41,7 @@ struct ConfigWrite {
 
 impl Plan {
     pub(super) fn make(desk: &Desk, basics: &Basics, looked: &Looked, wanted: &Wanted) -> Result<Self, CliError> {
-        let labels = looked.repos.iter().map(|found| survey::missing_labels(&found.names, &found.labels));
+        let labels = looked.repos.iter().map(|found| survey::missing_labels(&found.names, &found.used, &found.labels));
         let labels = labels.enumerate().filter(|(_, missing)| !missing.is_empty()).collect();
         let makes = |found: &Found| matches!(found.hook, HookState::Make(_));
         let hooks = looked.repos.iter().enumerate().filter(|(_, found)| makes(found)).map(|(at, _)| at).collect();
@@ -148,8 +148,10 @@ fn schema(desk: &Desk) -> Result<Option<ConfigWrite>, CliError> {
 /// Looked at again just before: somebody may have made one while a person read the plan.
 async fn create_labels(looked: &Looked, found: &Found) -> Result<(), CliError> {
     let there = looked.client.labels(&found.repo).await?;
-    for name in survey::missing_labels(&found.names, &there) {
-        let (color, description) = words::label_named(&name, &found.names);
+    for name in survey::missing_labels(&found.names, &found.used, &there) {
+        let usual = words::label_named(&name, &found.names);
+        let used = found.used.iter().find(|label| label.name == name).filter(|_| !found.names.is_of_lifecycle(&name));
+        let (color, description) = used.map_or(usual, |label| (label.color.as_str(), label.description.as_str()));
         looked.client.create_label(&found.repo, &name, color, description).await.map_err(|e| {
             CliError::new(Kind::Forge, format!("{}: the label `{name}` was not created", found.repo), "run it again").because(e)
         })?;
@@ -184,7 +186,7 @@ fn seen(looked: &Looked, secret: &str) -> Vec<String> {
             let flags = found.overruled.join(", ");
             lines.push(format!("  careful, it is configured already and stays so, whatever {flags} says: change it in the file"));
         }
-        let doubled = survey::doubled_labels(&found.names, &found.labels);
+        let doubled = survey::doubled_labels(&found.names, &found.used, &found.labels);
         lines.extend(doubled.iter().map(|(name, times)| format!("  {}", words::doubled_label(name, *times))));
         let standing = found.standing.lines(&found.names, &looked.login, found.since.as_deref());
         lines.extend(standing.iter().map(|line| format!("  found {line}")));

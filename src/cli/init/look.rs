@@ -5,7 +5,7 @@ use url::Url;
 use crate::config::Project;
 use crate::forge::{Client, Hook, Scope, ScopeAnswer};
 use crate::git::{self, Git};
-use crate::model::{LabelNames, Login, RepoFacts, RepoLabel, RepoName, Since, Timestamp};
+use crate::model::{FormulaLabel, LabelNames, Login, RepoFacts, RepoLabel, RepoName, Since, Timestamp};
 use crate::ports::{Clock as _, Forge as _, ForgeErrorKind};
 
 use super::super::setup::SystemClock;
@@ -32,6 +32,8 @@ pub(super) struct Found {
     pub(super) repo: RepoName,
     pub(super) names: LabelNames,
     pub(super) labels: Vec<RepoLabel>,
+    /// The labels that the formulas use that are on.
+    pub(super) used: Vec<FormulaLabel>,
     pub(super) hook: HookState,
     pub(super) proposal: Proposal,
     pub(super) standing: Standing,
@@ -153,7 +155,11 @@ impl Eyes<'_> {
         let hook = self.hook(repo, hook).await?;
         let overruled = configured.map_or_else(Vec::new, |project| overruled(arguments, project));
         let since = configured.map_or_else(|| arguments.since.clone(), |project| Some(taken_from(project.since)));
-        Ok(Found { repo: repo.clone(), names, labels, hook, proposal, standing, since, overruled })
+        let used = match &desk.existing {
+            Some(existing) => existing.setup.labels_used(configured)?,
+            None => Vec::new(),
+        };
+        Ok(Found { repo: repo.clone(), names, labels, used, hook, proposal, standing, since, overruled })
     }
 
     /// Whether forgehand could work there at all.

@@ -35,8 +35,8 @@ pub use texts::TextStore;
 
 use crate::ledger::{IssueState, RunState};
 use crate::model::{
-    AgentName, Branch, EffectKey, Failure, FailureKind, Intent, LabelNames, Login, Outcome, Provisions, RepoName, Standings,
-    Subject, Timestamp, Usd,
+    AgentName, Branch, EffectKey, Failure, FailureKind, FilesSought, Intent, LabelNames, Login, Outcome, Provisions, RepoName,
+    Standings, Subject, Timestamp, Usd,
 };
 use crate::plan::Crew;
 use crate::ports::{Forge, ForgeError, ForgeErrorKind, HandError, HandErrorKind, RepoError, RepoErrorKind, Repos};
@@ -161,6 +161,10 @@ impl Worker {
             Job::Dependencies { subject, named } => {
                 let result = self.dependencies(&subject, &named).await;
                 Input::Dependencies { subject, result }
+            }
+            Job::Files { subject, asked, facts } => {
+                let result = self.look_for(&subject, &asked, &facts).await;
+                Input::Files { subject, sought: FilesSought { asked, result } }
             }
             Job::Checks { subject, pull, reviews, facts } => {
                 let result = self.read_pull(&subject, &pull, reviews, &facts).await;

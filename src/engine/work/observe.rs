@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::ledger::PullRef;
 use crate::model::{
-    AgentName, Comment, Dependency, Issue, IssueNumber, LabelEvent, Login, ProjectFacts, RepoName, Reviews, Subject, Timestamp,
-    Trouble,
+    AgentName, Branch, Comment, Dependency, FilesAsked, FilesFound, Issue, IssueNumber, LabelEvent, Login, ProjectFacts,
+    RepoName, Reviews, Subject, Timestamp, Trouble,
 };
 use crate::ports::{ForgeError, ForgeErrorKind, IssueFilter, Merge};
 use crate::text;
@@ -120,7 +120,8 @@ impl Worker {
         let Some(asked) = pulls else { return Ok(looked) };
         let base = self.settings.projects.get(repo).and_then(|p| p.base.as_ref()).unwrap_or(&facts.repository.default_branch);
         let mut open = self.ports.forge.open_pulls(repo).await.map_err(trouble)?;
-        open.retain(|pull| pull.base == *base && asked.issue_of(&pull.head).is_some());
+        let ours = |branch: &Branch| branch == base || asked.bases.contains(branch);
+        open.retain(|pull| ours(&pull.base) && asked.issue_of(&pull.head).is_some());
         for number in open.iter().filter(|p| facts.is_ours(&p.author)).filter_map(|p| asked.issue_of(&p.head)) {
             if asked.known.contains(&number) || looked.issues.iter().any(|issue| issue.number == number) {
                 continue;
@@ -178,6 +179,14 @@ impl Worker {
         }
         on.sort();
         Ok(on)
+    }
+
+    /// By git alone, which costs the API nothing. On a branch that is not there everything is missing.
+    pub(super) async fn look_for(&self, subject: &Subject, asked: &FilesAsked, facts: &Facts) -> Result<FilesFound, String> {
+        let configured = self.settings.projects.get(&subject.repo).and_then(|project| project.base.as_ref());
+        let branch = asked.base.as_ref().or(configured).unwrap_or(&facts.repository.default_branch).clone();
+        let missing = self.ports.repos.missing(&subject.repo, &branch, &asked.files).await.map_err(|error| error.to_string())?;
+        Ok(FilesFound { branch, missing: missing.unwrap_or_else(|| asked.files.clone()) })
     }
 
     /// One request, two where its reviews are wanted; and git's own, which cost the API nothing.

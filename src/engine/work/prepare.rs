@@ -18,13 +18,14 @@ const GUIDE: u64 = 64 * 1024;
 impl Worker {
     pub(super) async fn prepare(&self, order: &Order<'_>, on_branch: bool) -> Result<Outcome, Failure> {
         let (run, repo) = (order.run()?, &order.subject.repo);
-        let base_branch = order.project.base.clone().unwrap_or_else(|| order.facts.repository.default_branch.clone());
+        let named = run.formula.workspace.base.as_ref().or(order.project.base.as_ref());
+        let base_branch = named.unwrap_or(&order.facts.repository.default_branch).clone();
         let branches = [base_branch.clone(), run.branch.clone()];
         // Neither needs the other. A fetch is never given up because a reading failed: the next one would begin anew.
         let (read, tips) = tokio::join!(self.read_issue(order.subject), self.ports.repos.sync(repo, &branches, &run.id));
         let ((issue, comments), tips) = (read?, tips.map_err(repos)?);
         let (Some(base), tip) = (tips.0.first().cloned().flatten(), tips.0.get(1).cloned().flatten()) else {
-            return Ok(Outcome::NothingThere);
+            return Ok(Outcome::NothingThere { branch: named.cloned() });
         };
         let tip_ours = self.is_ours(order, &base, tip.as_ref(), on_branch).await?;
         let guide = self.ports.repos.read(repo, &base, "CLAUDE.md", GUIDE).await.map_err(repos)?;

@@ -59,7 +59,8 @@ impl Stage {
             .filter(|other| *other != subject)
             .collect();
         let depends = worker.dependencies(&subject, &named).await.map_err(Unread::Project)?;
-        let base = project.base.clone().unwrap_or_else(|| facts.repository.default_branch.clone());
+        let named = formula.workspace.base.as_ref().or(project.base.as_ref());
+        let base = named.unwrap_or(&facts.repository.default_branch).clone();
         let texts = crate::model::RunTexts::default();
         let mut stage = Self { formula, subject, issue, texts, project, branch_prefix, base, now };
         let ledger = stage.opened(&facts);

@@ -240,6 +240,7 @@ impl<'a> Play<'a> {
                 | Action::History(_)
                 | Action::Dependencies(_)
                 | Action::Rights { .. }
+                | Action::Files { .. }
                 | Action::Renew(_) => {}
             }
         }

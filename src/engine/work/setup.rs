@@ -31,7 +31,8 @@ impl Worker {
 
     /// What the run is given beside its clone.
     pub(super) async fn given(&self, order: &Order<'_>) -> Result<Given, Failure> {
-        let (provisions, trunk) = (order.project.provisions.clone(), order.prepared()?.trunk.clone());
+        let provisions = order.run()?.formula.workspace.of(&order.project.provisions);
+        let trunk = order.prepared()?.trunk.clone();
         let port = match provisions.ports {
             Some(range) => Some(self.ports.hands.port(&order.subject.repo, &order.run()?.id, range).await.map_err(hands)?),
             None => None,
