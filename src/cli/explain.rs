@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::journal::History;
 use crate::ledger::{Gap, IssueState};
-use crate::model::{LabelNames, Subject, Wait};
+use crate::model::{JournalId, LabelNames, Subject, Wait};
 use crate::ports::{Forge, ForgeErrorKind};
 use crate::words;
 
@@ -101,13 +101,16 @@ async fn of_another(setup: &Setup, subject: &Subject) -> Result<Explanation, Cli
         _ => error.into(),
     })?;
     let names: LabelNames = setup.config.project(&subject.repo).map(|p| p.labels.clone()).unwrap_or_default();
-    let ours = issue.labels.contains(&names.portal) || !names.decisions(&issue.labels).is_empty();
+    let policy = setup.policy(JournalId(String::new()))?;
+    let starts = policy.projects.get(&subject.repo).is_some_and(|project| project.starts_for(&issue.labels));
+    let reported = issue.labels.contains(&names.portal);
+    let ours = reported || starts || !names.decisions(&issue.labels).is_empty();
     let wait = if !issue.open { Some(Wait::Closed) } else { (!ours).then_some(Wait::NotOurs) };
     let next = wait.is_none().then(|| "forgehand sees it at its next look".to_owned());
     let state = match (issue.open, names.decisions(&issue.labels).first()) {
         (false, _) => "closed".to_owned(),
         (true, Some(decision)) => names.of(*decision).to_owned(),
-        (true, None) if ours => names.portal.clone(),
+        (true, None) if reported => names.portal.clone(),
         (true, None) => "none".to_owned(),
     };
     Ok(Explanation {

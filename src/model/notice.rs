@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, BudgetOf, PullNumber, RepoName, RunOutcome, Subject, Timestamp, Trigger, Trouble, Usd};
+use super::{AccountName, BudgetOf, FormulaName, PullNumber, RepoName, RunOutcome, Subject, Timestamp, Trigger, Trouble, Usd};
 
 /// On which occasions somebody is told. The words of `on` in `[[notify]]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,6 +56,17 @@ pub enum News {
         title: String,
         /// How its last run ended.
         outcome: Option<RunOutcome>,
+    },
+    /// A run beside the lifecycle failed.
+    FailedAside {
+        /// On which issue.
+        subject: Subject,
+        /// Its title, cleaned.
+        title: String,
+        /// Of which formula.
+        formula: FormulaName,
+        /// How it ended.
+        outcome: RunOutcome,
     },
     /// An issue waits for a person.
     Waits {
@@ -115,7 +126,7 @@ impl News {
     /// The occasion.
     pub fn occasion(&self) -> Occasion {
         match self {
-            Self::Failed { .. } => Occasion::Failed,
+            Self::Failed { .. } | Self::FailedAside { .. } => Occasion::Failed,
             Self::Waits { .. } | Self::Approval { .. } => Occasion::Waits,
             Self::Budget { .. } => Occasion::Budget,
             Self::AccountPaused { .. } => Occasion::AccountPaused,
@@ -126,7 +137,10 @@ impl News {
     /// The project that it is about, if it is about one.
     pub fn repo(&self) -> Option<&RepoName> {
         match self {
-            Self::Failed { subject, .. } | Self::Waits { subject, .. } | Self::Approval { subject, .. } => Some(&subject.repo),
+            Self::Failed { subject, .. }
+            | Self::FailedAside { subject, .. }
+            | Self::Waits { subject, .. }
+            | Self::Approval { subject, .. } => Some(&subject.repo),
             Self::Unreachable { repo, .. } | Self::Recovered { repo } => Some(repo),
             Self::Budget { what: BudgetOf::Project { repo }, .. } => Some(repo),
             Self::Budget { .. } | Self::AccountPaused { .. } => None,
@@ -136,7 +150,10 @@ impl News {
     /// The issue that it is about, if it is about one.
     pub fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::Failed { subject, .. } | Self::Waits { subject, .. } | Self::Approval { subject, .. } => Some(subject),
+            Self::Failed { subject, .. }
+            | Self::FailedAside { subject, .. }
+            | Self::Waits { subject, .. }
+            | Self::Approval { subject, .. } => Some(subject),
             Self::Budget { .. } | Self::AccountPaused { .. } | Self::Unreachable { .. } | Self::Recovered { .. } => None,
         }
     }

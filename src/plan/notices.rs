@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::ledger::{InTrouble, Ledger};
 use crate::model::{
-    AccountName, Advance, Event, Gate, News, Notice, PullState, RepoName, RunId, Subject, Timestamp, Trigger, Trouble,
+    AccountName, Advance, Event, Gate, HandOutcome, News, Notice, PullState, RepoName, RunId, RunOutcome, Subject, Timestamp,
+    Trigger, Trouble,
 };
 
 /// Tells news from the rest.
@@ -29,6 +30,7 @@ impl Notices {
     pub fn of(&mut self, at: Timestamp, event: &Event, ledger: &Ledger) -> Vec<Notice> {
         let news = match event {
             Event::Moved { subject, trigger, .. } => moved(ledger, subject, *trigger).into_iter().collect(),
+            Event::RunEnded { run, outcome, .. } => failed_aside(ledger, run, outcome).into_iter().collect(),
             Event::Advanced { run, how, .. } => at_gate(ledger, run, how).into_iter().collect(),
             Event::BudgetWarned { what, at_percent, spent, limit } => {
                 vec![News::Budget { what: what.clone(), at_percent: *at_percent, spent: *spent, limit: *limit }]
@@ -56,6 +58,32 @@ impl Notices {
 /// What passes by itself gets a second chance; what a person must mend does not.
 fn is_told(trouble: &InTrouble) -> bool {
     !matches!(trouble.trouble, Trouble::Unreachable { .. } | Trouble::NotAForge { .. }) || trouble.failures > 1
+}
+
+/// A run beside the lifecycle failed. It moves no label and is not tried again by itself, so nothing else tells whoever wanted it.
+fn failed_aside(ledger: &Ledger, run: &RunId, outcome: &RunOutcome) -> Option<News> {
+    let subject = ledger.subject_of(run)?;
+    let state = ledger.issue(subject)?;
+    let formula = state.run.as_ref().filter(|run| run.aside)?.formula.name.clone();
+    let failed = match outcome {
+        RunOutcome::Succeeded { .. }
+        | RunOutcome::Routed { .. }
+        | RunOutcome::NoChange { .. }
+        | RunOutcome::Refused { .. }
+        | RunOutcome::Hand { how: HandOutcome::Succeeded | HandOutcome::Cancelled | HandOutcome::Interrupted } => false,
+        RunOutcome::InvalidOutput { .. }
+        | RunOutcome::VerificationFailed { .. }
+        | RunOutcome::BundleRefused { .. }
+        | RunOutcome::NeedsPerson { .. }
+        | RunOutcome::ChecksRed { .. }
+        | RunOutcome::GateShut { .. }
+        | RunOutcome::BranchTaken { .. }
+        | RunOutcome::Environment { .. }
+        | RunOutcome::SetupFailed { .. }
+        | RunOutcome::Hand { .. } => true,
+    };
+    let (title, outcome) = (state.seen.title.clone(), outcome.clone());
+    failed.then(|| News::FailedAside { subject: subject.clone(), title, formula, outcome })
 }
 
 /// A run came to a gate that a person opens.

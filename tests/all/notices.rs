@@ -3,9 +3,9 @@
 use forgehand::formula::shipped;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
-    Advance, BudgetOf, Decision, EffectKey, Event, Gate, Intent, IssueNumber, LabelNames, ModelCall, News, Notice, Occasion,
-    Outcome, PullNumber, Record, RepoName, RunId, RunOutcome, SeenIssue, Step, StepKind, Subject, TextMark, Timestamp, Trigger,
-    Trouble, Usd,
+    Advance, BudgetOf, Decision, EffectKey, Event, Gate, HandOutcome, Intent, IssueNumber, LabelNames, ModelCall, News, Notice,
+    Occasion, Outcome, PullNumber, Record, RepoName, RunId, RunOutcome, SeenIssue, Step, StepKind, Subject, TextMark, Timestamp,
+    Trigger, Trouble, Usd, Wanted, WantedBy,
 };
 use forgehand::plan::Notices;
 use forgehand::words;
@@ -126,6 +126,26 @@ fn who_failed_and_who_waits_is_told_and_what_goes_on_is_not() {
     for trigger in [Trigger::TriagedQueue, Trigger::Dispatched, Trigger::Requeued, Trigger::PersonInteractive, Trigger::Merged] {
         assert_eq!(told(&[seen(), moved(trigger, Decision::Queue)]), [], "{trigger:?}");
     }
+}
+
+#[test]
+fn a_run_beside_the_lifecycle_that_failed_is_told_and_one_that_did_not_is_not() {
+    let ended = |outcome, by_hand: bool| {
+        let [seen, started] = run();
+        let Event::RunStarted { run, subject, formula, attempt, branch, .. } = started else { panic!("{started:?}") };
+        let wanted = Wanted { formula: "fix".into(), inputs: Default::default(), by: WantedBy::Hand };
+        let aside = by_hand.then_some(wanted);
+        let started = Event::RunStarted { run: run.clone(), subject, formula, attempt, branch, aside };
+        told(&[seen, started, Event::RunEnded { run, outcome, costs_attempt: false, backoff_until: None }])
+    };
+    let failure = || RunOutcome::Hand { how: HandOutcome::TimedOut };
+    let failed = ended(failure(), true);
+    let [(Occasion::Failed, title, text)] = &failed[..] else { panic!("{failed:#?}") };
+    assert_eq!(title, "fix failed on o/r#7: Total is wrong");
+    assert!(text.contains("not tried again by itself"), "{text}");
+    assert_eq!(ended(RunOutcome::Succeeded { pull: None }, true), []);
+    assert_eq!(ended(RunOutcome::Hand { how: HandOutcome::Cancelled }, true), [], "a person stopped it");
+    assert_eq!(ended(failure(), false), [], "the lifecycle's is told by where its issue goes");
 }
 
 #[test]

@@ -80,13 +80,16 @@ async fn a_folder_belongs_to_one_process_and_opens_again_after_it() {
     assert!(matches!(second, LocalForgeError::Store(StoreError::Taken(_))), "{second}");
     first.shutdown().await;
     // A program that another test is just starting holds all that is open here until it has begun.
-    let again = loop {
-        match LocalForge::start(options(dir.path())).await {
-            Err(LocalForgeError::Store(StoreError::Taken(_))) => tokio::task::yield_now().await,
-            other => break other.unwrap(),
+    let again = async {
+        loop {
+            match LocalForge::start(options(dir.path())).await {
+                Err(LocalForgeError::Store(StoreError::Taken(_))) => tokio::task::yield_now().await,
+                other => break other.unwrap(),
+            }
         }
     };
-    again.shutdown().await;
+    let again = tokio::time::timeout(std::time::Duration::from_secs(10), again).await;
+    again.expect("the folder is free again").shutdown().await;
 }
 
 #[tokio::test]
