@@ -28,6 +28,7 @@ fn main() -> std::io::Result<()> {
 
 /// glibc does since 2.36, and a program that has them does not start on an older one: so only where this machine's is new enough, and
 /// the program is built for this machine.
+#[expect(clippy::disallowed_methods, reason = "a build script is no part of the program")]
 fn libc_reads_packed_relocations() -> bool {
     let target = std::env::var("TARGET").unwrap_or_default();
     if !target.ends_with("-linux-gnu") || std::env::var("HOST").ok().as_ref() != Some(&target) {
