@@ -397,7 +397,10 @@ impl Core {
         self.view.acting.remove(&key);
         let was_stopped = self.view.stopped.remove(&key);
         if let Some((subject, open)) = self.ledger.open(&key)
-            && matches!(open.intent, Intent::Labels { .. } | Intent::Relabel { .. } | Intent::Close | Intent::Prepare { .. })
+            && matches!(
+                open.intent,
+                Intent::Labels { .. } | Intent::Relabel { .. } | Intent::Rewrite { .. } | Intent::Close | Intent::Prepare { .. }
+            )
         {
             *self.writings.entry(subject.clone()).or_default() += 1;
         }

@@ -12,7 +12,7 @@ use crate::model::{
     Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
     PullState, RepoFacts, RepoLabel, RepoName, Reviews, Sha, Timestamp,
 };
-use crate::ports::{Forge, ForgeError, ForgeErrorKind, IssueFilter, Listed, NewPull};
+use crate::ports::{Forge, ForgeError, ForgeErrorKind, IssueFilter, Listed, NewIssue, NewPull};
 
 #[async_trait]
 impl Forge for Client {
@@ -136,6 +136,33 @@ impl Forge for Client {
             Ok(_) | Err(ForgeError { kind: ForgeErrorKind::NotFound, .. }) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    async fn create_issue(&self, repo: &RepoName, new: &NewIssue) -> Result<Issue, ForgeError> {
+        let body = json!({ "title": new.title, "body": new.body, "labels": new.labels });
+        let call = Call::of(Method::POST, repo, &["issues"]).body(body);
+        self.json::<wire::Issue>(&call).await.map(Issue::from)
+    }
+
+    async fn edit_issue(
+        &self,
+        repo: &RepoName,
+        issue: IssueNumber,
+        title: Option<&str>,
+        body: Option<&str>,
+    ) -> Result<Issue, ForgeError> {
+        let number = issue.0.to_string();
+        let fields =
+            [("title", title), ("body", body)].into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text?))));
+        let fields: serde_json::Map<_, _> = fields.collect();
+        let call = Call::of(Method::PATCH, repo, &["issues", &number]).body(fields.into());
+        self.json::<wire::Issue>(&call).await.map(Issue::from)
+    }
+
+    async fn add_dependency(&self, repo: &RepoName, issue: IssueNumber, on: IssueNumber) -> Result<(), ForgeError> {
+        let number = issue.0.to_string();
+        let body = json!({ "owner": repo.owner(), "repo": repo.name(), "index": on.0 });
+        self.send(&Call::of(Method::POST, repo, &["issues", &number, "dependencies"]).body(body)).await.map(drop)
     }
 
     async fn close_issue(&self, repo: &RepoName, issue: IssueNumber) -> Result<(), ForgeError> {

@@ -327,10 +327,27 @@ struct StepSection {
     on_failure: Option<OnFailureSection>,
     /// Something is asked of the forge.
     propose: Option<Propose>,
-    /// With `propose = "pull-request"`: its title.
+    /// With `propose = "pull-request"` and `"issue"`: its title. With `"update-issue"`: the new one.
     title: Option<Template>,
-    /// With `propose = "comment"` and `"pull-request"`: the file below `prompts/` that its text is made from.
+    /// With `propose = "comment"`, `"pull-request"` and `"issue"`: the file below `prompts/` that its text is made from. With
+    /// `"update-issue"`: that of the new body.
     body: Option<Prompt>,
+    /// With `propose = "comment"`, `"labels"`, `"close"` and `"update-issue"`: a CEL expression that comes to the number of another issue of
+    /// the repository. The run's own by default.
+    issue: Option<Cel>,
+    /// With `propose = "issue"` and `"sub-issues"`: the labels that a new issue gets: those that `[[label]]` describes, and `portal` or
+    /// `claude-queue`, by which work comes in. Templates too.
+    #[schemars(length(min = 1))]
+    labels: Option<Vec<Template>>,
+    /// With `propose = "issue"`: the run's issue waits for the new one, as the forge's own dependency.
+    #[schemars(extend("default" = false))]
+    blocks: Option<bool>,
+    /// With `propose = "sub-issues"`: a CEL expression that comes to a list of objects with `title` and `body`, and perhaps with `id`,
+    /// `depends_on` (ids of others of the list) and `labels` (of those that `[[label]]` describes). The run's issue waits for all of them.
+    items: Option<Cel>,
+    /// With `propose = "sub-issues"`: a longer list ends the run.
+    #[schemars(range(min = 1, max = 100), extend("default" = 20))]
+    at_most: Option<u64>,
     /// With `propose = "labels"`: the labels that are put on, of those that `[[label]]` describes. Templates too; one that comes to nothing
     /// is left out.
     #[schemars(length(min = 1))]
@@ -414,6 +431,12 @@ enum Propose {
     Labels,
     /// The issue is closed, and the run goes on.
     Close,
+    /// An issue is filed.
+    Issue,
+    /// An issue is filed for each item of a list.
+    SubIssues,
+    /// An issue is given another title or body.
+    UpdateIssue,
 }
 
 #[derive(JsonSchema)]

@@ -44,7 +44,14 @@ pub(super) fn check(steps: &[Placed<'_, '_>]) {
                 }
                 shown = true;
             }
-            StepKind::Propose(Proposal::Comment { .. } | Proposal::Labels { .. } | Proposal::Close) => {}
+            StepKind::Propose(
+                Proposal::Comment { .. }
+                | Proposal::Labels { .. }
+                | Proposal::Close { .. }
+                | Proposal::Issue { .. }
+                | Proposal::SubIssues { .. }
+                | Proposal::UpdateIssue { .. },
+            ) => {}
             StepKind::Propose(Proposal::PullRequest { .. }) => {
                 if !shown {
                     let help =

@@ -1,9 +1,10 @@
 //! Steps that ask something of the forge: what they propose, and that they may.
 
+use super::expression::{Type, Wants};
 use super::head;
-use super::read::Scene;
+use super::read::{Scene, typed};
 use crate::document::{Table, Value, nearest};
-use crate::model::{FormulaLabel, LabelNames, Proposal, TemplateKind, Variable};
+use crate::model::{Decision, Expression, FormulaLabel, LabelNames, Proposal, TemplateKind, Variable};
 
 /// How labels begin that say what something privileged may do: only the vault puts those on.
 const PRIVILEGED: &str = "vault";
@@ -15,33 +16,130 @@ enum What {
     PullRequest,
     Labels,
     Close,
+    Issue,
+    SubIssues,
+    UpdateIssue,
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
-const KEYS: [(&str, &[What]); 4] = [
-    ("title", &[What::PullRequest]),
-    ("body", &[What::Comment, What::PullRequest]),
+const KEYS: [(&str, &[What]); 9] = [
+    ("title", &[What::PullRequest, What::Issue, What::UpdateIssue]),
+    ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue]),
     ("add", &[What::Labels]),
     ("remove", &[What::Labels]),
+    ("issue", &[What::Comment, What::Labels, What::Close, What::UpdateIssue]),
+    ("labels", &[What::Issue, What::SubIssues]),
+    ("blocks", &[What::Issue]),
+    ("items", &[What::SubIssues]),
+    ("at_most", &[What::SubIssues]),
 ];
+
+/// Issues that a list comes to at most, where its step does not say.
+const FILED: u32 = 20;
 
 pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Proposal> {
     let templates = scene.templates;
-    let whats =
-        [("comment", What::Comment), ("pull-request", What::PullRequest), ("labels", What::Labels), ("close", What::Close)];
+    let whats = [
+        ("comment", What::Comment),
+        ("pull-request", What::PullRequest),
+        ("labels", What::Labels),
+        ("close", What::Close),
+        ("issue", What::Issue),
+        ("sub-issues", What::SubIssues),
+        ("update-issue", What::UpdateIssue),
+    ];
     let what = table.optional("propose", |v| v.one_of(&whats))?;
     misplaced(table, what, whats.iter().find(|(_, known)| *known == what).map_or("", |(word, _)| word));
     let vocabulary = scene.vocabulary(TemplateKind::Proposal);
+    let inline = |v: &Value<'_>| templates.inline(v, TemplateKind::Proposal, &vocabulary);
+    let issue = table.optional("issue", |v| number(v, scene));
     let body = || table.required("body", "body = \"said.md\"", |v| templates.file(v, TemplateKind::Proposal, &vocabulary));
     match what {
-        What::Comment => Some(Proposal::Comment { body: body()? }),
+        What::Comment => Some(Proposal::Comment { body: body()?, issue }),
         What::PullRequest => {
-            let inline = |v: &Value<'_>| templates.inline(v, TemplateKind::Proposal, &vocabulary);
             let (title, body) = (table.required("title", "title = \"{{line issue.title}}\"", inline), body());
             Some(Proposal::PullRequest { title: title?, body: body? })
         }
-        What::Labels => labels(table, scene, &vocabulary),
-        What::Close => Some(Proposal::Close),
+        What::Labels => labels(table, scene, &vocabulary, issue),
+        What::Close => Some(Proposal::Close { issue }),
+        What::Issue => {
+            let (title, body) = (table.required("title", "title = \"{{line steps.work.output.title}}\"", inline), body());
+            let labels = new_labels(table, scene, &vocabulary);
+            let blocks = table.or("blocks", false, Value::boolean);
+            Some(Proposal::Issue { title: title?, body: body?, labels: labels?, blocks })
+        }
+        What::SubIssues => sub_issues(table, scene, &vocabulary),
+        What::UpdateIssue => {
+            let title = table.optional("title", inline);
+            let body = table.optional("body", |v| templates.file(v, TemplateKind::Proposal, &vocabulary));
+            if !table.has("title") && !table.has("body") {
+                table.lacks("body", "body = \"report.md\"");
+                return None;
+            }
+            Some(Proposal::UpdateIssue { title, body, issue })
+        }
+    }
+}
+
+/// The number of another issue.
+fn number(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
+    let (expression, of) = typed(value, scene.known, Wants::Value)?;
+    match of.present() {
+        Type::Integer | Type::Any => Some(expression),
+        other => value.wrong(
+            format!("`issue` is the number of an issue, and this comes to {other}"),
+            "ask for a whole number, such as issue = \"steps.work.output.number\"",
+        ),
+    }
+}
+
+fn sub_issues(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Option<Proposal> {
+    let items = table.required("items", "items = \"steps.split.output.issues\"", |value| {
+        let (expression, of) = typed(value, scene.known, Wants::List)?;
+        let Type::List(item) = of.present() else { return Some(expression) };
+        match lacking(item.present()) {
+            None => Some(expression),
+            Some(what) => value
+                .wrong(what, "an item is an object with `title` and `body`, texts, and perhaps `id`, `depends_on` and `labels`"),
+        }
+    });
+    let at_most = table.or("at_most", FILED, |v| v.whole(1, 100).and_then(|n| u32::try_from(n).ok()));
+    let labels = new_labels(table, scene, vocabulary);
+    Some(Proposal::SubIssues { items: items?, at_most, labels: labels? })
+}
+
+/// What an item lacks that is to become an issue.
+fn lacking(item: &Type) -> Option<String> {
+    let record = match item {
+        Type::Any => return None,
+        Type::Record(record) => record,
+        other => return Some(format!("an item of this list is {other}, and no issue")),
+    };
+    let texts = Type::list(Type::text());
+    let wanted =
+        [("title", Type::text()), ("body", Type::text()), ("id", Type::text()), ("depends_on", texts.clone()), ("labels", texts)];
+    wanted.into_iter().enumerate().find_map(|(at, (name, wants))| match record.field(name).map(Type::present) {
+        None if at < 2 => Some(format!("an item of this list has no `{name}`")),
+        None | Some(Type::Any) => None,
+        Some(found) => (!alike(found, &wants)).then(|| format!("`{name}` of an item is {found}, and not {wants}")),
+    })
+}
+
+fn alike(found: &Type, wants: &Type) -> bool {
+    match (found, wants) {
+        (Type::Text { .. }, Type::Text { .. }) => true,
+        (Type::List(found), Type::List(wants)) => matches!(found.present(), Type::Any) || alike(found.present(), wants),
+        _ => false,
+    }
+}
+
+/// The labels of a new issue: those that the formula describes, and those by which work comes in.
+fn new_labels(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Option<Vec<String>> {
+    let usual = LabelNames::default();
+    let entry = |name: &str| name == usual.portal || name == usual.of(Decision::Queue);
+    match table.value("labels") {
+        Some(value) => head::some(&value, |v| label(v, scene, vocabulary, &entry)),
+        None => Some(Vec::new()),
     }
 }
 
@@ -54,9 +152,9 @@ fn misplaced(table: &Table<'_>, what: What, word: &str) {
     }
 }
 
-fn labels(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Option<Proposal> {
+fn labels(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable, issue: Option<Expression>) -> Option<Proposal> {
     let names = |key: &'static str| match table.value(key) {
-        Some(value) => head::some(&value, |v| label(v, scene, vocabulary)),
+        Some(value) => head::some(&value, |v| label(v, scene, vocabulary, &|_| false)),
         None => Some(Vec::new()),
     };
     let (add, remove) = (names("add"), names("remove"));
@@ -68,13 +166,13 @@ fn labels(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Op
     if let (Some(both), Some(value)) = (add.iter().find(|name| remove.contains(name)), table.value("remove")) {
         return value.wrong(format!("`{both}` is put on and taken off"), "keep it in `add` or in `remove`");
     }
-    Some(Proposal::Labels { add, remove })
+    Some(Proposal::Labels { add, remove, issue })
 }
 
 /// A label by its name, or a template that comes to one: which it is, is then looked at when it is known.
-fn label(value: &Value<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Option<String> {
+fn label(value: &Value<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable, also: &dyn Fn(&str) -> bool) -> Option<String> {
     let text = scene.templates.inline(value, TemplateKind::Proposal, vocabulary)?;
-    if text.contains("{{") {
+    if text.contains("{{") || also(&text) {
         return Some(text);
     }
     match unfit(&text, scene.labels, &LabelNames::default()) {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value as Json;
+
 use super::VERSION;
 use super::call::{Calls, Outer, also_required, in_place};
 use super::expression::{Type, Wants, check as check_expression};
@@ -14,7 +16,7 @@ use super::{bounds, head, inputs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
     Access, BackTo, EndWord, Ending, Expression, ForEach, Formula, FormulaLabel, FormulaName, Gate, Given, INPUTS, InputSpec,
-    Risk, Shape, Step, StepId, StepKind, TemplateKind, Variable,
+    Risk, Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What a failing verification is told with, where the formula does not say.
@@ -26,10 +28,13 @@ const VERIFICATION: &str = "project.verify";
 /// What sorts of steps a document may ask for.
 const KINDS: [&str; 5] = ["agent", "run", "propose", "gate", "formula"];
 
-/// An agent step that was read: later steps may name its output.
+/// A step that was read: later ones may name its output.
 struct Answer {
     step: StepId,
-    shape: Shape,
+    /// The JSON schema of that.
+    left: Json,
+    /// It is an agent's, to whom failing output may go back.
+    agent: bool,
 }
 
 /// What a table of a step stands for.
@@ -86,9 +91,8 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         }
         match meant {
             Meant::Step(kind) => {
-                if let StepKind::Agent { output, .. } = &kind {
-                    answers.push(Answer { step: id.clone(), shape: output.clone() });
-                }
+                let agent = matches!(kind, StepKind::Agent { .. });
+                answers.push(Answer { step: id.clone(), left: kind.left(), agent });
                 steps.push(Placed { step: Step { id: id.clone(), needs, when, for_each, timeout, retry, kind }, table });
             }
             Meant::Call(called, with) => {
@@ -245,7 +249,7 @@ pub(super) fn word(value: &Value<'_>) -> Option<String> {
 /// What a step is read with.
 pub(super) struct Scene<'s, 't> {
     answers: &'s [Answer],
-    known: &'s Type,
+    pub(super) known: &'s Type,
     inputs: &'s [InputSpec],
     pub(super) labels: &'s [FormulaLabel],
     defaults: &'s head::Defaults,
@@ -255,7 +259,7 @@ pub(super) struct Scene<'s, 't> {
 
 impl Scene<'_, '_> {
     pub(super) fn vocabulary(&self, kind: TemplateKind) -> Variable {
-        kind.vocabulary(self.answers.iter().map(|a| (&a.step, &a.shape.schema)), self.inputs)
+        kind.vocabulary(self.answers.iter().map(|a| (&a.step, &a.left)), self.inputs)
     }
 }
 
@@ -292,7 +296,7 @@ fn misplaced(table: &Table<'_>, kind: Option<&str>) {
     let keys = [
         ("agent", &["prompt", "access", "tools", "output", "commits"][..]),
         ("run", &["on_failure"][..]),
-        ("propose", &["title", "body", "add", "remove"][..]),
+        ("propose", &["title", "body", "add", "remove", "issue", "labels", "blocks", "items", "at_most"][..]),
         ("gate", &["after"][..]),
         ("formula", &["with"][..]),
     ];
@@ -431,13 +435,14 @@ fn gate(table: &Table<'_>) -> Option<Gate> {
 /// An agent step that comes before: the way back cannot make a circle of steps that never ends, because it is bounded and only leads back.
 fn earlier(value: &Value<'_>, answers: &[Answer]) -> Option<StepId> {
     let text = value.filled()?;
-    if let Some(answer) = answers.iter().find(|a| a.step.as_str() == text) {
+    let mut agents = answers.iter().filter(|a| a.agent);
+    if let Some(answer) = agents.clone().find(|a| a.step.as_str() == text) {
         return Some(answer.step.clone());
     }
-    let help = match nearest(&text, answers.iter().map(|a| a.step.as_str())) {
+    let help = match nearest(&text, agents.clone().map(|a| a.step.as_str())) {
         Some(right) => format!("did you mean \"{right}\"?"),
-        None if answers.is_empty() => "put a step with `agent` before this one".to_owned(),
-        None => format!("write {}", quoted(&answers.iter().map(|a| a.step.as_str()).collect::<Vec<_>>())),
+        None if agents.next().is_none() => "put a step with `agent` before this one".to_owned(),
+        None => format!("write {}", quoted(&answers.iter().filter(|a| a.agent).map(|a| a.step.as_str()).collect::<Vec<_>>())),
     };
     value.wrong(format!("`{text}` is no agent step before this one"), help)
 }

@@ -1,7 +1,7 @@
 //! What the expressions of a formula may name. One place says it for those who check expressions and for those who give them their values.
 
 use super::expression::{Field, Record, Type};
-use crate::model::{InputKind, InputSpec, Proposal, Step, StepKind};
+use crate::model::{InputKind, InputSpec, Step, StepKind};
 
 /// How a step ended, in the words of expressions.
 const STATUSES: [&str; 2] = ["done", "skipped"];
@@ -62,30 +62,10 @@ fn input(kind: &InputKind) -> Type {
 /// What is known of a step that ended; its output is there where it was done.
 fn about(step: &Step) -> Type {
     let output = match step.for_each {
-        Some(_) => Type::list(output(&step.kind)),
-        None => output(&step.kind),
+        Some(_) => Type::list(Type::of_schema(&step.kind.left())),
+        None => Type::of_schema(&step.kind.left()),
     };
     let field = |name: &str, of, required| (name.to_owned(), Field { of, required });
     let fields = [field("status", Type::words(STATUSES), true), field("output", output, false)];
     Type::Record(Record { fields: fields.into(), rest: None })
-}
-
-fn output(kind: &StepKind) -> Type {
-    match kind {
-        StepKind::Agent { output, .. } => Type::of_schema(&output.schema),
-        StepKind::Verify { .. } | StepKind::Run { .. } => {
-            let command =
-                [("command", Type::text()), ("exit", Type::Integer.or_null()), ("seconds", Type::Number), ("tail", Type::text())];
-            Type::record([("passed", Type::Bool), ("commands", Type::list(Type::record(command)))])
-        }
-        StepKind::Propose(Proposal::Comment { .. }) => Type::record([("comment", Type::Integer)]),
-        StepKind::Propose(Proposal::PullRequest { .. }) => Type::record([("pull", Type::Integer), ("head", Type::text())]),
-        StepKind::Propose(Proposal::Labels { .. }) => Type::record([("labels", Type::list(Type::text()))]),
-        StepKind::Propose(Proposal::Close) | StepKind::Gate(_) | StepKind::Enter { .. } => Type::record::<&str>([]),
-        StepKind::Leave { .. } => {
-            let words = ["done", "no-change", "refused", "queue", "interactive", "needs-info"];
-            let questions = Type::list(Type::text());
-            Type::record([("is", Type::words(words)), ("summary", Type::text()), ("questions", questions)])
-        }
-    }
 }

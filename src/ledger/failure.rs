@@ -35,9 +35,9 @@ impl IssueState {
                     triaged.breakdown = None;
                 }
             }
-            (Intent::Say { what: Saying::Note { step, .. }, edit: Some(_), .. }, FailureKind::Gone) => {
+            (Intent::Say { what: Saying::Note { step, on, .. }, edit: Some(_), .. }, FailureKind::Gone) => {
                 if let Some(run) = &self.run {
-                    self.notes.remove(&note(&run.formula.name, step));
+                    self.notes.remove(&note(&run.formula.name, step, *on));
                 }
             }
             (intent, kind) if intent.is_local() => {
@@ -57,6 +57,9 @@ impl IssueState {
                 Intent::Push { .. }
                 | Intent::OpenPull { .. }
                 | Intent::Relabel { .. }
+                | Intent::CloseNamed { .. }
+                | Intent::File { .. }
+                | Intent::Rewrite { .. }
                 | Intent::Say { what: Saying::Proposed { .. } | Saying::Note { .. }, .. },
                 FailureKind::Environment | FailureKind::Refused | FailureKind::Gone,
             ) => self.broken(failure),

@@ -200,8 +200,10 @@ impl Ledger {
             self.runs.remove(&run);
         }
         self.open.remove(key);
-        if let (Outcome::Labelled { learned, .. } | Outcome::Relabelled { learned, .. }, Some(project)) =
-            (outcome, self.projects.get_mut(&subject.repo))
+        if let (
+            Outcome::Labelled { learned, .. } | Outcome::Relabelled { learned, .. } | Outcome::Filed { learned, .. },
+            Some(project),
+        ) = (outcome, self.projects.get_mut(&subject.repo))
             && let Some(facts) = project.facts.as_mut()
         {
             facts.labels.extend(learned.iter().filter(|l| !facts.labels.contains(l)).cloned().collect::<Vec<_>>());

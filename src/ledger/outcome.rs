@@ -33,11 +33,13 @@ impl IssueState {
             Outcome::Said { comment, left } => self.said_now(intent, *comment, *left),
             Outcome::Unsaid => self.unsaid(intent),
             Outcome::Closed => {
-                self.seen.open = false;
+                self.seen.open &= *intent != Intent::Close;
                 self.run_outcome(intent, outcome, at);
             }
             Outcome::Relabelled { labels, .. } => {
-                self.seen.labels = labels.clone();
+                if let Intent::Relabel { on: None, .. } = intent {
+                    self.seen.labels = labels.clone();
+                }
                 self.run_outcome(intent, outcome, at);
             }
             Outcome::Discarded => {}
@@ -51,6 +53,8 @@ impl IssueState {
             | Outcome::Pushed
             | Outcome::PushStale { .. }
             | Outcome::PullOpened { .. }
+            | Outcome::Filed { .. }
+            | Outcome::Rewritten
             | Outcome::Cut => {
                 if let (Intent::Labels { to: Some(to), .. }, Outcome::Cut) = (intent, outcome) {
                     self.unsure.insert(*to);

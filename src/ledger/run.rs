@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::model::{
-    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Gate, HandOutcome, Intent, Outcome, Proposal,
-    PullNumber, Refusal, RunId, RunOutcome, Sha, Step, StepId, StepKind, StopWhy, TextMark, Timestamp, Told, Usd,
+    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Gate, HandOutcome, Intent, IssueNumber,
+    Outcome, PlannedIssue, Proposal, PullNumber, Refusal, RunId, RunOutcome, Sha, Step, StepId, StepKind, StopWhy, TextMark,
+    Timestamp, Told, Usd,
 };
 
 /// What is known of one run.
@@ -149,6 +150,13 @@ pub enum StepState {
     PushStale {
         /// Where it is.
         tip: Option<Sha>,
+    },
+    /// The issues of a list are filed, one after the other.
+    Filing {
+        /// All of them.
+        planned: Vec<PlannedIssue>,
+        /// Those that are there, in their order.
+        filed: Vec<IssueNumber>,
     },
     /// What the step asked of the forge is there.
     Proposed,
@@ -297,16 +305,16 @@ impl RunState {
                 self.state = StepState::Proposed;
             }
             Outcome::Relabelled { labels, .. } => {
-                self.leaves(json!({ "labels": labels }));
-                self.state = StepState::Proposed;
+                self.proposed(json!({ "labels": labels }));
             }
             Outcome::Closed => {
-                if let Some(StepKind::Propose(Proposal::Close)) = self.step().map(|step| &step.kind) {
-                    self.closed = true;
-                    self.leaves(json!({}));
-                    self.state = StepState::Proposed;
+                if let Some(StepKind::Propose(Proposal::Close { .. })) = self.step().map(|step| &step.kind) {
+                    self.closed |= *intent == Intent::Close;
+                    self.proposed(json!({}));
                 }
             }
+            Outcome::Filed { issue, .. } => self.filed(*issue),
+            Outcome::Rewritten => self.proposed(json!({})),
             Outcome::Cut => {
                 if let Intent::Agent { .. } = intent {
                     let resumable = self.session.is_some();
@@ -315,6 +323,26 @@ impl RunState {
             }
             _ => {}
         }
+    }
+
+    /// What the step under the cursor asked of the forge is there.
+    pub(super) fn proposed(&mut self, output: Json) {
+        self.leaves(output);
+        self.state = StepState::Proposed;
+    }
+
+    /// An issue of the step under the cursor is there.
+    fn filed(&mut self, issue: IssueNumber) {
+        let StepState::Filing { planned, filed } = &mut self.state else {
+            return self.proposed(json!({ "issue": issue.0 }));
+        };
+        filed.push(issue);
+        if filed.len() < planned.len() {
+            return;
+        }
+        let issues = planned.iter().zip(&*filed).map(|(planned, issue)| json!({ "id": planned.id, "issue": issue.0 }));
+        let issues: Vec<Json> = issues.collect();
+        self.proposed(json!({ "issues": issues }));
     }
 
     /// What the step under the cursor leaves for those after it.
@@ -379,6 +407,10 @@ impl RunState {
             Advance::Next | Advance::Opened => self.go_on(step, StepStatus::Done, at),
             Advance::Begun => self.begun = true,
             Advance::Skipped { .. } => self.go_on(step, StepStatus::Skipped, at),
+            Advance::Listed { planned } if planned.is_empty() => self.proposed(json!({ "issues": [] })),
+            Advance::Listed { planned } => {
+                self.state = StepState::Filing { planned: planned.clone(), filed: Vec::new() };
+            }
             Advance::Worked { output } => {
                 self.leaves(output.clone());
                 self.go_on(step, StepStatus::Done, at);

@@ -1,14 +1,14 @@
 //! The comments of ours on an issue: the status comment and the triage breakdown.
 
-use crate::model::{CommentId, FormulaName, Intent, Saying, Status, StepId, Story};
+use crate::model::{CommentId, FormulaName, Intent, IssueNumber, Saying, Status, StepId, Story};
 
-use super::{Decided, IssueState, Said, StepState, Triaged};
+use super::{Decided, IssueState, Said, Triaged};
 
 impl IssueState {
     pub(super) fn said_now(&mut self, intent: &Intent, comment: CommentId, left: Option<CommentId>) {
         let Intent::Say { what, .. } = intent else { return };
-        if let Saying::Note { step, .. } = what {
-            return self.noted(step, comment);
+        if let Saying::Note { step, on, .. } = what {
+            return self.noted(step, *on, comment);
         }
         self.searched = true;
         let breakdown = matches!(what, Saying::Status { .. });
@@ -23,24 +23,22 @@ impl IssueState {
             Saying::Proposed { .. } => {
                 self.comment_found(comment, true);
                 if let Some(run) = self.run.as_mut() {
-                    run.leaves(serde_json::json!({ "comment": comment.0 }));
-                    run.state = StepState::Proposed;
+                    run.proposed(serde_json::json!({ "comment": comment.0 }));
                 }
             }
         }
     }
 
     /// A step's comment stands there; another attempt edits it.
-    fn noted(&mut self, step: &StepId, comment: CommentId) {
+    fn noted(&mut self, step: &StepId, on: Option<IssueNumber>, comment: CommentId) {
         let Some(run) = self.run.as_mut() else { return };
-        self.notes.insert(note(&run.formula.name, step), comment);
-        run.leaves(serde_json::json!({ "comment": comment.0 }));
-        run.state = StepState::Proposed;
+        self.notes.insert(note(&run.formula.name, step, on), comment);
+        run.proposed(serde_json::json!({ "comment": comment.0 }));
     }
 
     /// The comment of a step of a formula, where it stands already.
-    pub fn note_of(&self, formula: &FormulaName, step: &StepId) -> Option<CommentId> {
-        self.notes.get(&note(formula, step)).copied()
+    pub fn note_of(&self, formula: &FormulaName, step: &StepId, on: Option<IssueNumber>) -> Option<CommentId> {
+        self.notes.get(&note(formula, step, on)).copied()
     }
 
     pub(super) fn comment_found(&mut self, comment: CommentId, breakdown: bool) {
@@ -66,6 +64,9 @@ impl IssueState {
 }
 
 /// What a step's comment is remembered by.
-pub(super) fn note(formula: &FormulaName, step: &StepId) -> String {
-    format!("{formula}/{step}")
+pub(super) fn note(formula: &FormulaName, step: &StepId, on: Option<IssueNumber>) -> String {
+    match on {
+        Some(on) => format!("{formula}/{step}{on}"),
+        None => format!("{formula}/{step}"),
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Evidence, RunOutcome, StepId, Timestamp};
+use super::{Evidence, PlannedIssue, RunOutcome, StepId, Timestamp};
 
 /// How a run goes on after a step's work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,11 @@ pub enum Advance {
     Worked {
         /// What it came to.
         output: Json,
+    },
+    /// The issues of a step are to be filed, in this order.
+    Listed {
+        /// They.
+        planned: Vec<PlannedIssue>,
     },
     /// The agent answers again, because its answer was missing or invalid.
     AnswerAgain {

@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 
 use super::{
     AccountName, Advance, AgentName, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined, Dependency,
-    EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, JournalId, Login, ModelCall, ProjectFacts,
-    PullNumber, PullState, Refusal, RepoLabel, RepoName, RunId, RunOutcome, Scope, SeenIssue, Sha, StepId, StopWhy, Subject,
-    Timestamp, Trouble, Usd, Wanted,
+    EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, IssueDraft, IssueNumber, JournalId, Login,
+    ModelCall, ProjectFacts, PullNumber, PullState, Refusal, RepoLabel, RepoName, RunId, RunOutcome, Scope, SeenIssue, Sha,
+    StepId, StopWhy, Subject, Timestamp, Trouble, Usd, Wanted,
 };
 
 /// An event as it was journalled.
@@ -569,6 +569,38 @@ pub enum Intent {
         run: RunId,
         /// The step.
         step: StepId,
+        /// Another issue than the run's.
+        #[serde(default)]
+        on: Option<IssueNumber>,
+    },
+    /// Close an issue that a step names.
+    CloseNamed {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The issue.
+        on: IssueNumber,
+    },
+    /// File an issue.
+    File {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// What it says, where no template does; and the issues that it waits for.
+        item: Option<(IssueDraft, Vec<IssueNumber>)>,
+        /// The run's issue waits for it.
+        blocks: bool,
+    },
+    /// Write an issue anew.
+    Rewrite {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// Another issue than the run's.
+        on: Option<IssueNumber>,
     },
     /// Remove what an ended run needed.
     Discard {
@@ -596,6 +628,9 @@ pub enum Saying {
         run: RunId,
         /// The step.
         step: StepId,
+        /// Another issue than the run's.
+        #[serde(default)]
+        on: Option<IssueNumber>,
     },
     /// Where the issue's story stands.
     Status {
@@ -665,6 +700,17 @@ pub enum Outcome {
         /// Labels of the repository that were learned of by this.
         learned: Vec<RepoLabel>,
     },
+    /// The issue is filed.
+    Filed {
+        /// It.
+        issue: IssueNumber,
+        /// The run's issue was to wait for it, and the forge keeps no dependencies there.
+        unlinked: bool,
+        /// Labels of the repository that were learned of by this.
+        learned: Vec<RepoLabel>,
+    },
+    /// The issue says what it was to say.
+    Rewritten,
     /// The comment stands.
     Said {
         /// It.
@@ -767,6 +813,9 @@ impl Intent {
             Self::Push { .. } => "push",
             Self::OpenPull { .. } => "pull",
             Self::Relabel { .. } => "relabel",
+            Self::CloseNamed { .. } => "close",
+            Self::File { .. } => "issue",
+            Self::Rewrite { .. } => "rewrite",
             Self::Discard { .. } => "discard",
         }
     }

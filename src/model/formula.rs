@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::{Branch, FormulaName, Provisions, StepId, Usd};
 
@@ -391,6 +391,46 @@ impl StepKind {
     }
 }
 
+impl StepKind {
+    /// What a step leaves for those after it, as a JSON schema.
+    pub fn left(&self) -> Json {
+        let text = || json!({ "type": "string" });
+        let number = || json!({ "type": "integer" });
+        let list = |items: Json| json!({ "type": "array", "items": items });
+        let fields = match self {
+            Self::Agent { output, .. } => return output.schema.clone(),
+            Self::Verify { .. } | Self::Run { .. } => {
+                let exit = json!({ "type": ["integer", "null"] });
+                let command = [("command", text()), ("exit", exit), ("seconds", json!({ "type": "number" })), ("tail", text())];
+                vec![("passed", json!({ "type": "boolean" })), ("commands", list(closed(command)))]
+            }
+            Self::Propose(Proposal::Comment { .. }) => vec![("comment", number())],
+            Self::Propose(Proposal::PullRequest { .. }) => vec![("pull", number()), ("head", text())],
+            Self::Propose(Proposal::Labels { .. }) => vec![("labels", list(text()))],
+            Self::Propose(Proposal::Issue { .. }) => vec![("issue", number())],
+            Self::Propose(Proposal::SubIssues { .. }) => {
+                let id = json!({ "type": ["string", "null"] });
+                vec![("issues", list(closed([("id", id), ("issue", number())])))]
+            }
+            Self::Propose(Proposal::Close { .. } | Proposal::UpdateIssue { .. }) | Self::Gate(_) | Self::Enter { .. } => {
+                Vec::new()
+            }
+            Self::Leave { .. } => {
+                let words = json!({ "enum": ["done", "no-change", "refused", "queue", "interactive", "needs-info"] });
+                vec![("is", words), ("summary", text()), ("questions", list(text()))]
+            }
+        };
+        closed(fields)
+    }
+}
+
+/// An object whose fields are all there, and no others.
+fn closed(fields: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
+    let properties: serde_json::Map<_, _> = fields.into_iter().map(|(name, of)| (name.to_owned(), of)).collect();
+    let required: Vec<&String> = properties.keys().collect();
+    json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
+}
+
 /// The step in which a called formula is given its inputs. No step of an author may be called so.
 pub const INPUTS: &str = "inputs";
 
@@ -492,6 +532,9 @@ pub enum Proposal {
     Comment {
         /// Its template, as text.
         body: String,
+        /// The number of another issue that it is for; the run's own, without one. So with the others.
+        #[serde(default)]
+        issue: Option<Expression>,
     },
     /// A pull request from the run's branch.
     PullRequest {
@@ -506,9 +549,58 @@ pub enum Proposal {
         add: Vec<String>,
         /// The templates of those that are taken off.
         remove: Vec<String>,
+        /// Another issue.
+        #[serde(default)]
+        issue: Option<Expression>,
     },
     /// The issue is closed.
-    Close,
+    Close {
+        /// Another issue.
+        #[serde(default)]
+        issue: Option<Expression>,
+    },
+    /// An issue is filed.
+    Issue {
+        /// Its title's template.
+        title: String,
+        /// Its body's template.
+        body: String,
+        /// The templates of its labels: of those that the formula describes, and those by which work comes in.
+        labels: Vec<String>,
+        /// The run's issue waits for it.
+        blocks: bool,
+    },
+    /// An issue is filed for each item of a list, those first that others wait for; the run's issue waits for all of them.
+    SubIssues {
+        /// The list: objects with `title` and `body`, and perhaps `id`, `depends_on` and `labels`.
+        items: Expression,
+        /// Longer lists end the run.
+        at_most: u32,
+        /// The templates of the labels that each of them gets, beside those of its item.
+        labels: Vec<String>,
+    },
+    /// An issue is written anew.
+    UpdateIssue {
+        /// Its title's template; as it is, without one.
+        title: Option<String>,
+        /// Its body's template; as it is, without one.
+        body: Option<String>,
+        /// Another issue.
+        issue: Option<Expression>,
+    },
+}
+
+impl Proposal {
+    /// The other issue that it is for.
+    pub fn target(&self) -> Option<&Expression> {
+        match self {
+            Self::Comment { issue, .. }
+            | Self::Labels { issue, .. }
+            | Self::Close { issue }
+            | Self::UpdateIssue { issue, .. } => issue.as_ref(),
+            Self::PullRequest { .. } | Self::Issue { .. } | Self::SubIssues { .. } => None,
+        }
+    }
 }
 
 /// What an agent may do to its workspace.

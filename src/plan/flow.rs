@@ -19,7 +19,7 @@ use super::run::{Live, advance};
 use super::{Context, Next};
 
 /// What an expression cannot say because it went wrong.
-type Wrong = String;
+pub(super) type Wrong = String;
 
 impl Context<'_> {
     /// Whether the step that was just reached is done; none where it is, or where that was decided before.
@@ -58,7 +58,7 @@ impl Context<'_> {
     }
 
     /// What an expression comes to; null where it asks for what is not there.
-    fn value(&self, live: Live<'_>, inside: &str, what: &Expression) -> Result<Json, Wrong> {
+    pub(super) fn value(&self, live: Live<'_>, inside: &str, what: &Expression) -> Result<Json, Wrong> {
         let (types, values) = self.known(live, inside);
         match expression::evaluate(&what.0, &types, &values) {
             Ok(value) => Ok(value),
@@ -180,7 +180,7 @@ impl Context<'_> {
 
 /// The names before a step's own that its expressions leave out: where it stands, `call.` of `call.work`. The beginning of a called formula
 /// stands with its caller.
-fn place(step: &Step) -> &str {
+pub(super) fn place(step: &Step) -> &str {
     let here = step.id.split().0;
     match &step.kind {
         StepKind::Enter { .. } => {
@@ -225,7 +225,7 @@ fn given(run: &RunState, inside: &str) -> Json {
 }
 
 /// A condition that the loader should have refused, or that meets a value that no schema tells of.
-fn broken(step: &Step, why: &str) -> RunOutcome {
+pub(super) fn broken(step: &Step, why: &str) -> RunOutcome {
     RunOutcome::Environment { why: shortened(&format!("an expression of step {}: {why}", step.id)) }
 }
 

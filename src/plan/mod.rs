@@ -9,6 +9,7 @@ mod admit;
 mod again;
 mod budget;
 mod crew;
+mod filing;
 mod flow;
 mod found;
 mod gate;

@@ -90,9 +90,12 @@ fn failed_aside(ledger: &Ledger, run: &RunId, outcome: &RunOutcome) -> Option<Ne
 fn at_gate(ledger: &Ledger, run: &RunId, how: &Advance) -> Option<News> {
     match how {
         Advance::Next | Advance::Opened | Advance::Skipped { .. } | Advance::Worked { .. } => {}
-        Advance::Begun | Advance::AnswerAgain { .. } | Advance::Again { .. } | Advance::Back { .. } | Advance::Retry { .. } => {
-            return None;
-        }
+        Advance::Begun
+        | Advance::Listed { .. }
+        | Advance::AnswerAgain { .. }
+        | Advance::Again { .. }
+        | Advance::Back { .. }
+        | Advance::Retry { .. } => return None,
     }
     let subject = ledger.subject_of(run)?;
     let state = ledger.issue(subject)?;

@@ -95,7 +95,7 @@ fn cut(open: &Open) -> Action {
 fn looked_up(intent: &Intent) -> bool {
     match intent {
         Intent::Say { edit, if_there, .. } => edit.is_none() && !if_there,
-        Intent::OpenPull { .. } => true,
+        Intent::OpenPull { .. } | Intent::File { .. } => true,
         Intent::Claim { .. }
         | Intent::Release { .. }
         | Intent::Labels { .. }
@@ -107,6 +107,8 @@ fn looked_up(intent: &Intent) -> bool {
         | Intent::Verify { .. }
         | Intent::Push { .. }
         | Intent::Relabel { .. }
+        | Intent::CloseNamed { .. }
+        | Intent::Rewrite { .. }
         | Intent::Discard { .. } => false,
     }
 }

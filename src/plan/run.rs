@@ -235,32 +235,49 @@ impl Context<'_> {
     }
 
     fn propose(&self, live: Live<'_>, step: &Step, proposal: &Proposal) -> Next {
-        let Live { subject, state, run } = live;
+        let run = live.run;
         match (proposal, &run.state) {
             (_, StepState::Proposed) => advance(run, step, Advance::Next),
-            (Proposal::Comment { .. }, StepState::Ready { .. }) => {
-                let (run, formula) = (run.id.clone(), &run.formula);
-                let (what, edit) = match is_breakdown(formula, step) {
-                    true => (Saying::Proposed { run, step: step.id.clone() }, state.triaged.as_ref().and_then(|t| t.breakdown)),
-                    false => (Saying::Note { run, step: step.id.clone() }, state.note_of(&formula.name, &step.id)),
-                };
-                Next::Act(Action::Do {
-                    subject: subject.clone(),
-                    intent: Intent::Say { what, edit, replaces: None, if_there: false },
-                })
-            }
-            (Proposal::Labels { .. }, StepState::Ready { .. }) => {
-                let intent = Intent::Relabel { run: run.id.clone(), step: step.id.clone() };
-                Next::Act(Action::Do { subject: subject.clone(), intent })
-            }
-            (Proposal::Close, StepState::Ready { .. }) => {
-                Next::Act(Action::Do { subject: subject.clone(), intent: Intent::Close })
+            (
+                Proposal::Comment { .. } | Proposal::Labels { .. } | Proposal::Close { .. } | Proposal::UpdateIssue { .. },
+                StepState::Ready { .. },
+            ) => self.on_an_issue(live, step, proposal),
+            (Proposal::Issue { .. } | Proposal::SubIssues { .. }, StepState::Ready { .. } | StepState::Filing { .. }) => {
+                self.file(live, step, proposal)
             }
             (Proposal::PullRequest { .. }, StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. }) => {
                 self.pull_request(live, step)
             }
             (_, other) => self.unexpected(live, other),
         }
+    }
+
+    /// What a step asks about an issue that stands there: the run's own, or one that it names.
+    fn on_an_issue(&self, live: Live<'_>, step: &Step, proposal: &Proposal) -> Next {
+        let on = match self.target(live, step, proposal) {
+            Ok(on) => on,
+            Err(outcome) => return self.end(live, outcome),
+        };
+        let Live { subject, state, run } = live;
+        let (id, of) = (run.id.clone(), step.id.clone());
+        let intent = match (proposal, on) {
+            (Proposal::Labels { .. }, on) => Intent::Relabel { run: id, step: of, on },
+            (Proposal::UpdateIssue { .. }, on) => Intent::Rewrite { run: id, step: of, on },
+            (Proposal::Close { .. }, None) => Intent::Close,
+            (Proposal::Close { .. }, Some(on)) => Intent::CloseNamed { run: id, step: of, on },
+            (Proposal::Comment { .. }, None) if is_breakdown(&run.formula, step) => {
+                let edit = state.triaged.as_ref().and_then(|t| t.breakdown);
+                Intent::Say { what: Saying::Proposed { run: id, step: of }, edit, replaces: None, if_there: false }
+            }
+            (Proposal::Comment { .. }, on) => {
+                let edit = state.note_of(&run.formula.name, &step.id, on);
+                Intent::Say { what: Saying::Note { run: id, step: of, on }, edit, replaces: None, if_there: false }
+            }
+            (Proposal::PullRequest { .. } | Proposal::Issue { .. } | Proposal::SubIssues { .. }, _) => {
+                return self.unexpected(live, &run.state);
+            }
+        };
+        Next::Act(Action::Do { subject: subject.clone(), intent })
     }
 
     fn pull_request(&self, live: Live<'_>, step: &Step) -> Next {

@@ -40,6 +40,17 @@ pub struct NewPull {
     pub body: String,
 }
 
+/// The issue to file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewIssue {
+    /// Its title.
+    pub title: String,
+    /// Its body, Markdown.
+    pub body: String,
+    /// Its labels, by the forge's identifiers.
+    pub labels: Vec<u64>,
+}
+
 /// Calls to a forge. GETs are retried within an adapter; what writes is sent once, and the caller looks up after a doubtful answer.
 #[async_trait]
 pub trait Forge: Send + Sync {
@@ -76,7 +87,19 @@ pub trait Forge: Send + Sync {
     async fn edit_comment(&self, repo: &RepoName, id: CommentId, body: &str) -> Result<Comment, ForgeError>;
     /// Deletes a comment; one that is gone is no error.
     async fn delete_comment(&self, repo: &RepoName, id: CommentId) -> Result<(), ForgeError>;
-    /// Closes an issue.
+    /// Files an issue.
+    async fn create_issue(&self, repo: &RepoName, new: &NewIssue) -> Result<Issue, ForgeError>;
+    /// Writes an issue's title and body anew, each where it is given.
+    async fn edit_issue(
+        &self,
+        repo: &RepoName,
+        issue: IssueNumber,
+        title: Option<&str>,
+        body: Option<&str>,
+    ) -> Result<Issue, ForgeError>;
+    /// Lets an issue wait for another of its repository. Look first: a second time the forge answers as if it were broken.
+    async fn add_dependency(&self, repo: &RepoName, issue: IssueNumber, on: IssueNumber) -> Result<(), ForgeError>;
+    /// Closes an issue; [`ForgeErrorKind::Conflict`] while it waits for others.
     async fn close_issue(&self, repo: &RepoName, issue: IssueNumber) -> Result<(), ForgeError>;
     /// The pull requests with this head and base: all open ones, then closed ones that moved at or after `since`. The adapter
     /// compares head and base itself. (One request where the open ones fit a page and `since` is none.)

@@ -55,7 +55,10 @@ pub fn proposal(proposal: &Proposal) -> &'static str {
         Proposal::Comment { .. } => "comment",
         Proposal::PullRequest { .. } => "pull-request",
         Proposal::Labels { .. } => "labels",
-        Proposal::Close => "close",
+        Proposal::Close { .. } => "close",
+        Proposal::Issue { .. } => "issue",
+        Proposal::SubIssues { .. } => "sub-issues",
+        Proposal::UpdateIssue { .. } => "update-issue",
     }
 }
 

@@ -1,8 +1,8 @@
 //! The journal's story, a line for each event that a person wants to read.
 
 use crate::model::{
-    Advance, AgentName, Command, Declined, Event, Intent, LabelsMean, Outcome, PullState, Saying, Skipped, StepId, StopWhy, Told,
-    Trigger,
+    Advance, AgentName, Command, Declined, Event, Intent, IssueNumber, LabelsMean, Outcome, PullState, Saying, Skipped, StepId,
+    StopWhy, Told, Trigger,
 };
 
 use super::{outcome, refusal};
@@ -16,11 +16,15 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Labels { to: Some(to), .. } => format!("set the label of {to:?}").to_lowercase(),
         Intent::Labels { to: None, .. } => "take the decision label off".to_owned(),
         Intent::Say { what: Saying::Proposed { .. }, .. } => "write the breakdown".to_owned(),
-        Intent::Say { what: Saying::Note { step, .. }, .. } => format!("write the comment of step {step}"),
+        Intent::Say { what: Saying::Note { step, on, .. }, .. } => format!("write the comment of step {step}{}", on_issue(*on)),
         Intent::Say { what: Saying::Status { .. }, edit: Some(_), .. } => "edit the status comment".to_owned(),
         Intent::Say { what: Saying::Status { .. }, edit: None, .. } => "write a status comment".to_owned(),
         Intent::Close => "close the issue".to_owned(),
-        Intent::Relabel { step, .. } => format!("put the labels of step {step} on and take its others off"),
+        Intent::Relabel { step, on, .. } => format!("put the labels of step {step} on and take its others off{}", on_issue(*on)),
+        Intent::CloseNamed { on, .. } => format!("close issue {on}"),
+        Intent::File { item: Some((draft, _)), .. } => format!("file an issue: {}", draft.title),
+        Intent::File { item: None, step, .. } => format!("file the issue of step {step}"),
+        Intent::Rewrite { step, on, .. } => format!("write the issue anew that step {step} is about{}", on_issue(*on)),
         Intent::Prepare { .. } => "prepare a workspace".to_owned(),
         Intent::SetUp { .. } => "set the workspace up".to_owned(),
         Intent::Agent { step, resume, told, agent, .. } => {
@@ -41,6 +45,10 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Discard { keep_workspace: true, .. } => "tidy up; the workspace is kept".to_owned(),
         Intent::Discard { keep_workspace: false, .. } => "remove the workspace".to_owned(),
     }
+}
+
+fn on_issue(on: Option<IssueNumber>) -> String {
+    on.map_or_else(String::new, |on| format!(", on {on}"))
 }
 
 /// An event's line; none for what tells people nothing.
@@ -214,6 +222,7 @@ fn stopped(why: StopWhy) -> &'static str {
 fn advanced(how: &Advance, step: &StepId) -> Option<String> {
     match how {
         Advance::Next | Advance::Begun | Advance::Worked { .. } => None,
+        Advance::Listed { planned } => Some(format!("  step {step} files {}", super::counted(planned.len() as u64, "issue"))),
         Advance::Skipped { why: Skipped::Condition { when } } => Some(format!("  step {step} is skipped: {when} does not hold")),
         Advance::Skipped { why: Skipped::Needs { step: other } } => Some(format!("  step {step} is skipped, as {other} was")),
         Advance::Opened => Some(format!("  the gate {step} opened")),
@@ -269,6 +278,10 @@ fn ended(ended: &Outcome) -> Option<String> {
         }
         Outcome::PushStale { .. } => "  the branch is not where it was left: nothing was pushed".to_owned(),
         Outcome::PullOpened { pull } => format!("  pull request {pull}"),
+        Outcome::Filed { issue, unlinked: false, .. } => format!("  issue {issue}"),
+        Outcome::Filed { issue, unlinked: true, .. } => {
+            format!("  issue {issue}; the forge keeps no dependencies here, so nothing waits for it")
+        }
         Outcome::Failed { failure } => format!("  failed: {}", failure.why),
         Outcome::Cut => "  cut".to_owned(),
         Outcome::Released
@@ -277,6 +290,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         | Outcome::Said { .. }
         | Outcome::Unsaid
         | Outcome::Closed
+        | Outcome::Rewritten
         | Outcome::Pushed
         | Outcome::Discarded => {
             return None;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use forgehand::model::{
     Approval, Branch, Checks, CommentId, Issue, IssueNumber, Permission, Pull, PullNumber, PullState, Reviews, Timestamp,
 };
-use forgehand::ports::{Forge, ForgeErrorKind as Kind, IssueFilter, NewPull};
+use forgehand::ports::{Forge, ForgeErrorKind as Kind, IssueFilter, NewIssue, NewPull};
 use futures_util::future::{join, join_all};
 use reqwest::Method;
 use serde_json::json;
@@ -266,12 +266,36 @@ async fn contract_many_comments(ctx: &Ctx) {
     assert_eq!((listed.len(), bot.requests() - before), (120, 3));
 }
 
+async fn contract_issues_that_we_file(ctx: &Ctx) {
+    let bot = ctx.bot_client();
+    let label = bot.create_label(&ctx.repo, "part", "#1f6feb", "a part").await.expect("a label");
+    let new = NewIssue { title: "A part".into(), body: "Depends on #1\n<!-- mark -->".into(), labels: vec![label.id] };
+    let filed = bot.create_issue(&ctx.repo, &new).await.expect("an issue");
+    assert_eq!((filed.title.as_str(), filed.body.as_str(), filed.open), ("A part", new.body.as_str(), true));
+    assert_eq!((filed.labels.into_iter().collect::<Vec<_>>(), filed.author), (vec!["part".to_owned()], ctx.login("bot")));
+    let filter = IssueFilter { since: Some(filed.created), ..IssueFilter::default() };
+    let since = bot.issues(&ctx.repo, &filter).await.expect("a list");
+    assert!(since.items.iter().any(|issue| issue.number == filed.number && issue.body == new.body), "it can be looked up");
+
+    let renamed = bot.edit_issue(&ctx.repo, filed.number, Some("The part"), None).await.expect("another title");
+    assert_eq!((renamed.title.as_str(), renamed.body.as_str()), ("The part", new.body.as_str()));
+    let rewritten = bot.edit_issue(&ctx.repo, filed.number, None, Some("anew")).await.expect("another body");
+    assert_eq!((rewritten.title.as_str(), rewritten.body.as_str()), ("The part", "anew"));
+
+    let untitled = NewIssue { title: String::new(), ..new.clone() };
+    assert_eq!(bot.create_issue(&ctx.repo, &untitled).await.expect_err("no title").kind, Kind::Invalid);
+    let gone = bot.edit_issue(&ctx.repo, IssueNumber(9999), Some("t"), None).await;
+    assert_eq!(gone.expect_err("no issue").kind, Kind::NotFound);
+    let nowhere = bot.add_dependency(&ctx.repo, filed.number, IssueNumber(9999)).await;
+    assert_eq!(nowhere.expect_err("no issue").kind, Kind::NotFound);
+}
+
 async fn contract_dependencies(ctx: &Ctx) {
     let bot = ctx.bot_client();
     let (one, two) = (ctx.file("one", &[]).await, ctx.file("two", &[]).await);
     assert!(bot.dependencies(&ctx.repo, one).await.expect("none").is_empty());
-    let body = json!({ "owner": ctx.repo.owner(), "repo": ctx.repo.name(), "index": two.0 });
-    ctx.by_bot(Method::POST, &format!("/issues/{}/dependencies", one.0), body).await;
+    bot.add_dependency(&ctx.repo, one, two).await.expect("a dependency");
+    assert_eq!(bot.add_dependency(&ctx.repo, one, two).await.expect_err("a second time").kind, Kind::Server);
     let found = bot.dependencies(&ctx.repo, one).await.expect("one");
     assert_eq!((found.len(), &found[0].repo, found[0].issue, found[0].open), (1, &ctx.repo, two, true));
     assert_eq!(bot.close_issue(&ctx.repo, one).await.expect_err("an open dependency").kind, Kind::Conflict);
@@ -451,6 +475,7 @@ on_each_site! {
     contract_a_long_timeline_comes_whole
     contract_comments
     contract_many_comments
+    contract_issues_that_we_file
     contract_dependencies
     contract_pulls
     contract_a_merged_pull_keeps_its_branch_name

@@ -434,7 +434,7 @@ fn said(step: &str, name: &str, output: Value) -> Said {
 fn proposal(formula: &str) -> (Option<String>, String) {
     let all = shipped();
     match all[&formula.into()].steps.last().map(|s| s.kind.clone()) {
-        Some(StepKind::Propose(Proposal::Comment { body })) => (None, body),
+        Some(StepKind::Propose(Proposal::Comment { body, .. })) => (None, body),
         Some(StepKind::Propose(Proposal::PullRequest { title, body })) => (Some(title), body),
         other => panic!("{other:?}"),
     }

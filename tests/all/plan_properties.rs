@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use forgehand::engine::Input;
-use forgehand::model::{Command, Decision, FailureKind, LabelNames, Scope, Since, Timestamp, Trigger, Wait};
+use forgehand::model::{
+    Command, Decision, Event, FailureKind, LabelNames, RunId, RunOutcome, Scope, Since, Timestamp, Trigger, Wait,
+};
 use forgehand::plan::{From, Policy, TABLE, To, mermaid, target};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -370,6 +372,17 @@ proptest! {
             prop_assert!(state.wanted.is_empty() || waits, "{subject}: what was asked for has not begun");
             let labelled = state.seen.labels.contains(GLANCE);
             prop_assert!(!labelled || state.labelled.len() == 1, "{subject}: its label started nothing");
+        }
+        let mut begun: BTreeSet<RunId> = BTreeSet::new();
+        for record in &world.records {
+            match &record.event {
+                Event::RunStarted { run, aside: Some(_), .. } => drop(begun.insert(run.clone())),
+                Event::RunEnded { run, outcome: RunOutcome::Succeeded { .. }, .. } if begun.contains(run) => {
+                    let filed = world.filed.keys().filter(|(by, ..)| by == run).count();
+                    prop_assert_eq!(filed, 3, "{} files one issue, and a list of two", run);
+                }
+                _ => {}
+            }
         }
     }
 }

@@ -8,10 +8,10 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
-    Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Failure, FailureKind, FilesFound,
-    FilesSought, ForgeEvent, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall,
-    Outcome, ProjectFacts, Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Saying, SeenIssue, Sha,
-    Since, Subject, TextMark, Timestamp, Triggers, Trouble, Usd, Wait,
+    Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Expression, Failure, FailureKind,
+    FilesFound, FilesSought, ForgeEvent, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login,
+    ModelCall, Outcome, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName,
+    RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark, Timestamp, Triggers, Trouble, Usd, Wait,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -111,6 +111,8 @@ pub struct World {
     journal: String,
     /// From when on old issues count.
     since: Option<Since>,
+    /// The issues that steps filed: by run, step and title, with the key of the effect.
+    pub filed: BTreeMap<(RunId, StepId, Option<String>), (EffectKey, IssueNumber)>,
     /// Commits that have a person's among them.
     people: BTreeSet<Sha>,
     /// How often runs of each issue were started.
@@ -223,6 +225,13 @@ pub fn glancing_policy() -> Policy {
     glance.name = "glance".into();
     glance.trigger = Triggers { label: Some(GLANCE.into()), event: vec![ForgeEvent::ChecksFailed], ..Triggers::default() };
     glance.outcomes = Vec::new();
+    let list = "[{'title': 'a', 'body': ''}, {'title': 'b', 'body': ''}]".to_owned();
+    let one = Proposal::Issue { title: "t".into(), body: "b".into(), labels: Vec::new(), blocks: true };
+    let some = Proposal::SubIssues { items: Expression(list), at_most: 2, labels: Vec::new() };
+    for (id, proposal) in [("one", one), ("some", some)] {
+        let kind = StepKind::Propose(proposal);
+        glance.steps.push(Step { id: id.into(), needs: None, when: None, for_each: None, timeout: None, retry: None, kind });
+    }
     let mut policy = policy();
     policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("glance".into(), glance.clone())));
     policy
@@ -286,6 +295,7 @@ impl World {
             shadow: Ledger::default(),
             journal: "0ur5".into(),
             since: Some(Since::All),
+            filed: BTreeMap::new(),
             people: BTreeSet::new(),
             runs: BTreeMap::new(),
             story: Vec::new(),
@@ -709,6 +719,10 @@ impl World {
                 let pull = self.pulls.iter().rev().find(|p| p.head == *head)?;
                 Some(Outcome::PullOpened { pull: PullNumber(pull.number) })
             }
+            Intent::File { .. } => {
+                let (_, issue) = self.filed.values().find(|(known, _)| known == key)?;
+                Some(Outcome::Filed { issue: *issue, unlinked: false, learned: Vec::new() })
+            }
             _ => None,
         }
     }
@@ -790,6 +804,14 @@ impl World {
                 });
                 Outcome::PullOpened { pull: PullNumber(pull) }
             }
+            Intent::File { run, step, item, .. } => {
+                let what = (run.clone(), step.clone(), item.as_ref().map(|(draft, _)| draft.title.clone()));
+                let issue = IssueNumber(self.count());
+                let twice = self.filed.insert(what, (key.clone(), issue));
+                assert_eq!(twice, None, "#{number}: an issue is filed once");
+                Outcome::Filed { issue, unlinked: false, learned: Vec::new() }
+            }
+            Intent::CloseNamed { .. } | Intent::Rewrite { .. } => unreachable!("no formula of the world asks for that"),
             Intent::Relabel { .. } => {
                 self.label(number, "sorted", true, BOT);
                 self.label(number, "stale", false, BOT);

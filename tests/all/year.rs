@@ -205,7 +205,9 @@ impl Made {
                 Outcome::Said { comment, left: None }
             }
             Intent::Close => Outcome::Closed,
-            Intent::Relabel { .. } => unreachable!("no shipped formula asks for labels"),
+            Intent::Relabel { .. } | Intent::CloseNamed { .. } | Intent::File { .. } | Intent::Rewrite { .. } => {
+                unreachable!("no formula of the year asks for that")
+            }
             Intent::Prepare { .. } => self.prepare(number),
             Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { .. } => agent(number, state),

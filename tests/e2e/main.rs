@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod endings;
 mod faulty;
+mod filing;
 mod formula;
 mod gates;
 #[path = "../all/hands_bench.rs"]

@@ -16,8 +16,8 @@ use forgehand::model::{
 };
 use forgehand::ports::{
     AgentOrder, AgentReport, ClaimAnswer, Clock, Forge, ForgeError, ForgeErrorKind, HandError, HandErrorKind, HandEvent, Hands,
-    IssueFilter, Journal, JournalError, Lease, Listed, Merge, NewClaim, NewPull, PushAnswer, Recalled, RepoError, RepoErrorKind,
-    Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
+    IssueFilter, Journal, JournalError, Lease, Listed, Merge, NewClaim, NewIssue, NewPull, PushAnswer, Recalled, RepoError,
+    RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -256,6 +256,9 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     write create_comment(repo: &RepoName, issue: IssueNumber, body: &str) -> Comment;
     write edit_comment(repo: &RepoName, id: CommentId, body: &str) -> Comment;
     write delete_comment(repo: &RepoName, id: CommentId) -> ();
+    write create_issue(repo: &RepoName, new: &NewIssue) -> Issue;
+    write edit_issue(repo: &RepoName, issue: IssueNumber, title: Option<&str>, body: Option<&str>) -> Issue;
+    write add_dependency(repo: &RepoName, issue: IssueNumber, on: IssueNumber) -> ();
     write close_issue(repo: &RepoName, issue: IssueNumber) -> ();
     read pulls(repo: &RepoName, head: &Branch, base: &Branch, since: Option<Timestamp>) -> Vec<Pull>;
     read open_pulls(repo: &RepoName) -> Vec<Pull>;

@@ -66,16 +66,15 @@ fn broken(error: &TextError) -> Failure {
     environment(format!("a template of the formula: {error}"))
 }
 
-/// What the agents of the formula answered that the step under the cursor stands in: those of its caller, and those that it calls, have names
+/// What the steps of the formula left that the step under the cursor stands in: those of its caller, and those that it calls, have names
 /// of their own.
 fn outputs(order: &Order<'_>) -> Result<Vec<Said>, Failure> {
     let run = order.run()?;
     let here = run.step().map_or("", |step| step.id.split().0);
     let said = |step: &Step| {
         let (calls, own) = step.id.split();
-        let StepKind::Agent { output: shape, .. } = &step.kind else { return None };
         let output = run.outputs.get(&step.id).cloned().unwrap_or_default();
-        (calls == here).then(|| Said { step: StepId::from(own), schema: shape.schema.clone(), output })
+        (calls == here).then(|| Said { step: StepId::from(own), schema: step.kind.left(), output })
     };
     Ok(run.formula.steps.iter().filter_map(said).collect())
 }

@@ -21,7 +21,8 @@ impl Worker {
     ) -> Result<Option<Outcome>, Failure> {
         match intent {
             Intent::Say { what, replaces, .. } => {
-                let comments = self.ports.forge.issue_comments(&subject.repo, subject.issue).await.map_err(forge)?;
+                let issue = say::named(what).unwrap_or(subject.issue);
+                let comments = self.ports.forge.issue_comments(&subject.repo, issue).await.map_err(forge)?;
                 let by_key = |c: &&Comment| facts.is_ours(&c.author) && text::find_marker(&c.body).as_ref() == Some(key);
                 let Some(comment) = comments.iter().filter(by_key).map(|c| c.id).min() else { return Ok(None) };
                 if let Saying::Note { .. } = what {
@@ -44,6 +45,10 @@ impl Worker {
                 let closed = ours.map(|p| p.number).min();
                 let open = self.the_one(&subject.repo, facts, pulls).await?;
                 Ok(open.or(closed).map(|pull| Outcome::PullOpened { pull }))
+            }
+            Intent::File { blocks, .. } => {
+                let since = self.by_forge_clock(since) - SLACK;
+                self.find_filed(key, subject, *blocks, since, facts).await
             }
             _ => Ok(None),
         }

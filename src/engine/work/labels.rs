@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 
 use crate::formula::unfit_label;
-use crate::model::{Decision, Failure, FailureKind, LabelNames, Outcome, Proposal, RepoLabel, RunTexts, StepId, StepKind};
+use crate::model::{
+    Decision, Failure, FailureKind, IssueNumber, LabelNames, Outcome, Proposal, RepoLabel, RunTexts, StepId, StepKind,
+};
 use crate::words;
 
 use super::{Order, Worker, context, environment, forge};
@@ -22,7 +24,7 @@ pub(super) struct Relabel {
 pub(super) fn of_step(order: &Order<'_>, step: &StepId, texts: &RunTexts, stand_ins: bool) -> Result<Relabel, Failure> {
     let run = order.run()?;
     let step = run.formula.steps.iter().find(|s| s.id == *step).ok_or_else(|| environment("the step is gone"))?;
-    let StepKind::Propose(Proposal::Labels { add, remove }) = &step.kind else {
+    let StepKind::Propose(Proposal::Labels { add, remove, .. }) = &step.kind else {
         return Err(environment(format!("step {} proposes no labels", step.id)));
     };
     let known = [&order.project.labels, &LabelNames::default()];
@@ -46,6 +48,13 @@ pub(super) fn of_step(order: &Order<'_>, step: &StepId, texts: &RunTexts, stand_
     // Templates may come to the same: then it stays.
     remove.retain(|name| !add.contains(name));
     Ok(Relabel { add, remove })
+}
+
+/// How a label looks that the repository lacks: as the formula describes it, or as one of the lifecycle does.
+pub(super) fn look<'o>(order: &'o Order<'_>, name: &str) -> Result<(&'o str, &'o str), Failure> {
+    let described = order.run()?.formula.labels.iter().find(|label| label.name == name);
+    let usual = || words::label_look(order.project.labels.decision(name));
+    Ok(described.map_or_else(usual, |label| (label.color.as_str(), label.description.as_str())))
 }
 
 impl Worker {
@@ -74,15 +83,13 @@ impl Worker {
 
     /// What a step of a formula puts on and takes off; never a label of the lifecycle. Each answer to a POST is the full list, and has to
     /// hold what was put on. What somebody else writes in between is their word: it stays.
-    pub(super) async fn relabel(&self, order: &Order<'_>, step: &StepId) -> Result<Outcome, Failure> {
-        let (repo, issue) = (&order.subject.repo, order.subject.issue);
+    pub(super) async fn relabel(&self, order: &Order<'_>, step: &StepId, on: Option<IssueNumber>) -> Result<Outcome, Failure> {
+        let (repo, issue) = (&order.subject.repo, on.unwrap_or(order.subject.issue));
         let run = order.run()?;
         let Relabel { add, remove } = of_step(order, step, &self.texts.read(&run.id)?, false)?;
         let (mut learned, mut labels) = (Vec::new(), None);
         for name in &add {
-            let known = run.formula.labels.iter().find(|label| label.name == *name);
-            let look = known.map_or(words::label_look(None), |label| (label.color.as_str(), label.description.as_str()));
-            let new = self.ensure_label(order, name, look).await?;
+            let new = self.ensure_label(order, name, look(order, name)?).await?;
             learned = if new.is_empty() { learned } else { new };
             let all = self.ports.forge.add_label(repo, issue, name).await.map_err(forge)?;
             if !all.contains(name) {
@@ -120,7 +127,7 @@ impl Worker {
     }
 
     /// A label that the repository lacks is created before it is first written, never a second of the same name.
-    async fn ensure_label(
+    pub(super) async fn ensure_label(
         &self,
         order: &Order<'_>,
         name: &str,

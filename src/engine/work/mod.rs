@@ -7,6 +7,7 @@ mod agent;
 mod claim;
 mod context;
 mod find;
+mod issues;
 mod labels;
 mod observe;
 mod placeholder;
@@ -218,7 +219,10 @@ impl Worker {
             Intent::Verify { step, sha, .. } => self.verify(order, step, sha, cancel).await,
             Intent::Push { sha, branch, lease, .. } => self.push(order, sha, branch, lease.as_ref()).await,
             Intent::OpenPull { step, head, base, .. } => self.open_pull(order, step, head, base).await,
-            Intent::Relabel { step, .. } => self.relabel(order, step).await,
+            Intent::Relabel { step, on, .. } => self.relabel(order, step, *on).await,
+            Intent::CloseNamed { on, .. } => self.close_named(order, *on).await,
+            Intent::File { step, item, blocks, .. } => self.file(order, step, item.as_ref(), *blocks).await,
+            Intent::Rewrite { step, on, .. } => self.rewrite(order, step, *on).await,
             Intent::Discard { run, keep_workspace } => self.discard(order, run, *keep_workspace).await,
         }
     }

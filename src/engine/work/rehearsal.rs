@@ -12,8 +12,9 @@ use serde_json::Value as Json;
 use crate::hands::output;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    Advance, Change, Checks, CommandRun, CommentId, Decision, EffectKey, Event, Evidence, Gate, HandOutcome, Intent, LabelNames,
-    Outcome, Proposal, PullNumber, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId, StepKind, Timestamp,
+    Advance, Change, Checks, CommandRun, CommentId, Decision, EffectKey, Event, Evidence, Gate, HandOutcome, Intent, IssueDraft,
+    IssueNumber, LabelNames, Outcome, Proposal, PullNumber, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId,
+    StepKind, Timestamp,
 };
 use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
@@ -21,12 +22,14 @@ use crate::ports::Given;
 use super::super::core::Facts;
 use super::labels::{self, Relabel};
 use super::stage::{facts, policy};
-use super::{Order, Stage, agent, context};
+use super::{Order, Stage, agent, context, issues};
 
 /// Decisions and effects of one rehearsal at most.
 const ROUNDS: usize = 5_000;
 /// The pull request that is played.
 const PULL: PullNumber = PullNumber(1);
+/// Issues that are played have numbers above this one.
+const FILED: u64 = 1_000_000;
 /// What stands for the commits that an agent would have made.
 const HEAD: &str = "c0ffee0000000000000000000000000000000000";
 /// What stands for the commit that they would stand on.
@@ -300,10 +303,19 @@ impl<'a> Play<'a> {
             }
             Intent::Close => {
                 if let Some(Step { id, kind: StepKind::Propose(proposal), .. }) = order.run().ok().and_then(|run| run.step()) {
-                    let (step, proposal) = (id.clone(), proposal.clone());
-                    self.scenes.push(Scene::Proposed { step, proposal, title: None, body: String::new() });
+                    self.proposed(id, proposal, None, String::new());
                 }
                 Outcome::Closed
+            }
+            Intent::CloseNamed { step, on, .. } => {
+                self.proposed(step, proposal_of(&order, step)?, None, format!("on {on}\n"));
+                Outcome::Closed
+            }
+            Intent::File { step, item, .. } => self.file(&order, step, item.as_ref())?,
+            Intent::Rewrite { step, .. } => {
+                let (title, body) = issues::rewritten(&order, step, &stage.texts).map_err(|failure| failure.why)?;
+                self.proposed(step, proposal_of(&order, step)?, title, body.unwrap_or_default());
+                Outcome::Rewritten
             }
             Intent::Prepare { .. } => Outcome::Prepared {
                 base: sha(BASE)?,
@@ -352,17 +364,42 @@ impl<'a> Play<'a> {
         let step = named(order, step)?;
         let StepKind::Propose(proposal) = &step.kind else { return Err(format!("step {} proposes nothing", step.id)) };
         let (title, body) = match proposal {
-            Proposal::Comment { body } => (None, body),
+            Proposal::Comment { body, .. } => (None, body),
             Proposal::PullRequest { title, body } => (Some(title), body),
-            Proposal::Labels { .. } | Proposal::Close => return Err(format!("step {} says nothing", step.id)),
+            Proposal::Labels { .. }
+            | Proposal::Close { .. }
+            | Proposal::Issue { .. }
+            | Proposal::SubIssues { .. }
+            | Proposal::UpdateIssue { .. } => return Err(format!("step {} says nothing", step.id)),
         };
         let render = |template: &String| {
             let rendered = context::proposal(order, &[template], &self.stage.texts).map_err(|failure| failure.why)?;
             Ok::<String, String>(rendered.into_iter().next().unwrap_or_default())
         };
         let (title, body) = (title.map(render).transpose()?, render(body)?);
-        self.scenes.push(Scene::Proposed { step: step.id.clone(), proposal: proposal.clone(), title, body });
+        self.proposed(&step.id, proposal, title, body);
         Ok(())
+    }
+
+    fn proposed(&mut self, step: &StepId, proposal: &Proposal, title: Option<String>, body: String) {
+        self.scenes.push(Scene::Proposed { step: step.clone(), proposal: proposal.clone(), title, body });
+    }
+
+    /// An issue that would be filed, with its labels below. Its number is one that no forge has yet.
+    fn file(
+        &mut self,
+        order: &Order<'_>,
+        step: &StepId,
+        item: Option<&(IssueDraft, Vec<IssueNumber>)>,
+    ) -> Result<Outcome, String> {
+        let draft = match issues::draft_of(order, step, item, &self.stage.texts) {
+            Ok(draft) => draft,
+            Err(failure) => return Ok(Outcome::Failed { failure }),
+        };
+        let labels: String = draft.labels.iter().map(|name| format!("\n+ {name}")).collect();
+        let body = if labels.is_empty() { draft.body } else { format!("{}\n{labels}\n", draft.body.trim_end()) };
+        self.proposed(step, proposal_of(order, step)?, Some(draft.title), body);
+        Ok(Outcome::Filed { issue: IssueNumber(FILED + order.state.effects), unlinked: false, learned: Vec::new() })
     }
 
     /// The labels that would be written, a line for each.
@@ -371,10 +408,9 @@ impl<'a> Play<'a> {
             Ok(wanted) => wanted,
             Err(failure) => return Ok(Outcome::Failed { failure }),
         };
-        let StepKind::Propose(proposal) = &named(order, step)?.kind else { return Err(format!("step {step} proposes nothing")) };
+        let proposal = proposal_of(order, step)?;
         let lines = add.iter().map(|name| format!("+ {name}\n")).chain(remove.iter().map(|name| format!("- {name}\n")));
-        let (step, proposal, body) = (step.clone(), proposal.clone(), lines.collect());
-        self.scenes.push(Scene::Proposed { step, proposal, title: None, body });
+        self.proposed(step, proposal, None, lines.collect());
         let mut labels = order.state.seen.labels.clone();
         labels.retain(|label| !remove.contains(label));
         labels.extend(add);
@@ -391,9 +427,20 @@ impl<'a> Play<'a> {
             Advance::Back { to, .. } => Some(Scene::Back { step: step.clone(), to: to.clone() }),
             Advance::Retry { outcome, .. } => Some(Scene::Again { step: step.clone(), outcome: outcome.clone() }),
             Advance::Opened => gate().map(|gate| Scene::Opened { step: step.clone(), gate }),
-            Advance::Next | Advance::Worked { .. } | Advance::AnswerAgain { .. } | Advance::Again { .. } => None,
+            Advance::Next
+            | Advance::Listed { .. }
+            | Advance::Worked { .. }
+            | Advance::AnswerAgain { .. }
+            | Advance::Again { .. } => None,
         };
         self.scenes.extend(scene);
+    }
+}
+
+fn proposal_of<'o>(order: &'o Order<'_>, step: &StepId) -> Result<&'o Proposal, String> {
+    match &named(order, step)?.kind {
+        StepKind::Propose(proposal) => Ok(proposal),
+        _ => Err(format!("step {step} proposes nothing")),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Comments: the triage breakdown, and the one status comment.
 
-use crate::model::{Comment, CommentId, Failure, FailureKind, Login, Outcome, Proposal, Saying, Status, StepKind, Subject};
+use crate::model::{
+    Comment, CommentId, Failure, FailureKind, IssueNumber, Login, Outcome, Proposal, Saying, Status, StepKind, Subject,
+};
 use crate::{text, words};
 
 use super::super::core::Facts;
@@ -28,6 +30,14 @@ pub(super) fn other(what: &Saying) -> &'static str {
     match what {
         Saying::Proposed { .. } | Saying::Note { .. } => text::STATUS,
         Saying::Status { .. } => text::BREAKDOWN,
+    }
+}
+
+/// The other issue that a comment is for.
+pub(super) fn named(what: &Saying) -> Option<IssueNumber> {
+    match what {
+        Saying::Note { on, .. } => *on,
+        Saying::Proposed { .. } | Saying::Status { .. } => None,
     }
 }
 
@@ -62,7 +72,10 @@ impl Worker {
         }
         let comment = match edit {
             Some(id) => forge_of.edit_comment(repo, id, &body).await.map_err(forge)?,
-            None => forge_of.create_comment(repo, order.subject.issue, &body).await.map_err(forge)?,
+            None => {
+                let issue = named(what).unwrap_or(order.subject.issue);
+                forge_of.create_comment(repo, issue, &body).await.map_err(forge)?
+            }
         };
         for older in older {
             self.drop_older(repo, Some(older)).await?;
@@ -106,7 +119,7 @@ impl Worker {
             Saying::Proposed { step, .. } | Saying::Note { step, .. } => {
                 let run = order.run()?;
                 let step = run.formula.steps.iter().find(|s| s.id == *step).ok_or_else(|| environment("the step is gone"))?;
-                let StepKind::Propose(Proposal::Comment { body }) = &step.kind else {
+                let StepKind::Propose(Proposal::Comment { body, .. }) = &step.kind else {
                     return Err(environment(format!("step {} proposes no comment", step.id)));
                 };
                 let rendered = context::proposal(order, &[body], &self.texts.read(&run.id)?)?;
