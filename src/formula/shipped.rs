@@ -5,24 +5,31 @@ use std::collections::BTreeMap;
 use super::load;
 use crate::model::{Formula, FormulaName};
 
-const FORMULAS: [(&str, &str); 2] =
-    [("triage", include_str!("../../formulas/triage.toml")), ("fix", include_str!("../../formulas/fix.toml"))];
+const FORMULAS: &[(&str, &str)] = &[
+    ("triage", include_str!("../../formulas/triage.toml")),
+    ("fix", include_str!("../../formulas/fix.toml")),
+    ("diagnose", include_str!("../../formulas/diagnose.toml")),
+];
 
-const PROMPTS: [(&str, &str); 6] = [
+const PROMPTS: &[(&str, &str)] = &[
     ("triage.md", include_str!("../../prompts/triage.md")),
     ("fix.md", include_str!("../../prompts/fix.md")),
     ("breakdown.md", include_str!("../../prompts/breakdown.md")),
     ("pull-request.md", include_str!("../../prompts/pull-request.md")),
+    ("diagnose.md", include_str!("../../prompts/diagnose.md")),
+    ("diagnosis.md", include_str!("../../prompts/diagnosis.md")),
+    ("fix-of-a-cause.md", include_str!("../../prompts/fix-of-a-cause.md")),
     ("partials/outside.md", include_str!("../../prompts/partials/outside.md")),
     ("partials/verification-failed.md", include_str!("../../prompts/partials/verification-failed.md")),
 ];
 
-const SCHEMAS: [(&str, &str); 2] = [
+const SCHEMAS: &[(&str, &str)] = &[
     ("triage-result", include_str!("../../formulas/schemas/triage-result.json")),
     ("fix-result", include_str!("../../formulas/schemas/fix-result.json")),
+    ("diagnosis", include_str!("../../formulas/schemas/diagnosis.json")),
 ];
 
-const TESTS: [(&str, &str); 10] = [
+const TESTS: &[(&str, &str)] = &[
     ("triage-queue", include_str!("../../formulas/tests/triage-queue.toml")),
     ("triage-interactive", include_str!("../../formulas/tests/triage-interactive.toml")),
     ("triage-needs-info", include_str!("../../formulas/tests/triage-needs-info.toml")),
@@ -33,6 +40,8 @@ const TESTS: [(&str, &str); 10] = [
     ("fix-fails", include_str!("../../formulas/tests/fix-fails.toml")),
     ("fix-no-change", include_str!("../../formulas/tests/fix-no-change.toml")),
     ("fix-refused", include_str!("../../formulas/tests/fix-refused.toml")),
+    ("diagnose-found", include_str!("../../formulas/tests/diagnose-found.toml")),
+    ("diagnose-not-found", include_str!("../../formulas/tests/diagnose-not-found.toml")),
 ];
 
 /// The shipped formulas.
@@ -43,7 +52,7 @@ pub fn shipped() -> BTreeMap<FormulaName, Formula> {
         let formula = formula.unwrap_or_else(|faults| unreachable!("a shipped formula: {:?}", faults.lines()));
         (formula.name.clone(), formula)
     };
-    FORMULAS.into_iter().map(load).collect()
+    FORMULAS.iter().copied().map(load).collect()
 }
 
 /// A shipped formula.
@@ -58,12 +67,12 @@ pub fn shipped_names() -> Vec<String> {
 
 /// The text of a shipped formula, for those who start from it.
 pub fn shipped_text(name: &str) -> Option<&'static str> {
-    FORMULAS.into_iter().find_map(|(known, text)| (known == name).then_some(text))
+    FORMULAS.iter().find_map(|(known, text)| (*known == name).then_some(*text))
 }
 
 /// A shipped template: what stands where a folder has none of its own of that name.
 pub fn shipped_prompt(name: &str) -> Option<&'static str> {
-    PROMPTS.into_iter().find_map(|(known, text)| (known == name).then_some(text))
+    PROMPTS.iter().find_map(|(known, text)| (*known == name).then_some(*text))
 }
 
 /// The names of the shipped schemas of outputs.
@@ -73,10 +82,10 @@ pub fn shipped_schema_names() -> Vec<String> {
 
 /// A shipped schema of an output.
 pub fn shipped_schema(name: &str) -> Option<&'static str> {
-    SCHEMAS.into_iter().find_map(|(known, text)| (known == name).then_some(text))
+    SCHEMAS.iter().find_map(|(known, text)| (*known == name).then_some(*text))
 }
 
 /// The recorded tests of the shipped formulas, each with the name of its file.
 pub fn shipped_tests() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TESTS.into_iter()
+    TESTS.iter().copied()
 }
