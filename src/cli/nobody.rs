@@ -35,6 +35,17 @@ impl Repos for Nobody {
         no_git()
     }
 
+    async fn files(
+        &self,
+        _: &RepoName,
+        _: &Sha,
+        _: &str,
+        _: u64,
+        _: usize,
+    ) -> Result<std::collections::BTreeMap<String, String>, RepoError> {
+        no_git()
+    }
+
     async fn holds(&self, _: &RepoName, _: &Sha, _: &str) -> Result<bool, RepoError> {
         no_git()
     }

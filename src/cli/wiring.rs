@@ -21,6 +21,7 @@ use crate::sandbox::{self, Sandbox};
 use crate::scan::{Scanner, secrets_of_variables};
 
 use super::accounts::{self, RealAccounts};
+use super::library::Shelf;
 use super::nobody::Nobody;
 use super::places::{Rooms, SETUP, VERIFY};
 use super::setup::{Setup, SystemClock, SystemIds, read_secret};
@@ -122,6 +123,7 @@ fn reading_ports(setup: &Setup) -> Result<Ports, CliError> {
         hands,
         accounts: Arc::new(RealAccounts::new(setup, None)),
         identities,
+        formulas: Arc::new(Shelf::of(&setup.folder)),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         journal_id: id,
@@ -201,6 +203,7 @@ fn ports(setup: &Setup, shared: &Shared) -> Result<Ports, CliError> {
         hands,
         accounts: Arc::new(RealAccounts::new(setup, Some(shared.scanner.clone()))),
         identities: own,
+        formulas: Arc::new(Shelf::of(&setup.folder)),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
         journal_id,

@@ -16,7 +16,7 @@ use tracing::Instrument;
 use crate::ledger::Ledger;
 use crate::model::{AgentName, EffectKey, Event, JournalId, RepoName, Timestamp, Trouble};
 use crate::plan::{Policy, Room, Violation};
-use crate::ports::{Accounts, Clock, Forge, Hands, Ids, Journal, JournalError, Recalled, Repos};
+use crate::ports::{Accounts, Clock, Forge, Formulas, Hands, Ids, Journal, JournalError, Recalled, Repos};
 use crate::scan::Scanner;
 
 use super::core::{Core, Effect, Job};
@@ -49,6 +49,8 @@ pub struct Ports {
     pub accounts: Arc<dyn Accounts>,
     /// What an agent's own work is done with on the forge, of those that have an identity of their own.
     pub identities: BTreeMap<AgentName, Identity>,
+    /// The formulas that a base branch may lay its own over.
+    pub formulas: Arc<dyn Formulas>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Identifiers.

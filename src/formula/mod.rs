@@ -13,6 +13,7 @@ mod head;
 pub mod inputs;
 mod mirror;
 mod order;
+mod over;
 mod page;
 mod propose;
 mod read;
@@ -25,6 +26,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 pub use mirror::schema;
+pub use over::laid_over;
 pub use page::page;
 pub use propose::unfit as unfit_label;
 pub use shipped::{

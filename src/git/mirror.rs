@@ -99,6 +99,34 @@ impl Git {
         Ok(Some(String::from_utf8_lossy(&text).into_owned()))
     }
 
+    pub(super) async fn read_folder(
+        &self,
+        repo: &RepoName,
+        at: &Sha,
+        folder: &str,
+        limit: u64,
+        most: usize,
+    ) -> Result<BTreeMap<String, String>, RepoError> {
+        let what = format!("reading {folder} of {repo}");
+        let dir = self.mirror_dir(repo);
+        let list = Call::bare(&dir, &what).args(["ls-tree", "-r", "-z", "-l", "--full-tree", at.as_str(), "--"]);
+        let listed = self.runner.ok(list.arg(format!("{folder}/"))).await?;
+        let names = String::from_utf8_lossy(&listed);
+        let paths: Vec<&str> = names.split('\0').filter_map(|entry| Some(entry.split_once('\t')?.1)).collect();
+        if paths.len() > most {
+            return Err(environment(&what, format!("there are {} files, and at most {most} are read", paths.len())));
+        }
+        let mut files = BTreeMap::new();
+        for path in paths {
+            let Some(blob) = regular_file(&listed, path, limit) else { continue };
+            let bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+            let text = self.runner.ok(Call::bare(&dir, &what).args(["cat-file", "blob", &blob]).most(bytes)).await?;
+            let below = path.strip_prefix(folder).and_then(|path| path.strip_prefix('/')).unwrap_or(path);
+            files.insert(below.to_owned(), String::from_utf8_lossy(&text).into_owned());
+        }
+        Ok(files)
+    }
+
     pub(super) async fn has_path(&self, repo: &RepoName, at: &Sha, path: &str) -> Result<bool, RepoError> {
         let [found] = &self.kinds(&self.mirror_dir(repo), &[format!("{at}:{path}")]).await?[..] else { return Ok(false) };
         Ok(found.is_some())

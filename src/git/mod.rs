@@ -34,6 +34,7 @@ mod push;
 mod take;
 mod tidy;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -166,6 +167,17 @@ impl Repos for Git {
 
     async fn read(&self, repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Result<Option<String>, RepoError> {
         self.read_file(repo, at, path, limit).await
+    }
+
+    async fn files(
+        &self,
+        repo: &RepoName,
+        at: &Sha,
+        folder: &str,
+        limit: u64,
+        most: usize,
+    ) -> Result<BTreeMap<String, String>, RepoError> {
+        self.read_folder(repo, at, folder, limit, most).await
     }
 
     async fn holds(&self, repo: &RepoName, at: &Sha, path: &str) -> Result<bool, RepoError> {

@@ -46,6 +46,7 @@ impl IssueState {
             Outcome::Failed { failure } => self.failed(intent, failure),
             Outcome::Prepared { .. }
             | Outcome::NothingThere { .. }
+            | Outcome::FormulaRefused { .. }
             | Outcome::SetUp
             | Outcome::AgentEnded { .. }
             | Outcome::Taken { .. }

@@ -160,6 +160,11 @@ pub enum StepState {
     },
     /// What the step asked of the forge is there.
     Proposed,
+    /// The formula of the base branch cannot be used.
+    Unusable {
+        /// Why.
+        why: String,
+    },
     /// The project's setup failed.
     SetupFailed {
         /// How.
@@ -257,7 +262,10 @@ impl RunState {
 
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, at: Timestamp) {
         match outcome {
-            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours } => {
+            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours, over } => {
+                if let Some(over) = over {
+                    self.goes_on_with(over);
+                }
                 self.prepared = Some(Prepared {
                     base: base.clone(),
                     base_branch: base_branch.clone(),
@@ -270,6 +278,7 @@ impl RunState {
                 self.arrive(at);
             }
             Outcome::SetUp => self.set_up = true,
+            Outcome::FormulaRefused { why } => self.state = StepState::Unusable { why: why.clone() },
             Outcome::NothingThere { branch: None } => {
                 self.state = StepState::Broken { why: "the repository has no commit yet".into() };
             }
@@ -322,6 +331,16 @@ impl RunState {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The formula of the base branch, before the first step.
+    fn goes_on_with(&mut self, over: &Formula) {
+        self.formula = over.clone();
+        for spec in &over.inputs {
+            if let Some(default) = &spec.default {
+                self.inputs.entry(spec.name.clone()).or_insert_with(|| default.clone());
+            }
         }
     }
 

@@ -741,12 +741,20 @@ pub enum Outcome {
         /// The branch is at commits that the journal does not know, and all of them are by the author that we commit as.
         #[serde(default)]
         tip_ours: bool,
+        /// What the run goes on with where the base branch has files of its own for its formula.
+        #[serde(default)]
+        over: Option<Box<Formula>>,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere {
         /// The branch that was named and is not there; none: nothing is committed at all.
         #[serde(default)]
         branch: Option<Branch>,
+    },
+    /// The formula that the base branch has of its own cannot be used.
+    FormulaRefused {
+        /// What is wrong with it.
+        why: String,
     },
     /// The workspace is set up.
     SetUp,

@@ -242,6 +242,11 @@ pub enum RunOutcome {
         /// What.
         why: String,
     },
+    /// The formula that the base branch has of its own is broken, or would do more than the configured one.
+    FormulaRefused {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The project's `setup` or its env file stood in the way, before an agent's work was judged.
     SetupFailed {
         /// The command and the tail of its output, cleaned of secrets.
@@ -274,7 +279,8 @@ impl RunOutcome {
             | Self::InvalidOutput { .. }
             | Self::NeedsPerson { .. }
             | Self::GateShut { .. }
-            | Self::BranchTaken { .. } => Cost::Final,
+            | Self::BranchTaken { .. }
+            | Self::FormulaRefused { .. } => Cost::Final,
             Self::VerificationFailed { .. } | Self::BundleRefused { .. } | Self::ChecksRed { .. } | Self::Environment { .. } => {
                 Cost::Attempt
             }
@@ -306,6 +312,7 @@ impl RunOutcome {
             Self::BranchTaken { .. } => "branch-taken",
             Self::Environment { .. } => "environment",
             Self::SetupFailed { .. } => "setup-failed",
+            Self::FormulaRefused { .. } => "formula-refused",
             Self::Hand { how } => how.word(),
         }
     }

@@ -79,6 +79,7 @@ fn failed_aside(ledger: &Ledger, run: &RunId, outcome: &RunOutcome) -> Option<Ne
         | RunOutcome::GateShut { .. }
         | RunOutcome::BranchTaken { .. }
         | RunOutcome::Environment { .. }
+        | RunOutcome::FormulaRefused { .. }
         | RunOutcome::SetupFailed { .. }
         | RunOutcome::Hand { .. } => true,
     };

@@ -32,6 +32,7 @@ pub(super) fn is_published(outcome: &RunOutcome) -> bool {
         | RunOutcome::BundleRefused { .. }
         | RunOutcome::BranchTaken { .. }
         | RunOutcome::Hand { .. }
+        | RunOutcome::FormulaRefused { .. }
         | RunOutcome::SetupFailed { .. }
         | RunOutcome::Environment { .. } => false,
     }
@@ -416,6 +417,7 @@ fn closed(live: Live<'_>) -> bool {
 fn in_the_way(run: &RunState) -> Option<RunOutcome> {
     match &run.state {
         StepState::Broken { why } => Some(RunOutcome::Environment { why: why.clone() }),
+        StepState::Unusable { why } => Some(RunOutcome::FormulaRefused { why: why.clone() }),
         StepState::SetupFailed { why } => Some(RunOutcome::SetupFailed { why: why.clone() }),
         _ => None,
     }
@@ -440,6 +442,7 @@ fn verdict(run: &RunState, outcome: &RunOutcome) -> Trigger {
         | RunOutcome::ChecksRed { .. }
         | RunOutcome::GateShut { .. }
         | RunOutcome::Environment { .. }
+        | RunOutcome::FormulaRefused { .. }
         | RunOutcome::SetupFailed { .. }
         | RunOutcome::Hand { .. } => Trigger::FailedForGood,
     }

@@ -6,6 +6,7 @@
 mod accounts;
 mod door;
 mod forge;
+mod formulas;
 mod hands;
 mod journal;
 mod repos;
@@ -13,6 +14,7 @@ mod repos;
 pub use accounts::*;
 pub use door::*;
 pub use forge::*;
+pub use formulas::*;
 pub use hands::*;
 pub use journal::*;
 pub use repos::*;

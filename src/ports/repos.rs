@@ -1,5 +1,6 @@
 //! git: a bare mirror for each repository that the daemon owns, claims, and what is taken over from an agent.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -14,6 +15,16 @@ pub trait Repos: Send + Sync {
     async fn sync(&self, repo: &RepoName, branches: &[Branch], keep: &RunId) -> Result<Tips, RepoError>;
     /// A file of a commit in the mirror, as text; none if it is not there, not a regular file, or longer than `limit` bytes.
     async fn read(&self, repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Result<Option<String>, RepoError>;
+    /// The regular files below a folder of a commit in the mirror, by their paths below it, as text; those longer than `limit` bytes apart.
+    /// More than `most` of them are an error.
+    async fn files(
+        &self,
+        repo: &RepoName,
+        at: &Sha,
+        folder: &str,
+        limit: u64,
+        most: usize,
+    ) -> Result<BTreeMap<String, String>, RepoError>;
     /// Whether a commit in the mirror has something at a path, whatever it is.
     async fn holds(&self, repo: &RepoName, at: &Sha, path: &str) -> Result<bool, RepoError>;
     /// Which of these paths the tip of a branch has nothing at: everything is fetched first. None where the branch is not on the forge.

@@ -36,6 +36,7 @@ pub fn outcome(outcome: &RunOutcome) -> String {
         }
         RunOutcome::BranchTaken { branch } => format!("branch `{branch}` has commits that are not forgehand's; they are kept"),
         RunOutcome::Environment { why } => format!("the machine stood in the way: {why}"),
+        RunOutcome::FormulaRefused { why } => format!("the formula of the base branch cannot be used: {why}"),
         RunOutcome::SetupFailed { why } => format!("the project's setup failed: {why}"),
         RunOutcome::Hand { how } => hand(how),
     }
@@ -74,6 +75,7 @@ pub fn remedy(outcome: &RunOutcome) -> &'static str {
         RunOutcome::GateShut { .. } => "see to the pull request, or give the gate more time (`timeout` of its step)",
         RunOutcome::BranchTaken { .. } => "merge, rename or delete that branch",
         RunOutcome::Environment { .. } => "see to the machine that forgehand runs on",
+        RunOutcome::FormulaRefused { .. } => "mend it under `.forgehand/` on the base branch, or take it out there",
         RunOutcome::SetupFailed { .. } => {
             "mend what it says, or `setup`, `network` and `env_file` of the project in forgehand's configuration"
         }

@@ -245,11 +245,13 @@ fn ended(ended: &Outcome) -> Option<String> {
             let people: Vec<String> = people.iter().map(|label| format!("{label:?}").to_lowercase()).collect();
             format!("  a person set the label of {} meanwhile; it stays", people.join(" and of "))
         }
-        Outcome::Prepared { base, tip, .. } => {
+        Outcome::Prepared { base, tip, over, .. } => {
+            let over = over.as_ref().map_or("", |_| "; its formula is that of the base branch");
             let tip = tip.as_ref().map_or_else(String::new, |tip| format!(", the branch is at {}", tip.short()));
-            format!("  starts from {}{tip}", base.short())
+            format!("  starts from {}{tip}{over}", base.short())
         }
         Outcome::SetUp => "  set up".to_owned(),
+        Outcome::FormulaRefused { why } => format!("  the formula of the base branch cannot be used: {why}"),
         Outcome::NothingThere { branch: None } => "  the repository has no commit yet".to_owned(),
         Outcome::NothingThere { branch: Some(branch) } => format!("  there is no branch {branch} to start from"),
         Outcome::AgentEnded { how, output, .. } => match output {

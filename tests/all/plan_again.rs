@@ -149,6 +149,7 @@ impl Line {
             }
             Intent::Say { .. } => Outcome::Said { comment: forgehand::model::CommentId(1), left: None },
             Intent::Prepare { .. } => Outcome::Prepared {
+                over: None,
                 base: sha(),
                 base_branch: "main".into(),
                 tip: None,

@@ -891,7 +891,16 @@ impl World {
         let known = |tip: &Sha| state.tip.as_ref().is_some_and(|t| t.sha == *tip) || state.pushing.as_ref() == Some(tip);
         let tip_ours = tip.as_ref().is_some_and(|tip| !on_branch && !known(tip) && !self.people.contains(tip));
         let read_up_to = issue.comments.iter().map(|c| c.0).max();
-        Outcome::Prepared { base, base_branch: "main".into(), tip, issue: seen, read_up_to, tip_ours, trunk: Some(sha(1)) }
+        Outcome::Prepared {
+            base,
+            base_branch: "main".into(),
+            tip,
+            issue: seen,
+            read_up_to,
+            tip_ours,
+            over: None,
+            trunk: Some(sha(1)),
+        }
     }
 }
 

@@ -272,6 +272,7 @@ impl Made {
             depends: Vec::new(),
         };
         Outcome::Prepared {
+            over: None,
             base: sha(1),
             base_branch: Branch::from("main"),
             tip: None,

@@ -3,6 +3,7 @@
 mod accounts;
 mod agents;
 mod aside;
+mod base_formulas;
 mod budgets;
 mod claude_hand;
 mod claude_line;

@@ -147,6 +147,19 @@ pub struct Daemon<'s> {
     pub pause: i64,
 }
 
+/// No base branch has formulas of its own.
+struct Plain;
+
+impl forgehand::ports::Formulas for Plain {
+    fn over(
+        &self,
+        _: &forgehand::model::FormulaName,
+        _: &BTreeMap<String, String>,
+    ) -> Option<Result<forgehand::model::Formula, String>> {
+        None
+    }
+}
+
 /// Accounts that can always be used.
 struct Ready;
 
@@ -274,6 +287,7 @@ impl<'s> Daemon<'s> {
             hands: Arc::new(Faulty { inner: played, faults: self.faults.clone() }),
             accounts: Arc::new(Ready),
             identities: BTreeMap::new(),
+            formulas: Arc::new(Plain),
             clock: self.clock.clone(),
             ids,
             journal_id: journal.id(),

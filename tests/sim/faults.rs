@@ -1,5 +1,6 @@
 //! Decorators around the ports: they count what goes through, and at one chosen place the process dies or an answer is lost.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -273,6 +274,7 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
 port! { Repos for Arc<Git>, Repos, RepoError:
     read sync(repo: &RepoName, branches: &[Branch], keep: &RunId) -> Tips;
     read read(repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Option<String>;
+    read files(repo: &RepoName, at: &Sha, folder: &str, limit: u64, most: usize) -> BTreeMap<String, String>;
     read holds(repo: &RepoName, at: &Sha, path: &str) -> bool;
     read missing(repo: &RepoName, branch: &Branch, paths: &[String]) -> Option<Vec<String>>;
     read all_by(repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> bool;

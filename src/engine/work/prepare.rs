@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::formula::laid_over;
 use crate::model::{
-    Access, Branch, Comment, Failure, FailureKind, Issue, Login, Outcome, Permission, ProjectFacts, Remark, RepoName, RunId,
-    RunTexts, Sha, StepKind, Subject, Trouble,
+    Access, Branch, Comment, Failure, FailureKind, Formula, Issue, Login, Outcome, Permission, ProjectFacts, Remark, RepoName,
+    RunId, RunTexts, Sha, StepKind, Subject, Trouble,
 };
 use crate::ports::WorkspaceOrder;
 use crate::text;
@@ -14,6 +15,10 @@ use super::{Order, ProjectSettings, Worker, forge, hands, repos};
 
 /// CLAUDE.md of the base branch is cut at this many bytes.
 const GUIDE: u64 = 64 * 1024;
+/// Where a base branch has formulas, prompts and schemas of its own; how long such a file may be, and how many there may be.
+const OWN: &str = ".forgehand";
+const FILE: u64 = 64 * 1024;
+const FILES: usize = 200;
 
 impl Worker {
     pub(super) async fn prepare(&self, order: &Order<'_>, on_branch: bool) -> Result<Outcome, Failure> {
@@ -29,6 +34,10 @@ impl Worker {
         };
         let tip_ours = self.is_ours(order, &base, tip.as_ref(), on_branch).await?;
         let guide = self.ports.repos.read(repo, &base, "CLAUDE.md", GUIDE).await.map_err(repos)?;
+        let over = match self.over(order, &base).await? {
+            Ok(over) => over,
+            Err(why) => return Ok(Outcome::FormulaRefused { why }),
+        };
         let from = if on_branch { tip.clone().unwrap_or_else(|| base.clone()) } else { base.clone() };
         let texts = self.texts_of(order, &issue, &comments, guide).await?;
         let workspace = self.workspace(order, &from)?;
@@ -43,7 +52,20 @@ impl Worker {
             read_up_to: comments.iter().map(|c| c.id).max(),
             trunk: Some(base),
             tip_ours,
+            over: over.map(Box::new),
         })
+    }
+
+    /// The run's formula as the base branch has it, where that has files of its own for it.
+    async fn over(&self, order: &Order<'_>, base: &Sha) -> Result<Result<Option<Formula>, String>, Failure> {
+        let (repo, configured) = (&order.subject.repo, &order.run()?.formula);
+        let files = self.ports.repos.files(repo, base, OWN, FILE, FILES).await.map_err(repos)?;
+        if files.is_empty() {
+            return Ok(Ok(None));
+        }
+        let Some(over) = self.ports.formulas.over(&configured.name, &files) else { return Ok(Ok(None)) };
+        let laid = over.and_then(|over| laid_over(over, configured));
+        Ok(laid.map(Some).map_err(|why| format!("{} in {OWN}: {why}", configured.name)))
     }
 
     pub(super) async fn read_issue(&self, subject: &Subject) -> Result<(Issue, Vec<Comment>), Failure> {

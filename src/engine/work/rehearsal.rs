@@ -325,6 +325,7 @@ impl<'a> Play<'a> {
                 read_up_to: None,
                 trunk: Some(sha(BASE)?),
                 tip_ours: false,
+                over: None,
             },
             Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { step, resume, told, .. } => {

@@ -1,0 +1,186 @@
+//! A formula of a project's own base branch, laid over the one that the configuration names.
+//!
+//! Promises: whoever may push to the base branch cannot have more done than the configuration lets be done: nobody new works or may write,
+//! limits only shrink, the tier only rises, what has to hold before a run starts still has to, and what was verified or approved before is so
+//! still. When a run starts is the configuration's alone.
+
+use std::collections::BTreeSet;
+
+use super::call::also_required;
+use crate::model::{Access, Formula, FormulaLimits, Gate, Proposal, Step, StepKind};
+
+/// The formula that a run goes on with; or why the one of the base branch would do more than the configured one.
+pub fn laid_over(over: Formula, configured: &Formula) -> Result<Formula, String> {
+    if let Some(why) = more(&over, configured) {
+        return Err(why);
+    }
+    let mut both = over;
+    both.name = configured.name.clone();
+    both.trigger = configured.trigger.clone();
+    both.blast_radius = both.blast_radius.max(configured.blast_radius);
+    both.limits = least(both.limits, &configured.limits);
+    if let Some(label) = also_required(&mut both.require, &configured.require) {
+        return Err(format!("it rules the label `{label}` out, which the configuration asks for, or the other way round"));
+    }
+    let (own, given) = (&mut both.workspace, &configured.workspace);
+    own.base.clone_from(&given.base);
+    for (own, given) in [(&mut own.env_file, given.env_file), (&mut own.ports, given.ports), (&mut own.caches, given.caches)] {
+        if given == Some(false) {
+            *own = given;
+        }
+    }
+    Ok(both)
+}
+
+/// What it would do that the configured one does not.
+fn more(over: &Formula, configured: &Formula) -> Option<String> {
+    let roles = |formula: &Formula| -> BTreeSet<(String, Access)> {
+        let role = |step: &Step| match &step.kind {
+            StepKind::Agent { role, access, .. } => Some((role.clone(), *access)),
+            _ => None,
+        };
+        formula.steps.iter().filter_map(role).collect()
+    };
+    let allowed = roles(configured);
+    let writes = |roles: &BTreeSet<(String, Access)>| roles.iter().any(|(_, access)| *access == Access::Write);
+    if writes(&roles(over)) && !writes(&allowed) {
+        return Some("it lets an agent write, and the configured one only lets look".to_owned());
+    }
+    if let Some((role, _)) = roles(over).into_iter().find(|(role, _)| !allowed.iter().any(|(known, _)| known == role)) {
+        return Some(format!("it asks for the agent `{role}`, which the configured one does not"));
+    }
+    if let Some(tool) = more_tools(over, configured) {
+        return Some(format!("it gives an agent the tool {tool}, which the configured one does not"));
+    }
+    let opens = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. }));
+    let verifies = |step: &Step| matches!(step.kind, StepKind::Verify { .. });
+    let approved = |step: &Step| matches!(step.kind, StepKind::Gate(Gate::Approval));
+    let has = |formula: &Formula, what: &dyn Fn(&Step) -> bool| formula.steps.iter().any(what);
+    if has(over, &opens) && !has(configured, &opens) {
+        return Some("it opens a pull request, and the configured one does not".to_owned());
+    }
+    if has(configured, &verifies) && !verified_first(over) {
+        return Some("it leaves out the project's verification, or puts a condition on it".to_owned());
+    }
+    if has(configured, &approved) && !has(over, &approved) {
+        return Some("it leaves out the gate for an approval".to_owned());
+    }
+    let unknown = over.inputs.iter().find(|spec| spec.default.is_none() && configured.inputs.iter().all(|i| i.name != spec.name));
+    unknown.map(|spec| format!("nobody gives it its input `{}`: give that a default", spec.name))
+}
+
+/// A tool that no step of the configured one is given; where one is given what its access allows, that is all.
+fn more_tools(over: &Formula, configured: &Formula) -> Option<String> {
+    let of = |formula: &Formula| -> Vec<Vec<String>> {
+        let tools = |step: &Step| match &step.kind {
+            StepKind::Agent { tools, .. } => Some(tools.clone()),
+            _ => None,
+        };
+        formula.steps.iter().filter_map(tools).collect()
+    };
+    let allowed = of(configured);
+    if allowed.iter().any(Vec::is_empty) {
+        return None;
+    }
+    let known: BTreeSet<&String> = allowed.iter().flatten().collect();
+    of(over).iter().find_map(|tools| match tools.is_empty() {
+        true => Some("set of its access".to_owned()),
+        false => tools.iter().find(|tool| !known.contains(tool)).map(|tool| format!("`{tool}`")),
+    })
+}
+
+/// Whether the project's verification stands before each pull request, behind whoever writes, and is skipped only with it.
+fn verified_first(over: &Formula) -> bool {
+    let (mut verified, mut when) = (false, None);
+    for step in &over.steps {
+        match &step.kind {
+            StepKind::Agent { access: Access::Write, .. } => verified = false,
+            StepKind::Verify { .. } => (verified, when) = (true, step.when.clone()),
+            // A pull request without a condition of its own is skipped where the step that it needs was.
+            StepKind::Propose(Proposal::PullRequest { .. })
+                if !verified || (when.is_some() && step.when.is_some() && step.when != when) =>
+            {
+                return false;
+            }
+            _ => {}
+        }
+    }
+    true
+}
+
+fn least(own: FormulaLimits, configured: &FormulaLimits) -> FormulaLimits {
+    fn least<T: Ord>(own: Option<T>, configured: Option<T>) -> Option<T> {
+        match (own, configured) {
+            (Some(own), Some(configured)) => Some(own.min(configured)),
+            (one, other) => one.or(other),
+        }
+    }
+    FormulaLimits {
+        wall: least(own.wall, configured.wall),
+        silence: least(own.silence, configured.silence),
+        turns: least(own.turns, configured.turns),
+        budget_usd: least(own.budget_usd, configured.budget_usd),
+        attempts: least(own.attempts, configured.attempts),
+        concurrency: configured.concurrency.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formula::{shipped_formula, shipped_text};
+
+    fn fix(change: impl FnOnce(String) -> String) -> Result<Formula, String> {
+        let text = change(shipped_text("fix").expect("shipped").to_owned());
+        let over = crate::formula::load("fix.toml", &text, &|name| crate::formula::shipped_prompt(name).map(str::to_owned));
+        laid_over(over.unwrap_or_else(|faults| panic!("{:?}", faults.lines())), &shipped_formula("fix").expect("shipped"))
+    }
+
+    #[test]
+    fn it_may_do_the_same_in_another_way() {
+        let limits = "[limits]\nwall = \"5m\"\nbudget_usd = 1.5\n\n[require]";
+        let changed = fix(|text| text.replace("[require]\ndependencies_closed = true", limits).replace("\"medium\"", "\"low\""));
+        let both = changed.expect("no more than before");
+        let configured = shipped_formula("fix").expect("shipped");
+        assert_eq!(both.limits.wall, Some(std::time::Duration::from_mins(5)));
+        assert!(both.require.dependencies_closed, "what had to hold still has to");
+        assert_eq!((both.blast_radius, &both.trigger), (configured.blast_radius, &configured.trigger));
+    }
+
+    #[test]
+    fn it_may_do_no_more() {
+        let refused = |change: &dyn Fn(String) -> String, says: &str| {
+            let why = fix(change).expect_err("it would do more");
+            assert!(why.contains(says), "{why}");
+        };
+        refused(&|text| text.replace("agent = \"dev\"", "agent = \"root\""), "the agent `root`");
+        refused(&|text| text.replace("run = \"project.verify\"", "run = [\"true\"]"), "leaves out the project's verification");
+        let other = "when = \"issue.number == 0\"\nrun = \"project.verify\"";
+        let open = "id = \"open\"\nwhen = \"steps.work.output.outcome == 'done'\"";
+        refused(
+            &|text| {
+                let text = text.replace("when = \"steps.work.output.outcome == 'done'\"\nrun = \"project.verify\"", other);
+                text.replace("id = \"open\"", open)
+            },
+            "puts a condition on it",
+        );
+        let triage = shipped_formula("triage").expect("shipped");
+        let why = laid_over(shipped_formula("fix").expect("shipped"), &triage).expect_err("it would do more");
+        assert!(why.contains("lets an agent write"), "{why}");
+    }
+
+    #[test]
+    fn tools_are_no_more_than_those_of_the_configured_one() {
+        let with = |tools: &str| {
+            let text =
+                shipped_text("fix").expect("shipped").replace("access = \"write\"", &format!("access = \"write\"\n{tools}"));
+            crate::formula::load("fix.toml", &text, &|name| crate::formula::shipped_prompt(name).map(str::to_owned))
+                .expect("a formula")
+        };
+        let configured = with("tools = [\"Edit\", \"Read\"]");
+        assert!(laid_over(with("tools = [\"Read\"]"), &configured).is_ok());
+        assert!(laid_over(with("tools = [\"Bash\"]"), &configured).expect_err("more").contains("`Bash`"));
+        assert!(laid_over(with(""), &configured).is_err());
+        assert!(laid_over(with("tools = [\"Bash\"]"), &with("")).is_ok());
+    }
+}
