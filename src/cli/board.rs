@@ -11,12 +11,16 @@ use crate::words;
 
 use super::accounts::AccountReport;
 use super::in_force::Report;
+use super::scheduled::ProjectRow;
 
 /// `status --json`.
 #[derive(Debug, Serialize)]
 pub(super) struct Board {
     pub(super) issues: Vec<Row>,
     pub(super) runs: Vec<RunRow>,
+    /// Projects that runs are about as a whole, with their schedules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) projects: Vec<ProjectRow>,
     /// Projects that cannot be worked on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) troubles: Vec<TroubleRow>,
@@ -66,7 +70,8 @@ pub(super) struct Waiting {
 #[derive(Debug, Serialize)]
 pub(super) struct RunRow {
     pub(super) run: String,
-    pub(super) issue: u64,
+    /// None where it is about the project.
+    pub(super) issue: Option<u64>,
     pub(super) step: Option<String>,
     pub(super) attempt: u32,
     pub(super) outcome: Option<String>,
@@ -117,6 +122,7 @@ impl Board {
         let mut board = Self {
             issues: Vec::new(),
             runs: Vec::new(),
+            projects: Vec::new(),
             troubles: Vec::new(),
             paused: ledger.pauses(now).map(|(what, pause)| pause_row(what, pause)).collect(),
             budgets: plan::budgets(ledger, policy, now).into_iter().map(budget_row).collect(),
@@ -126,10 +132,15 @@ impl Board {
         };
         for (subject, state) in ledger.issues() {
             let Some(project) = policy.projects.get(&subject.repo) else { continue };
-            let wait = waits(&subject);
-            board.issues.push(row(&subject, state, &project.labels, wait));
+            if !subject.is_project() {
+                board.issues.push(row(&subject, state, &project.labels, waits(&subject)));
+            }
             board.runs.extend(runs(&subject, state));
         }
+        board.projects.extend(policy.projects.keys().filter_map(|repo| {
+            let wait = waits(&Subject::project(repo.clone()));
+            ProjectRow::of(repo, ledger, policy, now, wait.as_ref())
+        }));
         for (repo, project) in &ledger.projects {
             if let (Some(trouble), true) = (&project.trouble, policy.projects.contains_key(repo)) {
                 board.troubles.push(TroubleRow {
@@ -184,6 +195,7 @@ impl Board {
                 lines.push(format!("{pad}  {}", waiting.reason));
             }
         }
+        lines.extend(self.projects.iter().flat_map(ProjectRow::lines));
         lines.extend(self.accounts.iter().filter_map(AccountReport::ends));
         lines
     }
@@ -241,9 +253,12 @@ fn budget_row(budget: Budget) -> BudgetRow {
 }
 
 fn runs(subject: &Subject, state: &IssueState) -> Vec<RunRow> {
-    let last = state.last.as_ref().filter(|last| state.live_run().is_none_or(|live| live.id != last.run)).map(|last| RunRow {
+    let issue = (!subject.is_project()).then_some(subject.issue.0);
+    // What runs about a project is all beside the lifecycle.
+    let last = if subject.is_project() { &state.aside } else { &state.last };
+    let last = last.as_ref().filter(|last| state.live_run().is_none_or(|live| live.id != last.run)).map(|last| RunRow {
         run: last.run.to_string(),
-        issue: subject.issue.0,
+        issue,
         step: None,
         attempt: last.attempt,
         outcome: Some(last.outcome.word().to_owned()),
@@ -252,7 +267,7 @@ fn runs(subject: &Subject, state: &IssueState) -> Vec<RunRow> {
     });
     let live = state.live_run().map(|run| RunRow {
         run: run.id.to_string(),
-        issue: subject.issue.0,
+        issue,
         step: run.step().map(|step| step.id.to_string()),
         attempt: run.attempt,
         outcome: None,

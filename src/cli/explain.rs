@@ -1,4 +1,5 @@
-//! `forgehand explain N`: where an issue stands, what it waits for and why, and what would move it.
+//! `forgehand explain N`: where an issue stands, what it waits for and why, and what would move it; `explain owner/name` tells the same of the
+//! runs about a project, and their schedules.
 
 use std::path::PathBuf;
 
@@ -11,13 +12,14 @@ use crate::ports::{Forge, ForgeErrorKind};
 use crate::words;
 
 use super::board::state_word;
+use super::scheduled::ProjectRow;
 use super::setup::{Known, Setup, print_json};
 use super::{CliError, Kind, subject};
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The issue: 7, or owner/name#7
+    /// The issue: 7, or owner/name#7; owner/name for the runs about a project
     issue: String,
     /// JSON for scripts
     #[arg(long)]
@@ -48,8 +50,11 @@ struct Explanation {
 /// Explains an issue.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = Setup::shown(config)?;
-    let subject = subject::parse(&setup.config, &arguments.issue)?;
+    let subject = subject::issue_or_project(&setup.config, &arguments.issue)?;
     let known = setup.known(&History::Of(subject.clone()))?;
+    if subject.is_project() {
+        return of_project(&known, &subject, arguments.json);
+    }
     let explanation = match known.ledger.issue(&subject) {
         Some(state) => of_ours(&known, &subject, state),
         None => super::runtime()?.block_on(of_another(&setup, &subject))?,
@@ -59,6 +64,22 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     }
     explanation.print();
     Ok(())
+}
+
+fn of_project(known: &Known, subject: &Subject, json: bool) -> Result<(), CliError> {
+    let plan = known.plan();
+    let wait = plan.waits.get(subject);
+    match ProjectRow::of(&subject.repo, &known.ledger, &known.policy, known.now, wait) {
+        Some(row) if json => print_json(&row),
+        Some(row) => {
+            row.print();
+            Ok(())
+        }
+        None => {
+            let hint = "a formula with `cron` is, once it is named in `formulas` of the project; an issue is owner/name#7";
+            Err(CliError::usage(format!("nothing is about {subject} as a whole"), hint))
+        }
+    }
 }
 
 fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation {
@@ -80,7 +101,7 @@ fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation 
         next: acts,
         last_run: state.last.as_ref().map(|l| format!("{} (attempt {}): {}", l.formula, l.attempt, words::outcome(&l.outcome))),
         last_aside: state.aside.as_ref().map(|l| format!("{}: {}", l.formula, words::outcome(&l.outcome))),
-        wanted: state.wanted.iter().map(|(wanted, _)| format!("{}, asked for {}", wanted.formula, wanted.by)).collect(),
+        wanted: state.wanted.iter().map(|(wanted, _)| words::is_wanted(wanted)).collect(),
         attempts: state.attempts,
         pull: state.pull.as_ref().map(|p| p.number.0),
         cost_usd: state.cost.dollars(),

@@ -17,7 +17,7 @@ const FOLLOW: Duration = Duration::from_millis(500);
 /// Arguments of `logs`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The issue: 7, or owner/name#7; all of them where it is left out
+    /// The issue: 7, or owner/name#7; owner/name for the runs about a project; everything where it is left out
     issue: Option<String>,
     /// Go on as the story goes on
     #[arg(long, short)]
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 /// Tells the story.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = Setup::shown(config)?;
-    let wanted = arguments.issue.as_deref().map(|text| subject::parse(&setup.config, text)).transpose()?;
+    let wanted = arguments.issue.as_deref().map(|text| subject::issue_or_project(&setup.config, text)).transpose()?;
     let Some(journal) = JournalReader::open(&setup.state_dir)? else {
         return Err(CliError::usage("there is no journal yet", "it begins with the first `forgehand once` or `run`"));
     };
@@ -64,7 +64,8 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
 /// Where the story of an issue begins, less one, and where it ends: before its first record nothing is about it, nor is anything after it
 /// came to rest.
 fn chapter(journal: &JournalReader, wanted: Option<&Subject>, follow: bool) -> Result<(u64, u64), CliError> {
-    let Some(subject) = wanted else { return Ok((0, u64::MAX)) };
+    // The story of a project begins with its schedules, before anything was wanted.
+    let Some(subject) = wanted.filter(|subject| !subject.is_project()) else { return Ok((0, u64::MAX)) };
     let ledger = journal.ledger(&History::Of(subject.clone()))?;
     let Some(state) = ledger.issue(subject) else { return Ok((0, u64::MAX)) };
     let end = ledger.past().find(|(past, _)| past == subject).map(|(_, past)| past.seq()).filter(|_| !follow);
@@ -104,7 +105,10 @@ impl Teller {
     fn transcripts(&self, setup: &Setup) {
         let Some(subject) = self.wanted.as_ref().filter(|_| !self.json) else { return };
         let runs = setup.state_dir.join("runs");
-        let name = format!("issue-{}-attempt-", subject.issue.0);
+        let name = match subject.is_project() {
+            true => "project-".to_owned(),
+            false => format!("issue-{}-attempt-", subject.issue.0),
+        };
         // Without a folder where there was one project when it was written.
         let plain = (setup.config.projects.len() == 1).then(|| runs.clone());
         for folder in [Some(runs.join(subject.repo.folder())), plain].into_iter().flatten() {

@@ -37,6 +37,7 @@ mod retry;
 mod run;
 mod said;
 mod schedule;
+mod scheduled;
 mod schema;
 mod setup;
 mod standing;

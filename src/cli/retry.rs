@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::model::Command;
 
-use super::CliError;
 use super::setup::Setup;
+use super::{CliError, subject};
 
 /// Arguments of `retry`.
 #[derive(Debug, clap::Args)]
@@ -16,5 +16,7 @@ pub(super) struct Arguments {
 
 /// Leaves the command.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    Setup::shown(config)?.leave(&arguments.issue, "is handed to an agent again", |subject| Command::Retry { subject })
+    let setup = Setup::shown(config)?;
+    let subject = subject::parse(&setup.config, &arguments.issue)?;
+    setup.leave(subject, "is handed to an agent again", |subject| Command::Retry { subject })
 }

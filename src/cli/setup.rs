@@ -18,7 +18,7 @@ use crate::plan::{Crew, Member, Policy, ProjectPolicy, Room};
 use crate::ports::{Clock, Ids};
 
 use super::library::Library;
-use super::{CliError, Kind, accounts, subject};
+use super::{CliError, Kind, accounts};
 
 /// The names under which a configuration is looked for.
 pub(super) const FILE: &str = "forgehand.toml";
@@ -155,8 +155,7 @@ impl Setup {
     }
 
     /// Leaves a command on an issue in the inbox, and says so.
-    pub(super) fn leave(&self, issue: &str, what: &str, command: impl Fn(Subject) -> Command) -> Result<(), CliError> {
-        let subject = subject::parse(&self.config, issue)?;
+    pub(super) fn leave(&self, subject: Subject, what: &str, command: impl Fn(Subject) -> Command) -> Result<(), CliError> {
         let (_, when) = self.order(&command(subject.clone()))?;
         anstream::println!("{subject} {what} {when}");
         Ok(())
@@ -167,7 +166,7 @@ impl Setup {
         let known =
             self.known(&command.subject().map_or(History::Since(SystemClock.now()), |subject| History::Of(subject.clone())))?;
         let journal = JournalReader::open(&self.state_dir)?;
-        if let Some(subject) = command.subject().filter(|subject| known.ledger.issue(subject).is_none()) {
+        if let Some(subject) = command.subject().filter(|subject| !is_known(&known, subject)) {
             let hint = "forgehand knows an issue once it has looked at the project and the issue carries `portal`, a decision label or one that starts a formula";
             return Err(CliError::usage(format!("{subject} is not known"), hint));
         }
@@ -363,4 +362,10 @@ pub(super) fn print_json_line(value: &impl Serialize) -> Result<(), CliError> {
         .map_err(|e| CliError::new(Kind::Internal, "a line could not be written as JSON", "please report this").because(e))?;
     let _closed_pipe = writeln!(std::io::stdout(), "{text}");
     Ok(())
+}
+
+/// Whether the daemon has seen it; a project that it has looked at can be run on before anything was.
+fn is_known(known: &Known, subject: &Subject) -> bool {
+    let looked = known.ledger.projects.get(&subject.repo).is_some_and(|project| project.looked.is_some());
+    known.ledger.issue(subject).is_some() || (subject.is_project() && looked)
 }

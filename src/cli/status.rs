@@ -41,7 +41,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
         board.with_past(&known.ledger, &known.policy);
         return super::setup::print_json(&board);
     }
-    if board.issues.is_empty() {
+    if board.issues.is_empty() && board.projects.is_empty() {
         anstream::println!("no issue carries `portal` or a decision label");
     }
     for line in board.lines(setup.config.projects.len() > 1) {

@@ -1,4 +1,5 @@
-//! Which issue is meant: `7`, or `owner/name#7` where there are several projects; or which project, or all of them.
+//! Which issue is meant: `7`, or `owner/name#7` where there are several projects; or which project, or all of them. A project alone is
+//! `owner/name`.
 
 use crate::config::Config;
 use crate::model::{IssueNumber, RepoName, Scope, Subject};
@@ -21,20 +22,47 @@ pub(super) fn parse(config: &Config, text: &str) -> Result<Subject, CliError> {
         }
         None => (only(config, text)?, text),
     };
-    let number: u64 = number.parse().map_err(|_| bad())?;
+    let number: u64 = number.parse().ok().filter(|number| *number > 0).ok_or_else(bad)?;
     Ok(Subject { repo, issue: IssueNumber(number) })
+}
+
+/// What a run may be about that an argument names: an issue, or a project.
+pub(super) fn issue_or_project(config: &Config, text: &str) -> Result<Subject, CliError> {
+    match is_project(text) {
+        true => named_project(config, text).map(Subject::project),
+        false => parse(config, text),
+    }
+}
+
+/// The project that an argument names; the only one where there is no argument.
+pub(super) fn of_project(config: &Config, text: Option<&str>) -> Result<Subject, CliError> {
+    let repo = match (text, config.projects.as_slice()) {
+        (Some(text), _) => named_project(config, text)?,
+        (None, [project]) => project.repo.clone(),
+        (None, projects) => {
+            let first = projects.first().map(|p| p.repo.to_string()).unwrap_or_default();
+            return Err(CliError::usage("which project?", format!("write for example --project {first}")));
+        }
+    };
+    Ok(Subject::project(repo))
+}
+
+fn is_project(text: &str) -> bool {
+    text.contains('/') && !text.contains('#')
+}
+
+fn named_project(config: &Config, text: &str) -> Result<RepoName, CliError> {
+    let repo: RepoName = text.parse().map_err(|_| CliError::usage(format!("`{text}` names no project"), "write owner/name"))?;
+    project(config, &repo)
 }
 
 /// What an argument names that can be paused: everything, a project or an issue.
 pub(super) fn scope(config: &Config, text: Option<&str>) -> Result<Scope, CliError> {
     let Some(text) = text else { return Ok(Scope::Everything) };
-    if text.contains('#') || !text.contains('/') {
-        return Ok(Scope::Issue { subject: parse(config, text)? });
-    }
-    let repo: RepoName = text.parse().map_err(|_| {
-        CliError::usage(format!("`{text}` names neither a project nor an issue"), "write owner/name, 7, or owner/name#7")
-    })?;
-    Ok(Scope::Project { repo: project(config, &repo)? })
+    Ok(match is_project(text) {
+        true => Scope::Project { repo: named_project(config, text)? },
+        false => Scope::Issue { subject: parse(config, text)? },
+    })
 }
 
 /// A project of the configuration, by the name that it has there.

@@ -81,7 +81,7 @@ impl Standing {
             CliError::new(super::Kind::Forge, format!("{}: git cannot talk to the forge", place.repo), "see what git said")
                 .because(e)
         })?;
-        standing.claims = claims.into_iter().map(|(issue, _)| issue).filter(|issue| issue.0 != 0).collect();
+        standing.claims = claims.into_iter().map(|(issue, _)| issue).filter(|issue| issue.0 != u64::MAX).collect();
         Ok(standing)
     }
 

@@ -62,6 +62,7 @@ fn letter(notice: &Notice, forge: &url::Url, scanner: &Scanner) -> Letter {
         (News::Waits { pull: Some(pull), subject, .. } | News::Approval { pull, subject, .. }, ..) => {
             Some(format!("{}/pulls/{}", subject.repo, pull.0))
         }
+        (_, Some(subject), _) if subject.is_project() => Some(subject.repo.to_string()),
         (_, Some(subject), _) => Some(format!("{}/issues/{}", subject.repo, subject.issue.0)),
         (_, None, repo) => repo.map(ToString::to_string),
     };
@@ -69,7 +70,7 @@ fn letter(notice: &Notice, forge: &url::Url, scanner: &Scanner) -> Letter {
         on: notice.news.occasion(),
         at: notice.at.rfc3339(),
         repo: notice.news.repo().map(ToString::to_string),
-        issue: notice.news.subject().map(|subject| subject.issue.0),
+        issue: notice.news.subject().filter(|subject| !subject.is_project()).map(|subject| subject.issue.0),
         url: page.and_then(|page| forge.join(&page).ok()).map(String::from),
         title: scanner.redact(&title),
         text: scanner.redact(&text),

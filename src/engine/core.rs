@@ -58,7 +58,7 @@ impl PullsAsked {
     pub fn issue_of(&self, branch: &Branch) -> Option<IssueNumber> {
         let number = branch.as_str().strip_prefix(&self.prefix)?;
         // `claude/issue-07` is not what we would call it.
-        number.parse().ok().filter(|n: &u64| n.to_string() == number).map(IssueNumber)
+        number.parse().ok().filter(|n: &u64| n.to_string() == number).map(IssueNumber).filter(|n| *n != IssueNumber::PROJECT)
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{Sources, load_within};
 use crate::document::{Fault, Value, nearest};
 use crate::model::{
-    BackTo, Expression, Formula, FormulaLimits, FormulaWorkspace, Given, INPUTS, Require, Step, StepId, StepKind,
+    About, BackTo, Expression, Formula, FormulaLimits, FormulaWorkspace, Given, INPUTS, Require, Step, StepId, StepKind,
 };
 
 /// How deep calls may lie in each other.
@@ -20,11 +20,26 @@ pub(super) struct Calls<'s> {
     pub(super) sources: &'s Sources<'s>,
     /// The formulas that led here, the outermost first, without the one that is read.
     pub(super) chain: Vec<String>,
+    /// What the outermost one is about: so are those that it calls.
+    pub(super) about: Option<About>,
+}
+
+impl<'s> Calls<'s> {
+    /// Where nothing was called yet.
+    pub(super) fn none(sources: &'s Sources<'s>) -> Self {
+        Self { sources, chain: Vec::new(), about: None }
+    }
 }
 
 impl Calls<'_> {
     /// The formula that a value names, called by the formula `own`. What is wrong within it goes to `faults`.
-    pub(super) fn load(&self, value: &Value<'_>, name: &str, own: &str, faults: &mut Vec<Fault>) -> Option<Formula> {
+    pub(super) fn load(
+        &self,
+        value: &Value<'_>,
+        name: &str,
+        (own, about): (&str, About),
+        faults: &mut Vec<Fault>,
+    ) -> Option<Formula> {
         let mut chain = self.chain.clone();
         chain.push(own.to_owned());
         if chain.iter().any(|caller| caller == name) {
@@ -41,7 +56,11 @@ impl Calls<'_> {
             };
             return value.wrong(format!("there is no formula `{name}`"), help);
         };
-        match load_within(&file, &text, &Calls { sources: self.sources, chain }) {
+        match load_within(&file, &text, &Calls { sources: self.sources, chain, about: Some(about) }) {
+            Ok(formula) if (formula.about(), about) == (About::Project, About::Issue) => {
+                let help = "call it from one that `cron` starts, or take `cron` out of it";
+                value.wrong(format!("`{name}` is about the project, and what calls it is about an issue"), help)
+            }
             Ok(formula) => match of_whole_runs(&formula) {
                 Some(section) => {
                     let help = format!(

@@ -1,10 +1,12 @@
 //! The header of a formula: what starts it, what must hold, what it may use up, where it works, what its agent steps have in common.
 
+use super::cron::Cron;
 use super::read::{is_not_there_yet as later, word};
+use super::scope::ABOUT_THE_PROJECT;
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    Access, Branch, Concurrency, Decision, ForgeEvent, FormulaLabel, FormulaLimits, FormulaWorkspace, InputSpec, LabelNames,
-    Proposal, Require, Step, StepKind, Triggers, Usd, WhenBusy,
+    About, Access, Branch, Concurrency, Decision, ForgeEvent, FormulaLabel, FormulaLimits, FormulaWorkspace, InputSpec,
+    LabelNames, Proposal, Require, Step, StepKind, Triggers, Usd, WhenBusy,
 };
 
 /// The longest name of a label on a forge.
@@ -43,9 +45,10 @@ pub(super) fn trigger(table: &Table<'_>) -> Triggers {
         true => Some(()),
         false => v.wrong("a person may always start a formula", "take `manual` out"),
     });
+    about_one_thing(table);
     Triggers {
         label: table.optional("label", started),
-        cron: table.optional("cron", |v| later(v, cron(v))),
+        cron: table.optional("cron", cron),
         comment: table.optional("comment", command),
         event: table.or("event", Vec::new(), |v| some(v, |v| event(v, &events))),
     }
@@ -80,13 +83,16 @@ pub(super) fn starts_alone(table: &Table<'_>, trigger: &Triggers, inputs: &[Inpu
     if let Some(event) = table.value("event").filter(|_| of_lifecycle && !trigger.event.is_empty()) {
         event.wrong::<()>("what the lifecycle starts is started by no event", "give the events a formula of their own");
     }
-    let Some(value) = label.or_else(|| table.value("comment")).or_else(|| table.value("event")) else { return };
+    let Some(value) = label.or_else(|| table.value("comment")).or_else(|| table.value("event")).or_else(|| table.value("cron"))
+    else {
+        return;
+    };
     if let Some(spec) = inputs.iter().find(|spec| spec.default.is_none()) {
-        let what = format!("nobody gives the input `{}` when a label, a comment or an event starts it", spec.name);
+        let what = format!("nobody gives the input `{}` when a label, a comment, an event or a schedule starts it", spec.name);
         value.wrong::<()>(what, "give the input a `default`, or let people start it by hand alone");
     }
     let opens = steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })));
-    if opens && !of_lifecycle {
+    if opens && !of_lifecycle && trigger.cron.is_none() {
         let help = format!("write label = \"{queue}\" beside it, or take the proposal out");
         value.wrong::<()>(format!("what opens a pull request starts at the label {queue}"), help);
     }
@@ -118,24 +124,37 @@ fn command(value: &Value<'_>) -> Option<String> {
     }
 }
 
-/// A cron pattern of five or six fields, seconds first, as the scheduler takes it.
+/// A cron pattern. It makes the formula one about the project, so nothing that happens to an issue starts it too.
 fn cron(value: &Value<'_>) -> Option<String> {
     let text = value.filled()?;
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    let help = "write five fields such as \"0 */6 * * *\", or six with seconds first; UTC";
-    let pattern = match fields.len() {
-        5 => format!("0 {}", fields.join(" ")),
-        6 => fields.join(" "),
-        count => return value.wrong(format!("`{text}` is not a cron pattern: it has {count} fields"), help),
-    };
-    let parser = croner::parser::CronParser::builder().seconds(croner::parser::Seconds::Required).dom_and_dow(true).build();
-    match parser.parse(&pattern) {
+    match Cron::parse(&text) {
         Ok(_) => Some(text),
-        Err(error) => value.wrong(format!("`{text}` is not a cron pattern: {error}"), help),
+        Err(why) => {
+            let help = "write five fields such as \"0 */6 * * *\", or six with seconds first; UTC";
+            value.wrong(format!("`{text}` is not a cron pattern: {why}"), help)
+        }
     }
 }
 
-pub(super) fn require(table: &Table<'_>) -> Require {
+/// What happens to an issue starts a run on it, and a schedule one about the project.
+fn about_one_thing(table: &Table<'_>) {
+    if table.value("cron").is_none() {
+        return;
+    }
+    for key in ["label", "comment", "event"] {
+        if let Some(value) = table.value(key) {
+            let help = format!("give `{key}` a formula of its own; `formula = \"..\"` calls what the two share");
+            value.wrong::<()>(format!("`{key}` starts a run on an issue, and `cron` one about the project"), help);
+        }
+    }
+}
+
+pub(super) fn require(table: &Table<'_>, about: About) -> Require {
+    for key in ["dependencies_closed", "labels", "no_labels"] {
+        if let Some(value) = table.value(key).filter(|_| about == About::Project) {
+            value.wrong::<()>(format!("`{key}` is required of an issue"), ABOUT_THE_PROJECT);
+        }
+    }
     let require = Require {
         dependencies_closed: table.or("dependencies_closed", false, Value::boolean),
         labels: table.or("labels", Vec::new(), |v| some(v, label)),

@@ -95,7 +95,9 @@ struct File {
 struct TriggerSection {
     /// A label. `portal` and `claude-queue`, by their default names, are the lifecycle's; one of your own starts a run beside it, once for each time it is put on.
     label: Option<Label>,
-    /// A cron pattern of five fields, or six with seconds first, in UTC. Not there yet.
+    /// A cron pattern of five fields, or six with seconds first, in UTC: starts a run about the project, once for each time that comes round;
+    /// those that are missed while forgehand does not run, or while the last run is still at work, start one or none. Nothing else but a person
+    /// starts such a formula, and nothing in it can name an issue.
     cron: Option<Cron>,
     /// What begins a comment of somebody who may write to the repository, such as `/tidy`: starts a run beside the lifecycle.
     comment: Option<Command>,

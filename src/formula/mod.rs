@@ -7,6 +7,7 @@
 
 mod bounds;
 mod call;
+mod cron;
 pub mod expression;
 mod extends;
 mod head;
@@ -25,6 +26,7 @@ mod template;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+pub use cron::Cron;
 pub use mirror::schema;
 pub use over::laid_over;
 pub use page::page;
@@ -78,12 +80,12 @@ pub fn known_keys(text: &str, sources: &Sources<'_>) -> BTreeSet<String> {
     let layer = document::Layer { file: String::new(), text: text.to_owned() };
     let files = document::Layers::new(&[layer]);
     let templates = template::Templates { files, prompts: sources.prompts, faults: RefCell::default() };
-    document::known_keys(text, |root| read::formula(root, &templates, &Calls { sources, chain: Vec::new() }))
+    document::known_keys(text, |root| read::formula(root, &templates, &Calls::none(sources)))
 }
 
 /// Loads a formula, and those that it calls.
 pub fn load_from(file_name: &str, text: &str, sources: &Sources<'_>) -> Result<Formula, FormulaErrors> {
-    load_within(file_name, text, &Calls { sources, chain: Vec::new() })
+    load_within(file_name, text, &Calls::none(sources))
 }
 
 /// Loads the formula at the end of a chain of calls.

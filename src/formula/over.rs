@@ -11,6 +11,9 @@ use crate::model::{Access, Formula, FormulaLimits, Gate, Proposal, Step, StepKin
 
 /// The formula that a run goes on with; or why the one of the base branch would do more than the configured one.
 pub fn laid_over(over: Formula, configured: &Formula) -> Result<Formula, String> {
+    if over.about() != configured.about() {
+        return Err("one of the two has `cron` and is about the project, the other is about an issue".to_owned());
+    }
     if let Some(why) = more(&over, configured) {
         return Err(why);
     }

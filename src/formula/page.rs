@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::expression::Type;
 use super::mirror::schema;
 use super::scope::scope;
-use crate::model::{TemplateKind, Variable};
+use crate::model::{About, TemplateKind, Variable};
 
 const INTRODUCTION: &str = "\
 # Formulas
@@ -47,7 +47,7 @@ pub fn page() -> String {
     }
     page.push_str(ORDER);
     page.push_str("\n## What expressions may name\n\nConditions and values are written in CEL, the Common Expression Language, and checked against these types.\n\n| Name | What it is |\n|---|---|\n");
-    types(&mut page, "", &scope(&[], "", Type::object()));
+    types(&mut page, "", &scope(&[], "", Type::object(), About::Issue));
     page.push_str("| `steps.ID.status` | `done` or `skipped` |\n| `steps.ID.output` | what the step left behind |\n| `inputs.NAME` | as `[[input]]` says |\n");
     for (kind, heading) in [(TemplateKind::Prompt, "prompts"), (TemplateKind::Proposal, "what is proposed")] {
         let helpers = kind.helpers().iter().map(|helper| format!("`{{{{{helper} ..}}}}`")).collect::<Vec<_>>().join(", ");
@@ -55,7 +55,7 @@ pub fn page() -> String {
             page,
             "\n## What templates of {heading} may name\n\nTemplates are written in Handlebars. Text from outside stands only in {helpers}.\n\n| Name | What it is |\n|---|---|\n",
         );
-        variables(&mut page, "", &kind.vocabulary([], []));
+        variables(&mut page, "", &kind.vocabulary(About::Issue, [], []));
         page.push_str("| `steps.ID.output` | what an agent answered, as its schema says |\n| `inputs.NAME` | text from outside, but for numbers, flags and those with `one_of` |\n");
     }
     page

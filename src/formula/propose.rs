@@ -3,8 +3,9 @@
 use super::expression::{Type, Wants};
 use super::head;
 use super::read::{Scene, typed};
+use super::scope::ABOUT_THE_PROJECT;
 use crate::document::{Table, Value, nearest};
-use crate::model::{Decision, Expression, FormulaLabel, LabelNames, Proposal, TemplateKind, Variable};
+use crate::model::{About, Decision, Expression, FormulaLabel, LabelNames, Proposal, TemplateKind, Variable};
 
 /// How labels begin that say what something privileged may do: only the vault puts those on.
 const PRIVILEGED: &str = "vault";
@@ -48,7 +49,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         ("sub-issues", What::SubIssues),
         ("update-issue", What::UpdateIssue),
     ];
-    let what = table.optional("propose", |v| v.one_of(&whats))?;
+    let what = table.optional("propose", |v| v.one_of(&whats).and_then(|what| with_its_issue(v, table, what, scene.about)))?;
     misplaced(table, what, whats.iter().find(|(_, known)| *known == what).map_or("", |(word, _)| word));
     let vocabulary = scene.vocabulary(TemplateKind::Proposal);
     let inline = |v: &Value<'_>| templates.inline(v, TemplateKind::Proposal, &vocabulary);
@@ -65,7 +66,10 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         What::Issue => {
             let (title, body) = (table.required("title", "title = \"{{line steps.work.output.title}}\"", inline), body());
             let labels = new_labels(table, scene, &vocabulary);
-            let blocks = table.or("blocks", false, Value::boolean);
+            let blocks = table.or("blocks", false, |v| match (scene.about, v.boolean()?) {
+                (About::Project, true) => v.wrong("no issue waits for this one", ABOUT_THE_PROJECT),
+                (_, blocks) => Some(blocks),
+            });
             Some(Proposal::Issue { title: title?, body: body?, labels: labels?, blocks })
         }
         What::SubIssues => sub_issues(table, scene, &vocabulary),
@@ -141,6 +145,22 @@ fn new_labels(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -
         Some(value) => head::some(&value, |v| label(v, scene, vocabulary, &entry)),
         None => Some(Vec::new()),
     }
+}
+
+/// What is proposed needs an issue that it is about: where the formula has none of its own, the one that the step names.
+fn with_its_issue(value: &Value<'_>, table: &Table<'_>, what: What, about: About) -> Option<What> {
+    match (what, about) {
+        (_, About::Issue) | (What::Issue | What::SubIssues, About::Project) => {}
+        (What::Comment | What::Labels | What::Close | What::UpdateIssue, About::Project) if table.has("issue") => {}
+        (What::Comment | What::Labels | What::Close | What::UpdateIssue, About::Project) => {
+            let help = format!("{ABOUT_THE_PROJECT}: name one, such as issue = \"steps.work.output.number\"");
+            return value.wrong(format!("`{}` has no issue here", value.string()?), help);
+        }
+        (What::PullRequest, About::Project) => {
+            return value.wrong("a pull request is opened for an issue", ABOUT_THE_PROJECT);
+        }
+    }
+    Some(what)
 }
 
 /// Complains of keys that belong to another proposal.

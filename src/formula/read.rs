@@ -9,14 +9,14 @@ use super::call::{Calls, Outer, also_required, in_place};
 use super::expression::{Type, Wants, check as check_expression};
 use super::order::{Placed, check};
 use super::propose::propose;
-use super::scope::{inputs as inputs_type, scope, with};
+use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, scope, with};
 use super::shape::shape;
 use super::template::Templates;
 use super::{bounds, head, inputs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    Access, BackTo, EndWord, Ending, Expression, ForEach, Formula, FormulaLabel, FormulaName, Gate, Given, INPUTS, InputSpec,
-    Risk, Step, StepId, StepKind, TemplateKind, Variable,
+    About, Access, BackTo, EndWord, Ending, Expression, ForEach, Formula, FormulaLabel, FormulaName, Gate, Given, INPUTS,
+    InputSpec, Risk, Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What a failing verification is told with, where the formula does not say.
@@ -56,7 +56,8 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
     let mut blast_radius = root.required("blast_radius", "blast_radius = \"medium\"", |v| v.one_of(&risks));
     let trigger = head::trigger(&root.table("trigger"));
-    let mut require = head::require(&root.table("require"));
+    let about = calls.about.unwrap_or(if root.table("trigger").has("cron") { About::Project } else { About::Issue });
+    let mut require = head::require(&root.table("require"), about);
     let limits = head::limits(&root.table("limits"));
     let workspace = head::workspace(&root.table("workspace"));
     let defaults = head::agent(&root.table("agent"));
@@ -74,10 +75,18 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     for table in &tables {
         let id = table.required("id", "id = \"work\"", step_id);
         let own = name.as_ref().map_or("this formula", FormulaName::as_str);
-        let known = scope(steps.iter().map(|placed| &placed.step), "", given.clone());
-        let scene =
-            Scene { answers: &answers, known: &known, inputs: &inputs, labels: &labels, defaults: &defaults, templates, calls };
-        let meant = meant(table, &scene, |value, name| calls.load(value, name, own, &mut templates.faults.borrow_mut()));
+        let known = scope(steps.iter().map(|placed| &placed.step), "", given.clone(), about);
+        let scene = Scene {
+            answers: &answers,
+            known: &known,
+            inputs: &inputs,
+            labels: &labels,
+            defaults: &defaults,
+            templates,
+            calls,
+            about,
+        };
+        let meant = meant(table, &scene, |value, name| calls.load(value, name, (own, about), &mut templates.faults.borrow_mut()));
         let needs = Some(needs(table, &ids));
         let when = table.optional("when", |v| expression(v, &known, Wants::Bool));
         let for_each = table.optional("for_each", |v| is_not_there_yet(v, for_each(v, &known)));
@@ -124,8 +133,8 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     if calls.chain.is_empty() {
         head::starts_alone(&root.table("trigger"), &trigger, &inputs, &steps);
     }
-    let known = scope(&steps, "", given);
-    let outcomes = root.tables("outcome").iter().filter_map(|table| ending(table, &known)).collect();
+    let known = scope(&steps, "", given, about);
+    let outcomes = root.tables("outcome").iter().filter_map(|table| ending(table, &known, about)).collect();
     Some(Formula {
         name: name?,
         title: title?,
@@ -142,7 +151,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     })
 }
 
-fn ending(table: &Table<'_>, known: &Type) -> Option<Ending> {
+fn ending(table: &Table<'_>, known: &Type, about: About) -> Option<Ending> {
     let words = [
         ("done", EndWord::Done),
         ("no-change", EndWord::NoChange),
@@ -152,7 +161,13 @@ fn ending(table: &Table<'_>, known: &Type) -> Option<Ending> {
         ("needs-info", EndWord::NeedsInfo),
     ];
     let when = table.optional("when", |v| expression(v, known, Wants::Bool));
-    let is = table.required("is", "is = \"done\"", |v| v.one_of(&words));
+    let is = table.required("is", "is = \"done\"", |v| match v.one_of(&words)? {
+        EndWord::Queue | EndWord::Interactive | EndWord::NeedsInfo if about == About::Project => v.wrong(
+            "only an issue goes on to somebody, and what `cron` starts is about the project",
+            "write \"done\", \"no-change\" or \"refused\"",
+        ),
+        word => Some(word),
+    });
     let summary = table.optional("summary", |v| expression(v, known, Wants::Text));
     let questions = table.optional("questions", |v| expression(v, known, Wants::List));
     Some(Ending { when, is: is?, summary, questions })
@@ -174,12 +189,19 @@ pub(super) fn typed(value: &Value<'_>, known: &Type, wants: Wants) -> Option<(Ex
                 Wants::Bool | Wants::Text | Wants::Value => "docs/formulas.md says what each name is",
             };
             for mistake in mistakes {
-                let help = mistake.help.unwrap_or_else(|| usual.to_owned());
+                let of_issue = names_an_issue(&text, &mistake.span, known).then(|| ABOUT_THE_PROJECT.to_owned());
+                let help = of_issue.or(mistake.help).unwrap_or_else(|| usual.to_owned());
                 value.wrong_within::<()>(&text, &mistake.span, mistake.message, Some(help));
             }
             None
         }
     }
+}
+
+/// Whether what is unknown is the issue, in a formula that knows of none.
+fn names_an_issue(text: &str, span: &std::ops::Range<usize>, known: &Type) -> bool {
+    let there = matches!(known, Type::Record(record) if record.fields.contains_key("issue"));
+    !there && text.get(span.clone()).is_some_and(|name| name == "issue" || name.starts_with("issue."))
 }
 
 /// The steps that a step needs: the one before it where it does not say.
@@ -255,11 +277,12 @@ pub(super) struct Scene<'s, 't> {
     defaults: &'s head::Defaults,
     pub(super) templates: &'s Templates<'t>,
     calls: &'s Calls<'t>,
+    pub(super) about: About,
 }
 
 impl Scene<'_, '_> {
     pub(super) fn vocabulary(&self, kind: TemplateKind) -> Variable {
-        kind.vocabulary(self.answers.iter().map(|a| (&a.step, &a.left)), self.inputs)
+        kind.vocabulary(self.about, self.answers.iter().map(|a| (&a.step, &a.left)), self.inputs)
     }
 }
 

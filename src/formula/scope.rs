@@ -1,17 +1,20 @@
 //! What the expressions of a formula may name. One place says it for those who check expressions and for those who give them their values.
 
 use super::expression::{Field, Record, Type};
-use crate::model::{InputKind, InputSpec, Step, StepKind};
+use crate::model::{About, InputKind, InputSpec, Step, StepKind};
+
+/// Said where the name of an issue stands in a formula that knows of none.
+pub(super) const ABOUT_THE_PROJECT: &str = "what `cron` starts is about the project, and no issue is there";
 
 /// How a step ended, in the words of expressions.
 const STATUSES: [&str; 2] = ["done", "skipped"];
 
-/// The type of what expressions may name that stand behind these steps. `inside` is what stands before the names of the steps: `call.` in a
+/// The type of what expressions may name that stand behind these steps, in a formula about something. `inside` is what stands before the names of the steps: `call.` in a
 /// formula that the step `call` calls.
-pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs: Type) -> Type {
+pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs: Type, about: About) -> Type {
     let steps = steps.into_iter().filter_map(|step| {
         let (here, own) = step.id.split();
-        (here == inside && !matches!(step.kind, StepKind::Enter { .. })).then(|| (own.to_owned(), about(step)))
+        (here == inside && !matches!(step.kind, StepKind::Enter { .. })).then(|| (own.to_owned(), left_by(step)))
     });
     let issue = [
         ("number", Type::Integer),
@@ -23,14 +26,18 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         ("comments", Type::Integer),
     ];
     let run = [("attempt", Type::Integer), ("branch", Type::text()), ("base", Type::text())];
-    Type::record([
+    let issue = match about {
+        About::Issue => Some(("issue", Type::record(issue))),
+        About::Project => None,
+    };
+    let common = [
         ("steps", Type::record(steps)),
         ("inputs", inputs),
-        ("issue", Type::record(issue)),
         ("project", Type::record([("repo", Type::text())])),
         ("run", Type::record(run)),
         ("now", Type::Time),
-    ])
+    ];
+    Type::record(common.into_iter().chain(issue))
 }
 
 /// A scope with one name more.
@@ -60,7 +67,7 @@ fn input(kind: &InputKind) -> Type {
 }
 
 /// What is known of a step that ended; its output is there where it was done.
-fn about(step: &Step) -> Type {
+fn left_by(step: &Step) -> Type {
     let output = match step.for_each {
         Some(_) => Type::list(Type::of_schema(&step.kind.left())),
         None => Type::of_schema(&step.kind.left()),

@@ -10,6 +10,7 @@ use handlebars::{Path, TemplateError, TemplateErrorReason};
 use regex::{Captures, Regex};
 
 use super::Prompts;
+use super::scope::ABOUT_THE_PROJECT;
 use crate::document::{Fault, Layers, SourceFile, Value, nearest};
 use crate::model::{TemplateKind, Variable};
 
@@ -300,6 +301,9 @@ fn advice(path: &str, scope: &Variable, in_list: bool) -> String {
             None => break,
         }
     }
+    if known.is_empty() && !in_list && is_of_an_issue(path, here) {
+        return ABOUT_THE_PROJECT.to_owned();
+    }
     let Variable::Record(names) = here else {
         return format!("nothing is below `{}`", known.trim_end_matches('.'));
     };
@@ -312,6 +316,12 @@ fn advice(path: &str, scope: &Variable, in_list: bool) -> String {
             format!("{place} {}", listed(names.keys()))
         }
     }
+}
+
+/// Whether a name is one that a formula about an issue has and this one has not.
+fn is_of_an_issue(path: &str, scope: &Variable) -> bool {
+    let first = path.split('.').next().unwrap_or_default();
+    matches!(first, "issue" | "breakdown" | "comments") && scope.at(["issue"].into_iter()).is_none()
 }
 
 fn listed(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {

@@ -21,6 +21,7 @@ impl Ledger {
     pub fn apply(&mut self, record: &Record) {
         self.seq = record.seq;
         let at = record.at;
+        self.about_project(&record.event, at);
         match &record.event {
             Event::Started { .. } => self.started(),
             Event::Stopped | Event::Did { .. } => {}
@@ -33,6 +34,7 @@ impl Ledger {
             Event::Paused { what, until } => self.paused(what, *until, at),
             Event::Resumed { what } => drop(self.paused.remove(what)),
             Event::BudgetWarned { what, at_percent, limit, .. } => self.warned(what, *at_percent, *limit, at),
+            Event::Scheduled { repo, formula, cron } => self.scheduled(repo, formula, cron.as_deref(), at),
             Event::Surveyed { repo, facts } => {
                 let project = self.projects.entry(repo.clone()).or_default();
                 let mut facts = facts.clone();
@@ -91,6 +93,7 @@ impl Ledger {
                 if let Some(issue) = self.issue_mut(&subject) {
                     issue.apply_run(&record.event, at);
                 }
+                self.schedule_moved(&subject, &record.event, at);
             }
             Event::PullFound { subject, .. }
             | Event::PullForeign { subject, .. }
@@ -107,6 +110,7 @@ impl Ledger {
                 if let Some(issue) = self.issue_mut(subject) {
                     issue.apply_wanted(&record.event, at);
                 }
+                self.schedule_moved(subject, &record.event, at);
             }
             Event::Answered { subject, .. }
             | Event::Depends { subject, .. }

@@ -16,6 +16,7 @@ mod place;
 mod run;
 mod running;
 mod said;
+mod schedule;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -28,10 +29,11 @@ pub use issue::{
 pub use past::Past;
 pub use run::{Prepared, RunState, StepState, StepStatus};
 pub use running::{Pause, Warned};
+pub use schedule::Schedule;
 
 use crate::model::{
-    AccountName, AgentName, BudgetOf, EffectKey, IssueNumber, Lane, ProjectFacts, PullNumber, RepoName, RunId, Scope, Subject,
-    Timestamp, Trouble, Usd,
+    AccountName, AgentName, BudgetOf, EffectKey, FormulaName, IssueNumber, Lane, ProjectFacts, PullNumber, RepoName, RunId,
+    Scope, Subject, Timestamp, Trouble, Usd,
 };
 
 /// Everything that is known.
@@ -79,6 +81,8 @@ pub struct ProjectState {
     past: BTreeMap<IssueNumber, Past>,
     /// The issues of the history whose pull request could still move.
     unmerged: BTreeMap<PullNumber, IssueNumber>,
+    /// The schedules of its formulas, each as it was last seen.
+    pub schedules: BTreeMap<FormulaName, Schedule>,
     /// What was spent on it, by UTC day.
     pub spent: BTreeMap<String, Usd>,
     /// When a run was started last, by our clock.

@@ -53,7 +53,8 @@ impl Ledger {
             Command::Cancel { subject } => (subject, Trigger::PersonInteractive),
             Command::Pause { .. } | Command::Resume { .. } | Command::Run { .. } => return,
         };
-        if let Some(issue) = self.issue_mut(subject) {
+        // A project has no labels that a look could show.
+        if let Some(issue) = self.issue_mut(subject).filter(|_| !subject.is_project()) {
             issue.commanded = Some((trigger, at));
         }
     }

@@ -20,7 +20,7 @@ impl IssueState {
             Event::Heard { comment, .. } | Event::Declined { declined: Declined::NoRights { comment, .. }, .. } => {
                 self.asked_for.retain(|asked| asked.comment != *comment);
             }
-            Event::Declined { formula, declined: Declined::Off | Declined::Inputs { .. }, .. } => {
+            Event::Declined { formula, declined: Declined::Off | Declined::About { .. } | Declined::Inputs { .. }, .. } => {
                 if let Some(at) = self.wanted.iter().position(|(wanted, _)| wanted.formula == *formula) {
                     self.wanted.remove(at);
                 }
@@ -31,14 +31,15 @@ impl IssueState {
 
     pub(super) fn want(&mut self, wanted: &Wanted, at: Timestamp) {
         match &wanted.by {
-            WantedBy::Hand => {}
+            WantedBy::Hand | WantedBy::Schedule { .. } => {}
             WantedBy::Comment { comment, .. } => self.asked_for.retain(|asked| asked.comment != *comment),
             WantedBy::Event { event, what } => {
                 self.happened.insert(format!("{}/{event}", wanted.formula), what.clone());
             }
             WantedBy::Label { label } => drop(self.labelled.insert(wanted.formula.clone(), label.clone())),
         }
-        if self.wanted.len() < KEPT {
+        // A schedule wants one at a time.
+        if self.wanted.len() < KEPT || matches!(wanted.by, WantedBy::Schedule { .. }) {
             self.wanted.push((wanted.clone(), at));
         }
     }

@@ -261,6 +261,15 @@ pub enum Event {
         /// It.
         comment: CommentId,
     },
+    /// A formula's schedule was seen for the first time, or another one, or none any more: its times count from here on.
+    Scheduled {
+        /// The project that it is about.
+        repo: RepoName,
+        /// The formula.
+        formula: FormulaName,
+        /// Its cron line; none where it has none any more, or is off.
+        cron: Option<String>,
+    },
     /// A run beside the lifecycle is wanted: it starts when it can.
     Wanted {
         /// On which issue.

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::{Branch, FormulaName, Provisions, StepId, Usd};
+use super::{Branch, FormulaName, Provisions, StepId, Subject, Usd};
 
 /// A workflow, parsed and checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,13 +49,40 @@ pub struct Formula {
     pub outcomes: Vec<Ending>,
 }
 
+impl Formula {
+    /// What its runs are about: a schedule knows of no issue.
+    pub fn about(&self) -> About {
+        match self.trigger.cron {
+            Some(_) => About::Project,
+            None => About::Issue,
+        }
+    }
+}
+
+/// What the runs of a formula are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum About {
+    /// An issue.
+    Issue,
+    /// The project as a whole.
+    Project,
+}
+
+impl About {
+    /// What a run on something is about.
+    pub fn of(subject: &Subject) -> Self {
+        if subject.is_project() { Self::Project } else { Self::Issue }
+    }
+}
+
 /// What starts a formula. A person always may.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Triggers {
     /// A label, by its default name.
     pub label: Option<String>,
-    /// A cron line with 5 or 6 fields, UTC.
+    /// A cron line with 5 or 6 fields, UTC: the formula is about the project then.
     pub cron: Option<String>,
     /// The first word of a comment, such as `/fix`.
     pub comment: Option<String>,

@@ -94,6 +94,11 @@ number!(
     /// ```
     IssueNumber, "#"
 );
+
+impl IssueNumber {
+    /// No issue of any forge: it stands for the project as a whole.
+    pub const PROJECT: Self = Self(0);
+}
 number!(
     /// The number of a pull request within its repository.
     PullNumber, "#"
@@ -173,6 +178,11 @@ pub struct KeyParts {
 }
 
 impl RunId {
+    /// Its number among the runs about the same thing.
+    pub fn number(&self) -> Option<u32> {
+        self.as_str().rsplit('-').nth(1)?.parse().ok()
+    }
+
     /// Whether it can be about an issue of the repository whose folders of ours have this name: it begins with that, cut short.
     pub fn is_of(&self, folder: &str) -> bool {
         let folder: String = folder.chars().take(60).collect();
@@ -287,17 +297,32 @@ impl From<Sha> for String {
     }
 }
 
-/// An issue of a repository under care: what nearly every run is about.
+/// What a run is about: an issue of a repository under care, or the project as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Subject {
     /// The repository.
     pub repo: RepoName,
-    /// The issue in it.
+    /// The issue in it; [`IssueNumber::PROJECT`] for the project itself.
     pub issue: IssueNumber,
+}
+
+impl Subject {
+    /// A project as a whole: what a schedule is about.
+    pub fn project(repo: RepoName) -> Self {
+        Self { repo, issue: IssueNumber::PROJECT }
+    }
+
+    /// Whether it is a project, and no issue of it.
+    pub fn is_project(&self) -> bool {
+        self.issue == IssueNumber::PROJECT
+    }
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.repo, self.issue)
+        match self.is_project() {
+            true => write!(f, "{}", self.repo),
+            false => write!(f, "{}{}", self.repo, self.issue),
+        }
     }
 }

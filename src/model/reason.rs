@@ -183,6 +183,15 @@ pub enum Wait {
         /// How it failed.
         outcome: Box<RunOutcome>,
     },
+    /// Nothing is to be done about a project until a formula's schedule comes round.
+    Schedule {
+        /// The formula.
+        formula: FormulaName,
+        /// When.
+        until: Timestamp,
+    },
+    /// Nothing is to be done about a project until somebody asks for it.
+    Unasked,
     /// A formula is needed that is not there.
     NeedsFormula {
         /// Its name.
@@ -237,7 +246,8 @@ impl Wait {
             | Self::Claimed { until, .. }
             | Self::Project { until, .. }
             | Self::Question { until }
-            | Self::Orphan { until } => Some(*until),
+            | Self::Orphan { until }
+            | Self::Schedule { until, .. } => Some(*until),
             Self::Again { until, .. } | Self::Gate { waits: AtGate::Time { until }, .. } => Some(*until),
             Self::Gate { until, .. }
             | Self::Budget { until, .. }
@@ -253,6 +263,7 @@ impl Wait {
             | Self::Person
             | Self::Failed
             | Self::Merge { .. }
+            | Self::Unasked
             | Self::NeedsFormula { .. }
             | Self::Leaving
             | Self::Old { .. }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::{InputKind, InputSpec, StepId};
+use super::{About, InputKind, InputSpec, StepId};
 
 /// What stands behind a name in a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +47,11 @@ impl TemplateKind {
         }
     }
 
-    /// The variables of a template; `steps` are those before it that leave something behind, with its JSON schema, and `inputs` what the
+    /// The variables of a template of a formula about something; `steps` are those before it that leave something behind, with its JSON schema, and `inputs` what the
     /// formula is given.
     pub fn vocabulary<'s>(
         self,
+        about: About,
         steps: impl IntoIterator<Item = (&'s StepId, &'s Json)>,
         inputs: impl IntoIterator<Item = &'s InputSpec>,
     ) -> Variable {
@@ -87,6 +88,8 @@ impl TemplateKind {
                 ("reasons", list(record([("path", Outside), ("why", Plain)]))),
             ],
         };
+        let of_issue = |name: &str| matches!(name, "issue" | "breakdown" | "comments");
+        let own = own.into_iter().filter(|(name, _)| about == About::Issue || !of_issue(name));
         record(common.into_iter().chain(own))
     }
 }
@@ -158,7 +161,7 @@ mod tests {
     fn an_agents_words_are_outside_and_its_choices_are_plain() {
         let step = StepId::from("read");
         let schema: Json = serde_json::from_str(include_str!("../../formulas/schemas/triage-result.json")).expect("a schema");
-        let all = TemplateKind::Proposal.vocabulary([(&step, &schema)], []);
+        let all = TemplateKind::Proposal.vocabulary(About::Issue, [(&step, &schema)], []);
         let at = |path: &str| all.at(path.split('.')).cloned();
         assert_eq!(at("steps.read.output.route"), Some(Variable::Plain));
         assert_eq!(at("steps.read.output.risk"), Some(Variable::Plain));

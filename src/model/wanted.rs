@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{CommentId, ForgeEvent, FormulaName, Login};
+use super::{About, CommentId, ForgeEvent, FormulaName, Login, Timestamp};
 
 /// A run that somebody wants of a formula that is none of the lifecycle's: it is done beside it, and takes part in it only where its
 /// outcome is a row of the table.
@@ -46,6 +46,11 @@ pub enum WantedBy {
         /// Which of its kind: the pull request that was opened, the commit whose checks are red.
         what: String,
     },
+    /// The schedule of the formula, which is about the project.
+    Schedule {
+        /// The time that it is for: the last one that came round.
+        at: Timestamp,
+    },
 }
 
 impl fmt::Display for WantedBy {
@@ -55,6 +60,7 @@ impl fmt::Display for WantedBy {
             Self::Comment { login, .. } => write!(f, "by {login} in a comment"),
             Self::Label { label } => write!(f, "by the label {label}"),
             Self::Event { event, what } => write!(f, "by what happened: {event} ({what})"),
+            Self::Schedule { at } => write!(f, "by its schedule, for {at}"),
         }
     }
 }
@@ -83,6 +89,11 @@ pub enum Declined {
     },
     /// The formula is not on for this project any more.
     Off,
+    /// The formula was changed meanwhile, and its runs are about something else.
+    About {
+        /// What.
+        now: About,
+    },
     /// What it is given does not fit what it takes.
     Inputs {
         /// In words.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::formula::inputs;
 use crate::ledger::{ClaimState, IssueState, RunState};
 use crate::model::{
-    Branch, Cost, Decision, Declined, Dependency, Event, Formula, FormulaName, Intent, LabelNames, Lane, RepoName, RunId,
+    About, Branch, Cost, Decision, Declined, Dependency, Event, Formula, FormulaName, Intent, LabelNames, Lane, RepoName, RunId,
     Subject, Timestamp, Usd, Wait, Wanted,
 };
 
@@ -309,6 +309,9 @@ impl Context<'_> {
         let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.formulas.get(&wanted.formula)) else {
             return decline(Declined::Off);
         };
+        if formula.about() != About::of(subject) {
+            return decline(Declined::About { now: formula.about() });
+        }
         match inputs::taken(&formula.inputs, wanted.inputs.clone()) {
             Err(problem) => decline(Declined::Inputs { problem }),
             Ok(inputs) => {
@@ -444,7 +447,11 @@ impl Context<'_> {
             subject: subject.clone(),
             formula: Box::new(formula.clone()),
             attempt: if aside.is_some() { 1 } else { state.attempts + 1 },
-            branch: if writes { Branch(format!("{prefix}{}", subject.issue.0)) } else { "forgehand-read".into() },
+            branch: match About::of(subject) {
+                _ if !writes => "forgehand-read".into(),
+                About::Issue => Branch(format!("{prefix}{}", subject.issue.0)),
+                About::Project => Branch(format!("forgehand/{}", formula.name)),
+            },
             aside,
         }])
     }

@@ -12,7 +12,7 @@ use crate::formula::expression::{self, EvaluateError, Type};
 use crate::formula::{inputs, scope};
 use crate::ledger::{RunState, StepStatus};
 use crate::model::{
-    Advance, EndWord, Ending, Expression, Given, INPUTS, InputSpec, Route, RunOutcome, Skipped, Step, StepId, StepKind,
+    About, Advance, EndWord, Ending, Expression, Given, INPUTS, InputSpec, Route, RunOutcome, Skipped, Step, StepId, StepKind,
 };
 
 use super::run::{Live, advance};
@@ -174,7 +174,7 @@ impl Context<'_> {
             },
             "now": self.now.rfc3339(),
         });
-        (scope::scope(&run.formula.steps, inside, Type::object()), values)
+        (scope::scope(&run.formula.steps, inside, Type::object(), About::of(subject)), values)
     }
 }
 

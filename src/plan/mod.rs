@@ -21,6 +21,7 @@ mod policy;
 mod recover;
 mod require;
 mod run;
+mod schedule;
 mod status;
 mod table;
 mod wanted;
@@ -35,6 +36,7 @@ pub use look::troubled;
 pub use notices::Notices;
 pub use policy::{Policy, ProjectPolicy};
 pub use run::writes;
+pub use schedule::{Upcoming, schedules};
 pub use table::{From, Row, TABLE, To, mermaid, target};
 pub use wanted::rights;
 
@@ -186,8 +188,9 @@ pub(crate) struct Context<'a> {
 pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Plan {
     let context = Context { ledger, view, policy, now };
     let mut plan = Plan::default();
-    for repo in policy.projects.keys() {
+    for (repo, project) in &policy.projects {
         look::plan(&context, repo, &mut plan);
+        schedule::plan(&context, repo, project, &mut plan);
     }
     let mut candidates = Vec::new();
     let mut at_work = context.local_work();
@@ -199,7 +202,11 @@ pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Pl
             continue;
         }
         context.renew_claim(&subject, state, &mut plan);
-        match context.issue(&subject, state, project) {
+        let next = match subject.is_project() {
+            true => context.project(&subject, state, project),
+            false => context.issue(&subject, state, project),
+        };
+        match next {
             // Runs that gave their slots away while their project was in trouble come back to a full house.
             Next::Act(Action::Do { intent, .. }) if intent.is_local() && at_work >= policy.slots => {
                 plan.waits.insert(subject, Wait::NoSlot { slots: policy.slots, project: None });
@@ -217,7 +224,7 @@ pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Pl
     admit::plan(&context, candidates, &mut plan);
     budget::warn(&context, &mut plan);
     accounts::renew(&context, &mut plan);
-    let times = plan.waits.values().filter_map(Wait::until).chain(context.timers());
+    let times = plan.waits.values().filter_map(Wait::until).chain(context.timers()).chain(context.schedule_times());
     plan.wake = times.filter(|t| *t > now).min();
     plan
 }
@@ -477,6 +484,7 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
         | Event::Wanted { subject, .. }
         | Event::Declined { subject, .. }
         | Event::RunStarted { subject, .. } => Some(subject.clone()),
+        Event::Scheduled { repo, .. } => Some(Subject::project(repo.clone())),
         Event::NotFound { key } | Event::Ended { key, .. } => ledger.open(key).map(|(s, _)| s.clone()),
         Event::SessionStarted { run, .. }
         | Event::Did { run, .. }

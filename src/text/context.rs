@@ -9,7 +9,7 @@ use super::characters::{cut, printable};
 use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
-    Branch, Change, Evidence, InputSpec, IssueNumber, Provisions, Remark, RepoName, Risk, RunTexts, StepId, TemplateKind,
+    About, Branch, Change, Evidence, InputSpec, IssueNumber, Provisions, Remark, RepoName, Risk, RunTexts, StepId, TemplateKind,
     TierReason, Usd, Variable,
 };
 
@@ -40,7 +40,7 @@ pub struct Said {
 pub struct PromptContext<'a> {
     /// The repository.
     pub repo: &'a RepoName,
-    /// The issue.
+    /// The issue; [`IssueNumber::PROJECT`] where the run is about none.
     pub issue: IssueNumber,
     /// What the run is given to read, raw as it was journalled.
     pub texts: &'a RunTexts,
@@ -71,7 +71,7 @@ pub struct PromptContext<'a> {
 pub struct ProposalContext<'a> {
     /// The repository.
     pub repo: &'a RepoName,
-    /// The issue.
+    /// The issue; [`IssueNumber::PROJECT`] where the run is about none.
     pub issue: IssueNumber,
     /// What the run was given to read, raw.
     pub texts: &'a RunTexts,
@@ -124,7 +124,7 @@ impl PromptContext<'_> {
             "steps": outputs(self.steps),
             "inputs": given(self.inputs),
         });
-        wrapped(values, &vocabulary(TemplateKind::Prompt, self.steps, self.inputs))
+        wrapped(values, &vocabulary(TemplateKind::Prompt, self.issue, self.steps, self.inputs))
     }
 }
 
@@ -164,12 +164,13 @@ impl ProposalContext<'_> {
             "steps": outputs(self.steps),
             "inputs": given(self.inputs),
         });
-        wrapped(values, &vocabulary(TemplateKind::Proposal, self.steps, self.inputs))
+        wrapped(values, &vocabulary(TemplateKind::Proposal, self.issue, self.steps, self.inputs))
     }
 }
 
-fn vocabulary(kind: TemplateKind, steps: &[Said], inputs: &[(InputSpec, Json)]) -> Variable {
-    kind.vocabulary(steps.iter().map(|said| (&said.step, &said.schema)), inputs.iter().map(|(spec, _)| spec))
+fn vocabulary(kind: TemplateKind, issue: IssueNumber, steps: &[Said], inputs: &[(InputSpec, Json)]) -> Variable {
+    let about = if issue == IssueNumber::PROJECT { About::Project } else { About::Issue };
+    kind.vocabulary(about, steps.iter().map(|said| (&said.step, &said.schema)), inputs.iter().map(|(spec, _)| spec))
 }
 
 /// What the formula is given, by name.

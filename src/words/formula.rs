@@ -1,6 +1,6 @@
 //! What a formula says, in a few words.
 
-use crate::model::{Access, EndWord, ForgeEvent, Gate, Proposal, Risk, StepKind, Triggers};
+use crate::model::{Access, EndWord, ForgeEvent, Gate, Proposal, Risk, StepKind, Triggers, Wanted};
 
 /// What starts it, as in `label claude-queue, comment /fix`.
 pub fn triggers(triggers: &Triggers) -> String {
@@ -22,6 +22,11 @@ fn forge_event(event: ForgeEvent) -> &'static str {
         ForgeEvent::ChangesRequested => "changes-requested",
         ForgeEvent::ChecksFailed => "checks-failed",
     }
+}
+
+/// A run that is wanted, with who asked for it.
+pub fn is_wanted(wanted: &Wanted) -> String {
+    format!("{}, asked for {}", wanted.formula, wanted.by)
 }
 
 /// How much it could break.

@@ -15,7 +15,10 @@ pub fn notice(news: &News) -> (String, String) {
             (format!("{subject} failed: {}", one_line(title)), text)
         }
         News::FailedAside { subject, title, formula, outcome: how } => (
-            format!("{formula} failed on {subject}: {}", one_line(title)),
+            match subject.is_project() {
+                true => format!("{formula} failed on {subject}"),
+                false => format!("{formula} failed on {subject}: {}", one_line(title)),
+            },
             format!("{}. It is not tried again by itself: ask for it again when that is mended.", one_line(&outcome(how))),
         ),
         News::Waits { subject, title, because, pull } => {

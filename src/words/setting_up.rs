@@ -51,7 +51,11 @@ pub fn standing_reports(count: usize, names: &LabelNames, since: Option<&str>) -
 
 /// Claims of a forgehand on the forge.
 pub fn standing_claims(issues: &[IssueNumber]) -> String {
-    let list: Vec<String> = issues.iter().map(|i| format!("{i}")).collect();
+    let name = |issue: &IssueNumber| match *issue {
+        IssueNumber::PROJECT => "the project itself".to_owned(),
+        issue => issue.to_string(),
+    };
+    let list: Vec<String> = issues.iter().map(name).collect();
     format!(
         "another forgehand's claim on {} (refs/forgehand/claims): respected until its lease ends; if none runs any more, that is within 10 min",
         list.join(", ")

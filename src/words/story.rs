@@ -1,8 +1,8 @@
 //! The journal's story, a line for each event that a person wants to read.
 
 use crate::model::{
-    Advance, AgentName, Command, Declined, Event, Intent, IssueNumber, LabelsMean, Outcome, PullState, Saying, Skipped, StepId,
-    StopWhy, Told, Trigger,
+    About, Advance, AgentName, Command, Declined, Event, Intent, IssueNumber, LabelsMean, Outcome, PullState, Saying, Skipped,
+    StepId, StopWhy, Told, Trigger,
 };
 
 use super::{outcome, refusal};
@@ -117,6 +117,10 @@ pub fn event(event: &Event) -> Option<String> {
             format!("run {run} of {} begins beside the lifecycle, asked for {}", formula.name, wanted.by)
         }
         Event::RunStarted { run, formula, attempt, .. } => format!("run {run} of {} begins, attempt {attempt}", formula.name),
+        Event::Scheduled { formula, cron: Some(cron), .. } => {
+            format!("formula {formula} has the schedule {cron}; its times count from now on")
+        }
+        Event::Scheduled { formula, cron: None, .. } => format!("formula {formula} has no schedule any more"),
         Event::Asked { asked, .. } => format!("{} asks for formula {} in comment {}", asked.login, asked.formula, asked.comment),
         Event::Heard { .. } => return None,
         Event::Wanted { wanted, .. } => format!("a run of {} is wanted, asked for {}", wanted.formula, wanted.by),
@@ -168,6 +172,8 @@ fn declined(why: &Declined) -> String {
     match why {
         Declined::NoRights { login, .. } => format!("{login}, who asked for it, may not write to the repository"),
         Declined::Off => "it is not on for this project any more".to_owned(),
+        Declined::About { now: About::Project } => "it is about the project now, and about no issue".to_owned(),
+        Declined::About { now: About::Issue } => "it is about an issue now, and not about the project".to_owned(),
         Declined::Inputs { problem } => problem.clone(),
     }
 }

@@ -61,6 +61,8 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             let how = super::outcome(outcome);
             format!("step {step} of its run failed ({how}); it is done again at {until} (time {time} of {of})")
         }
+        Wait::Schedule { formula, until } => format!("formula {formula} starts by its schedule at {until}"),
+        Wait::Unasked => "no formula that is on has a schedule, and nobody asked for one".to_owned(),
         Wait::NeedsFormula { formula, because } => format!("needs formula {formula}: {because}"),
         Wait::Orphan { until } => {
             format!("it carries {} and no run of ours is known; left alone until {until}", label(names, Decision::Working))
@@ -148,6 +150,8 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
                 "an approving review of {pull} as it stands, by somebody with write access; merging or closing it ends the wait too"
             )
         }
+        Wait::Schedule { formula, .. } => format!("time, or `forgehand formula run {formula}`"),
+        Wait::Unasked => "`forgehand formula run NAME`, of a formula with `cron`".to_owned(),
         Wait::NeedsFormula { .. } => format!("a person, or label {queue} for another run on the same branch"),
         Wait::Orphan { .. } => format!("`forgehand retry` or label {queue} takes it up at once"),
         Wait::Leaving => "its [[project]] section in the configuration".to_owned(),

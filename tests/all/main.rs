@@ -28,6 +28,7 @@ mod notify;
 mod plan_again;
 mod plan_properties;
 mod plan_running;
+mod plan_schedule;
 mod plan_world;
 mod readme;
 mod renewal;

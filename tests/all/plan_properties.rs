@@ -111,7 +111,7 @@ pub fn step() -> impl Strategy<Value = Step> {
 
 /// What the last order of a person was, where nothing came after it that could change it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Order {
+pub enum Order {
     Takes,
     Queues,
 }
@@ -172,7 +172,7 @@ fn scope(number: u64) -> Scope {
 }
 
 /// Nobody acts any more, what is under way ends by `fate`, and time goes on to whatever is due: it must come to rest.
-fn settle(world: &mut World, fate: Fate) {
+pub fn settle(world: &mut World, fate: Fate) {
     let mut quiet = 0;
     for _ in 0..400 {
         let before = world.records.len();
@@ -262,13 +262,22 @@ fn still(world: &World, number: u64, order: Option<Order>, lost: bool) -> Option
 
 pub fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate, policy: Policy) -> World {
     let mut world = World::new(kinds, policy);
+    let orders = lead(&mut world, steps);
+    world.configure(2, true);
+    settle(&mut world, last);
+    at_rest(&world, &orders);
+    world
+}
+
+/// What happens in a life, and what people have asked for at its end.
+pub fn lead(world: &mut World, steps: &[Step]) -> [Option<Order>; 3] {
     let mut orders = [None; 3];
     for step in steps {
         match step {
-            Step::Person(issue, act) => person(&mut world, *issue, *act, &mut orders[*issue as usize - 1]),
+            Step::Person(issue, act) => person(world, *issue, *act, &mut orders[*issue as usize - 1]),
             Step::Two(issue, a, b) => {
-                person(&mut world, *issue, *a, &mut orders[*issue as usize - 1]);
-                person(&mut world, *issue, *b, &mut orders[*issue as usize - 1]);
+                person(world, *issue, *a, &mut orders[*issue as usize - 1]);
+                person(world, *issue, *b, &mut orders[*issue as usize - 1]);
             }
             Step::Rival(issue, None) => world.rival(*issue),
             Step::Rival(issue, Some(decision)) => {
@@ -283,11 +292,11 @@ pub fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate, policy: Pol
                 world.input(Input::Tick);
             }
             Step::Lose => {
-                orders = [1, 2, 3].map(|n| still(&world, n, orders[n as usize - 1], true));
+                orders = [1, 2, 3].map(|n| still(world, n, orders[n as usize - 1], true));
                 world.lose();
             }
             Step::Restore(lacks) => {
-                orders = [1, 2, 3].map(|n| still(&world, n, orders[n as usize - 1], false));
+                orders = [1, 2, 3].map(|n| still(world, n, orders[n as usize - 1], false));
                 world.restore(*lacks);
             }
             Step::Kill => world.begin(),
@@ -295,10 +304,7 @@ pub fn live(steps: &[Step], kinds: &[(Vec<&str>, bool)], last: Fate, policy: Pol
             Step::Configure(slots, there) => world.configure(*slots, *there),
         }
     }
-    world.configure(2, true);
-    settle(&mut world, last);
-    at_rest(&world, &orders);
-    world
+    orders
 }
 
 pub fn kinds() -> impl Strategy<Value = Vec<(Vec<&'static str>, bool)>> {

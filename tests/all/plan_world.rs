@@ -237,6 +237,33 @@ pub fn glancing_policy() -> Policy {
     policy
 }
 
+/// The policy with formulas about the project, each with a schedule.
+pub fn scheduled_policy(crons: &[(&str, &str)]) -> Policy {
+    let mut policy = policy();
+    for (name, cron) in crons {
+        let text = SCHEDULED.replace("NAME", name).replace("CRON", cron);
+        let prompts = |_: &str| Some("Tend {{repo}}.".to_owned());
+        let formula = load("scheduled.toml", &text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+        policy.projects.values_mut().for_each(|p| drop(p.formulas.insert((*name).into(), formula.clone())));
+    }
+    policy
+}
+
+const SCHEDULED: &str = r#"
+formula = 1
+name = "NAME"
+title = "Tend the project"
+blast_radius = "low"
+[trigger]
+cron = "CRON"
+[[step]]
+id = "tend"
+agent = "dev"
+prompt = "tend.md"
+access = "read"
+output = "fix-result"
+"#;
+
 /// The label that starts it.
 pub const GLANCE: &str = "needs-glance";
 
@@ -374,6 +401,12 @@ impl World {
             self.policy.projects.clear();
         }
         self.story.push((None, format!("{} -- {slots} slots, the project is {}", self.now, if there { "there" } else { "out" })));
+        self.input(Input::Policy(Box::new(self.policy())));
+    }
+
+    /// Another configuration for good.
+    pub fn adopt(&mut self, policy: Policy) {
+        (self.whole, self.policy) = (policy.clone(), policy);
         self.input(Input::Policy(Box::new(self.policy())));
     }
 
@@ -769,6 +802,7 @@ impl World {
                 self.set_open(number, false);
                 Outcome::Closed
             }
+            Intent::Prepare { .. } if subject.is_project() => prepared_project(state),
             Intent::Prepare { on_branch, .. } => self.prepare(number, *on_branch, state),
             Intent::SetUp { .. } if dice == 9 => {
                 Outcome::Failed { failure: Failure { kind: FailureKind::Setup, why: "`npm ci` ended with exit code 1".into() } }
@@ -1018,4 +1052,17 @@ pub fn awaits_look(world: &World, number: u64) -> bool {
     let Some((_, at)) = world.core.ledger().issue(&subject(number)).and_then(|s| s.commanded) else { return false };
     let looking = world.pending.iter().any(|p| p.seen.as_ref().is_some_and(|seen| seen.began >= at));
     !looking && world.core.view().looks_began.get(&repo()).is_none_or(|began| *began < at)
+}
+
+fn prepared_project(state: &IssueState) -> Outcome {
+    Outcome::Prepared {
+        base: sha(1),
+        base_branch: "main".into(),
+        tip: None,
+        issue: state.seen.clone(),
+        read_up_to: None,
+        trunk: Some(sha(1)),
+        tip_ours: false,
+        over: None,
+    }
 }

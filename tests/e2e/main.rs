@@ -35,6 +35,7 @@ mod reload;
 mod requests;
 mod retention;
 mod rig;
+mod schedule;
 mod steps;
 mod switching;
 mod webhook;

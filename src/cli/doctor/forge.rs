@@ -18,7 +18,7 @@ use crate::ports::{
 const CLOCK_WARN: Duration = Duration::from_secs(60);
 const CLOCK_FAIL: Duration = Duration::from_mins(10);
 /// The number that no issue has: claims are tried on it.
-const NOBODY: IssueNumber = IssueNumber(0);
+const NOBODY: IssueNumber = IssueNumber(u64::MAX);
 /// How long a claim that is tried lasts where giving it back fails.
 const TRIAL: Duration = Duration::from_secs(30);
 const SCOPES: &str =
@@ -272,8 +272,7 @@ impl Bedside<'_> {
         };
         let failed = |error: crate::ports::RepoError| {
             let kind = if error.kind == RepoErrorKind::Environment { Kind::Environment } else { Kind::Forge };
-            let mend =
-                "see what git says; the bot needs write access to the code, and refs/forgehand/claims/0 must be no one else's";
+            let mend = "see what git says; the bot needs write access to the code, and to refs/forgehand/claims";
             Check::fail(kind, NAME, format!("{repo}: {}: {}", error.what, error.why), mend)
         };
         let held = match git.claim(repo, NOBODY, &claim).await {

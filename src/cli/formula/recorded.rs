@@ -13,7 +13,8 @@ use crate::cli::CliError;
 use crate::document::{Fault, Faults, SourceFile, nearest};
 use crate::engine::{Answer, Cast, Played, ProjectSettings, Scene, Shown, Stage};
 use crate::model::{
-    Branch, Formula, Issue, IssueNumber, Login, Remark, RepoName, Route, RunOutcome, RunTexts, Shape, StepId, Subject, Timestamp,
+    About, Branch, Formula, Issue, IssueNumber, Login, Remark, RepoName, Route, RunOutcome, RunTexts, Shape, StepId, Subject,
+    Timestamp,
 };
 use crate::{formula, words};
 
@@ -196,9 +197,13 @@ impl Recorded {
         let now = Timestamp(1_790_000_000_000);
         let remark =
             |comment: &CommentText| Remark { author: Login::from(comment.author.as_str()), at: now, body: comment.body.clone() };
+        let subject = match formula.about() {
+            About::Issue => Subject { repo, issue: IssueNumber(issue.number) },
+            About::Project => Subject::project(repo),
+        };
         Ok(Stage {
             formula,
-            subject: Subject { repo, issue: IssueNumber(issue.number) },
+            subject,
             issue: Issue {
                 number: IssueNumber(issue.number),
                 title: issue.title.clone(),

@@ -1,4 +1,4 @@
-//! `forgehand formula run NAME --issue N`: leaves the order for the daemon, or for the next `once`; with `--dry-run` it shows what a run would
+//! `forgehand formula run NAME [--issue N]`: leaves the order for the daemon, or for the next `once`; with `--dry-run` it shows what a run would
 //! tell agents and propose, with placeholders for what nobody answered.
 
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use crate::cli::{CliError, Kind, runtime, subject, wiring};
 use crate::engine::{Placeholders, Played, Scene, Stage, Unread};
 use crate::formula::inputs;
 use crate::model::{
-    Command, Decision, Dependency, Formula, InputKind, LabelNames, Proposal, Skipped, Step, StepId, StepKind, Subject, Wanted,
-    WantedBy,
+    About, Command, Decision, Dependency, Formula, InputKind, Issue, LabelNames, Proposal, Skipped, Step, StepId, StepKind,
+    Subject, Wanted, WantedBy,
 };
 use crate::words;
 
@@ -21,9 +21,12 @@ use crate::words;
 pub(super) struct Arguments {
     /// The formula
     name: String,
-    /// The issue: 7, or owner/name#7
+    /// The issue: 7, or owner/name#7; without one for a formula about the project, which has `cron`
     #[arg(long, value_name = "N")]
-    issue: String,
+    issue: Option<String>,
+    /// The project: owner/name, where there are several
+    #[arg(long, value_name = "OWNER/NAME", conflicts_with = "issue")]
+    project: Option<String>,
     /// Show each prompt and each proposal, and touch nothing
     #[arg(long)]
     dry_run: bool,
@@ -35,8 +38,8 @@ pub(super) struct Arguments {
 /// Runs it.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = if arguments.dry_run { Setup::load(config)? } else { Setup::shown(config)? };
-    let subject = subject::parse(&setup.config, &arguments.issue)?;
     let formula = super::loaded(&setup.library(), &arguments.name)?;
+    let subject = subject_of(&setup, &formula, arguments)?;
     let inputs = given(&formula, &arguments.inputs)?;
     if !arguments.dry_run {
         return order(&setup, subject, &formula, inputs);
@@ -56,6 +59,22 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     }
     show(&formula, &played);
     Ok(())
+}
+
+/// What it is to run on: the formula says whether that is an issue.
+fn subject_of(setup: &Setup, formula: &Formula, arguments: &Arguments) -> Result<Subject, CliError> {
+    let name = &formula.name;
+    match (formula.about(), &arguments.issue) {
+        (About::Issue, Some(issue)) => subject::parse(&setup.config, issue),
+        (About::Issue, None) => {
+            let hint = format!("write `forgehand formula run {name} --issue 7`; a formula with `cron` is about the project");
+            Err(CliError::usage(format!("formula {name} is about an issue"), hint))
+        }
+        (About::Project, None) => subject::of_project(&setup.config, arguments.project.as_deref()),
+        (About::Project, Some(_)) => {
+            Err(CliError::usage(format!("formula {name} is about the project, because it has `cron`"), "leave --issue out"))
+        }
+    }
 }
 
 /// Leaves the order. What is the lifecycle's goes through the lifecycle.
@@ -124,12 +143,25 @@ fn not_read(subject: &Subject, unread: Unread) -> CliError {
 
 /// Triggers and requirements that do not hold, and what is left out.
 fn in_the_way(setup: &Setup, stage: &Stage, depends: &[Dependency]) -> Vec<String> {
-    let (formula, issue, names) = (&stage.formula, &stage.issue, &stage.project.labels);
+    let (formula, names) = (&stage.formula, &stage.project.labels);
     let mut found = Vec::new();
     let enabled = setup.config.project(&stage.subject.repo).is_some_and(|project| project.formulas.contains(&formula.name));
     if !enabled {
         found.push(format!("{} is off here: name it in `formulas` of the project", formula.name));
     }
+    if !stage.subject.is_project() {
+        found.extend(in_the_way_of(&stage.issue, formula, names, depends));
+    }
+    if !formula.require.files.is_empty() {
+        found.push(format!("not looked at: whether {} is on {}", formula.require.files.join(", "), stage.base));
+    }
+    found.push(format!("left out of prompts: CLAUDE.md of {}, which a run is given", stage.base));
+    found
+}
+
+/// The same of the issue that it would run on.
+fn in_the_way_of(issue: &Issue, formula: &Formula, names: &LabelNames, depends: &[Dependency]) -> Vec<String> {
+    let mut found = Vec::new();
     if !issue.open {
         found.push("the issue is closed".to_owned());
     }
@@ -149,10 +181,6 @@ fn in_the_way(setup: &Setup, stage: &Stage, depends: &[Dependency]) -> Vec<Strin
         let on = Subject { repo: open.repo.clone(), issue: open.issue };
         found.push(format!("a requirement does not hold: {on} is open, which the issue depends on"));
     }
-    if !require.files.is_empty() {
-        found.push(format!("not looked at: whether {} is on {}", require.files.join(", "), stage.base));
-    }
-    found.push(format!("left out of prompts: CLAUDE.md of {}, which a run is given", stage.base));
     found
 }
 

@@ -146,7 +146,11 @@ impl Worker {
 
 /// A name for the log of an attempt. Issues of several repositories share their numbers: each repository has a folder then.
 pub(super) fn label(subject: &Subject, run: &RunState, several: bool) -> String {
-    let name = format!("issue-{}-attempt-{}", subject.issue.0, run.attempt);
+    let name = match subject.is_project() {
+        // Each is a first attempt; its number among those about the project tells them apart.
+        true => format!("project-{}-{}", run.formula.name, run.id.number().unwrap_or(run.attempt)),
+        false => format!("issue-{}-attempt-{}", subject.issue.0, run.attempt),
+    };
     if several { format!("{}/{name}", subject.repo.folder()) } else { name }
 }
 

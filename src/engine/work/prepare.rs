@@ -20,6 +20,12 @@ const OWN: &str = ".forgehand";
 const FILE: u64 = 64 * 1024;
 const FILES: usize = 200;
 
+/// What was read of what a run is about.
+enum Read {
+    Issue(Box<Issue>, Vec<Comment>),
+    Project,
+}
+
 impl Worker {
     pub(super) async fn prepare(&self, order: &Order<'_>, on_branch: bool) -> Result<Outcome, Failure> {
         let (run, repo) = (order.run()?, &order.subject.repo);
@@ -27,8 +33,8 @@ impl Worker {
         let base_branch = named.unwrap_or(&order.facts.repository.default_branch).clone();
         let branches = [base_branch.clone(), run.branch.clone()];
         // Neither needs the other. A fetch is never given up because a reading failed: the next one would begin anew.
-        let (read, tips) = tokio::join!(self.read_issue(order.subject), self.ports.repos.sync(repo, &branches, &run.id));
-        let ((issue, comments), tips) = (read?, tips.map_err(repos)?);
+        let (read, tips) = tokio::join!(self.read_subject(order.subject), self.ports.repos.sync(repo, &branches, &run.id));
+        let (read, tips) = (read?, tips.map_err(repos)?);
         let (Some(base), tip) = (tips.0.first().cloned().flatten(), tips.0.get(1).cloned().flatten()) else {
             return Ok(Outcome::NothingThere { branch: named.cloned() });
         };
@@ -39,7 +45,14 @@ impl Worker {
             Err(why) => return Ok(Outcome::FormulaRefused { why }),
         };
         let from = if on_branch { tip.clone().unwrap_or_else(|| base.clone()) } else { base.clone() };
-        let texts = self.texts_of(order, &issue, &comments, guide).await?;
+        let (texts, seen, read_up_to) = match read {
+            Read::Issue(issue, comments) => (
+                self.texts_of(order, &issue, &comments, guide).await?,
+                seen_issue(repo, &issue),
+                comments.iter().map(|c| c.id).max(),
+            ),
+            Read::Project => (RunTexts { guide, ..RunTexts::default() }, order.state.seen.clone(), None),
+        };
         let workspace = self.workspace(order, &from)?;
         let (kept, made) = tokio::join!(self.texts.write(&run.id, texts), self.ports.hands.prepare(&workspace));
         kept?;
@@ -48,12 +61,21 @@ impl Worker {
             base: from,
             base_branch,
             tip,
-            issue: seen_issue(repo, &issue),
-            read_up_to: comments.iter().map(|c| c.id).max(),
+            issue: seen,
+            read_up_to,
             trunk: Some(base),
             tip_ours,
             over: over.map(Box::new),
         })
+    }
+
+    /// What the run is about, as it stands on the forge.
+    async fn read_subject(&self, subject: &Subject) -> Result<Read, Failure> {
+        if subject.is_project() {
+            return Ok(Read::Project);
+        }
+        let (issue, comments) = self.read_issue(subject).await?;
+        Ok(Read::Issue(Box::new(issue), comments))
     }
 
     /// The run's formula as the base branch has it, where that has files of its own for it.

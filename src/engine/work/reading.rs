@@ -2,15 +2,19 @@
 //!
 //! Promises: only reads. CLAUDE.md of the base branch is left out, because nothing is fetched.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::model::{Dependency, EffectKey, Failure, FailureKind, Formula, Subject, Trouble};
+use crate::model::{
+    Branch, Dependency, EffectKey, Failure, FailureKind, Formula, Issue, Login, ProjectFacts, RunTexts, Subject, Timestamp,
+    Trouble,
+};
 use crate::scan::Scanner;
 use crate::text;
 
 use super::super::shell::Ports;
-use super::{Order, Settings, Stage, TextStore, Worker, environment};
+use super::{Order, ProjectSettings, Settings, Stage, TextStore, Worker, environment};
 
 /// Why there is no stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +53,10 @@ impl Stage {
         // Texts and secrets belong to effects, and none is made here.
         let worker = Worker::new(ports, settings, TextStore::new(Path::new("")), Arc::new(Scanner::new(Vec::new())));
         let facts = Arc::new(worker.survey(&subject.repo).await.map_err(Unread::Project)?);
+        if subject.is_project() {
+            let base = base_of(&formula, &project, &facts);
+            return Ok((Self::about(formula, subject, project, branch_prefix, base, now), Vec::new()));
+        }
         let (issue, comments) = worker.read_issue(&subject).await?;
         if issue.pull.is_some() {
             return Err(Unread::NoIssue);
@@ -59,9 +67,8 @@ impl Stage {
             .filter(|other| *other != subject)
             .collect();
         let depends = worker.dependencies(&subject, &named).await.map_err(Unread::Project)?;
-        let named = formula.workspace.base.as_ref().or(project.base.as_ref());
-        let base = named.unwrap_or(&facts.repository.default_branch).clone();
-        let texts = crate::model::RunTexts::default();
+        let base = base_of(&formula, &project, &facts);
+        let texts = RunTexts::default();
         let mut stage = Self { formula, subject, issue, texts, project, branch_prefix, base, now };
         let ledger = stage.opened(&facts);
         let state = ledger.issue(&stage.subject).ok_or_else(|| environment("the issue is gone"))?;
@@ -72,4 +79,32 @@ impl Stage {
         stage.texts = texts;
         Ok((stage, depends))
     }
+    /// Of a run about a project, which has no texts of an issue.
+    fn about(
+        formula: Formula,
+        subject: Subject,
+        project: ProjectSettings,
+        branch_prefix: String,
+        base: Branch,
+        now: Timestamp,
+    ) -> Self {
+        let issue = Issue {
+            number: subject.issue,
+            title: String::new(),
+            body: String::new(),
+            author: Login(String::new()),
+            open: true,
+            labels: BTreeSet::new(),
+            created: now,
+            updated: now,
+            comments: 0,
+            pull: None,
+        };
+        Self { formula, subject, issue, texts: RunTexts::default(), project, branch_prefix, base, now }
+    }
+}
+
+fn base_of(formula: &Formula, project: &ProjectSettings, facts: &ProjectFacts) -> Branch {
+    let named = formula.workspace.base.as_ref().or(project.base.as_ref());
+    named.unwrap_or(&facts.repository.default_branch).clone()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ledger::Ledger;
 use crate::model::{
     Branch, Decision, Event, Formula, Issue, JournalId, LabelsMean, Login, ProjectFacts, Record, RepoFacts, RunId, RunTexts,
-    SeenIssue, Subject, Timestamp, Usd,
+    SeenIssue, Subject, Timestamp, Usd, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, Policy, ProjectPolicy};
 
@@ -20,7 +20,7 @@ pub struct Stage {
     pub formula: Formula,
     /// What the run is about.
     pub subject: Subject,
-    /// That issue, as it is read.
+    /// That issue, as it is read; nobody asks for it where the run is about the project.
     pub issue: Issue,
     /// What the run is given to read.
     pub texts: RunTexts,
@@ -64,6 +64,9 @@ pub(super) fn facts(stage: &Stage) -> ProjectFacts {
 
 /// What is known when a run begins.
 fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
+    if stage.subject.is_project() {
+        return about_project(stage, facts);
+    }
     let (repo, subject) = (stage.subject.repo.clone(), stage.subject.clone());
     let names = &stage.project.labels;
     let writes = stage.formula.steps.iter().any(plan::writes);
@@ -87,6 +90,27 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
             meaning: LabelsMean::Standing { label: standing },
         },
         Event::RunStarted { run, subject, formula: Box::new(stage.formula.clone()), attempt: 1, branch, aside: None },
+    ]
+}
+
+/// The same where it is about the project: somebody asked for it.
+fn about_project(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
+    let (repo, subject) = (stage.subject.repo.clone(), stage.subject.clone());
+    let (formula, inputs) = (stage.formula.name.clone(), BTreeMap::new());
+    let wanted = Wanted { formula, inputs, by: WantedBy::Hand };
+    vec![
+        Event::Surveyed { repo: repo.clone(), facts: facts.clone() },
+        Event::Began { repo: repo.clone(), at: Timestamp::default() },
+        Event::Looked { repo, until: stage.now },
+        Event::Wanted { subject: subject.clone(), wanted: wanted.clone() },
+        Event::RunStarted {
+            run: RunId("rehearsal-project".into()),
+            subject,
+            formula: Box::new(stage.formula.clone()),
+            attempt: 1,
+            branch: "forgehand-read".into(),
+            aside: Some(wanted),
+        },
     ]
 }
 

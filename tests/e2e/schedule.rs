@@ -1,0 +1,112 @@
+//! A role that is a TOML file and a prompt, about the project: started by its schedule, and by hand.
+
+use forgehand::model::{Event, Timestamp, Wanted, WantedBy};
+
+use crate::gates::beside;
+use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE, now, until};
+
+const TEND: &str = r#"
+formula = 1
+name = "tend"
+title = "Tend the project"
+blast_radius = "low"
+
+[trigger]
+cron = "CRON"
+
+[[input]]
+name = "depth"
+type = "number"
+default = 1
+
+[[step]]
+id = "tend"
+agent = "dev"
+prompt = "tend.md"
+access = "read"
+output = "fix-result"
+"#;
+
+const PROMPT: &str = "Tend {{repo}} to depth {{inputs.depth}}.\n{{#if guide}}{{outside guide}}{{/if}}\n";
+
+/// Says whether it was told what it should be.
+const SCRIPT: &str = r#"case $FORGEHAND_STEP in
+    tend) asked_for 'Tend owner/app to depth' && asked_for 'Use tabs.' && answer done 'Tended.' ;;
+esac"#;
+
+async fn rig(test: &'static str, cron: &str) -> Option<Rig> {
+    let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, SCRIPT)).daemon("poll = \"1h\"").file("CLAUDE.md", "Use tabs.\n");
+    let rig = plan.project("formulas = [\"triage\", \"fix\", \"tend\"]").rig().await?;
+    beside(&rig, &[("formulas/tend.toml", &TEND.replace("CRON", cron)), ("prompts/tend.md", PROMPT)]);
+    Some(rig)
+}
+
+/// A line that comes round once, in so many seconds.
+fn in_seconds(seconds: i64) -> (String, Timestamp) {
+    let at = Timestamp((now() / 1000 + seconds) * 1000);
+    let text = at.rfc3339();
+    let part = |range: std::ops::Range<usize>| text[range].trim_start_matches('0').parse::<u32>().unwrap_or_default();
+    let (second, minute, hour, day, month) = (part(17..19), part(14..16), part(11..13), part(8..10), part(5..7));
+    (format!("{second} {minute} {hour} {day} {month} *"), at)
+}
+
+fn started(rig: &Rig) -> Vec<WantedBy> {
+    let by = |event: &Event| match event {
+        Event::RunStarted { aside: Some(Wanted { by, .. }), .. } => Some(by.clone()),
+        _ => None,
+    };
+    rig.records().iter().filter_map(|record| by(&record.event)).collect()
+}
+
+fn ended(rig: &Rig) -> bool {
+    rig.records().iter().any(|record| matches!(record.event, Event::RunEnded { .. }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_starts_a_role_once_though_nobody_looks_at_the_forge() {
+    let (cron, at) = in_seconds(12);
+    let Some(rig) = rig("schedule::a_schedule_starts", &cron).await else { return };
+    let daemon = rig.start(&["run"]);
+    until("the end", || ended(&rig).then_some(())).await;
+    daemon.kill().await;
+    rig.once().await;
+    assert_eq!((started(&rig), rig.turns("tend")), (vec![WantedBy::Schedule { at }], 1), "{}", rig.story());
+    assert_eq!(rig.claims(), Vec::<String>::new());
+
+    let told = rig.run(&["explain", REPO]).await.ok().out;
+    assert!(told.contains(&format!("tend ({cron})")) && told.contains("the last run ended at"), "{told}");
+    let told = rig.run(&["status"]).await.ok().out;
+    assert!(told.contains("the last run ended at") && !told.contains("#0"), "{told}");
+    let board = rig.json(&["status", "--json"]).await;
+    assert_eq!(board["projects"][0]["schedules"][0]["last"], at.to_string(), "{board:#}");
+    assert_eq!((&board["issues"], &board["runs"][0]["issue"]), (&serde_json::json!([]), &serde_json::Value::Null));
+    let story = rig.run(&["logs", REPO]).await.ok();
+    assert!(story.out.contains("asked for by its schedule") && story.out.contains("has the schedule"), "{}", story.out);
+    assert!(story.err.contains("project-tend-1"), "{}", story.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_about_the_project_is_run_by_hand() {
+    let Some(rig) = rig("schedule::by_hand", "0 0 1 1 *").await else { return };
+    rig.once().await;
+    let tried = rig.run(&["formula", "run", "tend", "--dry-run"]).await.ok();
+    assert!(tried.out.contains("Tend owner/app to depth 1.") && tried.out.contains("tend on owner/app"), "{}", tried.out);
+    let wrong = rig.run(&["formula", "run", "tend", "--issue", "7"]).await;
+    assert!(wrong.code == Some(2) && wrong.err.contains("is about the project"), "{wrong:#?}");
+    let wrong = rig.run(&["formula", "run", "fix"]).await;
+    assert!(wrong.code == Some(2) && wrong.err.contains("is about an issue"), "{wrong:#?}");
+
+    let said = rig.run(&["formula", "run", "tend", "--input", "depth=3"]).await.ok();
+    assert!(said.out.contains("tend is to run on owner/app"), "{}", said.out);
+    rig.once().await;
+    rig.run(&["formula", "run", "tend", "--project", REPO]).await.ok();
+    rig.once().await;
+    assert_eq!(started(&rig), [WantedBy::Hand, WantedBy::Hand], "{}", rig.story());
+    assert_eq!(rig.turns("tend"), 2, "{}", rig.story());
+    assert!(rig.story().contains("ended: it did what it is for") || ended(&rig), "{}", rig.story());
+    assert_eq!(rig.claims(), Vec::<String>::new());
+    rig.run(&["cancel", REPO]).await.ok();
+    rig.once().await;
+    let next = rig.run(&["explain", REPO]).await.ok().out;
+    assert!(next.contains("formula tend starts by its schedule at"), "{next}");
+}
