@@ -299,7 +299,8 @@ struct StepSection {
     needs: Option<Vec<Word>>,
     /// A CEL condition: whether it is done. Without one it is skipped where one that it needs was skipped.
     when: Option<Cel>,
-    /// It is done once for each item of a list. Not there yet.
+    /// It is done once for each item of a list, which its templates and its `issue` call `item`. With an `agent` that only reads, and with
+    /// `propose`, but for pull requests; another run edits the comments that the last one wrote on an issue, in their order.
     for_each: Option<ForEachSection>,
     /// It takes no longer. With `agent`: a turn, within `wall` of `[limits]`. With `run`: all its commands, within what the configuration
     /// allows; what is cut counts as failing. With `gate = "checks"` and `"approval"`: a gate that does not open in this time ends the run
@@ -382,7 +383,7 @@ struct ForEachSection {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct RetrySection {
-    /// How often in a run, beside the first time.
+    /// How often in a run, beside the first time; with `for_each` so often for each item.
     #[schemars(range(min = 1, max = 10))]
     at_most: u64,
     /// How long after it failed.

@@ -8,6 +8,7 @@
 mod bounds;
 mod call;
 mod cron;
+mod each;
 pub mod expression;
 mod extends;
 mod head;
@@ -27,6 +28,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 pub use cron::Cron;
+pub use each::{item as each_item, specs as input_specs, variable, with_item};
 pub use mirror::schema;
 pub use over::laid_over;
 pub use page::page;

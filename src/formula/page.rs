@@ -27,6 +27,9 @@ const ORDER: &str = "
 - A step without `needs` follows the one before it in the file; `needs = []` starts at once. A step needs steps that stand before it.
 - A step with `when` is decided by that alone, once all that it needs has ended. One without is skipped where one that it needs was skipped.
 - What a condition asks of a step that was skipped is not there, and the condition is false then; `steps.ID.status == 'skipped'` asks for that.
+- A step with `for_each` is done for one item after the other. The list is worked out once, when the step begins, and one that is not there has
+  no items; `when` is asked before that, `timeout` and `retry` are each item's own. Its output is the list of what the items left, in
+  their order.
 - The run ends when every step has ended, as the first `[[outcome]]` says whose `when` holds. A step that fails for good ends it at once.
 ";
 
@@ -55,8 +58,8 @@ pub fn page() -> String {
             page,
             "\n## What templates of {heading} may name\n\nTemplates are written in Handlebars. Text from outside stands only in {helpers}.\n\n| Name | What it is |\n|---|---|\n",
         );
-        variables(&mut page, "", &kind.vocabulary(About::Issue, [], []));
-        page.push_str("| `steps.ID.output` | what an agent answered, as its schema says |\n| `inputs.NAME` | text from outside, but for numbers, flags and those with `one_of` |\n");
+        variables(&mut page, "", &kind.vocabulary(About::Issue, [], [], None));
+        page.push_str("| `steps.ID.output` | what an agent answered, as its schema says; of a step with `for_each` the list of that |\n| `item`, `index` | in a step with `for_each`: the item, text from outside as in `steps`, and which it is, from 1 |\n| `inputs.NAME` | text from outside, but for numbers, flags and those with `one_of` |\n");
     }
     page
 }

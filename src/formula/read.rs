@@ -12,11 +12,11 @@ use super::propose::propose;
 use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, scope, with};
 use super::shape::shape;
 use super::template::Templates;
-use super::{bounds, head, inputs};
+use super::{bounds, each, head, inputs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    About, Access, BackTo, EndWord, Ending, Expression, ForEach, Formula, FormulaLabel, FormulaName, Gate, Given, INPUTS,
-    InputSpec, Risk, Step, StepId, StepKind, TemplateKind, Variable,
+    About, Access, BackTo, EndWord, Ending, Expression, Formula, FormulaLabel, FormulaName, Gate, Given, INPUTS, InputSpec, Risk,
+    Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What a failing verification is told with, where the formula does not say.
@@ -33,6 +33,8 @@ struct Answer {
     step: StepId,
     /// The JSON schema of that.
     left: Json,
+    /// It is left for each item of a list.
+    for_each: bool,
     /// It is an agent's, to whom failing output may go back.
     agent: bool,
 }
@@ -76,10 +78,13 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         let id = table.required("id", "id = \"work\"", step_id);
         let own = name.as_ref().map_or("this formula", FormulaName::as_str);
         let known = scope(steps.iter().map(|placed| &placed.step), "", given.clone(), about);
+        let (for_each, item) = table.optional("for_each", |v| each::read(v, &known)).unzip();
+        let (within, variable) = (each::within(&known, item.as_ref()), item.as_ref().map(each::variable));
         let scene = Scene {
             answers: &answers,
-            known: &known,
+            known: &within,
             inputs: &inputs,
+            item: variable.as_ref(),
             labels: &labels,
             defaults: &defaults,
             templates,
@@ -89,7 +94,9 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         let meant = meant(table, &scene, |value, name| calls.load(value, name, (own, about), &mut templates.faults.borrow_mut()));
         let needs = Some(needs(table, &ids));
         let when = table.optional("when", |v| expression(v, &known, Wants::Bool));
-        let for_each = table.optional("for_each", |v| is_not_there_yet(v, for_each(v, &known)));
+        if let (Some(value), Some(meant)) = (table.value("for_each"), &meant) {
+            each::judge(&value, meant);
+        }
         let (timeout, retry) = (bounds::timeout(table, meant.as_ref()), bounds::retry(table, meant.as_ref()));
         let (Some(id), Some(meant)) = (id, meant) else {
             whole = false;
@@ -101,7 +108,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         match meant {
             Meant::Step(kind) => {
                 let agent = matches!(kind, StepKind::Agent { .. });
-                answers.push(Answer { step: id.clone(), left: kind.left(), agent });
+                answers.push(Answer { step: id.clone(), left: kind.left(), for_each: for_each.is_some(), agent });
                 steps.push(Placed { step: Step { id: id.clone(), needs, when, for_each, timeout, retry, kind }, table });
             }
             Meant::Call(called, with) => {
@@ -241,13 +248,6 @@ pub(super) fn is_not_there_yet<T>(value: &Value<'_>, read: Option<T>) -> Option<
     )
 }
 
-fn for_each(value: &Value<'_>, known: &Type) -> Option<ForEach> {
-    let table = value.opened()?;
-    let items = table.required("items", "items = \"issue.labels\"", |v| expression(v, known, Wants::List));
-    let at_most = table.required("at_most", "at_most = 20", |v| v.whole(1, 10_000).and_then(|n| u32::try_from(n).ok()));
-    Some(ForEach { items: items?, at_most: at_most? })
-}
-
 fn step_id(value: &Value<'_>) -> Option<StepId> {
     let text = word(value)?;
     if text == INPUTS {
@@ -273,6 +273,7 @@ pub(super) struct Scene<'s, 't> {
     answers: &'s [Answer],
     pub(super) known: &'s Type,
     inputs: &'s [InputSpec],
+    item: Option<&'s Variable>,
     pub(super) labels: &'s [FormulaLabel],
     defaults: &'s head::Defaults,
     pub(super) templates: &'s Templates<'t>,
@@ -282,7 +283,8 @@ pub(super) struct Scene<'s, 't> {
 
 impl Scene<'_, '_> {
     pub(super) fn vocabulary(&self, kind: TemplateKind) -> Variable {
-        kind.vocabulary(self.about, self.answers.iter().map(|a| (&a.step, &a.left)), self.inputs)
+        let answers = self.answers.iter().map(|a| (&a.step, Variable::answer(&a.left, a.for_each)));
+        kind.vocabulary(self.about, answers, self.inputs, self.item.cloned())
     }
 }
 
@@ -460,6 +462,9 @@ fn earlier(value: &Value<'_>, answers: &[Answer]) -> Option<StepId> {
     let text = value.filled()?;
     let mut agents = answers.iter().filter(|a| a.agent);
     if let Some(answer) = agents.clone().find(|a| a.step.as_str() == text) {
+        if answer.for_each {
+            return value.wrong(format!("`{text}` is done for each item of a list"), "name an agent step without `for_each`");
+        }
         return Some(answer.step.clone());
     }
     let help = match nearest(&text, agents.clone().map(|a| a.step.as_str())) {

@@ -304,6 +304,10 @@ fn advice(path: &str, scope: &Variable, in_list: bool) -> String {
     if known.is_empty() && !in_list && is_of_an_issue(path, here) {
         return ABOUT_THE_PROJECT.to_owned();
     }
+    if let Variable::List(_) = here {
+        let list = known.trim_end_matches('.');
+        return format!("`{list}` is a list: write {{{{#each {list}}}}} .. {{{{/each}}}}");
+    }
     let Variable::Record(names) = here else {
         return format!("nothing is below `{}`", known.trim_end_matches('.'));
     };

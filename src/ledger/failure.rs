@@ -2,7 +2,6 @@
 
 use crate::model::{Failure, FailureKind, Intent, Lane, Outcome, Saying, Timestamp};
 
-use super::said::note;
 use super::{ClaimState, IssueState, Retry, StepState};
 
 impl IssueState {
@@ -37,7 +36,8 @@ impl IssueState {
             }
             (Intent::Say { what: Saying::Note { step, on, .. }, edit: Some(_), .. }, FailureKind::Gone) => {
                 if let Some(run) = &self.run {
-                    self.notes.remove(&note(&run.formula.name, step, *on));
+                    let gone = self.note(run, step, *on);
+                    self.notes.remove(&gone);
                 }
             }
             (intent, kind) if intent.is_local() => {

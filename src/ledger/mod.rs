@@ -6,6 +6,7 @@
 //! A ledger can be written down and read again (serde), so that a start need not fold everything. Nobody has to remember a version for
 //! that: `build.rs` makes [`SHAPE`] of the source of this module and of `model`, and what was written under another one is not read.
 
+mod each;
 mod failure;
 mod fold;
 mod found;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use each::Each;
 pub use issue::{
     BranchTip, ClaimState, Decided, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged,
 };

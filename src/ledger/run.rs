@@ -11,6 +11,8 @@ use crate::model::{
     Timestamp, Told, Usd,
 };
 
+use super::Each;
+
 /// What is known of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
@@ -62,6 +64,8 @@ pub struct RunState {
     pub inputs: BTreeMap<String, Json>,
     /// The condition of the step under the cursor held.
     pub begun: bool,
+    /// How far that step is among the items that it is done for; none where it is done once, and before they are known.
+    pub each: Option<Each>,
     /// How steps ended.
     pub statuses: BTreeMap<StepId, StepStatus>,
     /// What steps left behind.
@@ -246,6 +250,7 @@ impl RunState {
             again: None,
             inputs,
             begun: false,
+            each: None,
             statuses: BTreeMap::new(),
             outputs: BTreeMap::new(),
             change: None,
@@ -372,16 +377,21 @@ impl RunState {
     }
 
     /// The step under the cursor ended.
-    fn go_on(&mut self, step: &StepId, status: StepStatus, at: Timestamp) {
+    pub(super) fn go_on(&mut self, step: &StepId, status: StepStatus, at: Timestamp) {
         self.statuses.insert(step.clone(), status);
         self.cursor += 1;
         self.begun = false;
+        self.afresh();
+        self.arrive(at);
+    }
+
+    /// What comes now has nothing to do with how it went so far.
+    pub(super) fn afresh(&mut self) {
         self.told = Told::Prompt;
         self.state = StepState::Ready { told: Told::Prompt, resume: false };
         self.cuts = 0;
         self.asked_again = false;
         self.again = None;
-        self.arrive(at);
     }
 
     /// The step under the cursor is done again from its beginning: what this time left is gone, the commits in its workspace apart.
@@ -425,6 +435,8 @@ impl RunState {
         match how {
             Advance::Next | Advance::Opened => self.go_on(step, StepStatus::Done, at),
             Advance::Begun => self.begun = true,
+            Advance::Each { items } => self.go_through(step, items, at),
+            Advance::ItemDone { .. } => self.next_item(step, at),
             Advance::Skipped { .. } => self.go_on(step, StepStatus::Skipped, at),
             Advance::Listed { planned } if planned.is_empty() => self.proposed(json!({ "issues": [] })),
             Advance::Listed { planned } => {

@@ -1,8 +1,10 @@
 //! The comments of ours on an issue: the status comment and the triage breakdown.
 
-use crate::model::{CommentId, FormulaName, Intent, IssueNumber, Saying, Status, StepId, Story};
+use std::collections::BTreeSet;
 
-use super::{Decided, IssueState, Said, Triaged};
+use crate::model::{CommentId, Intent, IssueNumber, Saying, Status, StepId, Story};
+
+use super::{Decided, IssueState, RunState, Said, Triaged};
 
 impl IssueState {
     pub(super) fn said_now(&mut self, intent: &Intent, comment: CommentId, left: Option<CommentId>) {
@@ -31,14 +33,28 @@ impl IssueState {
 
     /// A step's comment stands there; another attempt edits it.
     fn noted(&mut self, step: &StepId, on: Option<IssueNumber>, comment: CommentId) {
-        let Some(run) = self.run.as_mut() else { return };
-        self.notes.insert(note(&run.formula.name, step, on), comment);
-        run.proposed(serde_json::json!({ "comment": comment.0 }));
+        let Some(run) = self.run.as_ref() else { return };
+        let note = self.note(run, step, on);
+        self.notes.insert(note, comment);
+        if let Some(run) = self.run.as_mut() {
+            run.proposed(serde_json::json!({ "comment": comment.0 }));
+        }
     }
 
-    /// The comment of a step of a formula, where it stands already.
-    pub fn note_of(&self, formula: &FormulaName, step: &StepId, on: Option<IssueNumber>) -> Option<CommentId> {
-        self.notes.get(&note(formula, step, on)).copied()
+    /// The comment of a step of a run's formula, where it stands already.
+    pub fn note_of(&self, run: &RunState, step: &StepId, on: Option<IssueNumber>) -> Option<CommentId> {
+        self.notes.get(&self.note(run, step, on)).copied()
+    }
+
+    /// What a step's comment is remembered by. Of the comments that it writes on an issue for several items, each has a place of its own.
+    pub(super) fn note(&self, run: &RunState, step: &StepId, on: Option<IssueNumber>) -> String {
+        let on = on.map_or_else(String::new, |on| on.to_string());
+        let first = format!("{}/{step}{on}", run.formula.name);
+        let Some(each) = &run.each else { return first };
+        let written: BTreeSet<u64> = each.outputs().iter().filter_map(|output| output["comment"].as_u64()).collect();
+        let ours = |place: &String| self.notes.get(place).is_some_and(|comment| written.contains(&comment.0));
+        let more = (2_u32..).map(|nth| format!("{first}/{nth}"));
+        std::iter::once(first.clone()).chain(more).find(|place| !ours(place)).unwrap_or(first)
     }
 
     pub(super) fn comment_found(&mut self, comment: CommentId, breakdown: bool) {
@@ -60,13 +76,5 @@ impl IssueState {
         if let Intent::Say { what: Saying::Status { status }, .. } = intent {
             self.said = Some(Said { comment: None, status: status.clone() });
         }
-    }
-}
-
-/// What a step's comment is remembered by.
-pub(super) fn note(formula: &FormulaName, step: &StepId, on: Option<IssueNumber>) -> String {
-    match on {
-        Some(on) => format!("{formula}/{step}{on}"),
-        None => format!("{formula}/{step}"),
     }
 }

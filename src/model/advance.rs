@@ -20,6 +20,18 @@ pub enum Advance {
         /// Why.
         why: Skipped,
     },
+    /// The list of a step that is done for each item of one was worked out; with no item it is done.
+    Each {
+        /// They.
+        items: Vec<Json>,
+    },
+    /// To the next item of the step, and after the last one to the next step.
+    ItemDone {
+        /// Which is done, from 1.
+        item: u32,
+        /// Of how many.
+        of: u32,
+    },
     /// To the next step: this one was only to be worked out.
     Worked {
         /// What it came to.

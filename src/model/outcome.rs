@@ -227,6 +227,15 @@ pub enum RunOutcome {
         /// How long was waited.
         after: Duration,
     },
+    /// A step was to be done for each item of a list that is longer than its formula allows.
+    TooManyItems {
+        /// The step.
+        step: StepId,
+        /// How many there are.
+        items: u64,
+        /// How many are allowed.
+        at_most: u32,
+    },
     /// The branch on the forge has commits that are not ours.
     BranchTaken {
         /// The branch.
@@ -269,7 +278,7 @@ pub enum Cost {
 
 impl RunOutcome {
     /// The rule of each ending: crashed, stalled, timed out, a failed verification, red checks and a refused bundle cost an attempt; no change,
-    /// refused, budget and a gate that did not open are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
+    /// refused, budget, a gate that did not open and a list that is too long are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
     pub fn cost(&self) -> Cost {
         match self {
             Self::Succeeded { .. }
@@ -279,6 +288,7 @@ impl RunOutcome {
             | Self::InvalidOutput { .. }
             | Self::NeedsPerson { .. }
             | Self::GateShut { .. }
+            | Self::TooManyItems { .. }
             | Self::BranchTaken { .. }
             | Self::FormulaRefused { .. } => Cost::Final,
             Self::VerificationFailed { .. } | Self::BundleRefused { .. } | Self::ChecksRed { .. } | Self::Environment { .. } => {
@@ -309,6 +319,7 @@ impl RunOutcome {
             Self::NeedsPerson { .. } => "needs-person",
             Self::ChecksRed { .. } => "checks-red",
             Self::GateShut { .. } => "gate-shut",
+            Self::TooManyItems { .. } => "too-many-items",
             Self::BranchTaken { .. } => "branch-taken",
             Self::Environment { .. } => "environment",
             Self::SetupFailed { .. } => "setup-failed",

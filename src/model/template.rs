@@ -47,16 +47,17 @@ impl TemplateKind {
         }
     }
 
-    /// The variables of a template of a formula about something; `steps` are those before it that leave something behind, with its JSON schema, and `inputs` what the
-    /// formula is given.
+    /// The variables of a template of a formula about something; `steps` are those before it that leave something behind, with that, `inputs`
+    /// what the formula is given, and `item` what its step is done for each of.
     pub fn vocabulary<'s>(
         self,
         about: About,
-        steps: impl IntoIterator<Item = (&'s StepId, &'s Json)>,
+        steps: impl IntoIterator<Item = (&'s StepId, Variable)>,
         inputs: impl IntoIterator<Item = &'s InputSpec>,
+        item: Option<Variable>,
     ) -> Variable {
         use Variable::{Outside, Plain};
-        let output = |(id, schema): (&StepId, &Json)| (id.0.clone(), record([("output", of_schema(schema))]));
+        let output = |(id, output): (&StepId, Variable)| (id.0.clone(), record([("output", output)]));
         let steps = Variable::Record(steps.into_iter().map(output).collect());
         let inputs = Variable::Record(inputs.into_iter().map(|spec| (spec.name.clone(), of_input(&spec.kind))).collect());
         let common =
@@ -90,11 +91,18 @@ impl TemplateKind {
         };
         let of_issue = |name: &str| matches!(name, "issue" | "breakdown" | "comments");
         let own = own.into_iter().filter(|(name, _)| about == About::Issue || !of_issue(name));
-        record(common.into_iter().chain(own))
+        let each = item.into_iter().flat_map(|item| [("item", item), ("index", Plain)]);
+        record(common.into_iter().chain(own).chain(each))
     }
 }
 
 impl Variable {
+    /// What a step leaves behind whose answers have this JSON schema: one, or one for each item that it is done for.
+    pub fn answer(schema: &Json, for_each: bool) -> Self {
+        let one = of_schema(schema);
+        if for_each { list(one) } else { one }
+    }
+
     /// The variable below this one, by its path.
     pub fn at<'p>(&self, mut path: impl Iterator<Item = &'p str>) -> Option<&Self> {
         path.try_fold(self, |here, name| match here {
@@ -161,7 +169,7 @@ mod tests {
     fn an_agents_words_are_outside_and_its_choices_are_plain() {
         let step = StepId::from("read");
         let schema: Json = serde_json::from_str(include_str!("../../formulas/schemas/triage-result.json")).expect("a schema");
-        let all = TemplateKind::Proposal.vocabulary(About::Issue, [(&step, &schema)], []);
+        let all = TemplateKind::Proposal.vocabulary(About::Issue, [(&step, Variable::answer(&schema, false))], [], None);
         let at = |path: &str| all.at(path.split('.')).cloned();
         assert_eq!(at("steps.read.output.route"), Some(Variable::Plain));
         assert_eq!(at("steps.read.output.risk"), Some(Variable::Plain));

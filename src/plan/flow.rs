@@ -15,6 +15,7 @@ use crate::model::{
     About, Advance, EndWord, Ending, Expression, Given, INPUTS, InputSpec, Route, RunOutcome, Skipped, Step, StepId, StepKind,
 };
 
+use super::each::with_item;
 use super::run::{Live, advance};
 use super::{Context, Next};
 
@@ -151,7 +152,7 @@ impl Context<'_> {
     }
 
     /// What expressions may name, and what it is.
-    fn known(&self, live: Live<'_>, inside: &str) -> (Type, Json) {
+    pub(super) fn known(&self, live: Live<'_>, inside: &str) -> (Type, Json) {
         let Live { subject, state, run } = live;
         let seen = &state.seen;
         let values = json!({
@@ -174,7 +175,7 @@ impl Context<'_> {
             },
             "now": self.now.rfc3339(),
         });
-        (scope::scope(&run.formula.steps, inside, Type::object(), About::of(subject)), values)
+        with_item(run, (scope::scope(&run.formula.steps, inside, Type::object(), About::of(subject)), values))
     }
 }
 

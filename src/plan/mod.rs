@@ -9,6 +9,7 @@ mod admit;
 mod again;
 mod budget;
 mod crew;
+mod each;
 mod filing;
 mod flow;
 mod found;

@@ -77,6 +77,7 @@ fn failed_aside(ledger: &Ledger, run: &RunId, outcome: &RunOutcome) -> Option<Ne
         | RunOutcome::NeedsPerson { .. }
         | RunOutcome::ChecksRed { .. }
         | RunOutcome::GateShut { .. }
+        | RunOutcome::TooManyItems { .. }
         | RunOutcome::BranchTaken { .. }
         | RunOutcome::Environment { .. }
         | RunOutcome::FormulaRefused { .. }
@@ -90,7 +91,12 @@ fn failed_aside(ledger: &Ledger, run: &RunId, outcome: &RunOutcome) -> Option<Ne
 /// A run came to a gate that a person opens.
 fn at_gate(ledger: &Ledger, run: &RunId, how: &Advance) -> Option<News> {
     match how {
-        Advance::Next | Advance::Opened | Advance::Skipped { .. } | Advance::Worked { .. } => {}
+        Advance::Next
+        | Advance::Opened
+        | Advance::Skipped { .. }
+        | Advance::Each { .. }
+        | Advance::ItemDone { .. }
+        | Advance::Worked { .. } => {}
         Advance::Begun
         | Advance::Listed { .. }
         | Advance::AnswerAgain { .. }

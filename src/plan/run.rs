@@ -7,6 +7,7 @@ use crate::model::{
 };
 
 use super::admit::Candidate;
+use super::each::done;
 use super::{Action, Context, Next, ProjectPolicy};
 
 /// How often a cut session is resumed; after that the step starts afresh on the kept commits.
@@ -30,6 +31,7 @@ pub(super) fn is_published(outcome: &RunOutcome) -> bool {
         | RunOutcome::InvalidOutput { .. }
         | RunOutcome::VerificationFailed { .. }
         | RunOutcome::BundleRefused { .. }
+        | RunOutcome::TooManyItems { .. }
         | RunOutcome::BranchTaken { .. }
         | RunOutcome::Hand { .. }
         | RunOutcome::FormulaRefused { .. }
@@ -127,7 +129,8 @@ impl Context<'_> {
         let Some(step) = run.step() else {
             return self.finish(live);
         };
-        if let Some(decided) = self.not_yet(live, step).or_else(|| self.order(live, step)) {
+        let decided = self.not_yet(live, step).or_else(|| self.order(live, step)).or_else(|| self.each(live, step));
+        if let Some(decided) = decided {
             return decided;
         }
         match &step.kind {
@@ -150,7 +153,7 @@ impl Context<'_> {
                     Ok(false) => advance(run, step, Advance::Next),
                     Err(outcome) => self.end(live, outcome),
                 },
-                Access::Read => advance(run, step, Advance::Next),
+                Access::Read => done(run, step),
             },
             StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } if !run.asked_again => {
                 advance(run, step, Advance::AnswerAgain { why: why.clone() })
@@ -238,7 +241,7 @@ impl Context<'_> {
     fn propose(&self, live: Live<'_>, step: &Step, proposal: &Proposal) -> Next {
         let run = live.run;
         match (proposal, &run.state) {
-            (_, StepState::Proposed) => advance(run, step, Advance::Next),
+            (_, StepState::Proposed) => done(run, step),
             (
                 Proposal::Comment { .. } | Proposal::Labels { .. } | Proposal::Close { .. } | Proposal::UpdateIssue { .. },
                 StepState::Ready { .. },
@@ -271,7 +274,7 @@ impl Context<'_> {
                 Intent::Say { what: Saying::Proposed { run: id, step: of }, edit, replaces: None, if_there: false }
             }
             (Proposal::Comment { .. }, on) => {
-                let edit = state.note_of(&run.formula.name, &step.id, on);
+                let edit = state.note_of(run, &step.id, on);
                 Intent::Say { what: Saying::Note { run: id, step: of, on }, edit, replaces: None, if_there: false }
             }
             (Proposal::PullRequest { .. } | Proposal::Issue { .. } | Proposal::SubIssues { .. }, _) => {
@@ -403,7 +406,7 @@ impl Context<'_> {
 
 /// Whether a step's comment is what whoever works on the issue reads: the first one of the formula that the intake's label starts.
 fn is_breakdown(formula: &Formula, step: &Step) -> bool {
-    let comments = |step: &&Step| matches!(step.kind, StepKind::Propose(Proposal::Comment { .. }));
+    let comments = |step: &&Step| step.for_each.is_none() && matches!(step.kind, StepKind::Propose(Proposal::Comment { .. }));
     let intake = formula.trigger.label.as_deref() == Some(LabelNames::default().portal.as_str());
     intake && formula.steps.iter().find(comments).is_some_and(|first| first.id == step.id)
 }
@@ -441,6 +444,7 @@ fn verdict(run: &RunState, outcome: &RunOutcome) -> Trigger {
         | RunOutcome::BundleRefused { .. }
         | RunOutcome::ChecksRed { .. }
         | RunOutcome::GateShut { .. }
+        | RunOutcome::TooManyItems { .. }
         | RunOutcome::Environment { .. }
         | RunOutcome::FormulaRefused { .. }
         | RunOutcome::SetupFailed { .. }

@@ -31,8 +31,21 @@ pub struct Said {
     pub step: StepId,
     /// The JSON schema of its output.
     pub schema: Json,
+    /// It is done for each item of a list, and its output is the list of theirs.
+    pub for_each: bool,
     /// Its output; null where it was skipped.
     pub output: Json,
+}
+
+/// The item of a list that a step is done for.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// It.
+    pub value: &'a Json,
+    /// What templates may do with it.
+    pub variable: &'a Variable,
+    /// Which it is, from 1.
+    pub nth: u32,
 }
 
 /// What a prompt is made of.
@@ -64,6 +77,8 @@ pub struct PromptContext<'a> {
     pub steps: &'a [Said],
     /// What the formula is given; null where nobody said.
     pub inputs: &'a [(InputSpec, Json)],
+    /// What the step is done for, where that is an item of a list.
+    pub item: Option<Item<'a>>,
 }
 
 /// What a comment or a pull request is made of.
@@ -85,6 +100,8 @@ pub struct ProposalContext<'a> {
     pub steps: &'a [Said],
     /// What the formula is given; null where nobody said.
     pub inputs: &'a [(InputSpec, Json)],
+    /// What the step is done for, where that is an item of a list.
+    pub item: Option<Item<'a>>,
     /// The change, where there is one.
     pub change: Option<&'a Change>,
     /// The verification of that change.
@@ -123,8 +140,10 @@ impl PromptContext<'_> {
             "schema": format!("{:#}", self.output),
             "steps": outputs(self.steps),
             "inputs": given(self.inputs),
+            "item": self.item.map(|item| item.value),
+            "index": self.item.map(|item| item.nth),
         });
-        wrapped(values, &vocabulary(TemplateKind::Prompt, self.issue, self.steps, self.inputs))
+        wrapped(values, &vocabulary(TemplateKind::Prompt, self.issue, self.steps, self.inputs, self.item))
     }
 }
 
@@ -163,14 +182,23 @@ impl ProposalContext<'_> {
             "reasons": self.tier.map_or(Vec::new(), |(_, reasons)| reasons.iter().map(reason).collect()),
             "steps": outputs(self.steps),
             "inputs": given(self.inputs),
+            "item": self.item.map(|item| item.value),
+            "index": self.item.map(|item| item.nth),
         });
-        wrapped(values, &vocabulary(TemplateKind::Proposal, self.issue, self.steps, self.inputs))
+        wrapped(values, &vocabulary(TemplateKind::Proposal, self.issue, self.steps, self.inputs, self.item))
     }
 }
 
-fn vocabulary(kind: TemplateKind, issue: IssueNumber, steps: &[Said], inputs: &[(InputSpec, Json)]) -> Variable {
+fn vocabulary(
+    kind: TemplateKind,
+    issue: IssueNumber,
+    steps: &[Said],
+    inputs: &[(InputSpec, Json)],
+    item: Option<Item<'_>>,
+) -> Variable {
     let about = if issue == IssueNumber::PROJECT { About::Project } else { About::Issue };
-    kind.vocabulary(about, steps.iter().map(|said| (&said.step, &said.schema)), inputs.iter().map(|(spec, _)| spec))
+    let steps = steps.iter().map(|said| (&said.step, Variable::answer(&said.schema, said.for_each)));
+    kind.vocabulary(about, steps, inputs.iter().map(|(spec, _)| spec), item.map(|item| item.variable.clone()))
 }
 
 /// What the formula is given, by name.

@@ -23,7 +23,7 @@ use crate::model::TextHash;
 
 pub use characters::{cut, printable};
 pub use clean::clean;
-pub use context::{PromptContext, ProposalContext, Said};
+pub use context::{Item, PromptContext, ProposalContext, Said};
 pub use dependencies::dependencies;
 pub use markdown::{block, code, line, prose};
 pub use marker::{BREAKDOWN, NOTE, STATUS, find_marker, marked_as, marker, strip_marker};

@@ -34,6 +34,9 @@ pub fn outcome(outcome: &RunOutcome) -> String {
             };
             format!("the gate {step} did not open: it waited {} until {what}", humantime(*after))
         }
+        RunOutcome::TooManyItems { step, items, at_most } => {
+            format!("step {step} was to be done for each of {items} items, and its formula allows {at_most}")
+        }
         RunOutcome::BranchTaken { branch } => format!("branch `{branch}` has commits that are not forgehand's; they are kept"),
         RunOutcome::Environment { why } => format!("the machine stood in the way: {why}"),
         RunOutcome::FormulaRefused { why } => format!("the formula of the base branch cannot be used: {why}"),
@@ -73,6 +76,7 @@ pub fn remedy(outcome: &RunOutcome) -> &'static str {
         RunOutcome::NeedsPerson { .. } => "look at the branch and open the pull request yourself if it is right",
         RunOutcome::ChecksRed { .. } => "see what the checks say, and mend it on the branch or say it in the issue",
         RunOutcome::GateShut { .. } => "see to the pull request, or give the gate more time (`timeout` of its step)",
+        RunOutcome::TooManyItems { .. } => "raise `at_most` of the step's `for_each`, or narrow its list",
         RunOutcome::BranchTaken { .. } => "merge, rename or delete that branch",
         RunOutcome::Environment { .. } => "see to the machine that forgehand runs on",
         RunOutcome::FormulaRefused { .. } => "mend it under `.forgehand/` on the base branch, or take it out there",

@@ -231,6 +231,10 @@ fn advanced(how: &Advance, step: &StepId) -> Option<String> {
         Advance::Listed { planned } => Some(format!("  step {step} files {}", super::counted(planned.len() as u64, "issue"))),
         Advance::Skipped { why: Skipped::Condition { when } } => Some(format!("  step {step} is skipped: {when} does not hold")),
         Advance::Skipped { why: Skipped::Needs { step: other } } => Some(format!("  step {step} is skipped, as {other} was")),
+        Advance::Each { items } => {
+            Some(format!("  step {step} is done for each of {}", super::counted(items.len() as u64, "item")))
+        }
+        Advance::ItemDone { item, of } => Some(format!("  step {step}: item {item} of {of} is done")),
         Advance::Opened => Some(format!("  the gate {step} opened")),
         Advance::AnswerAgain { why } => Some(format!("  the answer was not valid ({why}); asked again")),
         Advance::Again { resume: true } => Some("  the turn was cut; the session is resumed".to_owned()),

@@ -358,6 +358,7 @@ fn with_prompt_context<T>(texts: &RunTexts, failure: Option<&str>, use_it: impl 
         output: &shape("fix-result").schema,
         steps: &[],
         inputs: &[],
+        item: None,
     })
 }
 
@@ -427,7 +428,7 @@ fn triage_output() -> Value {
 }
 
 fn said(step: &str, name: &str, output: Value) -> Said {
-    Said { step: StepId::from(step), schema: shape(name).schema, output }
+    Said { step: StepId::from(step), schema: shape(name).schema, for_each: false, output }
 }
 
 /// The proposal templates of a shipped formula: title, if it has one, and body.
@@ -477,6 +478,7 @@ fn rendered(template: &str, steps: &[Said]) -> String {
         attempt: 1,
         steps,
         inputs: &[],
+        item: None,
         change: Some(&change),
         evidence: Some(&evidence),
         tier: Some((Risk::Medium, &[reason])),
@@ -607,6 +609,7 @@ fn of_much_output_the_end_is_shown_and_the_whole_stays_within_a_bodys_limit() {
             attempt: 1,
             steps: &[],
             inputs: &[],
+            item: None,
             change: None,
             evidence: Some(&evidence),
             tier: None,

@@ -26,6 +26,7 @@ mod metrics;
 mod notices;
 mod notify;
 mod plan_again;
+mod plan_each;
 mod plan_properties;
 mod plan_running;
 mod plan_schedule;

@@ -60,18 +60,18 @@ gate = "checks"
 }
 
 /// A run that goes through its steps, its journal, and what came of each effect so far.
-struct Line {
-    records: Vec<Record>,
+pub(super) struct Line {
+    pub(super) records: Vec<Record>,
     policy: Policy,
     view: View,
     now: Timestamp,
     /// What agents and commands are answered with, in their order; well, once there is no more.
     answers: Vec<Outcome>,
     /// What was done, and what was waited for.
-    did: Vec<String>,
+    pub(super) did: Vec<String>,
 }
 
-fn subject() -> Subject {
+pub(super) fn subject() -> Subject {
     plan_world::subject(1)
 }
 
@@ -84,7 +84,7 @@ fn evidence(passed: bool, command: &str) -> Evidence {
     Evidence { sha: sha(), commands: vec![run], passed, timed_out: false }
 }
 
-fn agent(how: HandOutcome) -> Outcome {
+pub(super) fn agent(how: HandOutcome) -> Outcome {
     let output = if how == HandOutcome::Succeeded { Ok(json!({ "outcome": "done" })) } else { Err("none".into()) };
     Outcome::AgentEnded { how, output, resumable: false }
 }
@@ -94,7 +94,7 @@ fn crashed() -> Outcome {
 }
 
 impl Line {
-    fn new(formula: Formula, answers: Vec<Outcome>) -> Self {
+    pub(super) fn new(formula: Formula, answers: Vec<Outcome>) -> Self {
         let mut policy = plan_world::policy();
         policy.projects.values_mut().for_each(|p| p.sets_up = false);
         let repo = plan_world::repo();
@@ -127,16 +127,16 @@ impl Line {
         line
     }
 
-    fn note(&mut self, event: Event) {
+    pub(super) fn note(&mut self, event: Event) {
         self.now = Timestamp(self.now.0 + 1);
         self.records.push(Record { seq: self.records.len() as u64 + 1, at: self.now, event });
     }
 
-    fn ledger(&self) -> Ledger {
+    pub(super) fn ledger(&self) -> Ledger {
         Ledger::fold(&self.records)
     }
 
-    fn run(&self) -> RunState {
+    pub(super) fn run(&self) -> RunState {
         self.ledger().issue(&subject()).and_then(|state| state.run.clone()).expect("a run")
     }
 
@@ -147,7 +147,7 @@ impl Line {
                 let labels = to.iter().map(|to| forgehand::model::LabelNames::default().of(*to).to_owned()).collect();
                 Outcome::Labelled { labels, people: BTreeSet::new(), learned: Vec::new() }
             }
-            Intent::Say { .. } => Outcome::Said { comment: forgehand::model::CommentId(1), left: None },
+            Intent::Say { .. } => Outcome::Said { comment: forgehand::model::CommentId(self.records.len() as u64), left: None },
             Intent::Prepare { .. } => Outcome::Prepared {
                 over: None,
                 base: sha(),
@@ -174,7 +174,7 @@ impl Line {
                     Outcome::Relabelled { labels, learned: Vec::new() }
                 }
             },
-            Intent::Close => Outcome::Closed,
+            Intent::Close | Intent::CloseNamed { .. } => Outcome::Closed,
             other => panic!("nobody should {}", other.word()),
         };
         let key = EffectKey(format!("k{}", self.records.len()));
@@ -193,37 +193,45 @@ impl Line {
             if self.run().ended.is_some() {
                 return None;
             }
-            // What is known is what the journal says, each time anew: a restart anywhere changes nothing.
-            let ledger = self.ledger();
-            let made = plan(&ledger, &self.view, &self.policy, self.now);
-            check(&made, &ledger, &self.view, &self.policy).expect("a plan that keeps the rules");
-            let renewal = |action: &Action| matches!(action, Action::Do { intent: Intent::Claim { .. }, .. });
-            match made.actions.into_iter().find(|action| !renewal(action)) {
-                Some(Action::Record(events)) => events.into_iter().for_each(|event| self.note(event)),
-                Some(Action::Do { intent, .. }) => self.act(&intent),
-                Some(Action::Checks(of)) => {
-                    self.view.checked.insert(of, self.now);
-                }
-                Some(other) => panic!("{other:?}"),
-                None => {
-                    let wait = made.waits.get(&subject()).expect("a reason").clone();
-                    self.did.push("wait".into());
-                    assert!(made.wake.is_some(), "it is woken: {wait:?}");
-                    return Some(wait);
-                }
+            if let Some(wait) = self.step() {
+                return Some(wait);
             }
         }
         panic!("it goes round in circles: {:?}", self.did);
     }
 
-    fn outcome(&mut self) -> RunOutcome {
+    /// Its next decision or effect, or what it waits for.
+    pub(super) fn step(&mut self) -> Option<Wait> {
+        // What is known is what the journal says, each time anew: a restart anywhere changes nothing.
+        let ledger = self.ledger();
+        let made = plan(&ledger, &self.view, &self.policy, self.now);
+        check(&made, &ledger, &self.view, &self.policy).expect("a plan that keeps the rules");
+        let renewal = |action: &Action| matches!(action, Action::Do { intent: Intent::Claim { .. }, .. });
+        match made.actions.into_iter().find(|action| !renewal(action)) {
+            Some(Action::Record(events)) => events.into_iter().for_each(|event| self.note(event)),
+            Some(Action::Do { intent, .. }) => self.act(&intent),
+            Some(Action::Checks(of)) => {
+                self.view.checked.insert(of, self.now);
+            }
+            Some(other) => panic!("{other:?}"),
+            None => {
+                let wait = made.waits.get(&subject()).expect("a reason").clone();
+                self.did.push("wait".into());
+                assert!(made.wake.is_some(), "it is woken: {wait:?}");
+                return Some(wait);
+            }
+        }
+        None
+    }
+
+    pub(super) fn outcome(&mut self) -> RunOutcome {
         if let Some(wait) = self.on() {
             panic!("it waits: {wait:?} after {:?}", self.did);
         }
         self.run().ended.expect("it ended")
     }
 
-    fn count(&self, word: &str) -> usize {
+    pub(super) fn count(&self, word: &str) -> usize {
         self.did.iter().filter(|did| *did == word).count()
     }
 }

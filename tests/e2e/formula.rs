@@ -347,3 +347,36 @@ fn a_recorded_test_plays_gates_calls_and_what_goes_back() {
     let said = desk.run(&["test", "gated"]);
     assert!(said.code == Some(2) && said.err.contains("refused.toml:2:1"), "{}", said.err);
 }
+
+#[test]
+fn a_step_for_each_item_is_drawn_and_tested_with_an_answer_for_each() {
+    let desk = Desk::new();
+    let formula = "formula = 1\nname = \"weigh\"\ntitle = \"It\"\nblast_radius = \"low\"\n[trigger]\nlabel = \"weigh\"\n\
+        [[step]]\nid = \"look\"\nagent = \"dev\"\nprompt = \"look.md\"\naccess = \"read\"\noutput = \"fix-result\"\n\
+        for_each = { items = \"issue.labels\", at_most = 2 }\n\
+        [[step]]\nid = \"say\"\npropose = \"comment\"\nbody = \"said.md\"\n\
+        for_each = { items = \"steps.look.output\", at_most = 2 }\n";
+    desk.write("formulas/weigh.toml", formula);
+    desk.write("prompts/look.md", "{{index}} is {{outside item}}\n");
+    desk.write("prompts/said.md", "{{index}}: {{line item.summary}}\n");
+    let drawn = desk.run(&["graph", "weigh"]).out;
+    assert!(drawn.contains("for each of issue.labels, at most 2"), "{drawn}");
+    assert_eq!(desk.run(&["lint", "weigh"]).code, Some(0));
+
+    let answer = |words: &str| format!("[[answer]]\nstep = \"look\"\noutput = {{ outcome = \"done\", summary = \"{words}\" }}\n");
+    let test = |labels: &str, answers: &str, expect: &str| {
+        format!("formula = \"weigh\"\n[issue]\nlabels = [{labels}]\n{answers}[expect]\n{expect}\n")
+    };
+    let both = answer("One.") + &answer("Two.");
+    let says =
+        "outcome = \"done\"\nproposes = [\"comment\", \"comment\"]\nsays = [\"1: One.\", \"2: Two.\"]\nasks = [\"2 is\", \"b\"]";
+    desk.write("formulas/tests/weigh-both.toml", &test("\"a\", \"b\"", &both, says));
+    desk.write("formulas/tests/weigh-none.toml", &test("", "", "outcome = \"done\"\nproposes = []"));
+    desk.write("formulas/tests/weigh-many.toml", &test("\"a\", \"b\", \"c\"", "", "outcome = \"too-many-items\""));
+    let said = desk.run(&["test", "weigh"]);
+    assert_eq!(said.code, Some(0), "{} {}", said.out, said.err);
+    // An answer for each is needed.
+    desk.write("formulas/tests/weigh-both.toml", &test("\"a\", \"b\"", &answer("One."), says));
+    let said = desk.run(&["test", "weigh"]);
+    assert!(said.code != Some(0) && said.out.contains("answer number 2"), "{} {}", said.out, said.err);
+}

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::gates::beside;
 use crate::rig::{Agent, Plan, REPO, TRIAGE, until};
 
 const SORTS: &str = r##"formula = 1
@@ -78,4 +79,99 @@ async fn a_step_that_broke_off_is_done_again_and_labels_are_made_put_on_and_take
     // Its story ends in order: the claim is given back, and the run counts as done.
     until("the claim is given back", || rig.claims().is_empty().then_some(())).await;
     assert!(rig.story().contains("done"), "{}", rig.story());
+}
+
+const EACH: &str = r##"formula = 1
+name = "weigh"
+title = "Weigh each label"
+blast_radius = "low"
+
+[trigger]
+label = "to-weigh"
+
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "look.md"
+access = "read"
+output = "fix-result"
+for_each = { items = "issue.labels.filter(one, one.startsWith('about-'))", at_most = 3 }
+
+[[step]]
+id = "say"
+propose = "comment"
+body = "said.md"
+for_each = { items = "steps.look.output", at_most = 3 }
+
+[[step]]
+id = "sum"
+propose = "comment"
+body = "sum.md"
+"##;
+
+const WEIGHED: [(&str, &str); 4] = [
+    ("formulas/weigh.toml", EACH),
+    ("prompts/look.md", "Number {{index}}.\n{{outside item}}\n"),
+    ("prompts/said.md", "Of {{index}}: {{prose item.summary}} ({{item.outcome}})\n"),
+    ("prompts/sum.md", "All:{{#each steps.look.output}} {{line this.summary}};{{/each}}\n"),
+];
+
+/// Says which item it was given; at the second it waits until it may go on.
+const WEIGHS: &str = r#"for label in about-cost about-risk about-time; do
+    if asked_for "$label"; then
+        if [ "$label" = about-risk ]; then wait_for go; fi
+        answer done "Weighed $label."
+    fi
+done"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_item_of_a_list_is_done_once_also_where_a_daemon_died_between() {
+    let plan = Plan::new("steps::each_item_of_a_list").agent(Agent::scripted(TRIAGE, WEIGHS)).daemon("poll = \"1s\"");
+    let Some(rig) = plan.project("formulas = [\"triage\", \"fix\", \"weigh\"]").rig().await else { return };
+    beside(&rig, &WEIGHED);
+    let labels = ["about-cost", "about-risk", "about-time", "interactive"];
+    let number = rig.issue("What matters?", "I wonder", &labels).await;
+    rig.once().await;
+
+    let dry = rig.run(&["formula", "run", "weigh", "--issue", &number.to_string(), "--dry-run"]).await.ok();
+    for words in ["is done for each of 3 items", "-- item 3 of 3", "Number 2.", "about-time", "Of 3:"] {
+        assert!(dry.out.contains(words), "{words:?} in {}", dry.out);
+    }
+
+    rig.run(&["formula", "run", "weigh", "--issue", &number.to_string()]).await.ok();
+    let daemon = rig.start(&["run"]);
+    until("the second item", || (rig.turns("look") == 2).then_some(())).await;
+    // What is decided was decided: a label more changes nothing.
+    rig.label("about-fun").await;
+    let path = format!("repos/{REPO}/issues/{number}/labels");
+    rig.seed.api("owner", "POST", &path, json!({"labels": ["about-fun"]})).await.expect("the label");
+    daemon.kill().await;
+    rig.let_pass("go");
+    let daemon = rig.start(&["run"]);
+    until("the last comment", || (!rig.said(number, "All: ").is_empty()).then_some(())).await;
+    daemon.kill().await;
+
+    for (nth, label) in ["cost", "risk", "time"].iter().enumerate() {
+        let said = format!("Of {}: Weighed about-{label}. (done)", nth + 1);
+        assert_eq!(rig.said(number, &said).len(), 1, "{said}: {:#?}\n{}", rig.comments(number), rig.story());
+    }
+    assert_eq!(rig.said(number, "All: Weighed about-cost.; Weighed about-risk.; Weighed about-time.;").len(), 1);
+    assert_eq!(rig.said(number, "Of ").len(), 3, "{:#?}", rig.comments(number));
+    let story = rig.story();
+    for line in ["step look is done for each of 3 items", "step look: item 1 of 3 is done", "step say: item 3 of 3 is done"] {
+        assert_eq!(story.matches(line).count(), 1, "{line}: {story}");
+    }
+    assert_eq!(rig.turns("look"), 4, "only the one that was cut came again: {story}");
+
+    // Another run edits what the first one said.
+    rig.run(&["formula", "run", "weigh", "--issue", &number.to_string()]).await.ok();
+    rig.once().await;
+    assert!(rig.story().contains("step look was to be done for each of 4 items, and its formula allows 3"), "{}", rig.story());
+    rig.seed
+        .api("owner", "PUT", &path, json!({"labels": ["about-fun", "about-risk", "interactive"]}))
+        .await
+        .expect("fewer labels");
+    rig.run(&["formula", "run", "weigh", "--issue", &number.to_string()]).await.ok();
+    rig.once().await;
+    assert_eq!(rig.said(number, "Of ").len(), 3, "{:#?}\n{}", rig.comments(number), rig.story());
 }

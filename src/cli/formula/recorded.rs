@@ -19,8 +19,18 @@ use crate::model::{
 use crate::{formula, words};
 
 /// What the words for an ending may be that a formula can name.
-const OUTCOMES: [&str; 9] =
-    ["done", "no-change", "refused", "queue", "interactive", "needs-info", "verification-failed", "invalid-output", "crashed"];
+const OUTCOMES: [&str; 10] = [
+    "done",
+    "no-change",
+    "refused",
+    "queue",
+    "interactive",
+    "needs-info",
+    "verification-failed",
+    "invalid-output",
+    "too-many-items",
+    "crashed",
+];
 
 /// A test as it is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]

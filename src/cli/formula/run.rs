@@ -223,6 +223,8 @@ fn tell(scene: &Scene, step: Option<&Step>) {
         }
         Scene::Back { to, .. } => anstream::println!("back to {to}"),
         Scene::Again { outcome, .. } => anstream::println!("failed ({}), done again", words::outcome(outcome)),
+        Scene::Each { items, .. } => anstream::println!("is done for each of {items} items"),
+        Scene::Item { item, of, .. } => anstream::println!("-- item {item} of {of}"),
         Scene::Opened { .. } => anstream::println!("would wait here (it counts as opened)"),
         Scene::Proposed { proposal, title, body, .. } => {
             anstream::println!("-- would propose: {}", words::proposal(proposal));

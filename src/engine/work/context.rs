@@ -2,9 +2,13 @@
 
 use serde_json::Value as Json;
 
-use crate::model::{Evidence, Failure, INPUTS, InputSpec, RunOutcome, RunTexts, Step, StepId, StepKind, TierReason, Told};
+use crate::formula::{self, each_item, input_specs};
+use crate::ledger::RunState;
+use crate::model::{
+    Evidence, Failure, INPUTS, InputSpec, RunOutcome, RunTexts, Step, StepId, StepKind, TierReason, Told, Variable,
+};
 use crate::ports::Given;
-use crate::text::{PromptContext, ProposalContext, Said, TextError, render_prompt, render_proposal};
+use crate::text::{Item, PromptContext, ProposalContext, Said, TextError, render_prompt, render_proposal};
 use crate::{tier, words};
 
 use super::agent::all_commands;
@@ -20,7 +24,7 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
         StepKind::Agent { output, .. } => Some(&output.schema),
         _ => None,
     });
-    let verify = all_commands(run, order.project);
+    let (verify, variable) = (all_commands(run, order.project), variable(run));
     let context = PromptContext {
         repo: &order.subject.repo,
         issue: order.subject.issue,
@@ -35,6 +39,7 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
         output: output.ok_or_else(|| environment("the step is no agent's"))?,
         steps: &steps,
         inputs: &inputs,
+        item: item(run, variable.as_ref()),
     };
     render_prompt(template, &context).map_err(|e| broken(&e))
 }
@@ -45,6 +50,7 @@ pub(super) fn proposal(order: &Order<'_>, templates: &[&str], texts: &RunTexts) 
     let steps = outputs(order)?;
     let inputs = inputs(order)?;
     let tier: Option<(_, Vec<TierReason>)> = run.change.as_ref().map(|change| tier::of_change(change, run.formula.blast_radius));
+    let variable = variable(run);
     let context = ProposalContext {
         repo: &order.subject.repo,
         issue: order.subject.issue,
@@ -54,12 +60,23 @@ pub(super) fn proposal(order: &Order<'_>, templates: &[&str], texts: &RunTexts) 
         attempt: run.attempt,
         steps: &steps,
         inputs: &inputs,
+        item: item(run, variable.as_ref()),
         change: run.change.as_ref(),
         evidence: run.evidence.as_ref(),
         tier: tier.as_ref().map(|(risk, reasons)| (*risk, reasons.as_slice())),
         cost: run.cost,
     };
     templates.iter().map(|template| render_proposal(template, &context).map_err(|e| broken(&e))).collect()
+}
+
+/// What templates know of the item that the step under the cursor is at.
+fn variable(run: &RunState) -> Option<Variable> {
+    each_item(&run.formula, run.step()?).as_ref().map(formula::variable)
+}
+
+fn item<'r>(run: &'r RunState, variable: Option<&'r Variable>) -> Option<Item<'r>> {
+    let each = run.each.as_ref()?;
+    Some(Item { value: each.item(), variable: variable?, nth: each.nth() })
 }
 
 fn broken(error: &TextError) -> Failure {
@@ -74,7 +91,12 @@ fn outputs(order: &Order<'_>) -> Result<Vec<Said>, Failure> {
     let said = |step: &Step| {
         let (calls, own) = step.id.split();
         let output = run.outputs.get(&step.id).cloned().unwrap_or_default();
-        (calls == here).then(|| Said { step: StepId::from(own), schema: step.kind.left(), output })
+        (calls == here).then(|| Said {
+            step: StepId::from(own),
+            schema: step.kind.left(),
+            for_each: step.for_each.is_some(),
+            output,
+        })
     };
     Ok(run.formula.steps.iter().filter_map(said).collect())
 }
@@ -88,13 +110,10 @@ fn inputs(order: &Order<'_>) -> Result<Vec<(InputSpec, Json)>, Failure> {
         let value = found.filter(|value| !value.is_null()).or(spec.default.as_ref());
         (spec.clone(), value.cloned().unwrap_or_default())
     };
+    let specs = input_specs(&run.formula, here);
     if here.is_empty() {
-        return Ok(run.formula.inputs.iter().map(|spec| value(spec, run.inputs.get(&spec.name))).collect());
+        return Ok(specs.iter().map(|spec| value(spec, run.inputs.get(&spec.name))).collect());
     }
-    let specs = run.formula.steps.iter().find(|step| step.id == enter).map_or(&[][..], |step| match &step.kind {
-        StepKind::Enter { inputs, .. } => inputs,
-        _ => &[],
-    });
     let given = run.outputs.get(&enter);
     Ok(specs.iter().map(|spec| value(spec, given.and_then(|given| given.get(&spec.name)))).collect())
 }

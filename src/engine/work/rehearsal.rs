@@ -132,6 +132,22 @@ pub enum Scene {
         /// What it says.
         body: String,
     },
+    /// A step is to be done for each item of a list.
+    Each {
+        /// It.
+        step: StepId,
+        /// How many there are.
+        items: u32,
+    },
+    /// It comes to one of them.
+    Item {
+        /// It.
+        step: StepId,
+        /// Which, from 1.
+        item: u32,
+        /// Of how many.
+        of: u32,
+    },
     /// A gate opened.
     Opened {
         /// Its step.
@@ -178,6 +194,8 @@ impl Scene {
             | Self::Ran { step, .. }
             | Self::Back { step, .. }
             | Self::Again { step, .. }
+            | Self::Each { step, .. }
+            | Self::Item { step, .. }
             | Self::Proposed { step, .. }
             | Self::Opened { step, .. } => step,
         }
@@ -428,13 +446,21 @@ impl<'a> Play<'a> {
             Advance::Back { to, .. } => Some(Scene::Back { step: step.clone(), to: to.clone() }),
             Advance::Retry { outcome, .. } => Some(Scene::Again { step: step.clone(), outcome: outcome.clone() }),
             Advance::Opened => gate().map(|gate| Scene::Opened { step: step.clone(), gate }),
-            Advance::Next
+            Advance::Each { items } => Some(Scene::Each { step: step.clone(), items: count(items) }),
+            Advance::ItemDone { .. }
+            | Advance::Next
             | Advance::Listed { .. }
             | Advance::Worked { .. }
             | Advance::AnswerAgain { .. }
             | Advance::Again { .. } => None,
         };
         self.scenes.extend(scene);
+        let next = match how {
+            Advance::Each { items } if !items.is_empty() => Some((1, count(items))),
+            Advance::ItemDone { item, of } if item < of => Some((item + 1, *of)),
+            _ => None,
+        };
+        self.scenes.extend(next.map(|(item, of)| Scene::Item { step: step.clone(), item, of }));
     }
 }
 
@@ -443,6 +469,10 @@ fn proposal_of<'o>(order: &'o Order<'_>, step: &StepId) -> Result<&'o Proposal, 
         StepKind::Propose(proposal) => Ok(proposal),
         _ => Err(format!("step {step} proposes nothing")),
     }
+}
+
+fn count(items: &[Json]) -> u32 {
+    u32::try_from(items.len()).unwrap_or(u32::MAX)
 }
 
 fn named<'o>(order: &'o Order<'_>, step: &StepId) -> Result<&'o Step, String> {

@@ -1,0 +1,226 @@
+//! Steps that are done for each item of a list: each once, in their order, whatever is cut on the way.
+
+use forgehand::formula::{load, shipped_prompt};
+use forgehand::model::{Advance, Event, Formula, HandOutcome, Intent, Outcome, RunOutcome, Saying};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::plan_again::{Line, agent, subject};
+
+/// An agent looks at each of some words, and of each something is said.
+fn formula(items: &str, more: &str) -> Formula {
+    let text = format!(
+        r#"
+formula = 1
+name = "fix"
+title = "It"
+blast_radius = "low"
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "look.md"
+access = "read"
+output = "fix-result"
+for_each = {{ items = "{items}", at_most = 6 }}
+{more}
+[[step]]
+id = "say"
+propose = "comment"
+body = "said.md"
+for_each = {{ items = "steps.look.output.filter(one, one.outcome == 'done')", at_most = 6 }}
+[[outcome]]
+when = "size(steps.look.output) == 0"
+is = "no-change"
+[[outcome]]
+when = "size(steps.say.output) != size(steps.look.output)"
+is = "interactive"
+"#
+    );
+    let prompts = |name: &str| match name {
+        "look.md" => Some("{{index}}: {{outside item}}".to_owned()),
+        "said.md" => Some("{{index}}: {{prose item.summary}} {{item.outcome}}".to_owned()),
+        other => shipped_prompt(other).map(str::to_owned),
+    };
+    load("fix.toml", &text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
+}
+
+fn words(count: usize) -> String {
+    format!("[{}]", (0..count).map(|n| format!("'w{n}'")).collect::<Vec<_>>().join(", "))
+}
+
+fn answer(n: usize, outcome: &str) -> Outcome {
+    let output = Ok(json!({ "outcome": outcome, "summary": format!("about {n}") }));
+    Outcome::AgentEnded { how: HandOutcome::Succeeded, output, resumable: false }
+}
+
+/// What a step went through, as the journal has it.
+fn went(line: &Line, of: &str) -> Vec<Advance> {
+    let advance = |event: &Event| match event {
+        Event::Advanced { step, how: how @ (Advance::Each { .. } | Advance::ItemDone { .. }), .. } if step.as_str() == of => {
+            Some(how.clone())
+        }
+        _ => None,
+    };
+    line.records.iter().filter_map(|record| advance(&record.event)).collect()
+}
+
+fn each_done(of: u32) -> impl Iterator<Item = Advance> {
+    (1..=of).map(move |item| Advance::ItemDone { item, of })
+}
+
+/// What became of a turn or a comment before it was done at last.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    /// Its process died.
+    Died,
+    /// The daemon's end cut it.
+    Cut,
+    /// It broke off, and the step is done again.
+    Broke,
+    Nothing,
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![Just(Fate::Died), Just(Fate::Cut), Just(Fate::Broke), Just(Fate::Nothing)]
+}
+
+fn turns(line: &Line) -> usize {
+    line.records.iter().filter(|r| matches!(r.event, Event::Intended { intent: Intent::Agent { .. }, .. })).count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn each_item_is_done_once_and_in_its_order_whatever_is_cut(
+        fates in prop::collection::vec((fate(), any::<bool>()), 0..6),
+    ) {
+        let mut answers = Vec::new();
+        let mut expected = Vec::new();
+        for (n, (fate, done)) in fates.iter().enumerate() {
+            match fate {
+                Fate::Died => answers.push(Outcome::Cut),
+                Fate::Cut => answers.push(agent(HandOutcome::Interrupted)),
+                Fate::Broke => answers.push(agent(HandOutcome::Stalled)),
+                Fate::Nothing => {}
+            }
+            let word = if *done { "done" } else { "refused" };
+            answers.push(answer(n, word));
+            expected.push(json!({ "outcome": word, "summary": format!("about {n}") }));
+        }
+        let cut = fates.iter().filter(|(fate, _)| !matches!(fate, Fate::Nothing)).count();
+        let formula = formula(&words(fates.len()), "retry = { at_most = 1, wait = \"0s\" }");
+        let mut line = Line::new(formula, answers);
+        let outcome = line.outcome();
+
+        let run = line.run();
+        prop_assert_eq!(&run.outputs[&"look".into()], &Value::from(expected.clone()));
+        prop_assert_eq!(turns(&line), fates.len() + cut);
+        let count = u32::try_from(fates.len()).expect("few");
+        let items = (0..fates.len()).map(|n| json!(format!("w{n}"))).collect();
+        let looked: Vec<Advance> = std::iter::once(Advance::Each { items }).chain(each_done(count)).collect();
+        prop_assert_eq!(went(&line, "look"), looked);
+
+        let told: Vec<Value> = expected.into_iter().filter(|one| one["outcome"] == "done").collect();
+        let (all, some) = (fates.len(), told.len());
+        prop_assert_eq!(line.count("note"), some, "{:?}", line.did);
+        let said: Vec<Advance> =
+            std::iter::once(Advance::Each { items: told }).chain(each_done(u32::try_from(some).expect("few"))).collect();
+        prop_assert_eq!(went(&line, "say"), said);
+        match outcome {
+            RunOutcome::NoChange { .. } => prop_assert_eq!(all, 0),
+            RunOutcome::Routed { .. } => prop_assert!(some < all),
+            RunOutcome::Succeeded { .. } => prop_assert_eq!(some, all),
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+}
+
+#[test]
+fn each_item_has_a_comment_of_its_own() {
+    let mut line = Line::new(formula(&words(2), ""), vec![answer(0, "done"), answer(1, "done")]);
+    line.outcome();
+    let state = line.ledger().issue(&subject()).cloned().expect("the issue");
+    let names: Vec<&str> = state.notes.keys().map(String::as_str).collect();
+    assert_eq!(names, ["fix/say", "fix/say/2"]);
+    let edits = line.records.iter().filter_map(|record| match &record.event {
+        Event::Intended { intent: Intent::Say { what: Saying::Note { .. }, edit, .. }, .. } => Some(*edit),
+        _ => None,
+    });
+    assert_eq!(edits.collect::<Vec<_>>(), [None, None]);
+}
+
+#[test]
+fn a_list_that_is_too_long_ends_the_run_before_any_of_it_is_done_and_says_both_numbers() {
+    let mut line = Line::new(formula(&words(7), "retry = { at_most = 2, wait = \"0s\" }"), Vec::new());
+    let outcome = line.outcome();
+    assert_eq!(outcome, RunOutcome::TooManyItems { step: "look".into(), items: 7, at_most: 6 });
+    let said = forgehand::words::outcome(&outcome);
+    assert_eq!(said, "step look was to be done for each of 7 items, and its formula allows 6");
+    assert_eq!(line.count("agent"), 0);
+}
+
+#[test]
+fn each_item_is_tried_again_as_often_as_the_step_may_be() {
+    let stalled = || agent(HandOutcome::Stalled);
+    let retry = "retry = { at_most = 1, wait = \"0s\" }";
+    let well = vec![stalled(), answer(0, "done"), stalled(), answer(1, "done")];
+    let mut line = Line::new(formula(&words(2), retry), well);
+    assert_eq!(line.outcome(), RunOutcome::Succeeded { pull: None });
+    let mut line = Line::new(formula(&words(2), retry), vec![answer(0, "done"), stalled(), stalled(), answer(1, "done")]);
+    assert_eq!(line.outcome(), RunOutcome::Hand { how: HandOutcome::Stalled });
+}
+
+#[test]
+fn the_list_is_the_one_of_the_beginning() {
+    let mut line = Line::new(formula("issue.labels", ""), vec![Outcome::Cut, answer(0, "done")]);
+    for _ in 0..40 {
+        line.step();
+        if turns(&line) == 1 {
+            break;
+        }
+    }
+    let labels = line.ledger().issue(&subject()).map(|state| state.seen.labels.len()).expect("the issue");
+    assert_eq!((turns(&line), labels), (1, 1));
+    // Somebody puts labels on while it is under way.
+    let mut seen = line.ledger().issue(&subject()).map(|state| state.seen.clone()).expect("the issue");
+    seen.labels.extend(["a".to_owned(), "b".to_owned()]);
+    line.note(Event::Seen { subject: subject(), issue: seen });
+    assert_eq!(line.outcome(), RunOutcome::Succeeded { pull: None });
+    assert_eq!(line.run().outputs[&"look".into()], json!([{ "outcome": "done", "summary": "about 0" }]));
+}
+
+#[test]
+fn an_item_says_which_issue_a_step_is_about() {
+    let text = r#"
+formula = 1
+name = "fix"
+title = "It"
+blast_radius = "low"
+[[step]]
+id = "tell"
+propose = "comment"
+body = "said.md"
+for_each = { items = "[{'number': 3}, {'number': 2}, {'number': 3}]", at_most = 6 }
+issue = "item.number"
+[[step]]
+id = "close"
+propose = "close"
+for_each = { items = "[2, 3]", at_most = 6 }
+issue = "item + index"
+"#;
+    let prompts = |name: &str| (name == "said.md").then(|| "{{index}}: {{item.number}}".to_owned());
+    let formula = load("fix.toml", text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    let mut line = Line::new(formula, Vec::new());
+    assert_eq!(line.outcome(), RunOutcome::Succeeded { pull: None });
+    let about = line.records.iter().filter_map(|record| match &record.event {
+        Event::Intended { intent: Intent::Say { what: Saying::Note { on: Some(on), .. }, .. }, .. }
+        | Event::Intended { intent: Intent::CloseNamed { on, .. }, .. } => Some(on.0),
+        _ => None,
+    });
+    assert_eq!(about.collect::<Vec<_>>(), [3, 2, 3, 3, 5]);
+    let state = line.ledger().issue(&subject()).cloned().expect("the issue");
+    let names: Vec<&str> = state.notes.keys().map(String::as_str).collect();
+    assert_eq!(names, ["fix/tell#2", "fix/tell#3", "fix/tell#3/2"], "two on one issue are two comments");
+    assert!(state.seen.open, "its own is not closed by that");
+}
