@@ -177,7 +177,7 @@ pub(super) fn limits(table: &Table<'_>) -> FormulaLimits {
         turns: table.optional("turns", count(10_000)),
         budget_usd: table.optional("budget_usd", budget),
         attempts: table.optional("attempts", count(100)),
-        concurrency: table.optional("concurrency", |v| later(v, v.opened().and_then(|table| concurrency(&table)))),
+        concurrency: table.optional("concurrency", |v| concurrency(&v.opened()?)),
     }
 }
 

@@ -143,7 +143,7 @@ struct LimitsSection {
     /// Attempts until it has failed for good.
     #[schemars(range(min = 1, max = 100))]
     attempts: Option<u64>,
-    /// What does not run beside each other. Not there yet.
+    /// What does not run beside each other.
     concurrency: Option<ConcurrencySection>,
 }
 
@@ -153,7 +153,9 @@ struct LimitsSection {
 struct ConcurrencySection {
     /// The group's name, within the project.
     group: Word,
-    /// What becomes of a run that finds the group at work: it waits, takes the other's place, or does not take place.
+    /// What becomes of a run that finds the group at work, on whatever issue: it waits; it stops a run that began before it was asked for,
+    /// and takes its place; or it does not take place. A run of the lifecycle waits instead of not taking place, and goes back to the queue
+    /// where its place is taken.
     when_busy: WhenBusy,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::{
     AccountName, AgentName, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Formula, Intent, Outcome, Record,
-    RunOutcome, SeenIssue, Subject, Timestamp,
+    RunOutcome, SeenIssue, StopWhy, Subject, Timestamp,
 };
 
 use super::{Decided, InTrouble, IssueState, Ledger, Open, RunState, RunSummary, Triaged};
@@ -292,6 +292,10 @@ impl IssueState {
                 if run.aside {
                     self.aside = summary;
                     return;
+                }
+                if run.stopping == Some(StopWhy::Replaced) {
+                    // It is behind whoever took its place.
+                    self.queued = Some(at);
                 }
                 self.last = summary;
                 self.attempts += u32::from(*costs_attempt);

@@ -20,7 +20,11 @@ impl IssueState {
             Event::Heard { comment, .. } | Event::Declined { declined: Declined::NoRights { comment, .. }, .. } => {
                 self.asked_for.retain(|asked| asked.comment != *comment);
             }
-            Event::Declined { formula, declined: Declined::Off | Declined::About { .. } | Declined::Inputs { .. }, .. } => {
+            Event::Declined {
+                formula,
+                declined: Declined::Off | Declined::About { .. } | Declined::Busy { .. } | Declined::Inputs { .. },
+                ..
+            } => {
                 if let Some(at) = self.wanted.iter().position(|(wanted, _)| wanted.formula == *formula) {
                     self.wanted.remove(at);
                 }

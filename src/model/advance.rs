@@ -96,4 +96,6 @@ pub enum StopWhy {
     Moot,
     /// The claim was lost.
     ClaimLost,
+    /// Another run of its group takes its place.
+    Replaced,
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, PullNumber, RepoName, RunOutcome, Scope,
-    StepId, Timestamp, Usd,
+    AccountName, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, PullNumber, RepoName, RunId, RunOutcome,
+    Scope, StepId, Subject, Timestamp, Usd,
 };
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
@@ -76,6 +76,15 @@ pub enum Wait {
         formula: FormulaName,
         /// What was in the way.
         why: String,
+    },
+    /// A run of its formula's group is at work, and they do not run beside each other.
+    Group {
+        /// The group.
+        group: String,
+        /// What that run is about.
+        on: Subject,
+        /// It.
+        run: RunId,
     },
     /// A failed attempt is tried again later.
     Backoff {
@@ -260,6 +269,7 @@ impl Wait {
             | Self::Labels { .. }
             | Self::Files { .. }
             | Self::FilesUnread { .. }
+            | Self::Group { .. }
             | Self::Person
             | Self::Failed
             | Self::Merge { .. }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{About, CommentId, ForgeEvent, FormulaName, Login, Timestamp};
+use super::{About, CommentId, ForgeEvent, FormulaName, Login, RunId, Timestamp};
 
 /// A run that somebody wants of a formula that is none of the lifecycle's: it is done beside it, and takes part in it only where its
 /// outcome is a row of the table.
@@ -93,6 +93,11 @@ pub enum Declined {
     About {
         /// What.
         now: About,
+    },
+    /// A run of its group is at work, and its formula does not wait for that.
+    Busy {
+        /// Which.
+        run: RunId,
     },
     /// What it is given does not fit what it takes.
     Inputs {

@@ -9,6 +9,7 @@ use crate::model::{
     Subject, Timestamp, Usd, Wait, Wanted,
 };
 
+use super::group::{Busy, Comer, Groups};
 use super::{Action, Budget, Context, Plan, run};
 
 /// An issue whose run could start, or go on.
@@ -77,6 +78,8 @@ struct Wish<'a> {
     depends: bool,
     /// Who wants it, beside the lifecycle.
     aside: Option<Wanted>,
+    /// Since when it is wanted.
+    since: Timestamp,
 }
 
 /// What becomes of a candidate.
@@ -85,6 +88,8 @@ pub(super) enum Verdict {
     /// It does not take place; this says why.
     Decline(Action),
     Wait(Wait),
+    /// Another run is stopped for it, whose end it waits for.
+    Replace(Action, Wait),
     Read(Action),
 }
 
@@ -94,6 +99,7 @@ struct Room {
     starts: u32,
     /// Slots taken in each project.
     taken: BTreeMap<RepoName, u32>,
+    groups: Groups,
     day: Budget,
     projects: BTreeMap<RepoName, Budget>,
     /// Those that wait for a slot: of everybody's, and of their project's.
@@ -124,7 +130,7 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
             Wants::Resume(intent) => context.resume(&candidate.subject, intent, &room),
             Wants::Triage => context.admit(&candidate, &LabelNames::default().portal, state, &room),
             Wants::Work => context.admit(&candidate, LabelNames::default().of(Decision::Queue), state, &room),
-            Wants::Aside(wanted) => context.admit_aside(&candidate.subject, wanted, state, &room),
+            Wants::Aside(wanted) => context.admit_aside(&candidate, wanted, state, &room),
         };
         match verdict {
             Verdict::Decline(action) => {
@@ -134,11 +140,18 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
             Verdict::Start(action) => {
                 acted.insert(candidate.subject.clone());
                 turns.serve(&repo);
+                room.groups.begin(&action);
                 match candidate.resumes() {
                     true => room.hold(&repo),
                     false => room.start(&repo, context.policy.usd_run),
                 }
                 plan.actions.push(action);
+            }
+            // The next plan sees that it is being stopped.
+            Verdict::Replace(action, wait) => {
+                room.groups.stop(&wait);
+                plan.actions.push(action);
+                plan.waits.insert(candidate.subject, wait);
             }
             Verdict::Read(action) => {
                 acted.insert(candidate.subject.clone());
@@ -214,6 +227,7 @@ impl Room {
             slots: context.policy.slots.saturating_sub(taken.values().sum()),
             starts: context.view.starts_left.unwrap_or(u32::MAX).saturating_sub(claiming),
             taken,
+            groups: Groups::new(context),
             day: context.day_budget(),
             projects: context.policy.projects.keys().map(|repo| (repo.clone(), context.project_budget(repo))).collect(),
             ahead: 0,
@@ -297,11 +311,12 @@ impl Context<'_> {
             return Verdict::Wait(self.halted(subject).unwrap_or(wait));
         }
         let depends = !candidate.triages() || formula.require.dependencies_closed;
-        self.start_when_free(Wish { subject, state, formula, depends, aside: None }, room)
+        self.start_when_free(Wish { subject, state, formula, depends, aside: None, since: candidate.age }, room)
     }
 
     /// A run beside the lifecycle waits for what every run waits for; what the lifecycle waits for is none of its business.
-    fn admit_aside(&self, subject: &Subject, wanted: &Wanted, state: &IssueState, room: &Room) -> Verdict {
+    fn admit_aside(&self, candidate: &Candidate, wanted: &Wanted, state: &IssueState, room: &Room) -> Verdict {
+        let subject = &candidate.subject;
         let decline = |declined| {
             let (subject, formula) = (subject.clone(), wanted.formula.clone());
             Verdict::Decline(Action::Record(vec![Event::Declined { subject, formula, declined }]))
@@ -317,16 +332,20 @@ impl Context<'_> {
             Ok(inputs) => {
                 let wanted = Wanted { inputs, ..wanted.clone() };
                 let depends = formula.require.dependencies_closed;
-                self.start_when_free(Wish { subject, state, formula, depends, aside: Some(wanted) }, room)
+                self.start_when_free(Wish { subject, state, formula, depends, aside: Some(wanted), since: candidate.age }, room)
             }
         }
     }
 
     fn start_when_free(&self, wish: Wish<'_>, room: &Room) -> Verdict {
-        let Wish { subject, state, formula, depends, aside } = wish;
+        let Wish { subject, state, formula, depends, aside, since } = wish;
         let lasting = self.blocked(subject, state, formula).or_else(|| self.labels_wait(subject, state, formula));
         if let Some(wait) = lasting.or_else(|| self.over_budget(subject, room)) {
             return Verdict::Wait(wait);
+        }
+        let busy = self.busy(&Comer { subject, formula, since, aside: aside.is_some() }, &room.groups);
+        if let Busy::Decided(verdict) = busy {
+            return verdict;
         }
         let full = room.full(self, &subject.repo, false);
         if depends {
@@ -343,6 +362,9 @@ impl Context<'_> {
         if let Some(verdict) = self.files(subject, state, formula, full.is_some()) {
             return verdict;
         }
+        if let Busy::Replaces(stops, wait) = busy {
+            return Verdict::Replace(stops, wait);
+        }
         if let Some(wait) = full {
             return Verdict::Wait(wait);
         }
@@ -353,7 +375,7 @@ impl Context<'_> {
     }
 
     /// What holds up whatever is new.
-    fn halted(&self, subject: &Subject) -> Option<Wait> {
+    pub(super) fn halted(&self, subject: &Subject) -> Option<Wait> {
         if self.view.draining {
             return Some(Wait::Draining);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ledger::{ClaimState, Ledger};
 use crate::model::{Event, Intent, Lane, RepoName, Subject, Timestamp};
 
-use super::{Action, Context, Plan, Policy, View};
+use super::{Action, Context, Plan, Policy, View, group};
 
 /// A plan that must not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,9 @@ pub enum Violation {
     /// A run starts, an agent works, or a branch is pushed without the claim.
     #[error("{0}: work without a claim")]
     NoClaim(Subject),
+    /// A run starts beside another of its group.
+    #[error("{0}: two runs of a group at once")]
+    Crowd(Subject),
     /// An open issue of ours has neither an action nor a reason.
     #[error("{0}: neither moves nor waits")]
     Forgotten(Subject),
@@ -80,7 +83,14 @@ pub fn check(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
         }
     }
     slots(starts, ledger, view, policy)?;
+    crowds(plan, ledger, view, policy)?;
     forgotten(plan, ledger, view, policy)
+}
+
+/// Of each group one run lives.
+fn crowds(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Result<(), Violation> {
+    let context = Context { ledger, view, policy, now: Timestamp::default() };
+    group::crowd(&context, plan).map_or(Ok(()), |subject| Err(Violation::Crowd(subject)))
 }
 
 /// Where something starts, all that takes slots fits into them.

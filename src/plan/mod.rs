@@ -14,6 +14,7 @@ mod filing;
 mod flow;
 mod found;
 mod gate;
+mod group;
 mod invariants;
 mod labels;
 mod look;
@@ -252,7 +253,7 @@ impl Context<'_> {
         if let Some(next) = self.pull(subject, state) {
             return next;
         }
-        if let Some(next) = self.run(subject, state, project) {
+        if let Some(next) = self.crowded(subject, state, project).or_else(|| self.run(subject, state, project)) {
             return next;
         }
         if let Some(next) = self.labels_write(subject, state) {

@@ -62,7 +62,7 @@ impl Context<'_> {
         }
         let subject = self.ledger.subject_of(&run.id)?;
         let writing = matches!(state.open.get(&Lane::Main).map(|o| &o.intent), Some(Intent::Labels { .. }));
-        if writing { None } else { self.labels_read(subject, state, project) }
+        if writing { None } else { self.labels_read(subject, state, project).or_else(|| self.crowded(subject, state, project)) }
     }
 
     /// After a failure an effect is tried again with growing pauses.

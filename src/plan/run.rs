@@ -105,7 +105,8 @@ impl Context<'_> {
     fn stopped(&self, live: Live<'_>, why: StopWhy) -> Next {
         let Live { subject, state, run } = live;
         let mut events = vec![ended(run, RunOutcome::Hand { how: HandOutcome::Cancelled }, false, None)];
-        if why == StopWhy::ClaimLost && state.at == Some(Decision::Working) && !run.aside {
+        let again = matches!(why, StopWhy::ClaimLost | StopWhy::Replaced);
+        if again && state.at == Some(Decision::Working) && !run.aside {
             events.extend(self.moved(subject, state, Trigger::Requeued));
         }
         Next::Act(Action::Record(events))

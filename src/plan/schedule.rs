@@ -105,7 +105,8 @@ impl Context<'_> {
         if let Some(wait) = self.retry_wait(subject, state) {
             return Next::Wait(wait);
         }
-        if let Some(next) = self.run(subject, state, project).or_else(|| self.discard(subject, state)) {
+        let crowded = self.crowded(subject, state, project);
+        if let Some(next) = crowded.or_else(|| self.run(subject, state, project)).or_else(|| self.discard(subject, state)) {
             return next;
         }
         if let Some(wanted) = admit::Candidate::aside(subject, state) {

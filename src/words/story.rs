@@ -174,6 +174,7 @@ fn declined(why: &Declined) -> String {
         Declined::Off => "it is not on for this project any more".to_owned(),
         Declined::About { now: About::Project } => "it is about the project now, and about no issue".to_owned(),
         Declined::About { now: About::Issue } => "it is about an issue now, and not about the project".to_owned(),
+        Declined::Busy { run } => format!("run {run} of its group is at work"),
         Declined::Inputs { problem } => problem.clone(),
     }
 }
@@ -221,6 +222,7 @@ fn stopped(why: StopWhy) -> &'static str {
         StopWhy::Person => "a person asked for it",
         StopWhy::Closed => "the issue was closed",
         StopWhy::Moot => "what it was started for is no longer so",
+        StopWhy::Replaced => "another run of its group takes its place",
         StopWhy::ClaimLost => "the claim was lost",
     }
 }

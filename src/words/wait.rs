@@ -28,6 +28,7 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::FilesUnread { formula, why } => {
             format!("whether the files are there that formula {formula} requires could not be found out: {why}")
         }
+        Wait::Group { group, on, run } => format!("group {group} is at work: run {run} of {on} must end first"),
         Wait::Backoff { until, attempt, outcome } if outcome == "setup-failed" => {
             format!("the project's setup failed (try {attempt}); the next one is due at {until}")
         }
@@ -128,6 +129,7 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         }
         Wait::Files { missing, branch, .. } => format!("{} on {branch}; it is looked for every few minutes", missing.join(", ")),
         Wait::FilesUnread { .. } => "mending what it says; it is tried again every few minutes".to_owned(),
+        Wait::Group { on, .. } => format!("the end of the run on {on}"),
         Wait::Backoff { .. } => "time, or `forgehand retry`".to_owned(),
         Wait::AccountPaused { .. } => "time, or other credentials".to_owned(),
         Wait::Renewing { .. } => "nothing to do: it goes on by itself".to_owned(),

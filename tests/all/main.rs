@@ -27,6 +27,7 @@ mod notices;
 mod notify;
 mod plan_again;
 mod plan_each;
+mod plan_group;
 mod plan_properties;
 mod plan_running;
 mod plan_schedule;

@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 
 use forgehand::engine::Input;
 use forgehand::model::{
-    Command, Decision, Event, FailureKind, LabelNames, RunId, RunOutcome, Scope, Since, Timestamp, Trigger, Wait,
+    Command, Decision, Event, FailureKind, LabelNames, RunId, RunOutcome, Scope, Since, Timestamp, Trigger, Wait, WhenBusy,
 };
 use forgehand::plan::{From, Policy, TABLE, To, mermaid, target};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::plan_world::{Fate, GLANCE, Says, World, awaits_look, gated_policy, glancing_policy, policy, subject, writes_labels};
+use super::plan_world::{
+    Fate, GLANCE, Says, World, awaits_look, gated_policy, glancing_policy, grouped_policy, policy, subject, writes_labels,
+};
 
 /// What a person does with an issue.
 #[derive(Clone, Copy, Debug)]
@@ -321,6 +323,34 @@ pub fn kinds() -> impl Strategy<Value = Vec<(Vec<&'static str>, bool)>> {
     prop::collection::vec((labels, prop::bool::weighted(0.1)), 3)
 }
 
+/// A journal that is lost forgets which label started what: the role runs once more, and its comment stands there twice.
+fn unforgotten(steps: Vec<Step>) -> Vec<Step> {
+    steps.into_iter().filter(|step| !matches!(step, Step::Lose | Step::Restore(_))).collect()
+}
+
+fn glanced_at(kinds: Vec<(Vec<&'static str>, bool)>, glanced: Vec<bool>) -> Vec<(Vec<&'static str>, bool)> {
+    let with = |((mut labels, intake), glanced): ((Vec<&'static str>, bool), bool)| {
+        labels.extend(glanced.then_some(GLANCE));
+        (labels, intake)
+    };
+    kinds.into_iter().zip(glanced).map(with).collect()
+}
+
+fn when_busy() -> impl Strategy<Value = WhenBusy> {
+    prop::sample::select(vec![WhenBusy::Queue, WhenBusy::Replace, WhenBusy::Skip])
+}
+
+fn what_was_asked_for_has_begun(world: &World) -> Result<(), TestCaseError> {
+    for (subject, state) in world.shadow.issues().filter(|(_, state)| state.seen.open) {
+        let waits =
+            matches!(world.core.plan().waits.get(&subject), Some(Wait::Claimed { .. } | Wait::Paused { until: None, .. }));
+        prop_assert!(state.wanted.is_empty() || waits, "{subject}: what was asked for has not begun");
+        let labelled = state.seen.labels.contains(GLANCE);
+        prop_assert!(!labelled || state.labelled.len() == 1, "{subject}: its label started nothing");
+    }
+    Ok(())
+}
+
 /// A hundred, unless somebody wants to look harder.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100)
@@ -365,20 +395,8 @@ proptest! {
         glanced in prop::collection::vec(any::<bool>(), 3),
         last in prop::sample::select(vec![0_u8, 0, 4, 5, 6, 7, 8, 10, 12]),
     ) {
-        // A journal that is lost forgets which label started what: the role runs once more, and its comment stands there twice.
-        let steps: Vec<Step> = steps.into_iter().filter(|step| !matches!(step, Step::Lose | Step::Restore(_))).collect();
-        let with = |((mut labels, intake), glanced): ((Vec<&'static str>, bool), bool)| {
-            labels.extend(glanced.then_some(GLANCE));
-            (labels, intake)
-        };
-        let kinds: Vec<_> = kinds.into_iter().zip(glanced).map(with).collect();
-        let world = live(&steps, &kinds, Fate::Well(last), glancing_policy());
-        for (subject, state) in world.shadow.issues().filter(|(_, state)| state.seen.open) {
-            let waits = matches!(world.core.plan().waits.get(&subject), Some(Wait::Claimed { .. } | Wait::Paused { until: None, .. }));
-            prop_assert!(state.wanted.is_empty() || waits, "{subject}: what was asked for has not begun");
-            let labelled = state.seen.labels.contains(GLANCE);
-            prop_assert!(!labelled || state.labelled.len() == 1, "{subject}: its label started nothing");
-        }
+        let world = live(&unforgotten(steps), &glanced_at(kinds, glanced), Fate::Well(last), glancing_policy());
+        what_was_asked_for_has_begun(&world)?;
         let mut begun: BTreeSet<RunId> = BTreeSet::new();
         for record in &world.records {
             match &record.event {
@@ -390,6 +408,21 @@ proptest! {
                 _ => {}
             }
         }
+    }
+
+    #[test]
+    fn with_formulas_that_do_not_run_beside_each_other_too(
+        steps in prop::collection::vec(step(), 0..120),
+        kinds in kinds(),
+        glanced in prop::collection::vec(any::<bool>(), 3),
+        groups in prop::array::uniform3(prop::option::weighted(0.8, (prop::bool::weighted(0.8), when_busy()))),
+        last in prop::sample::select(vec![0_u8, 0, 4, 5, 6, 7, 8, 10, 12]),
+    ) {
+        // That none runs beside another is checked by the world, where each begins.
+        let world = live(&unforgotten(steps), &glanced_at(kinds, glanced), Fate::Well(last), grouped_policy(groups));
+        what_was_asked_for_has_begun(&world)?;
+        let waits = world.core.plan().waits.values().find(|wait| matches!(wait, Wait::Group { .. }));
+        prop_assert_eq!(waits, None, "nobody is at work any more");
     }
 }
 

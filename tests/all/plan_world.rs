@@ -8,10 +8,11 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
-    Branch, Change, Checks, Comment, CommentId, Decision, EffectKey, Event, Evidence, Expression, Failure, FailureKind,
-    FilesFound, FilesSought, ForgeEvent, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login,
-    ModelCall, Outcome, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName,
-    RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark, Timestamp, Triggers, Trouble, Usd, Wait,
+    Branch, Change, Checks, Comment, CommentId, Concurrency, Decision, EffectKey, Event, Evidence, Expression, Failure,
+    FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent,
+    LabelNames, Lane, Login, ModelCall, Outcome, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal,
+    RepoFacts, RepoName, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark, Timestamp, Triggers,
+    Trouble, Usd, Wait, WhenBusy,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -264,6 +265,20 @@ access = "read"
 output = "fix-result"
 "#;
 
+/// The same, where formulas have groups: triage, fix and that one, each with one of two or with none.
+pub fn grouped_policy(groups: [Option<(bool, WhenBusy)>; 3]) -> Policy {
+    let mut policy = glancing_policy();
+    let formulas = || ["triage", "fix", "glance"].into_iter().zip(groups);
+    for project in policy.projects.values_mut() {
+        for (name, of) in formulas() {
+            let group = |first| if first { "one".to_owned() } else { "two".to_owned() };
+            let concurrency = of.map(|(first, when_busy)| Concurrency { group: group(first), when_busy });
+            project.formulas.get_mut(&name.into()).expect("there").limits.concurrency = concurrency;
+        }
+    }
+    policy
+}
+
 /// The label that starts it.
 pub const GLANCE: &str = "needs-glance";
 
@@ -448,8 +463,11 @@ impl World {
                 let row = target(from, *trigger).unwrap_or_else(|| panic!("{subject}: no row for {trigger:?} from {from:?}"));
                 assert_eq!(row.resolve(from), *to, "{subject}: {trigger:?} from {from:?}");
             }
-            Event::RunStarted { subject, aside, .. } => {
+            Event::RunStarted { subject, aside, formula, .. } => {
                 let state = self.shadow.issue(subject).expect("known");
+                let group = |formula: &Formula| formula.limits.concurrency.as_ref().map(|of| of.group.clone());
+                let beside = self.shadow.issues().filter_map(|(_, other)| group(&other.live_run()?.formula));
+                assert!(beside.into_iter().all(|other| Some(other) != group(formula)), "{subject}: beside another of its group");
                 assert!(state.run.is_none(), "{subject}: a second run");
                 let spent = aside.is_none() && state.attempts >= self.policy.attempts;
                 assert!(!spent, "{subject}: more attempts than allowed");

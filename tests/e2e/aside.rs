@@ -148,3 +148,33 @@ async fn what_happens_to_our_pull_request_starts_a_role_once() {
     assert_eq!(rig.labels(number), ["claude-pr"]);
     assert_eq!(rig.said(number, "Glanced: Seen.").len(), 1, "{:#?}", rig.comments(number));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_of_a_group_wait_for_each_other_and_explain_names_the_one_in_the_way() {
+    let waits = SCRIPT.replace("look) if", "look) wait_for go; if");
+    let plan = Plan::new("aside::runs_of_a_group").agent(Agent::scripted(TRIAGE, &waits)).daemon("poll = \"1s\"\nslots = 2");
+    let Some(rig) = plan.project("formulas = [\"triage\", \"fix\", \"glance\"]").rig().await else { return };
+    let grouped = block("toml", 0).to_owned() + "\n[limits]\nconcurrency = { group = \"gardening\", when_busy = \"queue\" }\n";
+    let prompts = [("prompts/glance.md", block("markdown", 0)), ("prompts/glanced.md", block("markdown", 1))];
+    beside(&rig, &[&[("formulas/glance.toml", grouped.as_str())][..], &prompts].concat());
+    let first = rig.issue("What is this?", "I wonder", &["needs-glance"]).await;
+    let daemon = rig.start(&["run"]);
+    rig.at_work("look").await;
+    let second = rig.issue("And that?", "I wonder too", &["needs-glance"]).await;
+    until("the second is wanted", || {
+        rig.records().iter().any(|r| matches!(&r.event, Event::Wanted { subject, .. } if subject.issue.0 == second)).then_some(())
+    })
+    .await;
+    let said = rig.run(&["explain", &second.to_string()]).await.ok();
+    let run = rig.records().into_iter().find_map(|r| match r.event {
+        Event::RunStarted { run, .. } => Some(run),
+        _ => None,
+    });
+    let in_the_way = format!("group gardening is at work: run {} of {REPO}#{first} must end first", run.expect("a run"));
+    assert!(said.out.contains(&in_the_way), "{}", said.out);
+    assert_eq!(rig.turns("look"), 1, "{}", rig.story());
+    rig.let_pass("go");
+    until("both comments", || [first, second].iter().all(|number| !rig.said(*number, "Glanced: Seen.").is_empty()).then_some(()))
+        .await;
+    daemon.kill().await;
+}
