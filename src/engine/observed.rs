@@ -204,6 +204,11 @@ fn believed(core: &Core, subject: &Subject, state: &IssueState, looked: &LookedA
     !writing && ended(&core.writings) == ended(&looked.writings)
 }
 
+/// A title as it is journalled.
+pub(super) fn shown_title(title: &str) -> String {
+    text::clean(title).chars().take(TITLE).collect()
+}
+
 /// An issue as it is journalled: of its texts only what they were.
 pub(super) fn seen_issue(repo: &RepoName, issue: &Issue) -> SeenIssue {
     let depends: BTreeSet<Subject> = text::dependencies(&issue.body)
@@ -212,7 +217,7 @@ pub(super) fn seen_issue(repo: &RepoName, issue: &Issue) -> SeenIssue {
         .filter(|s| *s != Subject { repo: repo.clone(), issue: issue.number })
         .collect();
     SeenIssue {
-        title: text::clean(&issue.title).chars().take(TITLE).collect(),
+        title: shown_title(&issue.title),
         text: TextMark { title: text::hash(&issue.title), body: text::hash(&issue.body) },
         author: issue.author.clone(),
         open: issue.open,

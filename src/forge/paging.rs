@@ -86,6 +86,14 @@ impl Client {
         if let Some(label) = filter.label.as_ref().filter(|l| !l.contains(',') && !self.is_doubled(repo, l)) {
             call = call.query("labels", label);
         }
+        if filter.no_pulls {
+            call = call.query("type", "issues");
+        }
+        let wanted = |issue: &Issue| {
+            filter.label.as_ref().is_none_or(|l| issue.labels.contains(l))
+                && (issue.open || !filter.open_only)
+                && !(filter.no_pulls && issue.pull.is_some())
+        };
         let mut found = BTreeMap::new();
         let mut date = None;
         let mut since = whole_second(filter.since.unwrap_or_default());
@@ -96,6 +104,7 @@ impl Client {
             let last = keep_newest(&mut found, page.items).map(whole_second);
             match last {
                 _ if !goes_on => break,
+                _ if filter.at_most.is_some_and(|most| found.values().filter(|issue| wanted(issue)).count() >= most) => break,
                 Some(last) if last > since => since = last,
                 Some(_) | None => {
                     // A whole page of one second: only in there page numbers are needed.
@@ -105,10 +114,9 @@ impl Client {
                 }
             }
         }
-        let wanted =
-            |issue: &Issue| filter.label.as_ref().is_none_or(|l| issue.labels.contains(l)) && (issue.open || !filter.open_only);
         let mut items: Vec<Issue> = found.into_values().filter(wanted).collect();
         items.sort_by_key(|issue| (issue.updated, issue.number));
+        items.truncate(filter.at_most.unwrap_or(usize::MAX));
         Ok(Listed { items, date })
     }
 

@@ -33,6 +33,18 @@ const ORDER: &str = "
 - The run ends when every step has ended, as the first `[[outcome]]` says whose `when` holds. A step that fails for good ends it at once.
 ";
 
+const PROJECT: &str = "
+### About the project
+
+A formula with `cron` is about the project: there is no `issue` in it, and what it proposes names the issue that it is for (`issue`) or files one.
+Its open issues are read once, when the run is prepared, and only where it names them: at most 500, those first that have not moved for the longest.
+A prompt has their bodies too, each cut at 4 KiB and left out behind 96 KiB of them. A schedule that has nothing to do costs no token if its
+first `when` says so: `when = \"project.issues.exists(i, 'stale' in i.labels)\"`.
+
+| Name | What it is |
+|---|---|
+";
+
 /// The page, in Markdown.
 pub fn page() -> String {
     let root = schema();
@@ -52,6 +64,8 @@ pub fn page() -> String {
     page.push_str("\n## What expressions may name\n\nConditions and values are written in CEL, the Common Expression Language, and checked against these types.\n\n| Name | What it is |\n|---|---|\n");
     types(&mut page, "", &scope(&[], "", Type::object(), About::Issue));
     page.push_str("| `steps.ID.status` | `done` or `skipped` |\n| `steps.ID.output` | what the step left behind |\n| `inputs.NAME` | as `[[input]]` says |\n");
+    page.push_str(PROJECT);
+    of_project(&mut page);
     for (kind, heading) in [(TemplateKind::Prompt, "prompts"), (TemplateKind::Proposal, "what is proposed")] {
         let helpers = kind.helpers().iter().map(|helper| format!("`{{{{{helper} ..}}}}`")).collect::<Vec<_>>().join(", ");
         let _ = write!(
@@ -59,9 +73,20 @@ pub fn page() -> String {
             "\n## What templates of {heading} may name\n\nTemplates are written in Handlebars. Text from outside stands only in {helpers}.\n\n| Name | What it is |\n|---|---|\n",
         );
         variables(&mut page, "", &kind.vocabulary(About::Issue, [], [], None));
+        page.push_str("| `project.issues`, `project.issues_cut` | in a formula with `cron`, which has no `issue` |\n");
         page.push_str("| `steps.ID.output` | what an agent answered, as its schema says; of a step with `for_each` the list of that |\n| `item`, `index` | in a step with `for_each`: the item, text from outside as in `steps`, and which it is, from 1 |\n| `inputs.NAME` | text from outside, but for numbers, flags and those with `one_of` |\n");
     }
     page
+}
+
+/// What only a formula about the project may name.
+fn of_project(page: &mut String) {
+    let Type::Record(scope) = scope(&[], "", Type::object(), About::Project) else { return };
+    let Some(Type::Record(project)) = scope.field("project") else { return };
+    types(page, "project.", &Type::Record(project.clone()));
+    if let Some(Type::List(issue)) = project.field("issues") {
+        types(page, "project.issues: ", issue);
+    }
 }
 
 fn properties(schema: &Json) -> Vec<(&String, &Json)> {

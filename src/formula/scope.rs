@@ -26,14 +26,17 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         ("comments", Type::Integer),
     ];
     let run = [("attempt", Type::Integer), ("branch", Type::text()), ("base", Type::text())];
-    let issue = match about {
-        About::Issue => Some(("issue", Type::record(issue))),
-        About::Project => None,
+    let (issue, project) = match about {
+        About::Issue => (Some(("issue", Type::record(issue))), Type::record([("repo", Type::text())])),
+        About::Project => {
+            let issues = Type::list(Type::record(issue));
+            (None, Type::record([("repo", Type::text()), ("issues", issues), ("issues_cut", Type::Bool)]))
+        }
     };
     let common = [
         ("steps", Type::record(steps)),
         ("inputs", inputs),
-        ("project", Type::record([("repo", Type::text())])),
+        ("project", project),
         ("run", Type::record(run)),
         ("now", Type::Time),
     ];

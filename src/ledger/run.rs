@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use crate::model::{
     AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Gate, HandOutcome, Intent, IssueNumber,
-    Outcome, PlannedIssue, Proposal, PullNumber, Refusal, RunId, RunOutcome, Sha, Step, StepId, StepKind, StopWhy, TextMark,
-    Timestamp, Told, Usd,
+    OpenIssues, Outcome, PlannedIssue, Proposal, PullNumber, Refusal, RunId, RunOutcome, Sha, Step, StepId, StepKind, StopWhy,
+    TextMark, Timestamp, Told, Usd,
 };
 
 use super::Each;
@@ -107,6 +107,8 @@ pub struct Prepared {
     pub read_up_to: Option<CommentId>,
     /// That tip is not known, but all its commits are by the author that we commit as.
     pub tip_ours: bool,
+    /// The project's open issues without their texts, where it is about the project and asks for them.
+    pub open: OpenIssues,
 }
 
 /// How a step ended.
@@ -267,7 +269,7 @@ impl RunState {
 
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, at: Timestamp) {
         match outcome {
-            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours, over } => {
+            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours, over, open } => {
                 if let Some(over) = over {
                     self.goes_on_with(over);
                 }
@@ -279,6 +281,7 @@ impl RunState {
                     text: issue.text.clone(),
                     read_up_to: *read_up_to,
                     tip_ours: *tip_ours,
+                    open: open.as_deref().cloned().unwrap_or_default(),
                 });
                 self.arrive(at);
             }

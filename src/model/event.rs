@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 use super::{
     AccountName, Advance, AgentName, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined, Dependency,
     EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, IssueDraft, IssueNumber, JournalId, LabelsMean,
-    Login, ModelCall, ProjectFacts, PullNumber, PullState, Refusal, RepoLabel, RepoName, RunId, RunOutcome, Scope, SeenIssue,
-    Sha, StepId, StopWhy, Subject, Timestamp, Trigger, Trouble, Usd, Wanted,
+    Login, ModelCall, OpenIssues, ProjectFacts, PullNumber, PullState, Refusal, RepoLabel, RepoName, RunId, RunOutcome, Scope,
+    SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Trigger, Trouble, Usd, Wanted,
 };
 
 /// An event as it was journalled.
@@ -677,6 +677,9 @@ pub enum Outcome {
         /// What the run goes on with where the base branch has files of its own for its formula.
         #[serde(default)]
         over: Option<Box<Formula>>,
+        /// The project's open issues without their texts, where the run is about the project and asks for them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        open: Option<Box<OpenIssues>>,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere {

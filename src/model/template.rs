@@ -40,8 +40,8 @@ impl TemplateKind {
     /// The helpers that take text from outside.
     pub fn helpers(self) -> &'static [&'static str] {
         match self {
-            // Cleaned, and fenced so that it cannot end its fence.
-            Self::Prompt => &["outside"],
+            // Cleaned, and fenced so that it cannot end its fence: as it stands, and on a single line.
+            Self::Prompt => &["outside", "line"],
             // A block of Markdown; a single line; a piece of code; a program's output.
             Self::Proposal => &["prose", "line", "code", "block"],
         }
@@ -89,10 +89,11 @@ impl TemplateKind {
                 ("reasons", list(record([("path", Outside), ("why", Plain)]))),
             ],
         };
+        let project = (about == About::Project).then(|| ("project", of_project(self)));
         let of_issue = |name: &str| matches!(name, "issue" | "breakdown" | "comments");
         let own = own.into_iter().filter(|(name, _)| about == About::Issue || !of_issue(name));
         let each = item.into_iter().flat_map(|item| [("item", item), ("index", Plain)]);
-        record(common.into_iter().chain(own).chain(each))
+        record(common.into_iter().chain(own).chain(project).chain(each))
     }
 }
 
@@ -114,6 +115,23 @@ impl Variable {
 
 fn record(names: impl IntoIterator<Item = (&'static str, Variable)>) -> Variable {
     Variable::Record(names.into_iter().map(|(name, variable)| (name.to_owned(), variable)).collect())
+}
+
+/// A project as a whole: its open issues.
+fn of_project(kind: TemplateKind) -> Variable {
+    use Variable::{Outside, Plain};
+    let issue = [
+        ("number", Plain),
+        ("title", Outside),
+        ("author", Plain),
+        ("labels", list(Outside)),
+        ("created", Plain),
+        ("updated", Plain),
+        ("comments", Plain),
+    ];
+    // What people read on the forge has their texts there already.
+    let body = (kind == TemplateKind::Prompt).then_some(("body", Outside));
+    record([("issues", list(record(issue.into_iter().chain(body)))), ("issues_cut", Plain)])
 }
 
 fn list(item: Variable) -> Variable {

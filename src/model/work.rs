@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Login, Risk, TextHash, Timestamp};
+use super::{Login, OpenIssues, Risk, TextHash, Timestamp};
 
 /// Why a change is of a tier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct RunTexts {
     pub comments: Vec<Remark>,
     /// CLAUDE.md of the base branch.
     pub guide: Option<String>,
+    /// The project's open issues, raw, where the run is about the project and asks for them.
+    #[serde(default)]
+    pub open: OpenIssues,
 }
 
 /// A person's comment.

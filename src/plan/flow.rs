@@ -12,7 +12,8 @@ use crate::formula::expression::{self, EvaluateError, Type};
 use crate::formula::{inputs, scope};
 use crate::ledger::{RunState, StepStatus};
 use crate::model::{
-    About, Advance, EndWord, Ending, Expression, Given, INPUTS, InputSpec, Route, RunOutcome, Skipped, Step, StepId, StepKind,
+    About, Advance, EndWord, Ending, Expression, Given, INPUTS, InputSpec, OpenIssue, Route, RunOutcome, Skipped, Step, StepId,
+    StepKind,
 };
 
 use super::each::with_item;
@@ -155,7 +156,7 @@ impl Context<'_> {
     pub(super) fn known(&self, live: Live<'_>, inside: &str) -> (Type, Json) {
         let Live { subject, state, run } = live;
         let seen = &state.seen;
-        let values = json!({
+        let mut values = json!({
             "steps": steps(run, inside),
             "inputs": given(run, inside),
             "issue": {
@@ -175,8 +176,25 @@ impl Context<'_> {
             },
             "now": self.now.rfc3339(),
         });
+        if let (About::Project, Some(prepared)) = (About::of(subject), &run.prepared) {
+            values["project"]["issues"] = prepared.open.items.iter().map(known_of).collect();
+            values["project"]["issues_cut"] = prepared.open.cut.into();
+        }
         with_item(run, (scope::scope(&run.formula.steps, inside, Type::object(), About::of(subject)), values))
     }
+}
+
+/// What expressions may name of an open issue of the project.
+fn known_of(issue: &OpenIssue) -> Json {
+    json!({
+        "number": issue.number.0,
+        "title": issue.title,
+        "author": issue.author,
+        "labels": issue.labels,
+        "created": issue.created.rfc3339(),
+        "updated": issue.updated.rfc3339(),
+        "comments": issue.comments,
+    })
 }
 
 /// The names before a step's own that its expressions leave out: where it stands, `call.` of `call.work`. The beginning of a called formula

@@ -25,6 +25,10 @@ pub struct IssueFilter {
     pub label: Option<String>,
     /// Open ones only; otherwise open and closed.
     pub open_only: bool,
+    /// Issues only; otherwise pull requests too.
+    pub no_pulls: bool,
+    /// No more than these; of a list that is longer, those that moved the longest ago.
+    pub at_most: Option<usize>,
 }
 
 /// The pull request to open.

@@ -9,8 +9,8 @@ use super::characters::{cut, printable};
 use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
-    About, Branch, Change, Evidence, InputSpec, IssueNumber, Provisions, Remark, RepoName, Risk, RunTexts, StepId, TemplateKind,
-    TierReason, Usd, Variable,
+    About, Branch, Change, Evidence, InputSpec, IssueNumber, OpenIssues, Provisions, Remark, RepoName, Risk, RunTexts, StepId,
+    TemplateKind, TierReason, Usd, Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -21,6 +21,9 @@ const GUIDE_LIMIT: usize = 32 << 10;
 /// What is shown of the end of a command's output, and of all of them together.
 const TAIL_LIMIT: usize = 4 << 10;
 const TAILS_LIMIT: usize = 24 << 10;
+/// A body in the list of a project's issues, and all of them together.
+const LISTED_BODY_LIMIT: usize = 4 << 10;
+const BODIES_LIMIT: usize = 96 << 10;
 /// All comments together; the newest are kept.
 const COMMENTS_LIMIT: usize = 96 << 10;
 
@@ -117,6 +120,7 @@ impl PromptContext<'_> {
         let texts = self.texts;
         let values = json!({
             "repo": self.repo.to_string(),
+            "project": project(&texts.open),
             "issue": {
                 "number": self.issue.0,
                 "author": name(&texts.author),
@@ -167,6 +171,7 @@ impl ProposalContext<'_> {
         };
         let values = json!({
             "repo": self.repo.to_string(),
+            "project": project(&self.texts.open),
             "issue": { "number": self.issue.0, "author": name(&self.texts.author), "title": cut(&self.texts.title, TITLE_LIMIT) },
             "base": name(self.base.as_str()),
             "branch": name(self.branch.as_str()),
@@ -199,6 +204,27 @@ fn vocabulary(
     let about = if issue == IssueNumber::PROJECT { About::Project } else { About::Issue };
     let steps = steps.iter().map(|said| (&said.step, Variable::answer(&said.schema, said.for_each)));
     kind.vocabulary(about, steps, inputs.iter().map(|(spec, _)| spec), item.map(|item| item.variable.clone()))
+}
+
+/// The project's open issues. Of their bodies those count first that stand first; that one is left out is said in its place.
+fn project(open: &OpenIssues) -> Json {
+    let mut room = BODIES_LIMIT;
+    let issues = open.items.iter().map(|issue| {
+        let body = taken(&issue.body, LISTED_BODY_LIMIT);
+        let left = room.checked_sub(body.len());
+        room = left.unwrap_or(room);
+        json!({
+            "number": issue.number.0,
+            "title": taken(&issue.title, TITLE_LIMIT),
+            "author": name(issue.author.as_str()),
+            "labels": issue.labels.iter().map(|label| clean(label)).collect::<Vec<_>>(),
+            "created": issue.created.rfc3339(),
+            "updated": issue.updated.rfc3339(),
+            "comments": issue.comments,
+            "body": if left.is_some() { body } else { "[left out: all bodies together are too long]".to_owned() },
+        })
+    });
+    json!({ "issues": issues.collect::<Vec<_>>(), "issues_cut": open.cut })
 }
 
 /// What the formula is given, by name.

@@ -59,6 +59,7 @@ impl HelperDef for Through {
 static PROMPTS: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     let mut engine = strict();
     engine.register_helper("outside", Box::new(Through(fence)));
+    engine.register_helper("line", Box::new(Through(fence_line)));
     engine
 });
 
@@ -97,6 +98,20 @@ fn render(engine: &Handlebars<'_>, template: &str, values: &Json, limit: usize) 
 /// A text between two lines that it cannot contain: their name is made from the text itself, until it does not occur in it.
 pub fn fence(text: &str) -> String {
     let text = super::printable(text);
+    let name = fence_of(&text);
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("<outside-{name}>\n{text}{end}</outside-{name}>")
+}
+
+/// The same on one line, with its line breaks as spaces: for titles and labels in a list.
+pub fn fence_line(text: &str) -> String {
+    let text = super::printable(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    let name = fence_of(&text);
+    format!("<outside-{name}>{text}</outside-{name}>")
+}
+
+/// The name of a fence, which does not occur in the text.
+fn fence_of(text: &str) -> String {
     let mut name = String::new();
     let mut digest = Sha256::digest(text.as_bytes());
     while name.is_empty() || text.contains(&name) {
@@ -107,6 +122,5 @@ pub fn fence(text: &str) -> String {
         }
         digest = Sha256::digest(digest);
     }
-    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    format!("<outside-{name}>\n{text}{end}</outside-{name}>")
+    name
 }

@@ -257,10 +257,14 @@ fn ended(ended: &Outcome) -> Option<String> {
             let people: Vec<String> = people.iter().map(|label| format!("{label:?}").to_lowercase()).collect();
             format!("  a person set the label of {} meanwhile; it stays", people.join(" and of "))
         }
-        Outcome::Prepared { base, tip, over, .. } => {
+        Outcome::Prepared { base, tip, over, open, .. } => {
             let over = over.as_ref().map_or("", |_| "; its formula is that of the base branch");
             let tip = tip.as_ref().map_or_else(String::new, |tip| format!(", the branch is at {}", tip.short()));
-            format!("  starts from {}{tip}{over}", base.short())
+            let open = open.as_deref().map_or_else(String::new, |open| {
+                let more = if open.cut { " (there are more)" } else { "" };
+                format!("; {}{more}", super::counted(open.items.len() as u64, "open issue"))
+            });
+            format!("  starts from {}{tip}{over}{open}", base.short())
         }
         Outcome::SetUp => "  set up".to_owned(),
         Outcome::FormulaRefused { why } => format!("  the formula of the base branch cannot be used: {why}"),

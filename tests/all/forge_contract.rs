@@ -127,10 +127,16 @@ async fn contract_no_issue_is_missed(ctx: &Ctx) {
     for issue in filed.iter().take(5) {
         bot.close_issue(&ctx.repo, *issue).await.expect("closed");
     }
-    let filter = IssueFilter { label: Some("portal".into()), open_only: true, since: None };
+    let filter = IssueFilter { label: Some("portal".into()), open_only: true, ..IssueFilter::default() };
     let open = bot.issues(&ctx.repo, &filter).await.expect("open ones with the label").items;
     assert_eq!(open.len(), 55);
     assert!(open.iter().all(|i| i.open && i.labels.contains("portal")));
+    // Of a long list only as many as are asked for, those that moved the longest ago; it ends before the last page.
+    let filter = IssueFilter { open_only: true, no_pulls: true, ..IssueFilter::default() };
+    let all = bot.issues(&ctx.repo, &filter).await.expect("the open ones").items;
+    let some = bot.issues(&ctx.repo, &IssueFilter { at_most: Some(60), ..filter }).await.expect("some of them").items;
+    assert_eq!((all.len(), some.len()), (115, 60));
+    assert!(some.iter().zip(&all).all(|(one, other)| one.updated == other.updated), "in the same order");
     // The forge drops a name that it does not know and answers with everything.
     let filter = IssueFilter { label: Some("no-such-label".into()), ..IssueFilter::default() };
     assert!(bot.issues(&ctx.repo, &filter).await.expect("none").items.is_empty());

@@ -302,8 +302,12 @@ async fn no_filter_of_the_forge_is_trusted() {
     let answer =
         [issue(1, 1, "open", portal), issue(2, 1, "open", "[]"), issue(3, 1, "closed", portal), issue(4, 1, "new-word", portal)];
     let server = Script::start([list(answer, 4)]).await;
-    let filter =
-        IssueFilter { label: Some("portal".into()), open_only: true, since: Timestamp::parse("2026-11-21T07:00:00.900Z") };
+    let filter = IssueFilter {
+        label: Some("portal".into()),
+        open_only: true,
+        since: Timestamp::parse("2026-11-21T07:00:00.900Z"),
+        ..IssueFilter::default()
+    };
     let listed = server.client().issues(&repo(), &filter).await.expect("a list");
     assert_eq!(listed.items.iter().map(|i| i.number.0).collect::<Vec<_>>(), [1, 4]);
     assert_eq!(listed.items[0].author, Login::from("Ghost"));

@@ -150,6 +150,7 @@ impl Line {
             Intent::Say { .. } => Outcome::Said { comment: forgehand::model::CommentId(self.records.len() as u64), left: None },
             Intent::Prepare { .. } => Outcome::Prepared {
                 over: None,
+                open: None,
                 base: sha(),
                 base_branch: "main".into(),
                 tip: None,

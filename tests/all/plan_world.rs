@@ -951,6 +951,7 @@ impl World {
             read_up_to,
             tip_ours,
             over: None,
+            open: None,
             trunk: Some(sha(1)),
         }
     }
@@ -1082,5 +1083,6 @@ fn prepared_project(state: &IssueState) -> Outcome {
         trunk: Some(sha(1)),
         tip_ours: false,
         over: None,
+        open: None,
     }
 }

@@ -273,6 +273,7 @@ impl Made {
         };
         Outcome::Prepared {
             over: None,
+            open: None,
             base: sha(1),
             base_branch: Branch::from("main"),
             tip: None,

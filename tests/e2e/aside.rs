@@ -11,7 +11,7 @@ use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE, until};
 const TUTORIAL: &str = include_str!("../../docs/tutorial.md");
 
 /// The nth block of a language in it, from 0.
-fn block(language: &str, n: usize) -> &'static str {
+pub fn block(language: &str, n: usize) -> &'static str {
     let block = TUTORIAL.split(&format!("```{language}\n")).nth(n + 1).and_then(|rest| rest.split("```").next());
     block.unwrap_or_else(|| panic!("no {language} block {n} in the tutorial"))
 }

@@ -10,11 +10,12 @@ use crate::cli::{CliError, print_bytes, runtime};
 use crate::engine::TextStore;
 use crate::journal::JournalReader;
 use crate::model::{
-    EffectKey, Event, Formula, HandOutcome, Intent, Outcome, Record, RunId, RunOutcome, RunTexts, SeenIssue, StepId, Subject,
+    EffectKey, Event, Formula, HandOutcome, Intent, OpenIssues, Outcome, Record, RunId, RunOutcome, RunTexts, SeenIssue, StepId,
+    Subject,
 };
 use crate::ports::Forge as _;
 
-use super::recorded::{self, Answered, CommentText, Expected, IssueText, Recorded, Resulted};
+use super::recorded::{self, Answered, CommentText, Expected, IssueText, OpenText, Recorded, Resulted};
 
 /// How much of the end of what was printed is kept.
 const TAIL: usize = 2_000;
@@ -25,6 +26,7 @@ struct Taped {
     formula: Formula,
     attempt: u32,
     seen: Option<SeenIssue>,
+    open: Option<OpenIssues>,
     turns: BTreeMap<EffectKey, StepId>,
     answers: Vec<Answered>,
     results: Vec<Resulted>,
@@ -51,7 +53,8 @@ pub(in crate::cli) fn print(setup: &Setup, journal: &JournalReader, subject: &Su
     let text = toml::to_string_pretty(&test).map_err(|e| {
         CliError::usage(format!("the run on {subject} cannot be written as TOML"), "record another one").because(e)
     })?;
-    let head = format!("# From attempt {} at {subject}, by `forgehand logs {} --as-test`.\n", run.attempt, subject.issue.0);
+    let named = if subject.is_project() { subject.to_string() } else { subject.issue.0.to_string() };
+    let head = format!("# From attempt {} at {subject}, by `forgehand logs {named} --as-test`.\n", run.attempt);
     print_bytes(format!("{head}{text}").as_bytes());
     Ok(())
 }
@@ -70,6 +73,7 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 formula: Formula::clone(formula),
                 attempt: *attempt,
                 seen: None,
+                open: None,
                 turns: BTreeMap::new(),
                 answers: Vec::new(),
                 results: Vec::new(),
@@ -102,7 +106,7 @@ impl Taped {
     fn heard(&mut self, step: StepId, outcome: Outcome) {
         let step = Spanned::new(0..0, step.0);
         match outcome {
-            Outcome::Prepared { issue, .. } => self.seen = Some(issue),
+            Outcome::Prepared { issue, open, .. } => (self.seen, self.open) = (Some(issue), open.map(|open| *open)),
             // A turn that was cut was taken up again, and its answer came later.
             Outcome::AgentEnded { how: HandOutcome::Succeeded, output, .. } => {
                 let (output, invalid) = match output {
@@ -119,8 +123,17 @@ impl Taped {
         }
     }
 
+    /// Of the issues of a project the journal has all but the bodies.
+    fn as_seen(&self) -> Option<RunTexts> {
+        self.open.clone().map(|open| RunTexts { open, ..RunTexts::default() })
+    }
+
     fn test(&self, setup: &Setup, subject: &Subject, ended: &str) -> Recorded {
-        let texts = TextStore::new(&setup.state_dir).read(&self.run).ok().or_else(|| as_it_stands(setup, subject));
+        let texts = TextStore::new(&setup.state_dir)
+            .read(&self.run)
+            .ok()
+            .or_else(|| as_it_stands(setup, subject))
+            .or_else(|| self.as_seen());
         let seen = self.seen.as_ref();
         let said = |text: Option<String>, other: Option<&str>| text.unwrap_or_else(|| other.unwrap_or_default().to_owned());
         let comment = |remark: &crate::model::Remark| CommentText { author: remark.author.0.clone(), body: remark.body.clone() };
@@ -137,7 +150,8 @@ impl Taped {
         Recorded {
             formula: Spanned::new(0..0, self.formula.name.to_string()),
             description: String::new(),
-            issue,
+            issue: (!subject.is_project()).then_some(issue),
+            open: texts.iter().flat_map(|texts| texts.open.items.iter().map(OpenText::of)).collect(),
             answers: self.answers.clone(),
             results: self.results.clone(),
             expect,
@@ -147,6 +161,9 @@ impl Taped {
 
 /// The journal has no texts, and a run's own are dropped when it is done: what stands on the forge now, if it answers.
 fn as_it_stands(setup: &Setup, subject: &Subject) -> Option<RunTexts> {
+    if subject.is_project() {
+        return None;
+    }
     let read = || -> Result<RunTexts, CliError> {
         let issue = runtime()?.block_on(setup.forge()?.issue(&subject.repo, subject.issue))?;
         Ok(RunTexts { title: issue.title, body: issue.body, author: issue.author.to_string(), ..RunTexts::default() })

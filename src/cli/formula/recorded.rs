@@ -13,8 +13,8 @@ use crate::cli::CliError;
 use crate::document::{Fault, Faults, SourceFile, nearest};
 use crate::engine::{Answer, Cast, Played, ProjectSettings, Scene, Shown, Stage};
 use crate::model::{
-    About, Branch, Formula, Issue, IssueNumber, Login, Remark, RepoName, Route, RunOutcome, RunTexts, Shape, StepId, Subject,
-    Timestamp,
+    About, Branch, Formula, Issue, IssueNumber, Login, OpenIssue, OpenIssues, Remark, RepoName, Route, RunOutcome, RunTexts,
+    Shape, StepId, Subject, Timestamp,
 };
 use crate::{formula, words};
 
@@ -42,8 +42,11 @@ pub(super) struct Recorded {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) description: String,
     /// What the run is given to read.
-    #[serde(default)]
-    pub(super) issue: IssueText,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) issue: Option<IssueText>,
+    /// The project's open issues, for a formula about the project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) open: Vec<OpenText>,
     /// What agents answer, for each step in its order.
     #[serde(default, rename = "answer", skip_serializing_if = "Vec::is_empty")]
     pub(super) answers: Vec<Answered>,
@@ -72,6 +75,56 @@ impl Default for IssueText {
     fn default() -> Self {
         let (title, body, author) = ("A title".to_owned(), "A body.".to_owned(), "reporter".to_owned());
         Self { number: 7, title, body, author, labels: Vec::new(), comments: Vec::new() }
+    }
+}
+
+/// An open issue of the project.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OpenText {
+    pub(super) number: u64,
+    pub(super) title: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) body: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) author: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) labels: Vec<String>,
+    /// When it last moved, as `2026-09-01T00:00:00Z`; now, without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) updated: Option<String>,
+    #[serde(default)]
+    pub(super) comments: u64,
+}
+
+impl OpenText {
+    /// As it was read.
+    pub(super) fn of(issue: &OpenIssue) -> Self {
+        Self {
+            number: issue.number.0,
+            title: issue.title.clone(),
+            body: issue.body.clone(),
+            author: issue.author.0.clone(),
+            labels: issue.labels.iter().cloned().collect(),
+            updated: Some(issue.updated.rfc3339()),
+            comments: issue.comments,
+        }
+    }
+
+    fn read(&self, now: Timestamp) -> Result<OpenIssue, String> {
+        let time =
+            |text: &String| Timestamp::parse(text).ok_or_else(|| format!("`{text}` is no time such as 2026-09-01T00:00:00Z"));
+        let updated = self.updated.as_ref().map(time).transpose()?.unwrap_or(now);
+        Ok(OpenIssue {
+            number: IssueNumber(self.number),
+            title: self.title.clone(),
+            body: self.body.clone(),
+            author: Login::from(self.author.as_str()),
+            labels: self.labels.iter().cloned().collect(),
+            created: updated,
+            updated,
+            comments: self.comments,
+        })
     }
 }
 
@@ -202,7 +255,7 @@ impl Recorded {
     }
 
     fn stage(&self, formula: Formula) -> Result<Stage, String> {
-        let issue = &self.issue;
+        let issue = self.issue.clone().unwrap_or_default();
         let repo: RepoName = "owner/name".parse().map_err(|e: crate::model::BadRepoName| e.to_string())?;
         let now = Timestamp(1_790_000_000_000);
         let remark =
@@ -231,6 +284,7 @@ impl Recorded {
                 body: issue.body.clone(),
                 author: issue.author.clone(),
                 comments: issue.comments.iter().map(remark).collect(),
+                open: OpenIssues { items: self.open.iter().map(|open| open.read(now)).collect::<Result<_, _>>()?, cut: false },
                 ..RunTexts::default()
             },
             project: ProjectSettings { verify: vec!["the project's verification".into()], ..ProjectSettings::default() },

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::formula::laid_over;
 use crate::model::{
-    Access, Branch, Comment, Failure, FailureKind, Formula, Issue, Login, Outcome, Permission, ProjectFacts, Remark, RepoName,
-    RunId, RunTexts, Sha, StepKind, Subject, Trouble,
+    Access, Branch, Comment, Failure, FailureKind, Formula, Issue, Login, OpenIssue, OpenIssues, Outcome, Permission,
+    ProjectFacts, Remark, RepoName, RunId, RunTexts, Sha, StepKind, Subject, Trouble,
 };
-use crate::ports::WorkspaceOrder;
+use crate::ports::{IssueFilter, WorkspaceOrder};
 use crate::text;
 
-use super::super::observed::seen_issue;
+use super::super::observed::{seen_issue, shown_title};
 use super::{Order, ProjectSettings, Worker, forge, hands, repos};
 
 /// CLAUDE.md of the base branch is cut at this many bytes.
@@ -19,6 +19,23 @@ const GUIDE: u64 = 64 * 1024;
 const OWN: &str = ".forgehand";
 const FILE: u64 = 64 * 1024;
 const FILES: usize = 200;
+
+/// Whether anything in a formula names the issues of its project; the word alone is enough, so that none is missed.
+fn asks_for_issues(formula: &Formula) -> bool {
+    serde_json::to_string(&formula.steps).is_ok_and(|text| text.contains("issues"))
+        || serde_json::to_string(&formula.outcomes).is_ok_and(|text| text.contains("issues"))
+}
+
+fn open(issue: Issue) -> OpenIssue {
+    let Issue { number, title, body, author, labels, created, updated, comments, .. } = issue;
+    OpenIssue { number, title, body, author, labels, created, updated, comments }
+}
+
+/// As the journal has them.
+pub(super) fn without_texts(open: &OpenIssues) -> OpenIssues {
+    let plain = |issue: &OpenIssue| OpenIssue { title: shown_title(&issue.title), body: String::new(), ..issue.clone() };
+    OpenIssues { items: open.items.iter().map(plain).collect(), cut: open.cut }
+}
 
 /// What was read of what a run is about.
 enum Read {
@@ -51,8 +68,12 @@ impl Worker {
                 seen_issue(repo, &issue),
                 comments.iter().map(|c| c.id).max(),
             ),
-            Read::Project => (RunTexts { guide, ..RunTexts::default() }, order.state.seen.clone(), None),
+            Read::Project => {
+                let open = self.open_issues(repo, over.as_ref().unwrap_or(&run.formula)).await?;
+                (RunTexts { guide, open, ..RunTexts::default() }, order.state.seen.clone(), None)
+            }
         };
+        let open = order.subject.is_project().then(|| Box::new(without_texts(&texts.open)));
         let workspace = self.workspace(order, &from)?;
         let (kept, made) = tokio::join!(self.texts.write(&run.id, texts), self.ports.hands.prepare(&workspace));
         kept?;
@@ -66,7 +87,21 @@ impl Worker {
             trunk: Some(base),
             tip_ours,
             over: over.map(Box::new),
+            open,
         })
+    }
+
+    /// The open issues of a project, where the formula asks for them: those first that have not moved for the longest.
+    pub(super) async fn open_issues(&self, repo: &RepoName, formula: &Formula) -> Result<OpenIssues, Failure> {
+        if !asks_for_issues(formula) {
+            return Ok(OpenIssues::default());
+        }
+        let at_most = Some(OpenIssues::MOST + 1);
+        let filter = IssueFilter { open_only: true, no_pulls: true, at_most, ..IssueFilter::default() };
+        let mut items = self.ports.forge.issues(repo, &filter).await.map_err(forge)?.items;
+        let cut = items.len() > OpenIssues::MOST;
+        items.truncate(OpenIssues::MOST);
+        Ok(OpenIssues { items: items.into_iter().map(open).collect(), cut })
     }
 
     /// What the run is about, as it stands on the forge.

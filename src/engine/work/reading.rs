@@ -55,7 +55,9 @@ impl Stage {
         let facts = Arc::new(worker.survey(&subject.repo).await.map_err(Unread::Project)?);
         if subject.is_project() {
             let base = base_of(&formula, &project, &facts);
-            return Ok((Self::about(formula, subject, project, branch_prefix, base, now), Vec::new()));
+            let open = worker.open_issues(&subject.repo, &formula).await?;
+            let stage = Self::about(formula, subject, project, branch_prefix, base, now);
+            return Ok((Self { texts: RunTexts { open, ..RunTexts::default() }, ..stage }, Vec::new()));
         }
         let (issue, comments) = worker.read_issue(&subject).await?;
         if issue.pull.is_some() {

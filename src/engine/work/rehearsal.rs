@@ -21,6 +21,7 @@ use crate::ports::Given;
 
 use super::super::core::Facts;
 use super::labels::{self, Relabel};
+use super::prepare::without_texts;
 use super::stage::{facts, policy};
 use super::{Order, Stage, agent, context, issues};
 
@@ -336,6 +337,7 @@ impl<'a> Play<'a> {
                 Outcome::Rewritten
             }
             Intent::Prepare { .. } => Outcome::Prepared {
+                open: stage.subject.is_project().then(|| Box::new(without_texts(&stage.texts.open))),
                 base: sha(BASE)?,
                 base_branch: stage.base.clone(),
                 tip: None,
