@@ -24,7 +24,8 @@ This page is made from the program itself: `forgehand schema --formula --markdow
 const ORDER: &str = "
 ## Order
 
-- A step without `needs` follows the one before it in the file; `needs = []` starts at once. A step needs steps that stand before it.
+- A step without `needs` follows the one before it in the file; with `needs = []` it needs none. A step needs steps that stand before it. Steps
+  without an order between them are done one after the other as well, as they stand in the file: side by side is not there yet.
 - A step with `when` is decided by that alone, once all that it needs has ended. One without is skipped where one that it needs was skipped.
 - What a condition asks of a step that was skipped is not there, and the condition is false then; `steps.ID.status == 'skipped'` asks for that.
 - A step with `for_each` is done for one item after the other. The list is worked out once, when the step begins, and one that is not there has

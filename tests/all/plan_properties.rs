@@ -2,11 +2,12 @@
 //!
 //! What must always hold is checked by the world after each input; what must hold when all is quiet is checked here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use forgehand::engine::Input;
 use forgehand::model::{
-    Command, Decision, Event, FailureKind, LabelNames, RunId, RunOutcome, Scope, Since, Timestamp, Trigger, Wait, WhenBusy,
+    Advance, Command, Decision, Event, FailureKind, LabelNames, RunId, RunOutcome, Scope, Since, StepId, Timestamp, Trigger,
+    Wait, WhenBusy,
 };
 use forgehand::plan::{From, Policy, TABLE, To, mermaid, target};
 use proptest::prelude::*;
@@ -385,7 +386,17 @@ proptest! {
         kinds in kinds(),
         last in prop::sample::select(vec![0_u8, 0, 0, 4, 5, 6, 7, 8, 10, 12]),
     ) {
-        live(&steps, &kinds, Fate::Well(last), gated_policy());
+        let world = live(&steps, &kinds, Fate::Well(last), gated_policy());
+        let mut done: BTreeMap<(RunId, StepId), Vec<u32>> = BTreeMap::new();
+        for record in &world.records {
+            if let Event::Advanced { run, step, how: Advance::ItemDone { item, .. } } = &record.event {
+                done.entry((run.clone(), step.clone())).or_default().push(*item);
+            }
+        }
+        for ((run, step), items) in done {
+            let once: Vec<u32> = (1..=3).take(items.len()).collect();
+            prop_assert_eq!(items, once, "{} of {}: each item is done once and in its order", step, run);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
-    Branch, Change, Checks, Comment, CommentId, Concurrency, Decision, EffectKey, Event, Evidence, Expression, Failure,
+    Advance, Branch, Change, Checks, Comment, CommentId, Concurrency, Decision, EffectKey, Event, Evidence, Expression, Failure,
     FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent,
     LabelNames, Lane, Login, ModelCall, Outcome, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal,
     RepoFacts, RepoName, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark, Timestamp, Triggers,
@@ -196,11 +196,13 @@ agent = "dev"
 prompt = "fix.md"
 access = "read"
 output = "fix-result"
+for_each = { items = "['a', 'b', 'c']", at_most = 3 }
 [[step]]
 id = "sort"
 propose = "labels"
 add = ["sorted"]
 remove = ["stale"]
+for_each = { items = "steps.look.output", at_most = 3 }
 [[outcome]]
 when = "steps.work.output.outcome == 'no-change'"
 is = "no-change"
@@ -474,6 +476,11 @@ impl World {
                 assert_eq!(self.shadow.pause_of(subject, at), None, "{subject}: started while it was paused");
                 assert!(self.policy.projects.contains_key(&subject.repo), "{subject}: started outside the configuration");
                 *self.runs.entry(subject.issue.0).or_default() += 1;
+            }
+            Event::Advanced { run, how: Advance::ItemDone { item, of }, .. } => {
+                let at = self.shadow.subject_of(run).and_then(|subject| self.shadow.issue(subject)?.run.as_ref()?.each.as_ref());
+                let at = at.map(|each| (each.nth(), each.of()));
+                assert_eq!(at, Some((*item, *of)), "{run}: an item that it is not at is done");
             }
             _ => {}
         }
