@@ -1,7 +1,7 @@
 //! The header of a formula: what starts it, what must hold, what it may use up, where it works, what its agent steps have in common.
 
 use super::cron::Cron;
-use super::read::{is_not_there_yet as later, word};
+use super::read::word;
 use super::scope::ABOUT_THE_PROJECT;
 use crate::document::{Table, Value, nearest};
 use crate::model::{
@@ -50,7 +50,7 @@ pub(super) fn trigger(table: &Table<'_>) -> Triggers {
         label: table.optional("label", started),
         cron: table.optional("cron", cron),
         comment: table.optional("comment", command),
-        event: table.or("event", Vec::new(), |v| some(v, |v| event(v, &events))),
+        event: table.or("event", Vec::new(), |v| some(v, |v| v.one_of(&events))),
     }
 }
 
@@ -95,16 +95,6 @@ pub(super) fn starts_alone(table: &Table<'_>, trigger: &Triggers, inputs: &[Inpu
     if opens && !of_lifecycle && trigger.cron.is_none() {
         let help = format!("write label = \"{queue}\" beside it, or take the proposal out");
         value.wrong::<()>(format!("what opens a pull request starts at the label {queue}"), help);
-    }
-}
-
-/// An event; those at which an issue is at its end are not acted on yet.
-fn event(value: &Value<'_>, known: &[(&'static str, ForgeEvent)]) -> Option<ForgeEvent> {
-    match value.one_of(known)? {
-        late @ (ForgeEvent::IssueClosed | ForgeEvent::PullMerged) => later(value, Some(late)),
-        now @ (ForgeEvent::IssueOpened | ForgeEvent::PullOpened | ForgeEvent::ChangesRequested | ForgeEvent::ChecksFailed) => {
-            Some(now)
-        }
     }
 }
 

@@ -102,7 +102,7 @@ struct TriggerSection {
     /// What begins a comment of somebody who may write to the repository, such as `/tidy`: starts a run beside the lifecycle.
     comment: Option<Command>,
     /// What happens on the forge, to an issue of ours or to our pull request of it: starts a run beside the lifecycle, once for each pull
-    /// request or commit. `issue-closed` and `pull-merged` are not there yet.
+    /// request, commit or closing. What the end of an issue's story starts, `issue-closed` and `pull-merged`, lives on the closed issue.
     #[schemars(length(min = 1))]
     event: Option<Vec<ForgeEvent>>,
     /// Says that a person starts it by hand, which a person always may: `forgehand formula run`.

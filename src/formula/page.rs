@@ -18,7 +18,7 @@ same name in `formulas/` beside the configuration file takes the place of one, a
 
 This page is made from the program itself: `forgehand schema --formula --markdown`. For editors there is a JSON schema, `forgehand schema
 --formula`, which `forgehand formula new` writes beside the configuration file; name it in the first line of a file in `formulas/`, `#:schema
-../formula.schema.json`. What is \"not there yet\" is part of the language and refused until it is.
+../formula.schema.json`.
 ";
 
 const ORDER: &str = "

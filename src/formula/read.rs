@@ -239,15 +239,6 @@ fn version(value: &Value<'_>) -> Option<u64> {
     Some(version)
 }
 
-/// What the engine does not do yet is refused where it stands, so that nobody waits for it: whoever builds it takes the call of this out.
-pub(super) fn is_not_there_yet<T>(value: &Value<'_>, read: Option<T>) -> Option<T> {
-    read.as_ref()?;
-    value.wrong(
-        format!("`{}` is not there yet", value.key()),
-        "it is part of the language and comes later: take it out until then",
-    )
-}
-
 fn step_id(value: &Value<'_>) -> Option<StepId> {
     let text = word(value)?;
     if text == INPUTS {

@@ -220,6 +220,9 @@ impl IssueState {
         if self.seen.text != seen.text || self.seen.depends != seen.depends {
             self.depends = None;
         }
+        if self.seen.open && !seen.open {
+            self.closes();
+        }
         if seen.open && !self.seen.open {
             self.done = false;
             self.attempts = 0;

@@ -84,6 +84,10 @@ pub struct IssueState {
     pub labelled: BTreeMap<FormulaName, String>,
     /// The last event of each kind that started a formula, by formula and kind.
     pub happened: BTreeMap<String, String>,
+    /// Which closing of it was seen last, from 1; none where it has come to rest since.
+    pub closing: Option<u32>,
+    /// How often it was seen to be closed.
+    pub closings: u32,
     /// How the last run beside the lifecycle ended.
     pub aside: Option<RunSummary>,
     /// A label that a person set by hand, and that was set back.
@@ -145,6 +149,8 @@ impl IssueState {
             wanted: Vec::new(),
             labelled: BTreeMap::new(),
             happened: BTreeMap::new(),
+            closing: None,
+            closings: 0,
             aside: None,
             set_back: None,
             depends: None,
@@ -156,6 +162,12 @@ impl IssueState {
             cost: Usd::default(),
             effects: 0,
         }
+    }
+
+    /// It was seen to be closed, now.
+    pub(super) fn closes(&mut self) {
+        self.closings += 1;
+        self.closing = Some(self.closings);
     }
 
     /// The run that lives.

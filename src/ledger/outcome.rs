@@ -33,7 +33,10 @@ impl IssueState {
             Outcome::Said { comment, left } => self.said_now(intent, *comment, *left),
             Outcome::Unsaid => self.unsaid(intent),
             Outcome::Closed => {
-                self.seen.open &= *intent != Intent::Close;
+                if self.seen.open && *intent == Intent::Close {
+                    self.closes();
+                    self.seen.open = false;
+                }
                 self.run_outcome(intent, outcome, at);
             }
             Outcome::Relabelled { labels, .. } => {

@@ -85,6 +85,8 @@ impl Ledger {
         // Nobody tells a settled issue that one it depends on was closed: they are read again when it is taken up again.
         state.depends = None;
         state.files = None;
+        // What it starts it has started by now: a formula that comes later is not about what happened before.
+        state.closing = None;
         let pull = state.pull.as_ref().filter(|pull| pull.state != PullState::Merged).map(|pull| pull.number);
         let Some(past) = Past::of(state, at, seq) else { return };
         project.issues.remove(&subject.issue);

@@ -24,6 +24,8 @@ pub struct RunState {
     pub attempt: u32,
     /// It is none of the lifecycle's: somebody wanted it beside that.
     pub aside: bool,
+    /// The end of its issue's story started it: that the issue is closed does not stop it.
+    pub at_end: bool,
     /// When it began, by our clock.
     pub started: Timestamp,
     /// The branch it works on.
@@ -232,6 +234,7 @@ impl RunState {
             formula,
             attempt,
             aside: false,
+            at_end: false,
             started: at,
             branch,
             prepared: None,

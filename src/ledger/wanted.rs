@@ -61,6 +61,7 @@ impl IssueState {
 
     pub(super) fn begun_aside(&mut self, run: &mut RunState, wanted: &Wanted) {
         run.aside = true;
+        run.at_end = wanted.by.is_at_end();
         run.inputs.clone_from(&wanted.inputs);
         if let Some(at) = self.wanted.iter().position(|(other, _)| other.formula == wanted.formula && other.by == wanted.by) {
             self.wanted.remove(at);

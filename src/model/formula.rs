@@ -96,7 +96,7 @@ pub struct Triggers {
 pub enum ForgeEvent {
     /// An issue is filed.
     IssueOpened,
-    /// An issue is closed.
+    /// An issue of ours is closed, by whomever.
     IssueClosed,
     /// A pull request of ours is opened.
     PullOpened,

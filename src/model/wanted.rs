@@ -53,6 +53,13 @@ pub enum WantedBy {
     },
 }
 
+impl WantedBy {
+    /// Whether what happened is the end of an issue's story: such a run lives on the closed issue.
+    pub fn is_at_end(&self) -> bool {
+        matches!(self, Self::Event { event: ForgeEvent::IssueClosed | ForgeEvent::PullMerged, .. })
+    }
+}
+
 impl fmt::Display for WantedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -46,6 +46,12 @@ impl Candidate {
         Some(Self { subject: subject.clone(), wants: Wants::Aside(wanted.clone()), age: *since })
     }
 
+    /// The first of those that the end of the issue's story started.
+    pub(super) fn at_end(subject: &Subject, state: &IssueState) -> Option<Self> {
+        let (wanted, since) = state.wanted.iter().find(|(wanted, _)| wanted.by.is_at_end())?;
+        Some(Self { subject: subject.clone(), wants: Wants::Aside(wanted.clone()), age: *since })
+    }
+
     pub(super) fn resume(subject: &Subject, run: &RunState, intent: Intent) -> Self {
         Self { subject: subject.clone(), wants: Wants::Resume(intent), age: run.started }
     }

@@ -244,7 +244,7 @@ impl Context<'_> {
         if let Some(next) = self.commanded(subject, state) {
             return next;
         }
-        if let Some(next) = self.closed(subject, state) {
+        if let Some(next) = self.closed(subject, state, project) {
             return next;
         }
         if let Some(wait) = self.retry_wait(subject, state) {
@@ -290,13 +290,13 @@ impl Context<'_> {
         Some(Next::Act(Action::Record(events)))
     }
 
-    /// Closing an issue stops what runs, unless that closed it; then the story ends.
-    fn closed(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
+    /// Closing an issue stops what runs, unless that closed it or began because of it; then the story ends.
+    fn closed(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
         if state.seen.open {
             return None;
         }
         if let Some(run) = state.live_run() {
-            if run.closed {
+            if run.closed || run.at_end {
                 return None;
             }
             let stop = Event::Stopping { run: run.id.clone(), why: StopWhy::Closed };
@@ -307,6 +307,7 @@ impl Context<'_> {
                 return Some(Next::Wait(wait));
             }
             let leftovers = self.status_of_closed(subject, state).or_else(|| self.discard(subject, state));
+            let leftovers = leftovers.or_else(|| self.at_end(subject, state, project));
             let leftovers = leftovers.or_else(|| self.release(subject, state).map(Next::Act));
             return Some(leftovers.unwrap_or_else(|| settled(subject, state)));
         }

@@ -56,7 +56,7 @@ impl Context<'_> {
     /// What people did is read even while an effect is under way, because it may stop it.
     fn stop_first(&self, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
         let run = state.live_run().filter(|run| run.stopping.is_none())?;
-        if !state.seen.open && !run.closed {
+        if !state.seen.open && !run.closed && !run.at_end {
             let why = crate::model::StopWhy::Closed;
             return Some(Next::Act(Action::Record(vec![Event::Stopping { run: run.id.clone(), why }])));
         }

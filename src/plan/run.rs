@@ -67,7 +67,9 @@ impl Context<'_> {
         if working && state.at == Some(Decision::Queue) && !run.aside {
             return Some(self.dispatch(live, prepared));
         }
-        let shown = self.labels_write(subject, state).or_else(|| self.status(subject, state, project));
+        // On a closed issue the last word was said.
+        let told = || self.labels_write(subject, state).or_else(|| self.status(subject, state, project));
+        let shown = if run.at_end && !state.seen.open { None } else { told() };
         Some(shown.unwrap_or_else(|| self.set_up(live, project).unwrap_or_else(|| self.step(live))))
     }
 
@@ -412,9 +414,9 @@ fn is_breakdown(formula: &Formula, step: &Step) -> bool {
     intake && formula.steps.iter().find(comments).is_some_and(|first| first.id == step.id)
 }
 
-/// Whether the run closed its issue: that goes where every closed one goes, whatever the run ends as.
+/// Whether the run closed its issue, or began when it was closed: that goes where every closed one goes, whatever the run ends as.
 fn closed(live: Live<'_>) -> bool {
-    live.run.closed && !live.state.seen.open
+    (live.run.closed || live.run.at_end) && !live.state.seen.open
 }
 
 /// What is no agent's doing and ends the run.

@@ -12,7 +12,7 @@ use crate::model::{
     Trigger, Wait, Wanted, WantedBy,
 };
 
-use super::{Action, Context, Next, Policy, ProjectPolicy, View, found};
+use super::{Action, Context, Next, Policy, ProjectPolicy, View, admit, found};
 
 impl ProjectPolicy {
     /// The formulas beside the lifecycle that labels start, each with its label.
@@ -86,6 +86,20 @@ impl Context<'_> {
     }
 }
 
+impl Context<'_> {
+    /// What the end of an issue's story starts, when nothing else is left to do there.
+    pub(super) fn at_end(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
+        let wanted: Vec<Event> = by_events(subject, state, project)
+            .into_iter()
+            .filter(|event| matches!(event, Event::Wanted { wanted, .. } if wanted.by.is_at_end()))
+            .collect();
+        if !wanted.is_empty() {
+            return Some(Next::Act(Action::Record(wanted)));
+        }
+        admit::Candidate::at_end(subject, state).map(|wanted| Next::Candidates(vec![wanted]))
+    }
+}
+
 /// Formulas that are started by what happened on the forge.
 fn by_events(subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Vec<Event> {
     let kinds = project.formulas.iter().flat_map(|(name, formula)| formula.trigger.event.iter().map(move |event| (name, *event)));
@@ -106,8 +120,15 @@ fn happened(state: &IssueState, event: ForgeEvent) -> Option<String> {
         ForgeEvent::PullOpened => pull().map(|pull| pull.number.to_string()),
         ForgeEvent::ChangesRequested => pull().filter(|pull| pull.changes_requested).map(|pull| pull.head.to_string()),
         ForgeEvent::ChecksFailed => pull().filter(|pull| pull.checks == Checks::Failure).map(|pull| pull.head.to_string()),
-        // Its loader refuses them: what is closed is the history's.
-        ForgeEvent::IssueClosed | ForgeEvent::PullMerged => None,
+        // What was closed before the first look is not known at all; what came to rest has had its runs.
+        ForgeEvent::IssueClosed => state.closing.filter(|_| !state.seen.open).map(|nth| match nth {
+            1 => "the issue".to_owned(),
+            nth => format!("the issue, for the {nth}. time"),
+        }),
+        ForgeEvent::PullMerged => {
+            let merged = state.pull.as_ref().filter(|pull| pull.state == PullState::Merged && !pull.found);
+            merged.filter(|_| state.seen.open || state.closing.is_some()).map(|pull| pull.number.to_string())
+        }
     }
 }
 

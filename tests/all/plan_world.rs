@@ -226,7 +226,11 @@ pub fn gated_policy() -> Policy {
 pub fn glancing_policy() -> Policy {
     let mut glance = shipped().remove(&"triage".into()).expect("shipped");
     glance.name = "glance".into();
-    glance.trigger = Triggers { label: Some(GLANCE.into()), event: vec![ForgeEvent::ChecksFailed], ..Triggers::default() };
+    glance.trigger = Triggers {
+        label: Some(GLANCE.into()),
+        event: vec![ForgeEvent::ChecksFailed, ForgeEvent::IssueClosed, ForgeEvent::PullMerged],
+        ..Triggers::default()
+    };
     glance.outcomes = Vec::new();
     let list = "[{'title': 'a', 'body': ''}, {'title': 'b', 'body': ''}]".to_owned();
     let one = Proposal::Issue { title: "t".into(), body: "b".into(), labels: Vec::new(), blocks: true };

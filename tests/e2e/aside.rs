@@ -130,6 +130,48 @@ async fn a_run_beside_the_lifecycle_goes_on_where_a_daemon_died() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_story_starts_a_role_on_the_closed_issue_once() {
+    let Some(rig) = rig("aside::the_end_of_a_story").await else { return };
+    let glance = block("toml", 0).replace("comment = \"/glance\"", "event = [\"issue-closed\", \"pull-merged\"]");
+    beside(&rig, &[("formulas/glance.toml", &glance)]);
+    let before = rig.issue("Long ago", "It was closed", &["interactive"]).await;
+    close(&rig, before, "closed").await;
+    let merged = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    let taken = rig.issue("Look at this", "I wonder", &["interactive"]).await;
+    rig.once().await;
+    rig.once().await;
+    assert_eq!((rig.turns("look"), rig.labels(merged)), (0, vec!["claude-pr".to_owned()]), "{}", rig.story());
+
+    close(&rig, taken, "closed").await;
+    rig.once().await;
+    rig.once().await;
+    assert_eq!((rig.turns("look"), rig.said(taken, "Glanced: Seen.").len()), (1, 1), "{}", rig.story());
+    assert!(!rig.issue_now(taken).open, "it stays closed");
+    // What is closed anew is closed once more, and somebody's comment in between is nothing.
+    comments(&rig, "owner", taken, "thanks").await;
+    rig.once().await;
+    close(&rig, taken, "open").await;
+    rig.once().await;
+    close(&rig, taken, "closed").await;
+    rig.once().await;
+    rig.once().await;
+    assert_eq!(rig.turns("look"), 2, "{}", rig.story());
+
+    // Merging closes the issue: that is both.
+    let pull = rig.pulls().pop().expect("a pull request").issue.number;
+    rig.seed.merge_pull(REPO, "owner", pull).await.expect("a merge");
+    rig.once().await;
+    rig.once().await;
+    assert_eq!((rig.turns("look"), started(&rig)), (4, 4), "{}", rig.story());
+    assert_eq!((rig.said(before, "Glanced").len(), rig.claims()), (0, Vec::<String>::new()));
+}
+
+async fn close(rig: &Rig, number: u64, state: &str) {
+    let path = format!("repos/{REPO}/issues/{number}");
+    rig.seed.api("owner", "PATCH", &path, json!({ "state": state })).await.expect("closed or open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_happens_to_our_pull_request_starts_a_role_once() {
     let Some(rig) = rig("aside::what_happens").await else { return };
     let glance = block("toml", 0).replace("comment = \"/glance\"", "event = [\"pull-opened\", \"changes-requested\"]");
