@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 
 use crate::formula::expression::{self, EvaluateError, Type};
 use crate::formula::{self, each_item};
-use crate::ledger::RunState;
-use crate::model::{Advance, Expression, RunOutcome, Step};
+use crate::ledger::{IssueState, RunState};
+use crate::model::{Advance, Expression, Intent, RunOutcome, Step};
 
 use super::flow::{Wrong, broken, place};
 use super::run::{Live, advance};
@@ -49,6 +49,13 @@ pub(super) fn with_item(run: &RunState, (types, mut values): (Type, Json)) -> (T
     values["item"] = each.item().clone();
     values["index"] = each.nth().into();
     (formula::with_item(types, of), values)
+}
+
+/// What is under way, and for which item an agent works.
+pub(super) fn under_way(state: &IssueState, intent: &Intent) -> String {
+    let each = state.live_run().and_then(|run| run.each.as_ref()).filter(|_| matches!(intent, Intent::Agent { .. }));
+    let item = each.map_or_else(String::new, |each| format!(" (item {} of {})", each.nth(), each.of()));
+    format!("{}{item}", intent.word())
 }
 
 /// The work of a step is done, or that for one of its items.

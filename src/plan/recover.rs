@@ -6,6 +6,7 @@
 use crate::ledger::{IssueState, Open};
 use crate::model::{Event, Intent, Lane, Outcome, Subject, Wait};
 
+use super::each::under_way;
 use super::{Action, Context, Next, ProjectPolicy};
 
 impl Context<'_> {
@@ -49,7 +50,9 @@ impl Context<'_> {
             Some(run) if !self.view.stopped.contains(&open.key) => {
                 Next::Act(Action::Stop { key: open.key.clone(), run: run.id.clone() })
             }
-            _ => self.stop_first(state, project).unwrap_or_else(|| Next::Wait(Wait::Acting { what: open.intent.word().into() })),
+            _ => self
+                .stop_first(state, project)
+                .unwrap_or_else(|| Next::Wait(Wait::Acting { what: under_way(state, &open.intent) })),
         }
     }
 

@@ -141,6 +141,8 @@ async fn each_item_of_a_list_is_done_once_also_where_a_daemon_died_between() {
     rig.run(&["formula", "run", "weigh", "--issue", &number.to_string()]).await.ok();
     let daemon = rig.start(&["run"]);
     until("the second item", || (rig.turns("look") == 2).then_some(())).await;
+    let explained = rig.run(&["explain", &number.to_string()]).await.ok();
+    assert!(explained.out.contains("agent (item 2 of 3)"), "{}", explained.out);
     // What is decided was decided: a label more changes nothing.
     rig.label("about-fun").await;
     let path = format!("repos/{REPO}/issues/{number}/labels");
