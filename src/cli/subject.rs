@@ -52,7 +52,9 @@ fn is_project(text: &str) -> bool {
 }
 
 fn named_project(config: &Config, text: &str) -> Result<RepoName, CliError> {
-    let repo: RepoName = text.parse().map_err(|_| CliError::usage(format!("`{text}` names no project"), "write owner/name"))?;
+    let repo: RepoName = text.parse().map_err(|_| {
+        CliError::usage(format!("`{text}` names neither a project nor an issue"), "write owner/name, or owner/name#7")
+    })?;
     project(config, &repo)
 }
 
