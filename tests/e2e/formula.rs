@@ -1,10 +1,10 @@
 //! What authors of formulas are given: `forgehand formula`, through the binary and without a forge.
 #![expect(clippy::disallowed_methods, reason = "the program itself is tested")]
 
-use forgehand::formula::shipped_names;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use forgehand::formula::shipped_names;
 use forgehand::sandbox::Mode;
 use serde_json::{Value, json};
 
