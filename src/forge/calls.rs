@@ -12,7 +12,7 @@ use crate::model::{
     Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
     PullState, RepoFacts, RepoLabel, RepoName, Reviews, Sha, Timestamp,
 };
-use crate::ports::{Forge, ForgeError, ForgeErrorKind, IssueFilter, Listed, NewIssue, NewPull};
+use crate::ports::{Forge, ForgeError, ForgeErrorKind, IssueFilter, Listed, NewIssue, NewPull, NewReview, WrittenReview};
 
 #[async_trait]
 impl Forge for Client {
@@ -232,6 +232,20 @@ impl Forge for Client {
         let number = pull.0.to_string();
         let call = Call::of(Method::GET, repo, &["pulls", &number, "reviews"]);
         Ok(wire::last_words(&self.pages::<wire::Review>(&call).await?.items))
+    }
+
+    async fn written_reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Vec<WrittenReview>, ForgeError> {
+        let number = pull.0.to_string();
+        let call = Call::of(Method::GET, repo, &["pulls", &number, "reviews"]);
+        let listed = self.pages::<wire::Review>(&call).await?;
+        Ok(listed.items.into_iter().map(WrittenReview::from).collect())
+    }
+
+    async fn create_review(&self, repo: &RepoName, pull: PullNumber, new: &NewReview) -> Result<(), ForgeError> {
+        let number = pull.0.to_string();
+        // A word that the forge does not know makes a review that only its author sees.
+        let body = json!({ "event": wire::word_of(new.verdict), "body": new.body, "commit_id": new.of });
+        self.send(&Call::of(Method::POST, repo, &["pulls", &number, "reviews"]).body(body)).await.map(drop)
     }
 
     async fn permission(&self, repo: &RepoName, login: &Login) -> Result<Permission, ForgeError> {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::model::{self, Branch, CommentId, IssueNumber, Login, PullMark, PullNumber, PullState, RepoName, Timestamp};
+use crate::model::{self, Branch, CommentId, IssueNumber, Login, PullMark, PullNumber, PullState, RepoName, Timestamp, Verdict};
+use crate::ports::WrittenReview;
 
 /// An entry whose parts do not fit together; the text says which.
 pub(super) type Misfit = String;
@@ -349,10 +350,28 @@ struct Status {
     status: CheckState,
 }
 
+/// What the forge calls a verdict when it is given.
+pub(super) fn word_of(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Approve => "APPROVED",
+        Verdict::RequestChanges => "REQUEST_CHANGES",
+        Verdict::Comment => "COMMENT",
+    }
+}
+
+impl From<Review> for WrittenReview {
+    fn from(review: Review) -> Self {
+        let verdict = Verdict::ALL.into_iter().find(|verdict| word_of(*verdict) == review.state);
+        Self { by: login(review.user), body: review.body.unwrap_or_default(), verdict }
+    }
+}
+
 /// A review of a pull request.
 #[derive(Deserialize)]
 pub(super) struct Review {
     user: Option<User>,
+    #[serde(default)]
+    body: Option<String>,
     #[serde(default)]
     state: String,
     #[serde(default)]

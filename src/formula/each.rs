@@ -39,6 +39,7 @@ pub(super) fn judge(value: &Value<'_>, meant: &Meant) {
         Meant::Step(StepKind::Propose(Proposal::UpdateIssue { issue: None, .. })) => {
             "one item would write over the other: say which issue by `issue`"
         }
+        Meant::Step(StepKind::Propose(Proposal::Review { .. })) => "a run reviews one pull request",
         Meant::Step(StepKind::Gate(_)) => "a gate is waited at once",
         Meant::Step(StepKind::Enter { .. } | StepKind::Leave { .. }) | Meant::Call(..) => {
             "give it to the steps of the called formula, with the list as an input"

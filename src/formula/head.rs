@@ -37,6 +37,7 @@ pub(super) fn trigger(table: &Table<'_>) -> Triggers {
         ("issue-opened", ForgeEvent::IssueOpened),
         ("issue-closed", ForgeEvent::IssueClosed),
         ("pull-opened", ForgeEvent::PullOpened),
+        ("pull-updated", ForgeEvent::PullUpdated),
         ("pull-merged", ForgeEvent::PullMerged),
         ("changes-requested", ForgeEvent::ChangesRequested),
         ("checks-failed", ForgeEvent::ChecksFailed),

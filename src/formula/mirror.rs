@@ -334,7 +334,9 @@ struct StepSection {
     propose: Option<Propose>,
     /// With `propose = "pull-request"` and `"issue"`: its title. With `"update-issue"`: the new one.
     title: Option<Template>,
-    /// With `propose = "comment"`, `"pull-request"` and `"issue"`: the file below `prompts/` that its text is made from. With
+    /// With `propose = "review"`: a CEL expression that comes to `approve`, `request-changes` or `comment`.
+    verdict: Option<Cel>,
+    /// With `propose = "comment"`, `"pull-request"`, `"review"` and `"issue"`: the file below `prompts/` that its text is made from. With
     /// `"update-issue"`: that of the new body.
     body: Option<Prompt>,
     /// With `propose = "comment"`, `"labels"`, `"close"` and `"update-issue"`: a CEL expression that comes to the number of another issue of
@@ -442,6 +444,8 @@ enum Propose {
     SubIssues,
     /// An issue is given another title or body.
     UpdateIssue,
+    /// The open pull request of ours for the issue is reviewed, at the commit that the run read.
+    Review,
 }
 
 #[derive(JsonSchema)]

@@ -50,6 +50,7 @@ pub(super) fn check(steps: &[Placed<'_, '_>]) {
                 | Proposal::Close { .. }
                 | Proposal::Issue { .. }
                 | Proposal::SubIssues { .. }
+                | Proposal::Review { .. }
                 | Proposal::UpdateIssue { .. },
             ) => {}
             StepKind::Propose(Proposal::PullRequest { .. }) => {

@@ -5,7 +5,7 @@ use super::head;
 use super::read::{Scene, typed};
 use super::scope::ABOUT_THE_PROJECT;
 use crate::document::{Table, Value, nearest};
-use crate::model::{About, Decision, Expression, FormulaLabel, LabelNames, Proposal, TemplateKind, Variable};
+use crate::model::{About, Decision, Expression, FormulaLabel, LabelNames, Proposal, TemplateKind, Variable, Verdict};
 
 /// How labels begin that say what something privileged may do: only the vault puts those on.
 const PRIVILEGED: &str = "vault";
@@ -20,12 +20,14 @@ enum What {
     Issue,
     SubIssues,
     UpdateIssue,
+    Review,
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
-const KEYS: [(&str, &[What]); 9] = [
+const KEYS: [(&str, &[What]); 10] = [
     ("title", &[What::PullRequest, What::Issue, What::UpdateIssue]),
-    ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue]),
+    ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review]),
+    ("verdict", &[What::Review]),
     ("add", &[What::Labels]),
     ("remove", &[What::Labels]),
     ("issue", &[What::Comment, What::Labels, What::Close, What::UpdateIssue]),
@@ -48,6 +50,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         ("issue", What::Issue),
         ("sub-issues", What::SubIssues),
         ("update-issue", What::UpdateIssue),
+        ("review", What::Review),
     ];
     let what = table.optional("propose", |v| v.one_of(&whats).and_then(|what| with_its_issue(v, table, what, scene.about)))?;
     misplaced(table, what, whats.iter().find(|(_, known)| *known == what).map_or("", |(word, _)| word));
@@ -72,6 +75,11 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
             });
             Some(Proposal::Issue { title: title?, body: body?, labels: labels?, blocks })
         }
+        What::Review => {
+            let verdict = table.required("verdict", "verdict = \"steps.look.output.verdict\"", |v| verdict(v, scene));
+            let body = body();
+            Some(Proposal::Review { verdict: verdict?, body: body? })
+        }
         What::SubIssues => sub_issues(table, scene, &vocabulary),
         What::UpdateIssue => {
             let title = table.optional("title", inline);
@@ -81,6 +89,19 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
                 return None;
             }
             Some(Proposal::UpdateIssue { title, body, issue })
+        }
+    }
+}
+
+/// What a review comes to: one of the words, wherever that can be known.
+fn verdict(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
+    let (expression, of) = typed(value, scene.known, Wants::Text)?;
+    let Type::Text { one_of: Some(words) } = of.present() else { return Some(expression) };
+    match words.iter().find(|word| Verdict::ALL.iter().all(|known| known.word() != word.as_str())) {
+        None => Some(expression),
+        Some(never) => {
+            let known = Verdict::ALL.map(|known| format!("\"{}\"", known.word())).join(", ");
+            value.wrong(format!("this can come to \"{never}\", which is no verdict"), format!("a verdict is {known}"))
         }
     }
 }
@@ -156,8 +177,8 @@ fn with_its_issue(value: &Value<'_>, table: &Table<'_>, what: What, about: About
             let help = format!("{ABOUT_THE_PROJECT}: name one, such as issue = \"steps.work.output.number\"");
             return value.wrong(format!("`{}` has no issue here", value.string()?), help);
         }
-        (What::PullRequest, About::Project) => {
-            return value.wrong("a pull request is opened for an issue", ABOUT_THE_PROJECT);
+        (What::PullRequest | What::Review, About::Project) => {
+            return value.wrong("a pull request is opened, and reviewed, for an issue", ABOUT_THE_PROJECT);
         }
     }
     Some(what)

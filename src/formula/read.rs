@@ -312,7 +312,7 @@ fn misplaced(table: &Table<'_>, kind: Option<&str>) {
     let keys = [
         ("agent", &["prompt", "access", "tools", "output", "commits"][..]),
         ("run", &["on_failure"][..]),
-        ("propose", &["title", "body", "add", "remove", "issue", "labels", "blocks", "items", "at_most"][..]),
+        ("propose", &["title", "body", "add", "remove", "issue", "labels", "blocks", "items", "at_most", "verdict"][..]),
         ("gate", &["after"][..]),
         ("formula", &["with"][..]),
     ];

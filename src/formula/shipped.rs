@@ -9,6 +9,7 @@ const FORMULAS: &[(&str, &str)] = &[
     ("triage", include_str!("../../formulas/triage.toml")),
     ("fix", include_str!("../../formulas/fix.toml")),
     ("diagnose", include_str!("../../formulas/diagnose.toml")),
+    ("review", include_str!("../../formulas/review.toml")),
 ];
 
 const PROMPTS: &[(&str, &str)] = &[
@@ -21,12 +22,15 @@ const PROMPTS: &[(&str, &str)] = &[
     ("fix-of-a-cause.md", include_str!("../../prompts/fix-of-a-cause.md")),
     ("partials/outside.md", include_str!("../../prompts/partials/outside.md")),
     ("partials/verification-failed.md", include_str!("../../prompts/partials/verification-failed.md")),
+    ("review.md", include_str!("../../prompts/review.md")),
+    ("reviewed.md", include_str!("../../prompts/reviewed.md")),
 ];
 
 const SCHEMAS: &[(&str, &str)] = &[
     ("triage-result", include_str!("../../formulas/schemas/triage-result.json")),
     ("fix-result", include_str!("../../formulas/schemas/fix-result.json")),
     ("diagnosis", include_str!("../../formulas/schemas/diagnosis.json")),
+    ("review-result", include_str!("../../formulas/schemas/review-result.json")),
 ];
 
 const TESTS: &[(&str, &str)] = &[
@@ -42,6 +46,8 @@ const TESTS: &[(&str, &str)] = &[
     ("fix-refused", include_str!("../../formulas/tests/fix-refused.toml")),
     ("diagnose-found", include_str!("../../formulas/tests/diagnose-found.toml")),
     ("diagnose-not-found", include_str!("../../formulas/tests/diagnose-not-found.toml")),
+    ("review-approves", include_str!("../../formulas/tests/review-approves.toml")),
+    ("review-asks-for-changes", include_str!("../../formulas/tests/review-asks-for-changes.toml")),
 ];
 
 /// The shipped formulas.

@@ -181,6 +181,11 @@ impl Templates<'_> {
         let name = call.name.as_name().unwrap_or_default();
         let helpers = under.kind.helpers();
         if call.params.is_empty() && call.hash.is_empty() {
+            if helpers.contains(&name) {
+                let help = format!("write {{{{{name} issue.title}}}}, or {{{{this.{name}}}}} for the value of that name");
+                self.wrong(under, at, format!("`{name}` is a helper, and here it is given nothing"), Some(help));
+                return;
+            }
             match self.resolve(under, at, &call.name, scope, in_list) {
                 Some(Variable::Outside) => {
                     let message = format!("`{name}` is text from outside and cannot stand as it is");

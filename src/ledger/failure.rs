@@ -60,6 +60,7 @@ impl IssueState {
                 | Intent::CloseNamed { .. }
                 | Intent::File { .. }
                 | Intent::Rewrite { .. }
+                | Intent::Review { .. }
                 | Intent::Say { what: Saying::Proposed { .. } | Saying::Note { .. }, .. },
                 FailureKind::Environment | FailureKind::Refused | FailureKind::Gone,
             ) => self.broken(failure),

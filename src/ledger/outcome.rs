@@ -59,6 +59,7 @@ impl IssueState {
             | Outcome::PullOpened { .. }
             | Outcome::Filed { .. }
             | Outcome::Rewritten
+            | Outcome::Reviewed { .. }
             | Outcome::Cut => {
                 if let (Intent::Labels { to: Some(to), .. }, Outcome::Cut) = (intent, outcome) {
                     self.unsure.insert(*to);

@@ -335,6 +335,11 @@ impl RunState {
             }
             Outcome::Filed { issue, .. } => self.filed(*issue),
             Outcome::Rewritten => self.proposed(json!({})),
+            Outcome::Reviewed { counts } => {
+                if let Intent::Review { verdict, .. } = intent {
+                    self.proposed(json!({ "verdict": verdict.word(), "counts": counts }));
+                }
+            }
             Outcome::Cut => {
                 if let Intent::Agent { .. } = intent {
                     let resumable = self.session.is_some();

@@ -9,7 +9,7 @@ use super::{
     AccountName, Advance, AgentName, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined, Dependency,
     EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, IssueDraft, IssueNumber, JournalId, LabelsMean,
     Login, ModelCall, OpenIssues, ProjectFacts, PullNumber, PullState, Refusal, RepoLabel, RepoName, RunId, RunOutcome, Scope,
-    SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Trigger, Trouble, Usd, Wanted,
+    SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Trigger, Trouble, Usd, Verdict, Wanted,
 };
 
 /// An event as it was journalled.
@@ -526,6 +526,19 @@ pub enum Intent {
         /// The run's issue waits for it.
         blocks: bool,
     },
+    /// Review a pull request of ours.
+    Review {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The pull request.
+        pull: PullNumber,
+        /// The commit that was read.
+        head: Sha,
+        /// What it comes to.
+        verdict: Verdict,
+    },
     /// Write an issue anew.
     Rewrite {
         /// The run.
@@ -644,6 +657,11 @@ pub enum Outcome {
     },
     /// The issue says what it was to say.
     Rewritten,
+    /// The review is there.
+    Reviewed {
+        /// It counts as what it comes to; a forge takes none of whoever opened the pull request.
+        counts: bool,
+    },
     /// The comment stands.
     Said {
         /// It.
@@ -760,6 +778,7 @@ impl Intent {
             Self::CloseNamed { .. } => "close",
             Self::File { .. } => "issue",
             Self::Rewrite { .. } => "rewrite",
+            Self::Review { .. } => "review",
             Self::Discard { .. } => "discard",
         }
     }

@@ -100,6 +100,8 @@ pub enum ForgeEvent {
     IssueClosed,
     /// A pull request of ours is opened.
     PullOpened,
+    /// A pull request of ours is opened, or has a new head.
+    PullUpdated,
     /// A pull request of ours is merged.
     PullMerged,
     /// A reviewer asks for changes on a pull request of ours.
@@ -114,6 +116,7 @@ impl fmt::Display for ForgeEvent {
             Self::IssueOpened => "issue-opened",
             Self::IssueClosed => "issue-closed",
             Self::PullOpened => "pull-opened",
+            Self::PullUpdated => "pull-updated",
             Self::PullMerged => "pull-merged",
             Self::ChangesRequested => "changes-requested",
             Self::ChecksFailed => "checks-failed",
@@ -435,6 +438,10 @@ impl StepKind {
             Self::Propose(Proposal::PullRequest { .. }) => vec![("pull", number()), ("head", text())],
             Self::Propose(Proposal::Labels { .. }) => vec![("labels", list(text()))],
             Self::Propose(Proposal::Issue { .. }) => vec![("issue", number())],
+            Self::Propose(Proposal::Review { .. }) => {
+                let words = json!({ "enum": Verdict::ALL.map(Verdict::word) });
+                vec![("verdict", words), ("counts", json!({ "type": "boolean" }))]
+            }
             Self::Propose(Proposal::SubIssues { .. }) => {
                 let id = json!({ "type": ["string", "null"] });
                 vec![("issues", list(closed([("id", id), ("issue", number())])))]
@@ -606,6 +613,13 @@ pub enum Proposal {
         /// The templates of the labels that each of them gets, beside those of its item.
         labels: Vec<String>,
     },
+    /// The pull request is reviewed that is open for the issue.
+    Review {
+        /// What it comes to: a word of [`Verdict`].
+        verdict: Expression,
+        /// Its template, as text.
+        body: String,
+    },
     /// An issue is written anew.
     UpdateIssue {
         /// Its title's template; as it is, without one.
@@ -617,6 +631,32 @@ pub enum Proposal {
     },
 }
 
+/// What a review comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It can be merged.
+    Approve,
+    /// Something has to be changed first.
+    RequestChanges,
+    /// Neither.
+    Comment,
+}
+
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Approve, Self::RequestChanges, Self::Comment];
+
+    /// Its word in formulas.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::RequestChanges => "request-changes",
+            Self::Comment => "comment",
+        }
+    }
+}
+
 impl Proposal {
     /// The other issue that it is for.
     pub fn target(&self) -> Option<&Expression> {
@@ -625,7 +665,7 @@ impl Proposal {
             | Self::Labels { issue, .. }
             | Self::Close { issue }
             | Self::UpdateIssue { issue, .. } => issue.as_ref(),
-            Self::PullRequest { .. } | Self::Issue { .. } | Self::SubIssues { .. } => None,
+            Self::PullRequest { .. } | Self::Issue { .. } | Self::SubIssues { .. } | Self::Review { .. } => None,
         }
     }
 }

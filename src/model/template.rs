@@ -70,6 +70,7 @@ impl TemplateKind {
                 ("guide", Outside),
                 ("failure", Outside),
                 ("verify", list(Plain)),
+                ("trunk", Plain),
                 // What is set up for whoever works: each of these may be absent.
                 ("at_home", Plain),
                 ("setup", list(Plain)),

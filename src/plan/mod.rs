@@ -22,6 +22,7 @@ mod notices;
 mod policy;
 mod recover;
 mod require;
+mod review;
 mod run;
 mod schedule;
 mod status;
@@ -377,7 +378,10 @@ impl Context<'_> {
             return Next::Act(Action::Record(self.moved(subject, state, Trigger::Answered)));
         }
         let until = state.at_since + self.policy.question;
-        if self.now >= until || project.is_intake(&state.seen.author) {
+        let facts = self.ledger.projects.get(&subject.repo).and_then(|p| p.facts.as_ref());
+        // What a role filed asks itself.
+        let filed_by_us = facts.is_some_and(|facts| facts.is_ours(&state.seen.author));
+        if self.now >= until || filed_by_us || project.is_intake(&state.seen.author) {
             return Next::Act(Action::Record(self.moved(subject, state, Trigger::Unanswered)));
         }
         Next::Wait(Wait::Question { until })

@@ -98,7 +98,7 @@ fn cut(open: &Open) -> Action {
 fn looked_up(intent: &Intent) -> bool {
     match intent {
         Intent::Say { edit, if_there, .. } => edit.is_none() && !if_there,
-        Intent::OpenPull { .. } | Intent::File { .. } => true,
+        Intent::OpenPull { .. } | Intent::File { .. } | Intent::Review { .. } => true,
         Intent::Claim { .. }
         | Intent::Release { .. }
         | Intent::Labels { .. }

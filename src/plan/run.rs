@@ -255,6 +255,7 @@ impl Context<'_> {
             (Proposal::PullRequest { .. }, StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. }) => {
                 self.pull_request(live, step)
             }
+            (Proposal::Review { verdict, .. }, StepState::Ready { .. }) => self.review(live, step, verdict),
             (_, other) => self.unexpected(live, other),
         }
     }
@@ -280,7 +281,7 @@ impl Context<'_> {
                 let edit = state.note_of(run, &step.id, on);
                 Intent::Say { what: Saying::Note { run: id, step: of, on }, edit, replaces: None, if_there: false }
             }
-            (Proposal::PullRequest { .. } | Proposal::Issue { .. } | Proposal::SubIssues { .. }, _) => {
+            (Proposal::PullRequest { .. } | Proposal::Issue { .. } | Proposal::SubIssues { .. } | Proposal::Review { .. }, _) => {
                 return self.unexpected(live, &run.state);
             }
         };

@@ -118,6 +118,7 @@ fn happened(state: &IssueState, event: ForgeEvent) -> Option<String> {
     match event {
         ForgeEvent::IssueOpened => (!state.found).then(|| "the issue".to_owned()),
         ForgeEvent::PullOpened => pull().map(|pull| pull.number.to_string()),
+        ForgeEvent::PullUpdated => pull().map(|pull| pull.head.to_string()),
         ForgeEvent::ChangesRequested => pull().filter(|pull| pull.changes_requested).map(|pull| pull.head.to_string()),
         ForgeEvent::ChecksFailed => pull().filter(|pull| pull.checks == Checks::Failure).map(|pull| pull.head.to_string()),
         // What was closed before the first look is not known at all; what came to rest has had its runs.

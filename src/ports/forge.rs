@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::model::{
     Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
-    RepoFacts, RepoLabel, RepoName, Reviews, Sha, Timestamp,
+    RepoFacts, RepoLabel, RepoName, Reviews, Sha, Timestamp, Verdict,
 };
 
 /// A list, and the forge's own time when it answered.
@@ -53,6 +53,28 @@ pub struct NewIssue {
     pub body: String,
     /// Its labels, by the forge's identifiers.
     pub labels: Vec<u64>,
+}
+
+/// The review to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReview {
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// Its text, Markdown.
+    pub body: String,
+    /// The commit that was read.
+    pub of: Sha,
+}
+
+/// A review as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenReview {
+    /// By whom.
+    pub by: Login,
+    /// Its text, raw.
+    pub body: String,
+    /// What it comes to; none where that is nothing of ours.
+    pub verdict: Option<Verdict>,
 }
 
 /// Calls to a forge. GETs are retried within an adapter; what writes is sent once, and the caller looks up after a doubtful answer.
@@ -126,6 +148,10 @@ pub trait Forge: Send + Sync {
     async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, ForgeError>;
     /// What the reviews of a pull request come to.
     async fn reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Reviews, ForgeError>;
+    /// The reviews of a pull request one by one, oldest first.
+    async fn written_reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Vec<WrittenReview>, ForgeError>;
+    /// Reviews a pull request. [`ForgeErrorKind::Invalid`] where whoever opened it would approve or reject it.
+    async fn create_review(&self, repo: &RepoName, pull: PullNumber, new: &NewReview) -> Result<(), ForgeError>;
     /// What a user may do. Asking about others needs repository administration: [`ForgeErrorKind::Denied`].
     async fn permission(&self, repo: &RepoName, login: &Login) -> Result<Permission, ForgeError>;
 }

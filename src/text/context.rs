@@ -9,8 +9,8 @@ use super::characters::{cut, printable};
 use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
-    About, Branch, Change, Evidence, InputSpec, IssueNumber, OpenIssues, Provisions, Remark, RepoName, Risk, RunTexts, StepId,
-    TemplateKind, TierReason, Usd, Variable,
+    About, Branch, Change, Evidence, InputSpec, IssueNumber, OpenIssues, Provisions, Remark, RepoName, Risk, RunTexts, Sha,
+    StepId, TemplateKind, TierReason, Usd, Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -62,6 +62,8 @@ pub struct PromptContext<'a> {
     pub texts: &'a RunTexts,
     /// The branch that work starts from.
     pub base: &'a Branch,
+    /// The tip of that branch.
+    pub trunk: &'a Sha,
     /// The branch of the run.
     pub branch: &'a Branch,
     /// Which attempt it is, from 1.
@@ -128,6 +130,7 @@ impl PromptContext<'_> {
                 "body": taken(&texts.body, BODY_LIMIT),
             },
             "base": name(self.base.as_str()),
+            "trunk": self.trunk.as_str(),
             "branch": name(self.branch.as_str()),
             "attempt": self.attempt,
             "breakdown": texts.breakdown.as_deref().map(|t| taken(&super::strip_marker(t), COMMENT_LIMIT)),

@@ -18,6 +18,7 @@ fn forge_event(event: ForgeEvent) -> &'static str {
         ForgeEvent::IssueOpened => "issue-opened",
         ForgeEvent::IssueClosed => "issue-closed",
         ForgeEvent::PullOpened => "pull-opened",
+        ForgeEvent::PullUpdated => "pull-updated",
         ForgeEvent::PullMerged => "pull-merged",
         ForgeEvent::ChangesRequested => "changes-requested",
         ForgeEvent::ChecksFailed => "checks-failed",
@@ -63,6 +64,7 @@ pub fn proposal(proposal: &Proposal) -> &'static str {
         Proposal::Close { .. } => "close",
         Proposal::Issue { .. } => "issue",
         Proposal::SubIssues { .. } => "sub-issues",
+        Proposal::Review { .. } => "review",
         Proposal::UpdateIssue { .. } => "update-issue",
     }
 }

@@ -24,6 +24,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::CloseNamed { on, .. } => format!("close issue {on}"),
         Intent::File { item: Some((draft, _)), .. } => format!("file an issue: {}", draft.title),
         Intent::File { item: None, step, .. } => format!("file the issue of step {step}"),
+        Intent::Review { pull, verdict, head, .. } => format!("review {pull} at {}: {}", head.short(), verdict.word()),
         Intent::Rewrite { step, on, .. } => format!("write the issue anew that step {step} is about{}", on_issue(*on)),
         Intent::Prepare { .. } => "prepare a workspace".to_owned(),
         Intent::SetUp { .. } => "set the workspace up".to_owned(),
@@ -296,6 +297,10 @@ fn ended(ended: &Outcome) -> Option<String> {
         }
         Outcome::PushStale { .. } => "  the branch is not where it was left: nothing was pushed".to_owned(),
         Outcome::PullOpened { pull } => format!("  pull request {pull}"),
+        Outcome::Reviewed { counts: false } => {
+            "  said as a comment: the account that opened a pull request may not judge it (give the agent an identity of its own)"
+                .to_owned()
+        }
         Outcome::Filed { issue, unlinked: false, .. } => format!("  issue {issue}"),
         Outcome::Filed { issue, unlinked: true, .. } => {
             format!("  issue {issue}; the forge keeps no dependencies here, so nothing waits for it")
@@ -309,6 +314,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         | Outcome::Unsaid
         | Outcome::Closed
         | Outcome::Rewritten
+        | Outcome::Reviewed { counts: true }
         | Outcome::Pushed
         | Outcome::Discarded => {
             return None;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use forgehand::model::{
-    Approval, Branch, Checks, CommentId, Issue, IssueNumber, Permission, Pull, PullNumber, PullState, Reviews, Timestamp,
+    Approval, Branch, Checks, CommentId, Issue, IssueNumber, Permission, Pull, PullNumber, PullState, Reviews, Timestamp, Verdict,
 };
-use forgehand::ports::{Forge, ForgeErrorKind as Kind, IssueFilter, NewIssue, NewPull};
+use forgehand::ports::{Forge, ForgeErrorKind as Kind, IssueFilter, NewIssue, NewPull, NewReview};
 use futures_util::future::{join, join_all};
 use reqwest::Method;
 use serde_json::json;
@@ -424,6 +424,33 @@ async fn contract_reviews(ctx: &Ctx) {
     until("the approval is stale", async || read().await.approvals.is_empty()).await;
 }
 
+async fn contract_reviews_that_we_write(ctx: &Ctx) {
+    let bot = ctx.bot_client();
+    let head = ctx.branch("claude/issue-1").await;
+    let pull = bot.create_pull(&ctx.repo, &new_pull(&head)).await.expect("a pull request");
+    let new = |verdict, body: &str| NewReview { verdict, body: body.into(), of: pull.head_sha.clone() };
+    for own in [Verdict::Approve, Verdict::RequestChanges] {
+        let refused = bot.create_review(&ctx.repo, pull.number, &new(own, "mine")).await;
+        assert_eq!(refused.expect_err("one's own").kind, Kind::Invalid);
+    }
+    bot.create_review(&ctx.repo, pull.number, &new(Verdict::Comment, "mine <!-- mark -->")).await.expect("a comment");
+    let judge = ctx.client(&ctx.token("owner", &["write:issue", "write:repository"]).await);
+    judge.create_review(&ctx.repo, pull.number, &new(Verdict::RequestChanges, "no")).await.expect("a review");
+    assert!(bot.reviews(&ctx.repo, pull.number).await.expect("reviews").changes_requested);
+    judge.create_review(&ctx.repo, pull.number, &new(Verdict::Approve, "yes")).await.expect("a review");
+    let approvals = bot.reviews(&ctx.repo, pull.number).await.expect("reviews").approvals;
+    assert_eq!(approvals, [Approval { by: ctx.login("owner"), of: pull.head_sha.clone() }]);
+    let written = bot.written_reviews(&ctx.repo, pull.number).await.expect("reviews");
+    let told: Vec<_> = written.iter().map(|r| (r.by.clone(), r.body.as_str(), r.verdict)).collect();
+    let (bot, owner) = (ctx.login("bot"), ctx.login("owner"));
+    let expected = [
+        (bot, "mine <!-- mark -->", Some(Verdict::Comment)),
+        (owner.clone(), "no", Some(Verdict::RequestChanges)),
+        (owner, "yes", Some(Verdict::Approve)),
+    ];
+    assert_eq!(told, expected);
+}
+
 async fn contract_renamed(ctx: &Ctx) {
     let issue = ctx.file("one", &[]).await;
     let bot = ctx.bot_client();
@@ -487,6 +514,7 @@ on_each_site! {
     contract_a_merged_pull_keeps_its_branch_name
     contract_checks
     contract_reviews
+    contract_reviews_that_we_write
     contract_renamed
     contract_archived
     contract_a_scoped_token_may_not_ask_who_it_is

@@ -307,10 +307,10 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:1: there is no block `with` (here are `#if`, `#unless` and `#each`)
     prompts/own.md:1:1: only names can stand here (write the name of a variable)
     prompts/own.md:1:1: `outside` takes one text (write {{outside issue.title}})
-    prompts/own.md:1:1: unknown variable `../repo` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
-    prompts/own.md:1:1: unknown variable `@root.issue.body` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
+    prompts/own.md:1:1: unknown variable `../repo` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `trunk`, `verify`)
+    prompts/own.md:1:1: unknown variable `@root.issue.body` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `trunk`, `verify`)
     prompts/own.md:1:1: `each` takes one name (write {{#if name}}, {{#unless name}} or {{#each list}})
-    prompts/partials/inner.md:1:24: unknown variable `nonsense` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `verify`)
+    prompts/partials/inner.md:1:24: unknown variable `nonsense` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `port`, `repo`, `schema`, `services`, `setup`, `steps`, `trunk`, `verify`)
     prompts/own.md:1:1: there is no partial `nowhere` (put the text into prompts/partials/nowhere.md)
     prompts/own.md:1:1: `inner` cannot be put in (write it as {{> name}}, without parameters)
     prompts/own.md:1:1: templates have no decorators or blocks of partials (templates have `{{name}}`, helpers, `{{#if}}`, `{{#unless}}`, `{{#each}}` and `{{> partial}}`)
@@ -350,6 +350,7 @@ fn with_prompt_context<T>(texts: &RunTexts, failure: Option<&str>, use_it: impl 
         issue: IssueNumber(7),
         texts,
         base: &base,
+        trunk: &"0123456789abcdef0123456789abcdef01234567".parse().expect("a sha"),
         branch: &branch,
         attempt: 2,
         failure,

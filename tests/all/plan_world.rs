@@ -4,15 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use forgehand::config::Project;
 use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
     Advance, Branch, Change, Checks, Comment, CommentId, Concurrency, Decision, EffectKey, Event, Evidence, Expression, Failure,
-    FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, HandOutcome, Intent, Issue, IssueNumber, JournalId, LabelEvent,
-    LabelNames, Lane, Login, ModelCall, Outcome, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal,
-    RepoFacts, RepoName, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark, Timestamp, Triggers,
-    Trouble, Usd, Wait, WhenBusy,
+    FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome, Intent, Issue, IssueNumber, JournalId,
+    LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState,
+    Record, Refusal, RepoFacts, RepoName, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark,
+    Timestamp, Triggers, Trouble, Usd, Wait, WhenBusy,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -288,6 +289,13 @@ pub fn grouped_policy(groups: [Option<(bool, WhenBusy)>; 3]) -> Policy {
 /// The label that starts it.
 pub const GLANCE: &str = "needs-glance";
 
+/// The formulas that are on where nothing is said.
+fn usual() -> BTreeMap<FormulaName, Formula> {
+    let mut all = shipped();
+    all.retain(|name, _| Project::usual_formulas().contains(name));
+    all
+}
+
 /// The policy: two slots, three attempts.
 pub fn policy() -> Policy {
     let secs = std::time::Duration::from_secs;
@@ -296,7 +304,7 @@ pub fn policy() -> Policy {
         branch_prefix: "claude/issue-".into(),
         intake: BTreeSet::from([Login::from("intake")]),
         since: Some(Since::All),
-        formulas: shipped(),
+        formulas: usual(),
         slots: None,
         usd_day: Usd(25_000_000),
         sets_up: true,
@@ -874,7 +882,9 @@ impl World {
                 assert_eq!(twice, None, "#{number}: an issue is filed once");
                 Outcome::Filed { issue, unlinked: false, learned: Vec::new() }
             }
-            Intent::CloseNamed { .. } | Intent::Rewrite { .. } => unreachable!("no formula of the world asks for that"),
+            Intent::CloseNamed { .. } | Intent::Rewrite { .. } | Intent::Review { .. } => {
+                unreachable!("no formula of the world asks for that")
+            }
             Intent::Relabel { .. } => {
                 self.label(number, "sorted", true, BOT);
                 self.label(number, "stale", false, BOT);

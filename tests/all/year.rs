@@ -205,7 +205,11 @@ impl Made {
                 Outcome::Said { comment, left: None }
             }
             Intent::Close => Outcome::Closed,
-            Intent::Relabel { .. } | Intent::CloseNamed { .. } | Intent::File { .. } | Intent::Rewrite { .. } => {
+            Intent::Relabel { .. }
+            | Intent::CloseNamed { .. }
+            | Intent::File { .. }
+            | Intent::Rewrite { .. }
+            | Intent::Review { .. } => {
                 unreachable!("no formula of the year asks for that")
             }
             Intent::Prepare { .. } => self.prepare(number),

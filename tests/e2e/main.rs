@@ -34,6 +34,7 @@ mod projects;
 mod reload;
 mod requests;
 mod retention;
+mod review;
 mod rig;
 mod schedule;
 mod steps;

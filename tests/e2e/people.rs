@@ -147,6 +147,14 @@ async fn who_cannot_answer_is_not_asked_and_who_is_named_is_mentioned() {
     assert_eq!(rig.labels(number), ["interactive"], "{}", rig.story());
     rig.assert_status(number, "@owner\n\n");
     rig.once().await.silent();
+    // What we filed ourselves neither.
+    let filed = serde_json::json!({ "title": "A part", "body": "Part of #1." });
+    let filed = rig.seed.api("bot", "POST", &format!("repos/{REPO}/issues"), filed).await.expect("an issue");
+    let part = filed["number"].as_u64().expect("a number");
+    let label = serde_json::json!({ "labels": ["portal"] });
+    rig.seed.api("owner", "POST", &format!("repos/{REPO}/issues/{part}/labels"), label).await.expect("the label");
+    rig.once().await;
+    assert_eq!(rig.labels(part), ["interactive"], "{}", rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -208,7 +208,10 @@ impl<'s> Daemon<'s> {
             branch_prefix: "claude/issue-".into(),
             intake: BTreeSet::new(),
             since: None,
-            formulas: shipped(),
+            formulas: shipped()
+                .into_iter()
+                .filter(|(name, _)| forgehand::config::Project::usual_formulas().contains(name))
+                .collect(),
             slots: None,
             usd_day: Usd(25_000_000),
             sets_up: true,

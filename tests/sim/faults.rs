@@ -17,8 +17,8 @@ use forgehand::model::{
 };
 use forgehand::ports::{
     AgentOrder, AgentReport, ClaimAnswer, Clock, Forge, ForgeError, ForgeErrorKind, HandError, HandErrorKind, HandEvent, Hands,
-    IssueFilter, Journal, JournalError, Lease, Listed, Merge, NewClaim, NewIssue, NewPull, PushAnswer, Recalled, RepoError,
-    RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
+    IssueFilter, Journal, JournalError, Lease, Listed, Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled,
+    RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder, WrittenReview,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -268,6 +268,8 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     write close_pull(repo: &RepoName, pull: PullNumber) -> ();
     read checks(repo: &RepoName, sha: &Sha) -> Checks;
     read reviews(repo: &RepoName, pull: PullNumber) -> Reviews;
+    read written_reviews(repo: &RepoName, pull: PullNumber) -> Vec<WrittenReview>;
+    write create_review(repo: &RepoName, pull: PullNumber, new: &NewReview) -> ();
     read permission(repo: &RepoName, login: &Login) -> Permission;
 }
 

@@ -30,6 +30,7 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
         issue: order.subject.issue,
         texts,
         base: &order.prepared()?.base_branch,
+        trunk: &order.prepared()?.trunk,
         branch: &run.branch,
         attempt: run.attempt,
         failure: failure.as_deref(),

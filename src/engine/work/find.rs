@@ -46,6 +46,7 @@ impl Worker {
                 let open = self.the_one(&subject.repo, facts, pulls).await?;
                 Ok(open.or(closed).map(|pull| Outcome::PullOpened { pull }))
             }
+            Intent::Review { pull, verdict, .. } => self.find_review(key, subject, (*pull, *verdict), facts).await,
             Intent::File { blocks, .. } => {
                 let since = self.by_forge_clock(since) - SLACK;
                 self.find_filed(key, subject, *blocks, since, facts).await

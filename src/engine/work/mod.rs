@@ -15,6 +15,7 @@ mod prepare;
 mod publish;
 mod reading;
 mod rehearsal;
+mod review;
 mod say;
 mod setup;
 mod stage;
@@ -222,6 +223,9 @@ impl Worker {
             Intent::Relabel { step, on, .. } => self.relabel(order, step, *on).await,
             Intent::CloseNamed { on, .. } => self.close_named(order, *on).await,
             Intent::File { step, item, blocks, .. } => self.file(order, step, item.as_ref(), *blocks).await,
+            Intent::Review { step, pull, head, verdict, .. } => {
+                self.review(order, &review::Asked { step, pull: *pull, head, verdict: *verdict }).await
+            }
             Intent::Rewrite { step, on, .. } => self.rewrite(order, step, *on).await,
             Intent::Discard { run, keep_workspace } => self.discard(order, run, *keep_workspace).await,
         }

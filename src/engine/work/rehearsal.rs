@@ -13,8 +13,8 @@ use crate::hands::output;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
     Advance, Change, Checks, CommandRun, CommentId, Decision, EffectKey, Event, Evidence, Gate, HandOutcome, Intent, IssueDraft,
-    IssueNumber, LabelNames, Outcome, Proposal, PullNumber, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId,
-    StepKind, Timestamp,
+    IssueNumber, LabelNames, Outcome, Proposal, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId, StepKind,
+    Timestamp,
 };
 use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
@@ -22,19 +22,15 @@ use crate::ports::Given;
 use super::super::core::Facts;
 use super::labels::{self, Relabel};
 use super::prepare::without_texts;
-use super::stage::{facts, policy};
+use super::stage::{BASE, PULL, facts, policy};
 use super::{Order, Stage, agent, context, issues};
 
 /// Decisions and effects of one rehearsal at most.
 const ROUNDS: usize = 5_000;
-/// The pull request that is played.
-const PULL: PullNumber = PullNumber(1);
 /// Issues that are played have numbers above this one.
 const FILED: u64 = 1_000_000;
 /// What stands for the commits that an agent would have made.
 const HEAD: &str = "c0ffee0000000000000000000000000000000000";
-/// What stands for the commit that they would stand on.
-const BASE: &str = "ba5e000000000000000000000000000000000000";
 
 /// What an agent answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -331,6 +327,10 @@ impl<'a> Play<'a> {
                 Outcome::Closed
             }
             Intent::File { step, item, .. } => self.file(&order, step, item.as_ref())?,
+            Intent::Review { step, .. } => {
+                self.propose(&order, step)?;
+                Outcome::Reviewed { counts: true }
+            }
             Intent::Rewrite { step, .. } => {
                 let (title, body) = issues::rewritten(&order, step, &stage.texts).map_err(|failure| failure.why)?;
                 self.proposed(step, proposal_of(&order, step)?, title, body.unwrap_or_default());
@@ -385,7 +385,7 @@ impl<'a> Play<'a> {
         let step = named(order, step)?;
         let StepKind::Propose(proposal) = &step.kind else { return Err(format!("step {} proposes nothing", step.id)) };
         let (title, body) = match proposal {
-            Proposal::Comment { body, .. } => (None, body),
+            Proposal::Comment { body, .. } | Proposal::Review { body, .. } => (None, body),
             Proposal::PullRequest { title, body } => (Some(title), body),
             Proposal::Labels { .. }
             | Proposal::Close { .. }

@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use crate::ledger::Ledger;
 use crate::model::{
-    Branch, Decision, Event, Formula, Issue, JournalId, LabelsMean, Login, ProjectFacts, Record, RepoFacts, RunId, RunTexts,
-    SeenIssue, Subject, Timestamp, Usd, Wanted, WantedBy,
+    Branch, Decision, Event, Formula, Issue, JournalId, LabelsMean, Login, ProjectFacts, Proposal, PullNumber, Record, RepoFacts,
+    RunId, RunTexts, SeenIssue, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, Policy, ProjectPolicy};
 
 use super::super::observed::seen_issue;
 use super::ProjectSettings;
+
+/// The pull request that is played.
+pub(super) const PULL: PullNumber = PullNumber(1);
+/// What stands for the commit that a run starts from.
+pub(super) const BASE: &str = "ba5e000000000000000000000000000000000000";
 
 /// What a rehearsal is about.
 #[derive(Clone, Debug)]
@@ -74,12 +79,21 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
     for decision in names.decisions(&seen.labels) {
         seen.labels.remove(names.of(decision));
     }
-    // Who writes was queued.
-    let standing = writes.then_some(Decision::Queue);
+    let reviews = stage.formula.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Review { .. })));
+    // Who writes was queued; who reviews finds a pull request.
+    let standing = if reviews { Some(Decision::Pr) } else { writes.then_some(Decision::Queue) };
     seen.labels.extend(standing.map(|label| names.of(label).to_owned()));
     let branch = if writes { Branch(format!("{}{}", stage.branch_prefix, subject.issue.0)) } else { "forgehand-read".into() };
     let run = RunId(format!("rehearsal-{}", subject.issue.0));
-    vec![
+    let pull = BASE.parse().ok().filter(|_| reviews).map(|head| Event::PullFound {
+        subject: subject.clone(),
+        pull: PULL,
+        branch: Branch(format!("{}{}", stage.branch_prefix, subject.issue.0)),
+        base: stage.base.clone(),
+        head,
+        at: stage.now,
+    });
+    let known = [
         Event::Surveyed { repo: repo.clone(), facts: facts.clone() },
         Event::Seen { subject: subject.clone(), issue: seen },
         Event::Began { repo: repo.clone(), at: Timestamp::default() },
@@ -89,8 +103,9 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
             found: standing.into_iter().collect(),
             meaning: LabelsMean::Standing { label: standing },
         },
-        Event::RunStarted { run, subject, formula: Box::new(stage.formula.clone()), attempt: 1, branch, aside: None },
-    ]
+    ];
+    let started = Event::RunStarted { run, subject, formula: Box::new(stage.formula.clone()), attempt: 1, branch, aside: None };
+    known.into_iter().chain(pull).chain([started]).collect()
 }
 
 /// The same where it is about the project: somebody asked for it.
