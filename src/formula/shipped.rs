@@ -10,6 +10,8 @@ const FORMULAS: &[(&str, &str)] = &[
     ("fix", include_str!("../../formulas/fix.toml")),
     ("diagnose", include_str!("../../formulas/diagnose.toml")),
     ("review", include_str!("../../formulas/review.toml")),
+    ("groom", include_str!("../../formulas/groom.toml")),
+    ("predict", include_str!("../../formulas/predict.toml")),
 ];
 
 const PROMPTS: &[(&str, &str)] = &[
@@ -24,6 +26,12 @@ const PROMPTS: &[(&str, &str)] = &[
     ("partials/verification-failed.md", include_str!("../../prompts/partials/verification-failed.md")),
     ("review.md", include_str!("../../prompts/review.md")),
     ("reviewed.md", include_str!("../../prompts/reviewed.md")),
+    ("groom.md", include_str!("../../prompts/groom.md")),
+    ("groomed-question.md", include_str!("../../prompts/groomed-question.md")),
+    ("groomed-duplicate.md", include_str!("../../prompts/groomed-duplicate.md")),
+    ("groomed-debt.md", include_str!("../../prompts/groomed-debt.md")),
+    ("predict.md", include_str!("../../prompts/predict.md")),
+    ("prediction.md", include_str!("../../prompts/prediction.md")),
 ];
 
 const SCHEMAS: &[(&str, &str)] = &[
@@ -31,6 +39,8 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("fix-result", include_str!("../../formulas/schemas/fix-result.json")),
     ("diagnosis", include_str!("../../formulas/schemas/diagnosis.json")),
     ("review-result", include_str!("../../formulas/schemas/review-result.json")),
+    ("grooming", include_str!("../../formulas/schemas/grooming.json")),
+    ("predictions", include_str!("../../formulas/schemas/predictions.json")),
 ];
 
 const TESTS: &[(&str, &str)] = &[
@@ -48,6 +58,10 @@ const TESTS: &[(&str, &str)] = &[
     ("diagnose-not-found", include_str!("../../formulas/tests/diagnose-not-found.toml")),
     ("review-approves", include_str!("../../formulas/tests/review-approves.toml")),
     ("review-asks-for-changes", include_str!("../../formulas/tests/review-asks-for-changes.toml")),
+    ("groom-finds", include_str!("../../formulas/tests/groom-finds.toml")),
+    ("groom-nothing-moved", include_str!("../../formulas/tests/groom-nothing-moved.toml")),
+    ("predict-files", include_str!("../../formulas/tests/predict-files.toml")),
+    ("predict-enough-are-open", include_str!("../../formulas/tests/predict-enough-are-open.toml")),
 ];
 
 /// The shipped formulas.

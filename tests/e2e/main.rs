@@ -36,6 +36,7 @@ mod requests;
 mod retention;
 mod review;
 mod rig;
+mod roles;
 mod schedule;
 mod steps;
 mod switching;
