@@ -1,4 +1,7 @@
 //! What was observed, as events: only what is ours, and only what is news.
+//!
+//! Known race: a forge tells whole seconds, so a review of a pull request in the very second in which it was last seen to move shows when it
+//! moves again.
 
 use std::collections::BTreeSet;
 

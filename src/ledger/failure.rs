@@ -52,7 +52,10 @@ impl IssueState {
                     FailureKind::Passing | FailureKind::Doubtful | FailureKind::NoCredentials => {}
                 }
             }
-            // Trying again would hold the slot for ever.
+            // Trying again would hold the slot for ever. What closes an issue while a run lives is a step of it.
+            (Intent::Close, FailureKind::Environment | FailureKind::Refused | FailureKind::Gone) if self.live_run().is_some() => {
+                self.broken(failure);
+            }
             (
                 Intent::Push { .. }
                 | Intent::OpenPull { .. }

@@ -62,6 +62,19 @@ propose = "close"
 issue = "steps.parts.output.of"
 "##;
 
+const SHUT: &str = r#"formula = 1
+name = "shut"
+title = "Close the issue"
+blast_radius = "low"
+
+[trigger]
+comment = "/shut"
+
+[[step]]
+id = "close"
+propose = "close"
+"#;
+
 const PARTS: &str = r#"{
   "type": "object", "required": ["of", "parts"], "additionalProperties": false,
   "properties": {
@@ -92,11 +105,12 @@ esac"#;
 
 async fn rig(test: &'static str) -> Option<Rig> {
     let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, SCRIPT)).daemon("poll = \"1s\"");
-    let rig = plan.project("formulas = [\"triage\", \"fix\", \"split\"]").rig().await?;
+    let rig = plan.project("formulas = [\"triage\", \"fix\", \"split\", \"shut\"]").rig().await?;
     beside(
         &rig,
         &[
             ("formulas/split.toml", SPLIT),
+            ("formulas/shut.toml", SHUT),
             ("formulas/schemas/parts.json", PARTS),
             ("prompts/look.md", "Say what {{outside issue.title}} is made of.\n"),
             ("prompts/filed.md", FILED),
@@ -162,6 +176,12 @@ async fn parts_are_filed_in_their_order_and_the_issue_waits_for_them() {
     rig.once().await;
     let waits = rig.json(&["explain", &second.to_string(), "--json"]).await;
     assert!(waits.to_string().contains(&format!("#{first}")), "{waits}\n{}", rig.story());
+
+    // What waits for others cannot be closed: the run ends and says so, and does not try for ever.
+    rig.run(&["formula", "run", "shut", "--issue", "2"]).await.ok();
+    rig.once().await;
+    assert!(rig.issue_now(2).open && rig.story().contains("#2 cannot be closed"), "{}", rig.story());
+    assert_eq!(rig.claims(), Vec::<String>::new(), "{}", rig.story());
 }
 
 /// Killed as soon as the forge has this issue, whatever the journal has of it.
