@@ -33,15 +33,7 @@ pub(super) struct Defaults {
 }
 
 pub(super) fn trigger(table: &Table<'_>) -> Triggers {
-    let events = [
-        ("issue-opened", ForgeEvent::IssueOpened),
-        ("issue-closed", ForgeEvent::IssueClosed),
-        ("pull-opened", ForgeEvent::PullOpened),
-        ("pull-updated", ForgeEvent::PullUpdated),
-        ("pull-merged", ForgeEvent::PullMerged),
-        ("changes-requested", ForgeEvent::ChangesRequested),
-        ("checks-failed", ForgeEvent::ChecksFailed),
-    ];
+    let events = ForgeEvent::ALL.map(|event| (event.word(), event));
     table.optional("manual", |v| match v.boolean()? {
         true => Some(()),
         false => v.wrong("a person may always start a formula", "take `manual` out"),

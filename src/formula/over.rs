@@ -1,13 +1,13 @@
 //! A formula of a project's own base branch, laid over the one that the configuration names.
 //!
-//! Promises: whoever may push to the base branch cannot have more done than the configuration lets be done: nobody new works or may write,
-//! limits only shrink, the tier only rises, what has to hold before a run starts still has to, and what was verified or approved before is so
-//! still. When a run starts is the configuration's alone.
+//! Promises: nobody new works or may write, pull requests and reviews are proposed only where they were, limits only shrink, the tier only
+//! rises, what has to hold before a run starts still has to, and what was verified or approved before is so still. When a run starts is the
+//! configuration's alone. What else is proposed (comments, labels, issues) is what whoever may push to the base branch may do himself.
 
 use std::collections::BTreeSet;
 
 use super::call::also_required;
-use crate::model::{Access, Formula, FormulaLimits, Gate, Proposal, Step, StepKind};
+use crate::model::{Access, Formula, FormulaLimits, Gate, Proposal, Step, StepId, StepKind};
 
 /// The formula that a run goes on with; or why the one of the base branch would do more than the configured one.
 pub fn laid_over(over: Formula, configured: &Formula) -> Result<Formula, String> {
@@ -45,28 +45,33 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
         formula.steps.iter().filter_map(role).collect()
     };
     let allowed = roles(configured);
-    let writes = |roles: &BTreeSet<(String, Access)>| roles.iter().any(|(_, access)| *access == Access::Write);
-    if writes(&roles(over)) && !writes(&allowed) {
-        return Some("it lets an agent write, and the configured one only lets look".to_owned());
-    }
-    if let Some((role, _)) = roles(over).into_iter().find(|(role, _)| !allowed.iter().any(|(known, _)| known == role)) {
-        return Some(format!("it asks for the agent `{role}`, which the configured one does not"));
+    for (role, access) in roles(over) {
+        let Some((_, most)) = allowed.iter().rfind(|(known, _)| *known == role) else {
+            return Some(format!("it asks for the agent `{role}`, which the configured one does not"));
+        };
+        if access > *most {
+            return Some(format!("it lets the agent `{role}` write, and the configured one only lets it look"));
+        }
     }
     if let Some(tool) = more_tools(over, configured) {
         return Some(format!("it gives an agent the tool {tool}, which the configured one does not"));
     }
-    let opens = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. }));
     let verifies = |step: &Step| matches!(step.kind, StepKind::Verify { .. });
     let approved = |step: &Step| matches!(step.kind, StepKind::Gate(Gate::Approval));
+    let always_approved =
+        |step: &Step| approved(step) && configured.steps.iter().any(|own| approved(own) && own.when == step.when);
     let has = |formula: &Formula, what: &dyn Fn(&Step) -> bool| formula.steps.iter().any(what);
-    if has(over, &opens) && !has(configured, &opens) {
+    if over.opens_pull() && !configured.opens_pull() {
         return Some("it opens a pull request, and the configured one does not".to_owned());
+    }
+    if over.reviews() && !configured.reviews() {
+        return Some("it reviews, and the configured one does not".to_owned());
     }
     if has(configured, &verifies) && !verified_first(over) {
         return Some("it leaves out the project's verification, or puts a condition on it".to_owned());
     }
-    if has(configured, &approved) && !has(over, &approved) {
-        return Some("it leaves out the gate for an approval".to_owned());
+    if has(configured, &approved) && !has(over, &always_approved) {
+        return Some("it leaves out the gate for an approval, or puts another condition on it".to_owned());
     }
     let unknown = over.inputs.iter().find(|spec| spec.default.is_none() && configured.inputs.iter().all(|i| i.name != spec.name));
     unknown.map(|spec| format!("nobody gives it its input `{}`: give that a default", spec.name))
@@ -92,23 +97,29 @@ fn more_tools(over: &Formula, configured: &Formula) -> Option<String> {
     })
 }
 
-/// Whether the project's verification stands before each pull request, behind whoever writes, and is skipped only with it.
+/// Whether each pull request is of commits that the project's verification saw: it stands behind whoever writes, and what lies between it
+/// and the pull request has no condition of its own, so that all of it is skipped where the verification is.
 fn verified_first(over: &Formula) -> bool {
-    let (mut verified, mut when) = (false, None);
-    for step in &over.steps {
-        match &step.kind {
-            StepKind::Agent { access: Access::Write, .. } => verified = false,
-            StepKind::Verify { .. } => (verified, when) = (true, step.when.clone()),
-            // A pull request without a condition of its own is skipped where the step that it needs was.
-            StepKind::Propose(Proposal::PullRequest { .. })
-                if !verified || (when.is_some() && step.when.is_some() && step.when != when) =>
-            {
-                return false;
-            }
-            _ => {}
-        }
+    let steps = &over.steps;
+    let opens = steps.iter().enumerate().filter(|(_, step)| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })));
+    opens.map(|(at, _)| at).all(|at| {
+        let written = steps[..at].iter().rposition(writes).map_or(0, |writer| writer + 1);
+        hangs_on_verification(steps, at, written)
+    })
+}
+
+/// Whether a step is skipped where a verification is that stands at a place or behind it.
+fn hangs_on_verification(steps: &[Step], at: usize, from: usize) -> bool {
+    let step = &steps[at];
+    if matches!(step.kind, StepKind::Verify { .. }) {
+        return at >= from;
     }
-    true
+    let before = |id: &StepId| steps[..at].iter().position(|other| other.id == *id);
+    step.when.is_none() && step.needs.iter().flatten().filter_map(before).any(|needed| hangs_on_verification(steps, needed, from))
+}
+
+fn writes(step: &Step) -> bool {
+    matches!(step.kind, StepKind::Agent { access: Access::Write, .. })
 }
 
 fn least(own: FormulaLimits, configured: &FormulaLimits) -> FormulaLimits {
@@ -133,9 +144,13 @@ mod tests {
     use super::*;
     use crate::formula::{shipped_formula, shipped_text};
 
+    fn prompt(name: &str) -> Option<String> {
+        (name == "plain.md").then_some("Fine.").or_else(|| crate::formula::shipped_prompt(name)).map(str::to_owned)
+    }
+
     fn fix(change: impl FnOnce(String) -> String) -> Result<Formula, String> {
         let text = change(shipped_text("fix").expect("shipped").to_owned());
-        let over = crate::formula::load("fix.toml", &text, &|name| crate::formula::shipped_prompt(name).map(str::to_owned));
+        let over = crate::formula::load("fix.toml", &text, &prompt);
         laid_over(over.unwrap_or_else(|faults| panic!("{:?}", faults.lines())), &shipped_formula("fix").expect("shipped"))
     }
 
@@ -169,7 +184,34 @@ mod tests {
         );
         let triage = shipped_formula("triage").expect("shipped");
         let why = laid_over(shipped_formula("fix").expect("shipped"), &triage).expect_err("it would do more");
-        assert!(why.contains("lets an agent write"), "{why}");
+        assert!(why.contains("the agent `dev`"), "{why}");
+        let looks = shipped_text("fix").expect("shipped").replace("access = \"write\"\n", "access = \"read\"\n");
+        let looks = looks.replace("commits = \"output.outcome == 'done'\"\n", "");
+        let cut = looks.find("[[step]]\nid = \"verify\"").expect("a step");
+        let looks = crate::formula::load("fix.toml", &looks[..cut], &prompt);
+        let why = laid_over(shipped_formula("fix").expect("shipped"), &looks.expect("a formula")).expect_err("it would do more");
+        assert!(why.contains("only lets it look"), "{why}");
+        refused(
+            &|text| text + "\n[[step]]\nid = \"judge\"\npropose = \"review\"\nverdict = \"'approve'\"\nbody = \"plain.md\"\n",
+            "it reviews",
+        );
+    }
+
+    #[test]
+    fn commands_of_its_own_do_not_stand_for_the_verification() {
+        let verify = "when = \"steps.work.output.outcome == 'done'\"\nrun = \"project.verify\"";
+        let between = |needs: &str, when: &str| {
+            let lint = format!("[[step]]\nid = \"lint\"\n{needs}{when}run = [\"true\"]\n\n[[step]]\nid = \"open\"");
+            fix(|text| {
+                let text = text.replace(verify, "when = \"issue.number == 0\"\nrun = \"project.verify\"");
+                text.replace("[[step]]\nid = \"open\"", &lint)
+            })
+        };
+        assert!(between("", "").is_ok(), "all of it is skipped with the verification");
+        for (needs, when) in [("needs = [\"work\"]\n", ""), ("", "when = \"issue.number > 0\"\n")] {
+            let why = between(needs, when).expect_err("what nobody verified would be proposed");
+            assert!(why.contains("puts a condition on it"), "{why}");
+        }
     }
 
     #[test]

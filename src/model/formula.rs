@@ -110,9 +110,21 @@ pub enum ForgeEvent {
     ChecksFailed,
 }
 
-impl fmt::Display for ForgeEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ForgeEvent {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::IssueOpened,
+        Self::IssueClosed,
+        Self::PullOpened,
+        Self::PullUpdated,
+        Self::PullMerged,
+        Self::ChangesRequested,
+        Self::ChecksFailed,
+    ];
+
+    /// Its word in formulas.
+    pub fn word(self) -> &'static str {
+        match self {
             Self::IssueOpened => "issue-opened",
             Self::IssueClosed => "issue-closed",
             Self::PullOpened => "pull-opened",
@@ -120,7 +132,13 @@ impl fmt::Display for ForgeEvent {
             Self::PullMerged => "pull-merged",
             Self::ChangesRequested => "changes-requested",
             Self::ChecksFailed => "checks-failed",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ForgeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 
@@ -418,6 +436,18 @@ impl StepKind {
             Self::Verify { on_failure } | Self::Run { on_failure, .. } => on_failure.as_ref(),
             Self::Agent { .. } | Self::Propose(_) | Self::Gate(_) | Self::Enter { .. } | Self::Leave { .. } => None,
         }
+    }
+}
+
+impl Formula {
+    /// Whether one of its steps reviews a pull request.
+    pub fn reviews(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Review { .. })))
+    }
+
+    /// Whether one of its steps opens a pull request.
+    pub fn opens_pull(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })))
     }
 }
 

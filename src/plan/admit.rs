@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::formula::inputs;
 use crate::ledger::{ClaimState, IssueState, RunState};
 use crate::model::{
-    About, Branch, Cost, Decision, Declined, Dependency, Event, Formula, FormulaName, Intent, LabelNames, Lane, Proposal,
-    RepoName, RunId, StepKind, Subject, Timestamp, Usd, Wait, Wanted,
+    About, Branch, Cost, Decision, Declined, Dependency, Event, Formula, FormulaName, Intent, LabelNames, Lane, RepoName, RunId,
+    Subject, Timestamp, Usd, Wait, Wanted,
 };
 
 use super::group::{Busy, Comer, Groups};
@@ -477,7 +477,7 @@ impl Context<'_> {
             attempt: if aside.is_some() { 1 } else { state.attempts + 1 },
             branch: match About::of(subject) {
                 // Who reviews reads what is to be merged.
-                About::Issue if reviews(formula) => state.pull.as_ref().map_or_else(read_only, |pull| pull.branch.clone()),
+                About::Issue if formula.reviews() => state.pull.as_ref().map_or_else(read_only, |pull| pull.branch.clone()),
                 _ if !writes => read_only(),
                 About::Issue => Branch(format!("{prefix}{}", subject.issue.0)),
                 About::Project => Branch(format!("forgehand/{}", formula.name)),
@@ -490,10 +490,6 @@ impl Context<'_> {
 /// The branch of who pushes none.
 fn read_only() -> Branch {
     "forgehand-read".into()
-}
-
-fn reviews(formula: &Formula) -> bool {
-    formula.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Review { .. })))
 }
 
 /// Whether something of an issue works on this machine.

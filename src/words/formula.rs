@@ -1,6 +1,6 @@
 //! What a formula says, in a few words.
 
-use crate::model::{Access, EndWord, ForgeEvent, Gate, Proposal, Risk, StepKind, Triggers, Wanted};
+use crate::model::{Access, EndWord, Gate, Proposal, Risk, StepKind, Triggers, Wanted};
 
 /// What starts it, as in `label claude-queue, comment /fix`.
 pub fn triggers(triggers: &Triggers) -> String {
@@ -8,21 +8,9 @@ pub fn triggers(triggers: &Triggers) -> String {
     let label = label.iter().map(|label| format!("label {label}"));
     let comment = comment.iter().map(|word| format!("comment {word}"));
     let cron = cron.iter().map(|line| format!("cron {line}"));
-    let event = event.iter().map(|event| format!("event {}", forge_event(*event)));
+    let event = event.iter().map(|event| format!("event {event}"));
     let all: Vec<String> = label.chain(comment).chain(cron).chain(event).collect();
     if all.is_empty() { "by hand".to_owned() } else { all.join(", ") }
-}
-
-fn forge_event(event: ForgeEvent) -> &'static str {
-    match event {
-        ForgeEvent::IssueOpened => "issue-opened",
-        ForgeEvent::IssueClosed => "issue-closed",
-        ForgeEvent::PullOpened => "pull-opened",
-        ForgeEvent::PullUpdated => "pull-updated",
-        ForgeEvent::PullMerged => "pull-merged",
-        ForgeEvent::ChangesRequested => "changes-requested",
-        ForgeEvent::ChecksFailed => "checks-failed",
-    }
 }
 
 /// A run that is wanted, with who asked for it.

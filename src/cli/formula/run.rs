@@ -11,8 +11,7 @@ use crate::cli::{CliError, Kind, runtime, subject, wiring};
 use crate::engine::{Placeholders, Played, Scene, Stage, Unread};
 use crate::formula::inputs;
 use crate::model::{
-    About, Command, Decision, Dependency, Formula, InputKind, Issue, LabelNames, Proposal, Skipped, Step, StepId, StepKind,
-    Subject, Wanted, WantedBy,
+    About, Command, Decision, Dependency, Formula, InputKind, Issue, LabelNames, Skipped, Step, StepId, Subject, Wanted, WantedBy,
 };
 use crate::words;
 
@@ -90,7 +89,7 @@ fn order(setup: &Setup, subject: Subject, formula: &Formula, given: BTreeMap<Str
         return Err(CliError::usage(format!("formula {name} is started by the label {}", names.portal), hint));
     }
     let queued = label == Some(names.of(Decision::Queue));
-    let opens = formula.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })));
+    let opens = formula.opens_pull();
     if opens && !queued {
         let hint = format!("give it [trigger] label = \"{}\"", names.of(Decision::Queue));
         return Err(CliError::usage(format!("formula {name} opens a pull request, and only what the queue starts may"), hint));

@@ -78,7 +78,7 @@ fn label_of_new(order: &Order<'_>, step: &Step, name: &str) -> Result<Option<Str
 
 /// The body of an issue that is part of another, and what it waits for: in front, where no fence of the rest can hide it.
 fn below(parent: &Subject, after: &[IssueNumber], body: &str) -> String {
-    let part = (parent.issue.0 > 0).then(|| format!("Part of {}.", parent.issue));
+    let part = (!parent.is_project()).then(|| format!("Part of {}.", parent.issue));
     let waits = (!after.is_empty()).then(|| {
         let issues: Vec<String> = after.iter().map(ToString::to_string).collect();
         format!("Depends on {}.", issues.join(", "))
@@ -148,7 +148,7 @@ impl Worker {
     /// here again. Whether the forge keeps dependencies is the repository's setting.
     async fn make_wait(&self, subject: &Subject, blocks: bool, on: IssueNumber) -> Result<bool, Failure> {
         let (repo, issue) = (&subject.repo, subject.issue);
-        if !blocks || issue.0 == 0 {
+        if !blocks || subject.is_project() {
             return Ok(false);
         }
         let doubtful = |failure: Failure| match failure.kind {

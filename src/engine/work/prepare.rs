@@ -56,8 +56,10 @@ impl Worker {
             return Ok(Outcome::NothingThere { branch: named.cloned() });
         };
         let tip_ours = self.is_ours(order, &base, tip.as_ref(), on_branch).await?;
-        let guide = self.ports.repos.read(repo, &base, "CLAUDE.md", GUIDE).await.map_err(repos)?;
-        let over = match self.over(order, &base).await? {
+        let reading = self.ports.repos.read(repo, &base, "CLAUDE.md", GUIDE);
+        let (guide, over) = tokio::join!(reading, self.over(order, &base));
+        let guide = guide.map_err(repos)?;
+        let over = match over? {
             Ok(over) => over,
             Err(why) => return Ok(Outcome::FormulaRefused { why }),
         };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::ledger::Ledger;
 use crate::model::{
-    Branch, Decision, Event, Formula, Issue, JournalId, LabelsMean, Login, ProjectFacts, Proposal, PullNumber, Record, RepoFacts,
-    RunId, RunTexts, SeenIssue, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
+    Branch, Decision, Event, Formula, Issue, JournalId, LabelsMean, Login, ProjectFacts, PullNumber, Record, RepoFacts, RunId,
+    RunTexts, SeenIssue, Subject, Timestamp, Usd, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, Policy, ProjectPolicy};
 
@@ -79,7 +79,7 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
     for decision in names.decisions(&seen.labels) {
         seen.labels.remove(names.of(decision));
     }
-    let reviews = stage.formula.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Review { .. })));
+    let reviews = stage.formula.reviews();
     // Who writes was queued; who reviews finds a pull request.
     let standing = if reviews { Some(Decision::Pr) } else { writes.then_some(Decision::Queue) };
     seen.labels.extend(standing.map(|label| names.of(label).to_owned()));
