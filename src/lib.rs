@@ -1,25 +1,12 @@
 //! forgehand hires coding agents for a self-hosted Forgejo.
 //!
 //! The modules stand on floors: a module imports only from floors below its own, and siblings never import each other. A test
-//! in `tests/all/floors.rs` reads the `use` lines and keeps it so.
+//! in `tests/all/floors.rs` reads the `use` lines and keeps it so. What decides is in the package `forgehand-core` (`core/`), what acts is here.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-// Floor 0
-pub mod document;
-pub mod model;
-// Floor 1
-pub mod config;
-pub mod formula;
-pub mod ledger;
-pub mod scan;
-pub mod text;
-pub mod tier;
-// Floor 2
-pub mod metrics;
-pub mod plan;
-pub mod ports;
-pub mod words;
+// Floors 0 to 2: what decides and does nothing, in a package of its own.
+pub use forgehand_core::{config, document, formula, ledger, metrics, model, plan, ports, scan, text, tier, words};
 // Floor 3
 pub mod forge;
 pub mod gateway;

@@ -19,18 +19,28 @@ const LINES: usize = 500;
 
 const NO_NAMES: &[&str] = &["util", "utils", "helper", "helpers", "common", "misc", "imp"];
 
-fn src() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+/// The floors that are in `core`, which decides; the rest, which acts, is in the package above.
+const CORE_FLOORS: usize = 3;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of both packages; `localforge` imports nothing of ours and so stands on no floor.
+/// The files of the two packages with floors.
+fn our_files() -> Vec<PathBuf> {
+    ["core/src", "src"].iter().flat_map(|folder| files_of(folder)).collect()
+}
+
+/// The files of all packages; `localforge` imports nothing of ours and so stands on no floor.
 fn all_files() -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    files(&src(), &mut all);
-    let before = all.len();
-    files(&src().join("../localforge/src"), &mut all);
-    assert!(before > 0 && all.len() > before, "both packages have files");
-    all
+    our_files().into_iter().chain(files_of("localforge/src")).collect()
+}
+
+fn files_of(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(&root().join(folder), &mut found);
+    assert!(!found.is_empty(), "{folder} has files");
+    found
 }
 
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -128,16 +138,16 @@ fn top_names(list: &str) -> Vec<String> {
 
 /// The top module that a file is in, and how many `super::`s lead to the crate from it.
 fn place(path: &Path) -> (String, usize) {
-    let parts: Vec<String> =
-        path.with_extension("").strip_prefix(src()).expect("in src").iter().map(|p| p.to_string_lossy().into_owned()).collect();
+    let whole = path.with_extension("");
+    let within = ["core/src", "src"].iter().find_map(|folder| whole.strip_prefix(root().join(folder)).ok());
+    let parts: Vec<String> = within.expect("in one of ours").iter().map(|p| p.to_string_lossy().into_owned()).collect();
     let depth = parts.iter().filter(|p| *p != "mod").count();
     (parts.first().cloned().unwrap_or_default(), depth)
 }
 
 #[test]
 fn a_module_imports_only_from_floors_below_its_own() {
-    let mut all = Vec::new();
-    files(&src(), &mut all);
+    let all = our_files();
     let mut wrong = Vec::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for path in &all {
@@ -170,15 +180,16 @@ fn the_reader_of_imports_finds_what_it_should() {
 
 #[test]
 fn every_module_has_a_floor_and_a_name_that_says_something() {
-    let lib = std::fs::read_to_string(src().join("lib.rs")).expect("lib.rs");
-    let modules = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
-    for module in modules {
-        assert!(floor(module).is_some(), "{module} stands on no floor");
+    for (lib, decides) in [("core/src/lib.rs", true), ("src/lib.rs", false)] {
+        let text = std::fs::read_to_string(root().join(lib)).expect("lib.rs");
+        for module in text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
+            let floor = floor(module).unwrap_or_else(|| panic!("{module} stands on no floor"));
+            assert_eq!(floor < CORE_FLOORS, decides, "{module} is in the wrong package");
+        }
     }
     for path in all_files() {
         let relative = path.with_extension("");
-        let root = env!("CARGO_MANIFEST_DIR");
-        let names = relative.strip_prefix(root).expect("in the checkout").iter().map(|p| p.to_string_lossy().into_owned());
+        let names = relative.strip_prefix(root()).expect("in the checkout").iter().map(|p| p.to_string_lossy().into_owned());
         for name in names {
             assert!(!NO_NAMES.contains(&name.as_str()), "{} is called {name}", path.display());
         }

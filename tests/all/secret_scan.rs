@@ -193,7 +193,7 @@ fn what_is_no_secret_is_left_alone() {
         assert_eq!(Scanner::new(vec![]).find(text), [], "{text}");
     }
     let own = [
-        include_str!("../../src/scan/rules.rs"),
+        include_str!("../../core/src/scan/rules.rs"),
         include_str!("../../config/secret-rules.toml"),
         include_str!("../../prompts/fix.md"),
     ];

@@ -11,7 +11,7 @@ use super::Finding;
 
 /// The shipped rules.
 pub(super) static RULES: LazyLock<Rules> = LazyLock::new(|| {
-    Rules::parse(include_str!("../../config/secret-rules.toml")).expect("a constant of this program, parsed in its tests")
+    Rules::parse(include_str!("../../../config/secret-rules.toml")).expect("a constant of this program, parsed in its tests")
 });
 
 /// What a made-up secret in documentation or a test contains, in lower case.

@@ -540,8 +540,8 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
-const TRIAGE_RESULT: &str = include_str!("../../formulas/schemas/triage-result.json");
-const FIX_RESULT: &str = include_str!("../../formulas/schemas/fix-result.json");
+const TRIAGE_RESULT: &str = include_str!("../../../formulas/schemas/triage-result.json");
+const FIX_RESULT: &str = include_str!("../../../formulas/schemas/fix-result.json");
 
 fn label_or_triggers<'de, D: Deserializer<'de>>(from: D) -> Result<Triggers, D::Error> {
     #[derive(Deserialize)]

@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn an_agents_words_are_outside_and_its_choices_are_plain() {
         let step = StepId::from("read");
-        let schema: Json = serde_json::from_str(include_str!("../../formulas/schemas/triage-result.json")).expect("a schema");
+        let schema: Json = serde_json::from_str(include_str!("../../../formulas/schemas/triage-result.json")).expect("a schema");
         let all = TemplateKind::Proposal.vocabulary(About::Issue, [(&step, Variable::answer(&schema, false))], [], None);
         let at = |path: &str| all.at(path.split('.')).cloned();
         assert_eq!(at("steps.read.output.route"), Some(Variable::Plain));

@@ -1,0 +1,111 @@
+//! The formulas and templates in the binary.
+
+use std::collections::BTreeMap;
+
+use super::load;
+use crate::model::{Formula, FormulaName};
+
+const FORMULAS: &[(&str, &str)] = &[
+    ("triage", include_str!("../../../formulas/triage.toml")),
+    ("fix", include_str!("../../../formulas/fix.toml")),
+    ("diagnose", include_str!("../../../formulas/diagnose.toml")),
+    ("review", include_str!("../../../formulas/review.toml")),
+    ("groom", include_str!("../../../formulas/groom.toml")),
+    ("predict", include_str!("../../../formulas/predict.toml")),
+];
+
+const PROMPTS: &[(&str, &str)] = &[
+    ("triage.md", include_str!("../../../prompts/triage.md")),
+    ("fix.md", include_str!("../../../prompts/fix.md")),
+    ("breakdown.md", include_str!("../../../prompts/breakdown.md")),
+    ("pull-request.md", include_str!("../../../prompts/pull-request.md")),
+    ("diagnose.md", include_str!("../../../prompts/diagnose.md")),
+    ("diagnosis.md", include_str!("../../../prompts/diagnosis.md")),
+    ("fix-of-a-cause.md", include_str!("../../../prompts/fix-of-a-cause.md")),
+    ("partials/outside.md", include_str!("../../../prompts/partials/outside.md")),
+    ("partials/verification-failed.md", include_str!("../../../prompts/partials/verification-failed.md")),
+    ("review.md", include_str!("../../../prompts/review.md")),
+    ("reviewed.md", include_str!("../../../prompts/reviewed.md")),
+    ("groom.md", include_str!("../../../prompts/groom.md")),
+    ("groomed-question.md", include_str!("../../../prompts/groomed-question.md")),
+    ("groomed-duplicate.md", include_str!("../../../prompts/groomed-duplicate.md")),
+    ("groomed-debt.md", include_str!("../../../prompts/groomed-debt.md")),
+    ("predict.md", include_str!("../../../prompts/predict.md")),
+    ("prediction.md", include_str!("../../../prompts/prediction.md")),
+];
+
+const SCHEMAS: &[(&str, &str)] = &[
+    ("triage-result", include_str!("../../../formulas/schemas/triage-result.json")),
+    ("fix-result", include_str!("../../../formulas/schemas/fix-result.json")),
+    ("diagnosis", include_str!("../../../formulas/schemas/diagnosis.json")),
+    ("review-result", include_str!("../../../formulas/schemas/review-result.json")),
+    ("grooming", include_str!("../../../formulas/schemas/grooming.json")),
+    ("predictions", include_str!("../../../formulas/schemas/predictions.json")),
+];
+
+const TESTS: &[(&str, &str)] = &[
+    ("triage-queue", include_str!("../../../formulas/tests/triage-queue.toml")),
+    ("triage-interactive", include_str!("../../../formulas/tests/triage-interactive.toml")),
+    ("triage-needs-info", include_str!("../../../formulas/tests/triage-needs-info.toml")),
+    ("triage-no-answer", include_str!("../../../formulas/tests/triage-no-answer.toml")),
+    ("fix-done", include_str!("../../../formulas/tests/fix-done.toml")),
+    ("fix-untitled", include_str!("../../../formulas/tests/fix-untitled.toml")),
+    ("fix-mended", include_str!("../../../formulas/tests/fix-mended.toml")),
+    ("fix-fails", include_str!("../../../formulas/tests/fix-fails.toml")),
+    ("fix-no-change", include_str!("../../../formulas/tests/fix-no-change.toml")),
+    ("fix-refused", include_str!("../../../formulas/tests/fix-refused.toml")),
+    ("diagnose-found", include_str!("../../../formulas/tests/diagnose-found.toml")),
+    ("diagnose-not-found", include_str!("../../../formulas/tests/diagnose-not-found.toml")),
+    ("review-approves", include_str!("../../../formulas/tests/review-approves.toml")),
+    ("review-asks-for-changes", include_str!("../../../formulas/tests/review-asks-for-changes.toml")),
+    ("groom-finds", include_str!("../../../formulas/tests/groom-finds.toml")),
+    ("groom-nothing-moved", include_str!("../../../formulas/tests/groom-nothing-moved.toml")),
+    ("predict-files", include_str!("../../../formulas/tests/predict-files.toml")),
+    ("predict-enough-are-open", include_str!("../../../formulas/tests/predict-enough-are-open.toml")),
+];
+
+/// The shipped formulas.
+pub fn shipped() -> BTreeMap<FormulaName, Formula> {
+    let load = |(name, text): (&str, &str)| {
+        let formula = load(&format!("formulas/{name}.toml"), text, &|prompt| shipped_prompt(prompt).map(str::to_owned));
+        // A constant of this program, loaded by its tests.
+        let formula = formula.unwrap_or_else(|faults| unreachable!("a shipped formula: {:?}", faults.lines()));
+        (formula.name.clone(), formula)
+    };
+    FORMULAS.iter().copied().map(load).collect()
+}
+
+/// A shipped formula.
+pub fn shipped_formula(name: &str) -> Option<Formula> {
+    shipped().remove(&FormulaName::from(name))
+}
+
+/// The names of the shipped formulas.
+pub fn shipped_names() -> Vec<String> {
+    FORMULAS.iter().map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// The text of a shipped formula, for those who start from it.
+pub fn shipped_text(name: &str) -> Option<&'static str> {
+    FORMULAS.iter().find_map(|(known, text)| (*known == name).then_some(*text))
+}
+
+/// A shipped template: what stands where a folder has none of its own of that name.
+pub fn shipped_prompt(name: &str) -> Option<&'static str> {
+    PROMPTS.iter().find_map(|(known, text)| (*known == name).then_some(*text))
+}
+
+/// The names of the shipped schemas of outputs.
+pub fn shipped_schema_names() -> Vec<String> {
+    SCHEMAS.iter().map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// A shipped schema of an output.
+pub fn shipped_schema(name: &str) -> Option<&'static str> {
+    SCHEMAS.iter().find_map(|(known, text)| (*known == name).then_some(*text))
+}
+
+/// The recorded tests of the shipped formulas, each with the name of its file.
+pub fn shipped_tests() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TESTS.iter().copied()
+}
