@@ -97,7 +97,7 @@ impl Metrics {
     pub fn heard(&mut self, event: &Event, ledger: &Ledger) {
         match event {
             Event::RunEnded { outcome, .. } => *self.runs.entry(outcome.word()).or_default() += 1,
-            Event::Called { run, call } => {
+            Event::Called { run, call, .. } => {
                 *self.calls.entry(how(call)).or_default() += 1;
                 self.latency.add(call.millis);
                 if let Some(subject) = ledger.subject_of(run) {

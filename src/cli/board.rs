@@ -268,7 +268,7 @@ fn runs(subject: &Subject, state: &IssueState) -> Vec<RunRow> {
     let live = state.live_run().map(|run| RunRow {
         run: run.id.to_string(),
         issue,
-        step: run.step().map(|step| step.id.to_string()),
+        step: run.where_it_is(),
         attempt: run.attempt,
         outcome: None,
         started: run.started.to_string(),

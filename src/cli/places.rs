@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 
 use crate::git::Git;
 use crate::hands::{KeptEnv, Place, Places};
-use crate::model::{RepoName, RunId, Sha};
+use crate::model::{RepoName, RunId, Sha, StepId};
 use crate::ports::{HandError, HandErrorKind, Repos, VerifyOrder, WorkspaceOrder};
 use crate::workspace::{Caches, Kind, Workspaces};
 
@@ -52,6 +52,11 @@ impl Places for Rooms {
 
     fn place(&self, repo: &RepoName, run: &RunId) -> Result<Place, HandError> {
         let paths = self.agents.paths(repo, run)?;
+        Ok(Place { tree: paths.tree, home: paths.home, out: paths.out, objects: vec![paths.objects] })
+    }
+
+    async fn beside(&self, repo: &RepoName, run: &RunId, step: &StepId) -> Result<Place, HandError> {
+        let paths = self.agents.beside(repo, run, step).await?;
         Ok(Place { tree: paths.tree, home: paths.home, out: paths.out, objects: vec![paths.objects] })
     }
 

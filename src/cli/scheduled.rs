@@ -57,7 +57,7 @@ impl ProjectRow {
             schedules,
             run: run.map(|run| run.id.to_string()),
             formula: run.map(|run| run.formula.name.to_string()),
-            step: run.and_then(|run| run.step()).map(|step| step.id.to_string()),
+            step: run.and_then(|run| run.where_it_is()),
             wanted: state.map(wanted).unwrap_or_default(),
             last_run: state.and_then(|state| state.aside.as_ref()).map(|last| format!("{}: {}", last.formula, ended(last))),
             waiting: wait.map(|wait| waiting(wait, &names)),

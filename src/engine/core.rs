@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::ledger::{IssueState, Ledger, PullRef, RunState};
+use crate::ledger::{IssueState, Ledger, PullRef};
 use crate::model::{
     AccountName, Asked, Branch, Command, EffectKey, Event, FilesAsked, Gate, Intent, IssueNumber, Outcome, ProjectFacts,
     PullNumber, Record, RepoName, RunId, Standing, Standings, Subject, Timestamp,
@@ -388,8 +388,14 @@ impl Core {
     fn heard(&mut self, turn: &mut Turn, run: RunId, session: String, event: HandEvent) {
         match event {
             HandEvent::SessionStarted => self.note(turn, Event::SessionStarted { run, session }),
-            HandEvent::Called(call) => self.note(turn, Event::Called { run, call }),
-            HandEvent::Doing(line) => self.note(turn, Event::Did { run, line }),
+            HandEvent::Called(call) => {
+                let step = self.ledger.beside(&run, &session).cloned();
+                self.note(turn, Event::Called { run, call, step });
+            }
+            HandEvent::Doing(line) => {
+                let step = self.ledger.beside(&run, &session).cloned();
+                self.note(turn, Event::Did { run, line, step });
+            }
         }
     }
 
@@ -437,7 +443,7 @@ impl Core {
         }
     }
 
-    /// Plans until no decision is left, then begins what the plan asks for.
+    /// Plans until no decision is left and all that the plan asks for has begun: what goes on beside something is planned when that has begun.
     fn decide(&mut self, turn: &mut Turn) {
         for _ in 0..ROUNDS {
             let plan = plan::plan(&self.ledger, &self.view, &self.policy, turn.now);
@@ -453,10 +459,12 @@ impl Core {
                     self.note_all(turn, events.clone());
                 }
             }
+            if !decided && plan.actions.is_empty() {
+                self.plan = plan;
+                return;
+            }
             if !decided {
                 self.begin_all(turn, &plan);
-                self.plan = plan::plan(&self.ledger, &self.view, &self.policy, turn.now);
-                return;
             }
         }
         turn.jobs.push(Effect::Alarm(plan::Violation::Circles));
@@ -504,7 +512,7 @@ impl Core {
                 Action::Checks(subject) => {
                     let (Some(state), Some(facts)) = (self.ledger.issue(subject), self.facts(&subject.repo)) else { continue };
                     let Some(pull) = state.pull.clone().map(Box::new) else { continue };
-                    let gated = state.live_run().and_then(RunState::gate) == Some(&Gate::Approval);
+                    let gated = state.live_run().is_some_and(|run| run.gates().any(|gate| *gate == Gate::Approval));
                     let reviews = pull.unread || gated;
                     self.view.reading.insert(subject.clone());
                     turn.start(Job::Checks { subject: subject.clone(), pull, reviews, facts });

@@ -26,6 +26,7 @@ mod hosts;
 mod meter;
 mod prices;
 mod proxy;
+mod purse;
 mod relay;
 mod renew;
 mod verdict;
@@ -33,6 +34,7 @@ mod verdict;
 pub use credentials::{Credential, CredentialError, CredentialSource, find_credentials};
 pub use egress::{Egress, EgressError};
 pub use prices::{Prices, PricesError, Usage};
+pub use purse::Purse;
 pub use relay::Relay;
 pub use renew::{RenewError, Renewal};
 pub use verdict::Verdict;
@@ -92,8 +94,10 @@ pub struct Order {
     /// The models that the run may use; none refuses all. `claude-x` allows also its dated releases `claude-x-20261101`, `claude-x*` all
     /// that begin so, `opus` (`sonnet`, `haiku`, `fable`) that family. Claude Code calls a small fast model beside the main one.
     pub models: Vec<String>,
-    /// What is left of the run's money.
+    /// What may be spent from the purse.
     pub budget: Usd,
+    /// The run's purse.
+    pub purse: Arc<Purse>,
     /// What a single call may cost.
     pub budget_call: Usd,
     /// What tokens cost.
@@ -163,14 +167,14 @@ impl Gateway {
     /// # Errors
     /// If the provider's address or the credentials cannot be used, or nobody could connect.
     pub async fn open(order: Order) -> Result<Self, GatewayError> {
-        let Order { upstream, door, models, budget, budget_call, prices, calls } = order;
+        let Order { upstream, door, models, budget, purse, budget_call, prices, calls } = order;
         let upstream = upstream.checked()?;
         let (listener, address, file) = open_door(door).await?;
         let key = match &address {
             Address::Tcp { key, .. } => Some(key.clone()),
             Address::Socket(_) => None,
         };
-        let rules = proxy::Rules { models, prices, key, budget, budget_call };
+        let rules = proxy::Rules { models, prices, key, budget, purse, budget_call };
         let run = Arc::new(Run::new(upstream, rules, calls)?);
         proxy::start(&run, listener);
         Ok(Self { run, address, _file: file })

@@ -26,6 +26,7 @@ use super::ask::{self, Ask};
 use super::door::{self, Body, Listener, Refusal};
 use super::exchange::{self, Call};
 use super::prices::{Prices, Usage};
+use super::purse::Purse;
 use super::verdict::{Trouble, Troubles, Verdict};
 use super::{Checked, Credential, CredentialSource, GatewayError, MOST_CALLS};
 use crate::model::{ModelCall, Usd};
@@ -52,6 +53,7 @@ pub(super) struct Rules {
     /// What a client must show, where others could connect too.
     pub(super) key: Option<SecretString>,
     pub(super) budget: Usd,
+    pub(super) purse: Arc<Purse>,
     pub(super) budget_call: Usd,
 }
 
@@ -161,7 +163,8 @@ impl Run {
     pub(super) fn charge(&self, before: Usd, now: Usd) -> Option<String> {
         let mut seen = self.seen();
         seen.spent = seen.spent.minus(before) + now;
-        if seen.spent > self.rules.budget {
+        drop(seen);
+        if self.rules.purse.charge(before, now) > self.rules.budget {
             return Some(self.rest());
         }
         (now > self.rules.budget_call).then(|| format!("the {} that a single call may cost", self.rules.budget_call))
@@ -257,7 +260,7 @@ impl Run {
         if let Some(why) = ask.forbidden() {
             return Err(Refusal::new(StatusCode::FORBIDDEN, why));
         }
-        if self.spent() >= self.rules.budget {
+        if self.rules.purse.spent() >= self.rules.budget {
             self.over(&self.rest());
             return Err(Refusal::new(StatusCode::FORBIDDEN, format!("the run is over its budget: {} is spent", self.rest())));
         }

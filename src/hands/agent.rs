@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -20,8 +20,8 @@ use super::supervise::{Dialect, Supervisor};
 use super::transcript::{Redact, Transcript};
 use super::turn::{Driven, Ears, Metered, drive};
 use super::{Backend, ClaudeBackend, RealHands, command, output};
-use crate::gateway::{Address, Door, Egress, Gateway, GatewayError, Order, Upstream};
-use crate::model::{HandOutcome, ModelCall, RunId, Shape, Usd};
+use crate::gateway::{Address, Door, Egress, Gateway, GatewayError, Order, Purse, Upstream};
+use crate::model::{HandOutcome, ModelCall, Shape, Usd};
 use crate::ports::{AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Session};
 use crate::sandbox::{Forward, Mode, Mount, MountAccess, Process, Spec};
 
@@ -57,7 +57,11 @@ impl RealHands {
         if cancel.is_cancelled() {
             return Err(cancelled("starting an agent"));
         }
-        let place = self.options.places.place(&order.workspace.repo, &order.workspace.run)?;
+        let (repo, run) = (&order.workspace.repo, &order.workspace.run);
+        let place = match order.beside {
+            true => self.options.places.beside(repo, run, &order.step).await?,
+            false => self.options.places.place(repo, run)?,
+        };
         self.remember_env(&order.workspace.run).await?;
         let ask = Ask { order, place, events, cancel };
         let redact = Arc::clone(&self.options.redact);
@@ -191,7 +195,7 @@ impl RealHands {
         let outfit = self.outfit(&ask.place, whose, &order.given, ask.cancel).await?;
         all_env.extend(outfit.env.iter().cloned());
         forwards.extend(outfit.forwards.iter().cloned());
-        let egress = self.open_egress(&order.workspace.run, &self.options.network).await?;
+        let egress = self.open_egress(&address_of(order), &self.options.network).await?;
         if let Some((_, socket)) = &egress {
             forwards.push(own_forward(NETWORK_PORT, socket));
             all_env.extend(proxy_env(NETWORK_PORT));
@@ -220,18 +224,20 @@ impl RealHands {
         calls: mpsc::Sender<ModelCall>,
     ) -> Result<Gateway, HandError> {
         let door = match self.mode {
-            Mode::Bubblewrap => Door::Socket(self.socket(&order.workspace.run, "model")?),
+            Mode::Bubblewrap => Door::Socket(self.socket(&address_of(order), "model")?),
             Mode::None => Door::Tcp,
         };
         let mut upstream = backend.upstream.clone();
         if let Some(credentials) = order.account.as_ref().and_then(|account| backend.accounts.get(account)) {
             upstream.credentials = Some(credentials.clone());
         }
+        let purse = self.purse(order);
         let order = Order {
             upstream,
             door,
             models: vec![backend.claude.model.clone()],
-            budget: order.budget,
+            budget: purse.limit(order.budget, order.spent),
+            purse,
             budget_call: order.budget_call,
             prices: Arc::clone(&backend.prices),
             calls,
@@ -246,26 +252,38 @@ impl RealHands {
         })
     }
 
+    /// The purse that the run's agents spend from who are at work now.
+    fn purse(&self, order: &AgentOrder) -> Arc<Purse> {
+        let mut purses = self.purses.lock().unwrap_or_else(PoisonError::into_inner);
+        purses.retain(|_, purse| purse.strong_count() > 0);
+        let run = &order.workspace.run;
+        purses.get(run).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let purse = Arc::new(Purse::of(order.spent));
+            purses.insert(run.clone(), Arc::downgrade(&purse));
+            purse
+        })
+    }
+
     /// The proxy to the network, where hosts are named and there is a sandbox to keep everything else out of reach.
-    pub(super) async fn open_egress(&self, run: &RunId, hosts: &[String]) -> Result<Option<(Egress, PathBuf)>, HandError> {
+    pub(super) async fn open_egress(&self, whose: &str, hosts: &[String]) -> Result<Option<(Egress, PathBuf)>, HandError> {
         if hosts.is_empty() || self.mode == Mode::None {
             return Ok(None);
         }
-        let socket = self.socket(run, "network")?;
+        let socket = self.socket(whose, "network")?;
         let egress = Egress::open(&socket, hosts.to_vec()).await;
         let egress = egress.map_err(|error| environment("opening the way to the network", error))?;
         Ok(Some((egress, socket)))
     }
 
-    /// The path of a socket of a run: short, because a socket's path has 107 bytes at most.
-    pub(super) fn socket(&self, run: &RunId, what: &str) -> Result<PathBuf, HandError> {
+    /// The path of a socket of a run, or of one of its steps: short, because a socket's path has 107 bytes at most.
+    pub(super) fn socket(&self, whose: &str, what: &str) -> Result<PathBuf, HandError> {
         let folder = &self.options.sockets;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)
             .map_err(|error| environment("making a folder for sockets", format!("{}: {error}", folder.display())))?;
-        let digest = hex::encode(Sha256::digest(run.as_str()));
+        let digest = hex::encode(Sha256::digest(whose));
         let name: String = digest.chars().take(16).collect();
         Ok(folder.join(format!("{name}-{what}")))
     }
@@ -305,6 +323,11 @@ fn cleaned_output(
     clean(&mut output, redact);
     output::fits(shape, &output).map_err(|why| redact(&format!("a secret was taken out of the structured output, and {why}")))?;
     Ok(output)
+}
+
+/// What names the sockets of an agent: others of its run, and a verification, may be at work beside it.
+fn address_of(order: &AgentOrder) -> String {
+    format!("{}/{}", order.workspace.run, order.step)
 }
 
 /// The file for a command's structured output, in the place's `out`.

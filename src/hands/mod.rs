@@ -33,7 +33,7 @@ mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -46,7 +46,7 @@ use ports::{Asks, PortBook};
 use site::environment;
 pub use transcript::Redact;
 
-use crate::gateway::{CredentialSource, Prices, Upstream};
+use crate::gateway::{CredentialSource, Prices, Purse, Upstream};
 use crate::model::{AccountName, AgentName, Evidence, PortRange, RepoName, RunId};
 use crate::ports::{
     AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Hands, SetUpOrder, VerifyOrder, WorkspaceOrder,
@@ -118,6 +118,8 @@ pub struct RealHands {
     mode: Mode,
     ports: PortBook,
     holds: Holds,
+    /// Of runs whose agents are at work.
+    purses: Mutex<BTreeMap<RunId, Weak<Purse>>>,
 }
 
 impl RealHands {
@@ -125,7 +127,7 @@ impl RealHands {
     pub fn new(options: Options) -> Self {
         let mode = options.sandbox.describe().mode;
         let ports = PortBook::new(options.ports.clone());
-        Self { options, mode, ports, holds: Holds::default() }
+        Self { options, mode, ports, holds: Holds::default(), purses: Mutex::default() }
     }
 }
 

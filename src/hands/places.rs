@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::model::{RepoName, RunId, Sha};
+use crate::model::{RepoName, RunId, Sha, StepId};
 use crate::ports::{HandError, VerifyOrder, WorkspaceOrder};
 
 /// The folders of a workspace on the host. All but `objects` may be written by an agent, so the host runs no git in them and follows no
@@ -38,6 +38,8 @@ pub trait Places: Send + Sync {
     async fn prepare(&self, order: &WorkspaceOrder) -> Result<(), HandError>;
     /// The folders of a run's workspace, prepared or not.
     fn place(&self, repo: &RepoName, run: &RunId) -> Result<Place, HandError>;
+    /// The same, with HOME and `out` of a step's own, made where they are not there.
+    async fn beside(&self, repo: &RepoName, run: &RunId, step: &StepId) -> Result<Place, HandError>;
     /// Keeps the run's env file where no sandbox sees it.
     async fn keep_env(&self, run: &RunId, env: &KeptEnv) -> Result<(), HandError>;
     /// The run's env file; none if it has none.

@@ -84,7 +84,7 @@ impl RealHands {
             return Ok(Ok(commands));
         }
         let hosts: Vec<String> = self.options.network.iter().chain(&given.provisions.network).cloned().collect();
-        let egress = self.open_egress(run, &hosts).await?;
+        let egress = self.open_egress(run.as_str(), &hosts).await?;
         let socket = egress.as_ref().map(|(_, socket)| socket.as_path());
         let deadline = Instant::now() + self.options.setup_limit;
         let mut failed = None;

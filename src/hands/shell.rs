@@ -61,7 +61,7 @@ impl RealHands {
             return Ok(outfit);
         }
         for (nth, service) in given.provisions.services.iter().enumerate() {
-            let socket = self.socket(run, &format!("s{nth}"))?;
+            let socket = self.socket(run.as_str(), &format!("s{nth}"))?;
             let relay = Relay::open(&socket, *service).await;
             let relay = relay.map_err(|error| environment(&format!("opening the way to {service}"), error))?;
             outfit.relays.push(relay);

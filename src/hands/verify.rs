@@ -48,7 +48,7 @@ impl RealHands {
             Ok(commands) => commands,
             Err(failed) => return self.whose_fault(order, failed, cancel).await,
         };
-        let egress = self.open_egress(&order.run, &order.network).await?;
+        let egress = self.open_egress(order.run.as_str(), &order.network).await?;
         let socket = egress.as_ref().map(|(_, socket)| socket.as_path());
         let deadline = Instant::now() + order.timeout.map_or(self.options.verify_limit, |own| own.min(self.options.verify_limit));
         let mut evidence = Evidence { sha: order.sha.clone(), commands, passed: true, timed_out: false };

@@ -1,7 +1,7 @@
 //! A place to work: one folder for each attempt, with a clone to work in, a home and a folder for what comes out.
 //!
 //! Promises:
-//! - `state_dir/work/<run>/{tree,home,out}`; `tree` is whole or not there: it is made under another name and moved into place.
+//! - `state_dir/work/<run>/{tree,home,out}`, and `beside/<step>/{home,out}` for agents that work side by side; `tree` is whole or not there: it is made under another name and moved into place.
 //! - An existing workspace is kept as it is, commits and changes, so that a cut step goes on with them. Only `*.lock` files that a
 //!   killed git left behind go.
 //! - From the moment that an agent could write to it, no git of ours runs on it and nothing in it is followed: locks and whole workspaces
@@ -23,9 +23,10 @@ pub use caches::Caches;
 pub use leftovers::{Care, Keep, Kind as LeftoverKind, Leftover, find as find_leftovers, remove as remove_leftover, room};
 pub use overlay::overlay;
 use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
+use sha2::{Digest, Sha256};
 
 use crate::git::{Git, run_folder};
-use crate::model::{RepoName, RunId};
+use crate::model::{RepoName, RunId, StepId};
 use crate::ports::{HandError, HandErrorKind, WorkspaceOrder};
 
 /// How a workspace's tree comes to be.
@@ -112,6 +113,17 @@ impl Workspaces {
             std::fs::rename(fresh, tree)
         })
         .await?;
+        Ok(paths)
+    }
+
+    /// The workspace of a run as one of its steps has it that others are at work beside: with HOME and `out` of its own, made here.
+    pub async fn beside(&self, repo: &RepoName, run: &RunId, step: &StepId) -> Result<WorkspacePaths, HandError> {
+        let (folder, owner) = (self.folder(run)?, self.owner);
+        // A step's name is as long as its author likes, and a folder's is not.
+        let own = folder.join("beside").join(&hex::encode(Sha256::digest(step.as_str()))[..16]);
+        let paths = WorkspacePaths { home: own.join("home"), out: own.join("out"), ..self.paths(repo, run)? };
+        let parts = [folder.join("beside"), own, paths.home.clone(), paths.out.clone()];
+        blocking("preparing a workspace", move || parts.iter().try_for_each(|part| make_folder(part, owner))).await?;
         Ok(paths)
     }
 

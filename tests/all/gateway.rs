@@ -102,6 +102,7 @@ fn order(base: &str, socket: &Path, calls: mpsc::Sender<ModelCall>) -> Order {
         door: Door::Socket(socket.to_owned()),
         models: vec![MODEL.to_owned()],
         budget: Usd::from_dollars(5.0),
+        purse: Arc::default(),
         budget_call: Usd::from_dollars(1.0),
         prices: Arc::new(Prices::shipped()),
         calls,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use forgehand::hands::supervise::Limits;
 use forgehand::hands::{Backend, KeptEnv, Options, Place, Places, RealHands};
-use forgehand::model::{Access, RepoName, RunId, Sha, Shape, Usd};
+use forgehand::model::{Access, RepoName, RunId, Sha, Shape, StepId, Usd};
 use forgehand::ports::{
     AgentOrder, AgentReport, Given, HandError, HandErrorKind, HandEvent, Hands, Session, TurnLimits, VerifyOrder, WorkspaceOrder,
 };
@@ -143,6 +143,8 @@ impl Bench {
             output: shape("fix-result"),
             session: Session::New("6f0f9a55-9bdb-4d9b-8f0e-0c1d2e3f4a5b".to_owned()),
             budget: Usd::from_dollars(5.0),
+            spent: Usd::default(),
+            beside: false,
             budget_call: Usd::from_dollars(1.0),
             label: "issue-7-attempt-1".to_owned(),
             given: Given::default(),
@@ -232,6 +234,15 @@ impl Places for Folders {
 
     fn place(&self, _repo: &RepoName, run: &RunId) -> Result<Place, HandError> {
         Ok(self.at(&format!("work/{run}")))
+    }
+
+    async fn beside(&self, repo: &RepoName, run: &RunId, step: &StepId) -> Result<Place, HandError> {
+        let own = self.at(&format!("work/{run}/beside/{step}"));
+        let place = Place { home: own.home, out: own.out, ..self.place(repo, run)? };
+        for folder in [&place.home, &place.out] {
+            fs::create_dir_all(folder).expect("a folder");
+        }
+        Ok(place)
     }
 
     async fn check_out(&self, order: &VerifyOrder) -> Result<Place, HandError> {

@@ -26,6 +26,7 @@ mod metrics;
 mod notices;
 mod notify;
 mod plan_again;
+mod plan_beside;
 mod plan_each;
 mod plan_group;
 mod plan_properties;

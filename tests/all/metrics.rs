@@ -39,7 +39,7 @@ fn called(millis: u64, status: Option<u16>, cut: bool) -> Event {
         unmetered: false,
         millis,
     };
-    Event::Called { run: RunId("r1".into()), call }
+    Event::Called { run: RunId("r1".into()), call, step: None }
 }
 
 /// The text after these events, a second apart, looked at a minute later.

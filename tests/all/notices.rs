@@ -54,7 +54,7 @@ fn call(dollars: f64) -> Event {
         unmetered: false,
         millis: 1,
     };
-    Event::Called { run: RunId("r1".into()), call }
+    Event::Called { run: RunId("r1".into()), call, step: None }
 }
 
 fn run() -> [Event; 2] {

@@ -287,7 +287,8 @@ fn an_agent_that_broke_off_is_asked_again_after_a_while_with_a_new_session() {
     assert_eq!((step.as_str(), time, of), ("work", 1, 2));
     assert!((5 * MINUTE - 1_000..=5 * MINUTE).contains(&for_long), "{for_long}");
     let first = line.run();
-    assert!(first.parked && first.begun == first.step().expect("a step").when.is_some(), "it holds no slot");
+    let (step, at) = first.steps_in_work().next().expect("a step");
+    assert!(first.parked && at.begun == step.when.is_some(), "it holds no slot");
     let wait = line.on().expect("it waits still");
     let said = words::wait(&wait, &forgehand::model::LabelNames::default());
     assert!(said.contains("step work of its run failed (the agent broke off: exit code 7); it is done again at"), "{said}");
@@ -307,7 +308,7 @@ fn an_agent_that_broke_off_is_asked_again_after_a_while_with_a_new_session() {
     assert_eq!(sessions.len(), 2, "each time a session of its own");
     line.now = Timestamp(line.now.0 + 5 * MINUTE);
     assert!(matches!(line.on(), Some(Wait::Gate { .. })), "the third time went well: {:?}", line.did);
-    assert!(line.run().again.is_none() && line.run().pull.is_some());
+    assert!(line.run().steps_in_work().all(|(_, at)| at.again.is_none()) && line.run().pull.is_some());
 }
 
 #[test]
@@ -374,7 +375,8 @@ fn a_gate_that_does_not_open_in_its_time_ends_the_run_and_says_which() {
     let mut line = Line::new(formula("", "", "timeout = \"30m\""), Vec::new());
     let wait = line.on().expect("it waits");
     let Wait::Gate { until: Some(until), .. } = &wait else { panic!("{wait:?}") };
-    assert_eq!(*until, line.run().reached + Duration::from_mins(30));
+    let reached = line.run().steps_in_work().map(|(_, at)| at.reached).next().expect("a step");
+    assert_eq!(*until, reached + Duration::from_mins(30));
     let said = words::wait(&wait, &forgehand::model::LabelNames::default());
     assert!(said.contains(&format!("it is given up at {until}")), "{said}");
 
@@ -408,7 +410,8 @@ fn journals_keep_how_a_step_is_done_again() {
     let again: Vec<Record> = serde_json::from_str(&text).expect("records");
     assert_eq!(again, line.records);
     assert!(line.records.iter().any(|r| matches!(&r.event, Event::Advanced { how: Advance::Retry { .. }, .. })));
-    assert_eq!(line.run().step().map(|step| matches!(step.kind, StepKind::Agent { access: Access::Write, .. })), Some(true));
+    let writes = |kind: &StepKind| matches!(kind, StepKind::Agent { access: Access::Write, .. });
+    assert!(line.run().steps_in_work().all(|(step, _)| writes(&step.kind)));
     assert_eq!(subject().issue, IssueNumber(1));
 }
 

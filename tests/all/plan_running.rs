@@ -256,7 +256,7 @@ fn what_runs_counts_with_all_that_it_may_still_spend() {
     site.policy.usd_day = Usd::from_dollars(12.0);
     assert_eq!(site.starts(), ["o/a#1", "o/b#1"], "two runs of 5 each are paid");
     let run = site.run("o/a", 1);
-    site.note(Event::Called { run, call: call(4.0) });
+    site.note(Event::Called { run, call: call(4.0), step: None });
     let spent = Usd::from_dollars(4.0);
     assert_eq!(site.starts(), ["o/b#1"]);
     let wait = site.plan().waits[&at("o/a", 2)].clone();
@@ -292,7 +292,9 @@ fn of_a_budget_it_is_said_once_a_day_at_each_mark() {
             })
             .collect()
     };
-    let spend = |site: &mut Site, now, dollars| site.note_at(now, Event::Called { run: RunId("x".into()), call: call(dollars) });
+    let spend = |site: &mut Site, now, dollars| {
+        site.note_at(now, Event::Called { run: RunId("x".into()), call: call(dollars), step: None })
+    };
     let (mut now, mut said) = (NOW, Vec::new());
     for (dollars, mark) in [(7.9, None), (0.1, Some(80)), (0.5, None), (0.6, Some(100)), (5.0, None)] {
         spend(&mut site, now, dollars);
@@ -317,7 +319,7 @@ fn of_a_budget_it_is_said_once_a_day_at_each_mark() {
 fn a_run_near_the_end_of_its_budget_is_said_once() {
     let mut site = Site::new(1, &[("o/a", 1)]);
     let run = site.run("o/a", 1);
-    site.note(Event::Called { run: run.clone(), call: call(4.1) });
+    site.note(Event::Called { run: run.clone(), call: call(4.1), step: None });
     let what = BudgetOf::Run { run };
     let says = |site: &Site| {
         let said = |action: &Action| matches!(action, Action::Record(events) if events.iter().any(|e| matches!(e, Event::BudgetWarned { what: w, .. } if *w == what)));

@@ -139,6 +139,8 @@ formula = 1
 name = "fix"
 title = "A fix with gates"
 blast_radius = "medium"
+[trigger]
+label = "claude-queue"
 [[label]]
 name = "sorted"
 color = "#00ff00"
@@ -489,12 +491,20 @@ impl World {
                 assert!(self.policy.projects.contains_key(&subject.repo), "{subject}: started outside the configuration");
                 *self.runs.entry(subject.issue.0).or_default() += 1;
             }
-            Event::Advanced { run, how: Advance::ItemDone { item, of }, .. } => {
-                let at = self.shadow.subject_of(run).and_then(|subject| self.shadow.issue(subject)?.run.as_ref()?.each.as_ref());
+            Event::Advanced { run, step, how: Advance::ItemDone { item, of } } => {
+                let at = self.shadow.run(run).and_then(|run| run.at(step)?.each.as_ref());
                 let at = at.map(|each| (each.nth(), each.of()));
                 assert_eq!(at, Some((*item, *of)), "{run}: an item that it is not at is done");
             }
             _ => {}
+        }
+        if let Event::Intended { subject, intent, .. } = &event
+            && let Some((step, run)) = intent.step().zip(self.shadow.issue(subject).and_then(|state| state.live_run()))
+        {
+            let place = run.formula.place(step).expect("a step of its formula");
+            let ended = |at: &usize| run.status(&run.formula.steps[*at].id).is_some();
+            assert!(run.formula.before(place).iter().all(ended), "{subject}: {step} begins before what it waits for has ended");
+            assert_eq!(run.status(step), None, "{subject}: {step} is done again");
         }
         let about = subject_of(&self.shadow, &event).map(|s| s.issue.0);
         self.story.push((about, format!("{at} {event:?}")));
@@ -537,6 +547,28 @@ impl World {
                 assert!(sound, "{subject}: {} does not wait for a merge alone", pull.number);
             }
         }
+    }
+
+    /// What is under way at a place, where it is an effect.
+    pub fn intent(&self, index: usize) -> Option<&Intent> {
+        match &self.pending.get(index)?.job {
+            Job::Act { intent, .. } => Some(intent),
+            _ => None,
+        }
+    }
+
+    /// The effect that this is said of ends like that.
+    pub fn finish_as(&mut self, which: impl Fn(&Intent) -> bool, outcome: Outcome) {
+        let at = (0..self.pending.len()).find(|at| self.intent(*at).is_some_and(&which)).expect("it is under way");
+        if let Job::Act { key, .. } = self.pending.remove(at).job {
+            self.input(Input::Ended { key, outcome });
+        }
+    }
+
+    /// Whether the hand of a step was told to end.
+    pub fn is_told_to_end(&self, step: &str) -> bool {
+        let of = |p: &&Pending| matches!(&p.job, Job::Act { intent, .. } if intent.step().is_some_and(|s| s.as_str() == step));
+        self.pending.iter().find(of).is_some_and(|p| p.cancelled)
     }
 
     /// How many things are under way.

@@ -30,7 +30,7 @@ fn spend(rig: &Rig, dollars: f64) {
         unmetered: false,
         millis: 1,
     };
-    let event = Event::Called { run: RunId("spent-before".into()), call };
+    let event = Event::Called { run: RunId("spent-before".into()), call, step: None };
     journal.append(Timestamp(now()), &[event]).expect("written");
 }
 

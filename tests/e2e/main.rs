@@ -4,6 +4,7 @@ mod accounts;
 mod agents;
 mod aside;
 mod base_formulas;
+mod branches;
 mod budgets;
 mod claude_hand;
 mod claude_line;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use forgehand::engine::{Engine, Mode, Ports, ProjectSettings, Settings, Stop, TextStore, wakes};
 use forgehand::forge::{Client, Options};
-use forgehand::formula::shipped;
+use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::git::{self, Git};
 use forgehand::journal::SqliteJournal;
 use forgehand::ledger::{ClaimState, IssueState, Ledger};
 use forgehand::localforge::{LocalForge, Options as ForgeOptions, SeedFile};
-use forgehand::model::{LabelNames, RepoName, Usd};
+use forgehand::model::{Formula, LabelNames, RepoName, Usd};
 use forgehand::plan::{Crew, Policy, ProjectPolicy};
 use forgehand::ports::{Clock, Ids, Journal, JournalError};
 use forgehand::scan::Scanner;
@@ -25,7 +25,7 @@ use super::faults::{Faults, Faulty, FaultyJournal, JumpingClock};
 use super::hands::{Played, Script};
 
 /// An agent can do it, and does.
-pub const PLAIN: Script = Script { route: "queue", verdict: "done" };
+pub const PLAIN: Script = Script { route: "queue", verdict: "done", branches: false };
 
 /// A running forge with the bot and a person.
 pub struct Site {
@@ -203,15 +203,17 @@ impl<'s> Daemon<'s> {
 
     fn policy(&self, journal: &dyn Journal) -> Policy {
         let secs = Duration::from_secs;
+        let mut formulas = shipped();
+        formulas.retain(|name, _| forgehand::config::Project::usual_formulas().contains(name));
+        if self.script.branches {
+            formulas.insert("fix".into(), branching());
+        }
         let project = ProjectPolicy {
             labels: LabelNames::default(),
             branch_prefix: "claude/issue-".into(),
             intake: BTreeSet::new(),
             since: None,
-            formulas: shipped()
-                .into_iter()
-                .filter(|(name, _)| forgehand::config::Project::usual_formulas().contains(name))
-                .collect(),
+            formulas,
             slots: None,
             usd_day: Usd(25_000_000),
             sets_up: true,
@@ -220,7 +222,7 @@ impl<'s> Daemon<'s> {
         Policy {
             journal: journal.id(),
             forge: self.site.forge.url(),
-            slots: 1,
+            slots: if self.script.branches { 2 } else { 1 },
             attempts: 3,
             backoff: vec![secs(60), secs(300)],
             adopt_after: secs(7200),
@@ -347,4 +349,56 @@ impl<'s> Daemon<'s> {
         };
         ledger.issues().count() > 0 && ledger.issues().all(|(_, s)| rests(s))
     }
+}
+
+/// A fix whose commits two agents look at side by side, and something is said beside them.
+fn branching() -> Formula {
+    let text = r#"
+formula = 1
+name = "fix"
+title = "Fix it, and look at it from two sides"
+blast_radius = "low"
+[trigger]
+label = "claude-queue"
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "fix.md"
+access = "write"
+output = "fix-result"
+[[step]]
+id = "one"
+agent = "dev"
+prompt = "side.md"
+access = "read"
+output = "triage-result"
+[[step]]
+id = "other"
+needs = ["work"]
+agent = "dev"
+prompt = "side.md"
+access = "read"
+output = "triage-result"
+[[step]]
+id = "tell"
+needs = ["work"]
+propose = "comment"
+body = "side.md"
+[[step]]
+id = "verify"
+needs = ["work"]
+run = "project.verify"
+on_failure = { to = "work", at_most = 2 }
+[[step]]
+id = "open"
+needs = ["one", "other", "tell", "verify"]
+propose = "pull-request"
+title = "Say hello"
+body = "pull-request.md"
+"#;
+    let prompts = |name: &str| match name {
+        "side.md" => Some("From one side.".to_owned()),
+        other => shipped_prompt(other).map(str::to_owned),
+    };
+    load("fix.toml", text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
 }

@@ -59,9 +59,11 @@ macro_rules! everywhere {
 }
 
 /// Triage has a question.
-const ASKS: Script = Script { route: "needs-info", verdict: "done" };
+const ASKS: Script = Script { route: "needs-info", verdict: "done", branches: false };
 /// The agent declines.
-const DECLINES: Script = Script { route: "queue", verdict: "refused" };
+const DECLINES: Script = Script { route: "queue", verdict: "refused", branches: false };
+/// Who reads what was written does so side by side, and something is said beside them.
+const BRANCHES: Script = Script { branches: true, ..PLAIN };
 
 everywhere! {
     it_dies_before_a_call_to_the_forge: PLAIN, Forge, DiesBefore, 20;
@@ -81,6 +83,9 @@ everywhere! {
     asking_it_dies_after_a_write_to_the_journal: ASKS, Journal, DiesAfter, 12;
     asking_an_answer_is_lost: ASKS, Forge, Lost, 4;
     declining_an_answer_is_lost: DECLINES, Forge, Lost, 7;
+    with_branches_it_dies_before_hands_begin: BRANCHES, Hands, DiesBefore, 8;
+    with_branches_it_dies_after_a_write_to_the_journal: BRANCHES, Journal, DiesAfter, 20;
+    with_branches_an_answer_is_lost: BRANCHES, Forge, Lost, 9;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,7 +101,7 @@ async fn each_life_ends_where_it_should() {
     assert_eq!(labels(&end), ["needs-info", "portal"]);
     let (end, _) = life(&site, DECLINES, None).await;
     assert_eq!(labels(&end), ["claude-failed", "portal"]);
-    let (end, _) = life(&site, Script { route: "interactive", verdict: "done" }, None).await;
+    let (end, _) = life(&site, Script { route: "interactive", verdict: "done", branches: false }, None).await;
     assert_eq!(labels(&end), ["interactive", "portal"]);
 }
 

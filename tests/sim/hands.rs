@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Script {
     pub route: &'static str,
     pub verdict: &'static str,
+    /// The fix has branches.
+    pub branches: bool,
 }
 
 pub struct Played {
@@ -50,7 +52,7 @@ impl Played {
     }
 
     async fn work(&self, order: &AgentOrder) -> Result<serde_json::Value, HandError> {
-        let Script { route, verdict } = self.script;
+        let Script { route, verdict, .. } = self.script;
         Ok(match order.access {
             Access::Read => serde_json::json!({
                 "route": route,

@@ -388,7 +388,7 @@ enum LogFormat {
 struct DaemonSection {
     /// Where the journal, mirrors, workspaces and logs are. `$STATE_DIRECTORY`, else ~/.local/state/forgehand, by default.
     state_dir: Option<Path>,
-    /// How many runs at once.
+    /// How many runs at once; of a run whose steps work side by side each agent and each `run` counts.
     #[schemars(range(min = 1, max = 64), extend("default" = 1))]
     slots: Option<u64>,
     /// The time between two looks, or a cron pattern of five or six fields (seconds first) in UTC.

@@ -1,4 +1,6 @@
-//! Whether the steps fit behind each other, those of called formulas in their places.
+//! Whether the steps fit behind each other, and beside each other, those of called formulas in their places.
+
+use std::collections::BTreeSet;
 
 use crate::document::Table;
 use crate::model::{Access, Gate, Proposal, Step, StepKind};
@@ -69,7 +71,29 @@ pub(super) fn check(steps: &[Placed<'_, '_>]) {
             }
         }
     }
+    both_write(steps);
     if let Some(last) = steps.get(STEPS) {
         last.table.wrong(format!("a formula has at most {STEPS} steps, those of the formulas it calls included"), "call less");
+    }
+}
+
+/// Complains of agents that write and have no order between them: a run has one workspace.
+fn both_write(steps: &[Placed<'_, '_>]) {
+    let writes = |placed: &Placed<'_, '_>| matches!(placed.step.kind, StepKind::Agent { access: Access::Write, .. });
+    // For each step the places of all that it waits for, by what it says that it needs.
+    let mut behind: Vec<BTreeSet<usize>> = Vec::new();
+    for (at, placed) in steps.iter().enumerate() {
+        let needs = placed.step.needs.iter().flatten().filter_map(|id| steps.iter().position(|other| other.step.id == *id));
+        let mut all = BTreeSet::new();
+        for needed in needs.filter(|needed| *needed < at) {
+            all.extend(behind.get(needed).into_iter().flatten().copied().chain([needed]));
+        }
+        if let Some(other) = (0..at).find(|other| writes(placed) && writes(&steps[*other]) && !all.contains(other)) {
+            let other = &steps[other].step.id;
+            let message = format!("this agent and `{other}` would both write, at the same time");
+            let help = format!("a run has one workspace: let one wait for the other, needs = [\"{other}\"]");
+            placed.wrong(if placed.table.has("needs") { "needs" } else { "access" }, &message, &help);
+        }
+        behind.push(all);
     }
 }

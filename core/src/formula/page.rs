@@ -24,14 +24,21 @@ This page is made from the program itself: `forgehand schema --formula --markdow
 const ORDER: &str = "
 ## Order
 
-- A step without `needs` follows the one before it in the file; with `needs = []` it needs none. A step needs steps that stand before it. Steps
-  without an order between them are done one after the other as well, as they stand in the file: side by side is not there yet.
+- A step without `needs` follows the one before it in the file; with `needs = []` it starts at once. A step needs steps that stand before it.
+- Steps without an order between them run side by side: agents that read, commands beside them, gates, proposals (what they ask of the forge is
+  asked one after the other). A run has one workspace and one change, so that some are done in the order of the file all the same: agents that
+  write, `run`, the pull request, `gate = \"checks\"` and `gate = \"approval\"`; and an agent that reads is not at work while one writes. Two
+  agents that write and have no order between them are refused. `forgehand formula graph` shows who waits for whom.
+- Each agent and each `run` at work takes a slot (`slots` of `[daemon]`), where several of a run work side by side too: with one slot they
+  take turns. All of them spend from the run's `budget_usd`.
+- An agent that others of its run may be at work beside has a HOME and a log of its own, `issue-7-attempt-1-STEP.jsonl`.
 - A step with `when` is decided by that alone, once all that it needs has ended. One without is skipped where one that it needs was skipped.
 - What a condition asks of a step that was skipped is not there, and the condition is false then; `steps.ID.status == 'skipped'` asks for that.
 - A step with `for_each` is done for one item after the other. The list is worked out once, when the step begins, and one that is not there has
   no items; `when` is asked before that, `timeout` and `retry` are each item's own. Its output is the list of what the items left, in
   their order.
-- The run ends when every step has ended, as the first `[[outcome]]` says whose `when` holds. A step that fails for good ends it at once.
+- The run ends when every step has ended, as the first `[[outcome]]` says whose `when` holds. A step that fails for good ends it: what is
+  at work beside it is stopped. Where failing output goes back to an agent, that step and all that wait for it are done again.
 ";
 
 const PROJECT: &str = "

@@ -63,24 +63,30 @@ fn count(items: usize) -> u32 {
 impl RunState {
     /// The list of a step is known.
     pub(super) fn go_through(&mut self, step: &StepId, items: &[Json], at: Timestamp) {
-        self.each = Each::begin(items);
-        if self.each.is_none() {
-            self.leaves(Json::Array(Vec::new()));
+        let each = Each::begin(items);
+        let none = each.is_none();
+        if let Some(in_work) = self.at_mut(step) {
+            in_work.each = each;
+        }
+        if none {
+            self.leaves(step, Json::Array(Vec::new()));
             self.go_on(step, StepStatus::Done, at);
         }
     }
 
     /// An item is done. The next one has turns, answers and repetitions of its own.
     pub(super) fn next_item(&mut self, step: &StepId, at: Timestamp) {
-        let Some(each) = self.each.take() else { return };
+        let Some(each) = self.at_mut(step).and_then(|in_work| in_work.each.take()) else { return };
         match each.next(self.outputs.remove(step).unwrap_or_default()) {
             ControlFlow::Continue(each) => {
-                self.each = Some(each);
                 self.retries.remove(step);
-                self.afresh();
+                if let Some(in_work) = self.at_mut(step) {
+                    in_work.each = Some(each);
+                    in_work.afresh();
+                }
             }
             ControlFlow::Break(outputs) => {
-                self.leaves(outputs.into());
+                self.leaves(step, outputs.into());
                 self.go_on(step, StepStatus::Done, at);
             }
         }

@@ -2,27 +2,35 @@
 
 use crate::model::{Failure, FailureKind, Intent, Lane, Outcome, Saying, Timestamp};
 
-use super::{ClaimState, IssueState, Retry, StepState};
+use super::{ClaimState, IssueState, Obstacle, Retry};
 
 impl IssueState {
     /// Failures in a row make the pauses before the next try longer; what was cut keeps its count, because nothing is known of it.
-    pub(super) fn count_failure(&mut self, outcome: &Outcome, lane: Lane, at: Timestamp) {
+    pub(super) fn count_failure(&mut self, outcome: &Outcome, lane: &Lane, at: Timestamp) {
         let failed = matches!(outcome, Outcome::Failed { failure } if failure.kind != FailureKind::Cancelled);
-        match (lane, outcome) {
-            (Lane::Claim, _) => {
+        let retry = match lane {
+            Lane::Claim => {
                 if let ClaimState::Ours(held) = &mut self.claim
                     && failed
                 {
                     held.failed = Some(at);
                     held.failures = held.failures.saturating_add(1);
                 }
+                return;
             }
-            (Lane::Main, Outcome::Cut) => {}
-            (Lane::Main, _) if failed || *outcome == Outcome::ClaimLost => {
-                let failures = self.retry.as_ref().map_or(0, |r| r.failures) + 1;
-                self.retry = Some(Retry { failures, last: at, outcome: outcome.clone() });
+            Lane::Main => &mut self.retry,
+            Lane::Step(step) => match self.run.as_mut().and_then(|run| run.at_mut(step)) {
+                Some(in_work) => &mut in_work.retry,
+                None => return,
+            },
+        };
+        match outcome {
+            Outcome::Cut => {}
+            _ if failed || *outcome == Outcome::ClaimLost => {
+                let failures = retry.as_ref().map_or(0, |r| r.failures) + 1;
+                *retry = Some(Retry { failures, last: at, outcome: outcome.clone() });
             }
-            (Lane::Main, _) => self.retry = None,
+            _ => *retry = None,
         }
     }
 
@@ -44,11 +52,15 @@ impl IssueState {
                 let Some(run) = self.run.as_mut() else { return };
                 match kind {
                     FailureKind::Setup => {
-                        run.state = StepState::SetupFailed { why: failure.why.clone() };
+                        run.obstacle = Some(Obstacle::SetupFailed { why: failure.why.clone() });
                         self.retry = None;
                     }
                     FailureKind::Environment | FailureKind::Refused | FailureKind::Gone => self.broken(failure),
-                    FailureKind::Cancelled => run.state = StepState::cancelled(),
+                    FailureKind::Cancelled => {
+                        if let Some(in_work) = intent.step().and_then(|step| run.at_mut(step)) {
+                            in_work.cancelled();
+                        }
+                    }
                     FailureKind::Passing | FailureKind::Doubtful | FailureKind::NoCredentials => {}
                 }
             }
@@ -74,7 +86,7 @@ impl IssueState {
     fn broken(&mut self, failure: &Failure) {
         self.retry = None;
         if let Some(run) = self.run.as_mut() {
-            run.state = StepState::Broken { why: failure.why.clone() };
+            run.obstacle = Some(Obstacle::Broken { why: failure.why.clone() });
         }
     }
 }

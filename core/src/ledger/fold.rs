@@ -1,8 +1,8 @@
 //! One event at a time into the ledger.
 
 use crate::model::{
-    AccountName, AgentName, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Formula, Intent, Outcome, Record,
-    RunOutcome, SeenIssue, StopWhy, Subject, Timestamp,
+    AccountName, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Formula, Intent, Outcome, Record, RunOutcome,
+    SeenIssue, StopWhy, Subject, Timestamp,
 };
 
 use super::{Decided, InTrouble, IssueState, Ledger, Open, RunState, RunSummary, Triaged};
@@ -76,7 +76,7 @@ impl Ledger {
                     issue.run = Some(started);
                 }
             }
-            Event::Called { run, call } => self.called(run, call, at),
+            Event::Called { run, call, step } => self.called(run, call, step.as_ref(), at),
             Event::AccountPaused { until, why, account } => {
                 let account = self.accounts.entry(account.clone().unwrap_or_else(AccountName::usual)).or_default();
                 account.paused = Some((*until, why.clone()));
@@ -168,21 +168,14 @@ impl Ledger {
         let Some(issue) = self.issue_mut(subject) else { return };
         let lane = intent.lane();
         issue.effects += 1;
-        if let (Intent::Agent { .. } | Intent::Verify { .. }, Some(run)) = (intent, issue.run.as_mut()) {
-            run.parked = false;
-        }
-        if let (Intent::Agent { session, agent, account, .. }, Some(run)) = (intent, issue.run.as_mut()) {
-            run.turns += 1;
-            run.agent = Some(agent.clone().unwrap_or_else(AgentName::usual));
-            run.account.clone_from(account);
-            if run.session.as_ref() != Some(session) {
-                run.session = None;
-            }
+        if let Some(run) = issue.run.as_mut() {
+            run.hand_begins(intent);
         }
         if let Intent::Push { sha, .. } = intent {
             issue.pushing = Some(sha.clone());
         }
-        issue.open.insert(lane, Open { key: key.clone(), intent: intent.clone(), since: at, not_found: 0, doubtful: false });
+        let open = Open { key: key.clone(), intent: intent.clone(), since: at, not_found: 0, doubtful: false };
+        issue.open.insert(lane.clone(), open);
         self.open.insert(key.clone(), (subject.clone(), lane));
     }
 
@@ -193,11 +186,11 @@ impl Ledger {
             if let Some(open) = issue.open.get_mut(&lane) {
                 open.doubtful = true;
             }
-            issue.count_failure(outcome, lane, at);
+            issue.count_failure(outcome, &lane, at);
             return;
         }
         let Some(open) = issue.open.remove(&lane) else { return };
-        issue.outcome(&open.intent, outcome, lane, at);
+        issue.outcome(&open.intent, outcome, &lane, at);
         let gone = issue.run.as_ref().filter(|_| matches!(outcome, Outcome::Discarded)).map(|run| run.id.clone());
         if let Some(run) = gone {
             issue.run = None;
@@ -268,9 +261,13 @@ impl IssueState {
     }
 
     fn apply_run(&mut self, event: &Event, at: Timestamp) {
+        let working = match event {
+            Event::SessionStarted { session, .. } => self.in_session(session).cloned().map(|step| (step, session.clone())),
+            _ => None,
+        };
         let Some(run) = self.run.as_mut() else { return };
         match event {
-            Event::SessionStarted { session, .. } => run.session = Some(session.clone()),
+            Event::SessionStarted { .. } => run.sessions.extend(working),
             Event::Advanced { step, how, .. } => run.advance(step, how, at),
             Event::Stopping { why, .. } => run.stopping = Some(*why),
             Event::RunEnded { outcome, costs_attempt, backoff_until, .. } => {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, FilesSought, FormulaName, Intent, JournalId, Lane, Login,
-    Outcome, PullNumber, PullState, RunId, RunOutcome, SeenIssue, Sha, Status, TextMark, Timestamp, Trigger, Usd, Wanted,
+    Outcome, PullNumber, PullState, RunId, RunOutcome, SeenIssue, Sha, Status, StepId, TextMark, Timestamp, Trigger, Usd, Wanted,
 };
 
 use super::RunState;
@@ -101,6 +101,7 @@ pub struct IssueState {
     /// It was found `claude-working` without a run of ours.
     pub orphan: Option<Orphan>,
     /// Effects that are intended and have not ended, by lane.
+    #[serde(with = "super::running::pairs")]
     pub open: BTreeMap<Lane, Open>,
     /// Failures in a row of the effects of the main lane.
     pub retry: Option<Retry>,
@@ -168,6 +169,25 @@ impl IssueState {
     pub(super) fn closes(&mut self) {
         self.closings += 1;
         self.closing = Some(self.closings);
+    }
+
+    /// What hands do for steps now.
+    pub fn hands(&self) -> impl Iterator<Item = (&StepId, &Open)> {
+        self.open.iter().filter_map(|(lane, open)| match lane {
+            Lane::Step(step) => Some((step, open)),
+            Lane::Main | Lane::Claim => None,
+        })
+    }
+
+    /// Whether an effect of the run is open, whosever step's.
+    pub fn is_busy(&self) -> bool {
+        self.open.keys().any(|lane| *lane != Lane::Claim)
+    }
+
+    /// The step that an agent works on in a session.
+    pub(super) fn in_session(&self, of: &str) -> Option<&StepId> {
+        let of = |open: &Open| matches!(&open.intent, Intent::Agent { session, .. } if session == of);
+        self.hands().find(|(_, open)| of(open)).map(|(step, _)| step)
     }
 
     /// The run that lives.

@@ -10,6 +10,7 @@ mod each;
 mod failure;
 mod fold;
 mod found;
+mod in_work;
 mod issue;
 mod outcome;
 mod past;
@@ -25,17 +26,18 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use each::Each;
+pub use in_work::{InWork, StepState};
 pub use issue::{
     BranchTip, ClaimState, Decided, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged,
 };
 pub use past::Past;
-pub use run::{Prepared, RunState, StepState, StepStatus};
+pub use run::{Obstacle, Prepared, RunState, StepStatus};
 pub use running::{Pause, Warned};
 pub use schedule::Schedule;
 
 use crate::model::{
     AccountName, AgentName, BudgetOf, EffectKey, FormulaName, IssueNumber, Lane, ProjectFacts, PullNumber, RepoName, RunId,
-    Scope, Subject, Timestamp, Trouble, Usd,
+    Scope, StepId, Subject, Timestamp, Trouble, Usd,
 };
 
 /// Everything that is known.
@@ -162,6 +164,12 @@ impl Ledger {
     /// What an agent cost in a UTC month.
     pub fn cost_of(&self, agent: &AgentName, month: &str) -> Usd {
         self.agents.get(agent).and_then(|months| months.get(month)).copied().unwrap_or_default()
+    }
+
+    /// The step that an agent works on in a session, where it is not the only one of its run at work.
+    pub fn beside(&self, run: &RunId, session: &str) -> Option<&StepId> {
+        let issue = self.issue(self.subject_of(run)?)?;
+        (issue.hands().count() > 1).then(|| issue.in_session(session)).flatten()
     }
 
     /// The state of an issue, of the history too.

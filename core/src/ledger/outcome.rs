@@ -7,7 +7,7 @@ use crate::model::{Checks, Intent, Lane, Outcome, PullState, Timestamp};
 use super::{BranchTip, ClaimState, Held, IssueState, PullRef};
 
 impl IssueState {
-    pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, lane: Lane, at: Timestamp) {
+    pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, lane: &Lane, at: Timestamp) {
         self.count_failure(outcome, lane, at);
         match outcome {
             Outcome::Claimed { sha, .. } => {

@@ -6,12 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::model::{
-    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Gate, HandOutcome, Intent, IssueNumber,
-    OpenIssues, Outcome, PlannedIssue, Proposal, PullNumber, Refusal, RunId, RunOutcome, Sha, Step, StepId, StepKind, StopWhy,
-    TextMark, Timestamp, Told, Usd,
+    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, IssueNumber, OpenIssues,
+    Outcome, PullNumber, RunId, RunOutcome, Sha, Step, StepId, StopWhy, TextMark, Timestamp, Told, Usd,
 };
 
-use super::Each;
+use super::{InWork, StepState};
 
 /// What is known of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,40 +33,24 @@ pub struct RunState {
     pub prepared: Option<Prepared>,
     /// Its workspace has what the project's runs are given.
     pub set_up: bool,
-    /// The step it is at.
-    pub cursor: usize,
-    /// When that step was reached, by our clock.
-    pub reached: Timestamp,
-    /// It came to a gate or to a pause before a step is done again, and no hand has worked for it since: it holds no slot.
+    /// The steps that were reached and have not ended, by their places in the formula.
+    pub in_work: BTreeMap<usize, InWork>,
+    /// All of them came to a gate or to a pause before a step is done again, and no hand has worked for it since: it holds no slot.
     pub parked: bool,
-    /// How far that step is.
-    pub state: StepState,
-    /// What the agent of this step was told last, apart from going on.
-    pub told: Told,
     /// Turns of agents that were begun; names their sessions.
     pub turns: u32,
-    /// Who works, or worked last.
+    /// Who began to work last.
     pub agent: Option<AgentName>,
     /// Whose money or quota that takes.
     pub account: Option<AccountName>,
-    /// The session that could be resumed.
-    pub session: Option<String>,
-    /// How often a turn of this step was cut and taken up again.
-    pub cuts: u32,
-    /// The agent was asked once for a valid answer.
-    pub asked_again: bool,
+    /// The session of each agent's step that could be resumed.
+    pub sessions: BTreeMap<StepId, String>,
     /// How often each step's failing output went back.
     pub rounds: BTreeMap<StepId, u32>,
     /// How often each step was done again because it failed.
     pub retries: BTreeMap<StepId, u32>,
-    /// How the step under the cursor failed that is done again, and not before when; none once it is not under the cursor any more.
-    pub again: Option<(RunOutcome, Timestamp)>,
     /// What it was given by who started it.
     pub inputs: BTreeMap<String, Json>,
-    /// The condition of the step under the cursor held.
-    pub begun: bool,
-    /// How far that step is among the items that it is done for; none where it is done once, and before they are known.
-    pub each: Option<Each>,
     /// How steps ended.
     pub statuses: BTreeMap<StepId, StepStatus>,
     /// What steps left behind.
@@ -82,6 +65,10 @@ pub struct RunState {
     pub pull: Option<PullNumber>,
     /// It closed its issue.
     pub closed: bool,
+    /// What is in its way, and no step's doing: it ends by it.
+    pub obstacle: Option<Obstacle>,
+    /// A step failed for good, and this is what the run ends as when those beside it are stopped.
+    pub failing: Option<(StepId, RunOutcome)>,
     /// It is to be stopped.
     pub stopping: Option<StopWhy>,
     /// How it ended; none while it lives.
@@ -123,51 +110,9 @@ pub enum StepStatus {
     Skipped,
 }
 
-/// How far the step under the cursor is.
+/// What ends a run and is no step's doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum StepState {
-    /// To be done, with what an agent is told.
-    Ready {
-        /// What.
-        told: Told,
-        /// In the session that is there.
-        resume: bool,
-    },
-    /// The agent's turn ended; it is to be judged.
-    AgentEnded {
-        /// How.
-        how: HandOutcome,
-        /// Its answer.
-        output: Result<Json, String>,
-        /// The session can be resumed.
-        resumable: bool,
-    },
-    /// The agent's commits were judged.
-    Taken {
-        /// How.
-        judged: Result<Change, Refusal>,
-    },
-    /// The verification ended.
-    Verified {
-        /// What it showed.
-        evidence: Evidence,
-    },
-    /// The branch is pushed.
-    Pushed,
-    /// The branch on the forge is not where we left it.
-    PushStale {
-        /// Where it is.
-        tip: Option<Sha>,
-    },
-    /// The issues of a list are filed, one after the other.
-    Filing {
-        /// All of them.
-        planned: Vec<PlannedIssue>,
-        /// Those that are there, in their order.
-        filed: Vec<IssueNumber>,
-    },
-    /// What the step asked of the forge is there.
-    Proposed,
+pub enum Obstacle {
     /// The formula of the base branch cannot be used.
     Unusable {
         /// Why.
@@ -186,42 +131,15 @@ pub enum StepState {
 }
 
 impl RunState {
-    /// The step under the cursor; none after the last.
-    pub fn step(&self) -> Option<&Step> {
-        self.formula.steps.get(self.cursor)
-    }
-
-    /// The gate that it is at.
-    pub fn gate(&self) -> Option<&Gate> {
-        match &self.step()?.kind {
-            StepKind::Gate(gate) => Some(gate),
-            StepKind::Agent { .. }
-            | StepKind::Verify { .. }
-            | StepKind::Run { .. }
-            | StepKind::Propose(_)
-            | StepKind::Enter { .. }
-            | StepKind::Leave { .. } => None,
-        }
-    }
-
     /// How a step ended; none where it has not.
     pub fn status(&self, step: &StepId) -> Option<StepStatus> {
         self.statuses.get(step).copied()
     }
 
-    /// The steps that end before one begins.
+    /// The steps that a step needs.
     pub fn needs(&self, step: &Step) -> Vec<StepId> {
-        let before = || {
-            let at = self.formula.steps.iter().position(|s| s.id == step.id)?.checked_sub(1)?;
-            self.formula.steps.get(at).map(|before| before.id.clone())
-        };
-        step.needs.clone().unwrap_or_else(|| before().into_iter().collect())
-    }
-}
-
-impl StepState {
-    pub(super) fn cancelled() -> Self {
-        Self::AgentEnded { how: HandOutcome::Cancelled, output: Err("cancelled".into()), resumable: false }
+        let needs = self.formula.place(&step.id).map(|at| self.formula.needs(at)).unwrap_or_default();
+        needs.into_iter().filter_map(|at| self.formula.steps.get(at)).map(|step| step.id.clone()).collect()
     }
 }
 
@@ -229,7 +147,7 @@ impl RunState {
     pub(super) fn new(id: RunId, formula: Formula, attempt: u32, branch: Branch, at: Timestamp) -> Self {
         // Nobody is asked when a label starts it.
         let inputs = formula.inputs.iter().filter_map(|spec| Some((spec.name.clone(), spec.default.clone()?))).collect();
-        Self {
+        let mut run = Self {
             id,
             formula,
             attempt,
@@ -239,23 +157,15 @@ impl RunState {
             branch,
             prepared: None,
             set_up: false,
-            cursor: 0,
-            reached: at,
+            in_work: BTreeMap::new(),
             parked: false,
-            state: StepState::Ready { told: Told::Prompt, resume: false },
-            told: Told::Prompt,
             turns: 0,
             agent: None,
             account: None,
-            session: None,
-            cuts: 0,
-            asked_again: false,
+            sessions: BTreeMap::new(),
             rounds: BTreeMap::new(),
             retries: BTreeMap::new(),
-            again: None,
             inputs,
-            begun: false,
-            each: None,
             statuses: BTreeMap::new(),
             outputs: BTreeMap::new(),
             change: None,
@@ -263,11 +173,15 @@ impl RunState {
             pushed: None,
             pull: None,
             closed: false,
+            obstacle: None,
+            failing: None,
             stopping: None,
             ended: None,
             cost: Usd::default(),
             unmetered: false,
-        }
+        };
+        run.reach(at);
+        run
     }
 
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, at: Timestamp) {
@@ -286,67 +200,61 @@ impl RunState {
                     tip_ours: *tip_ours,
                     open: open.as_deref().cloned().unwrap_or_default(),
                 });
-                self.arrive(at);
+                self.in_work.clear();
+                self.reach(at);
+                self.rest();
             }
             Outcome::SetUp => self.set_up = true,
-            Outcome::FormulaRefused { why } => self.state = StepState::Unusable { why: why.clone() },
+            Outcome::FormulaRefused { why } => self.obstacle = Some(Obstacle::Unusable { why: why.clone() }),
             Outcome::NothingThere { branch: None } => {
-                self.state = StepState::Broken { why: "the repository has no commit yet".into() };
+                self.obstacle = Some(Obstacle::Broken { why: "the repository has no commit yet".into() });
             }
             Outcome::NothingThere { branch: Some(branch) } => {
-                self.state = StepState::Broken { why: format!("the branch `{branch}`, from which it is to start, is not there") };
+                let why = format!("the branch `{branch}`, from which it is to start, is not there");
+                self.obstacle = Some(Obstacle::Broken { why });
             }
-            Outcome::AgentEnded { how, output, resumable } => {
-                if let Ok(output) = output {
-                    self.leaves(output.clone());
+            _ => {
+                if let Some(step) = self.step_of(intent) {
+                    self.outcome_of(&step, intent, outcome);
                 }
-                self.state = StepState::AgentEnded { how: how.clone(), output: output.clone(), resumable: *resumable };
             }
-            Outcome::Taken { judged } => {
-                self.change = judged.as_ref().ok().cloned();
-                self.evidence = None;
-                self.state = StepState::Taken { judged: judged.clone() };
-            }
-            Outcome::Verified { evidence } => {
-                self.leaves(shown(evidence));
-                self.evidence = Some(together(self.evidence.take(), evidence));
-                self.state = StepState::Verified { evidence: evidence.clone() };
-            }
+        }
+    }
+
+    /// What came of something that a step asked for.
+    fn outcome_of(&mut self, step: &StepId, intent: &Intent, outcome: &Outcome) {
+        match outcome {
             Outcome::Pushed => {
                 if let Intent::Push { sha, .. } = intent {
                     self.pushed = Some(sha.clone());
                 }
-                self.state = StepState::Pushed;
+                self.step_outcome(step, outcome);
             }
-            Outcome::PushStale { tip } => self.state = StepState::PushStale { tip: tip.clone() },
             Outcome::PullOpened { pull } => {
                 self.pull = Some(*pull);
-                self.leaves(json!({ "pull": pull.0, "head": self.pushed.as_ref().map(Sha::as_str) }));
-                self.state = StepState::Proposed;
+                let head = self.pushed.as_ref().map(|sha| sha.as_str().to_owned());
+                self.proposed(step, json!({ "pull": pull.0, "head": head }));
             }
-            Outcome::Relabelled { labels, .. } => {
-                self.proposed(json!({ "labels": labels }));
-            }
+            Outcome::Relabelled { labels, .. } => self.proposed(step, json!({ "labels": labels })),
             Outcome::Closed => {
-                if let Some(StepKind::Propose(Proposal::Close { .. })) = self.step().map(|step| &step.kind) {
-                    self.closed |= *intent == Intent::Close;
-                    self.proposed(json!({}));
-                }
+                self.closed |= *intent == Intent::Close;
+                self.proposed(step, json!({}));
             }
-            Outcome::Filed { issue, .. } => self.filed(*issue),
-            Outcome::Rewritten => self.proposed(json!({})),
+            Outcome::Filed { issue, .. } => self.filed(step, *issue),
+            Outcome::Rewritten => self.proposed(step, json!({})),
             Outcome::Reviewed { counts } => {
                 if let Intent::Review { verdict, .. } = intent {
-                    self.proposed(json!({ "verdict": verdict.word(), "counts": counts }));
+                    self.proposed(step, json!({ "verdict": verdict.word(), "counts": counts }));
                 }
             }
             Outcome::Cut => {
                 if let Intent::Agent { .. } = intent {
-                    let resumable = self.session.is_some();
-                    self.state = StepState::AgentEnded { how: HandOutcome::Interrupted, output: Err("cut".into()), resumable };
+                    let resumable = self.sessions.contains_key(step);
+                    let (how, output) = (HandOutcome::Interrupted, Err("cut".into()));
+                    self.step_outcome(step, &Outcome::AgentEnded { how, output, resumable });
                 }
             }
-            _ => {}
+            _ => self.step_outcome(step, outcome),
         }
     }
 
@@ -360,16 +268,19 @@ impl RunState {
         }
     }
 
-    /// What the step under the cursor asked of the forge is there.
-    pub(super) fn proposed(&mut self, output: Json) {
-        self.leaves(output);
-        self.state = StepState::Proposed;
+    /// What a step asked of the forge is there.
+    pub(super) fn proposed(&mut self, step: &StepId, output: Json) {
+        if let Some(at) = self.at_mut(step) {
+            at.state = StepState::Proposed;
+            self.leaves(step, output);
+        }
     }
 
-    /// An issue of the step under the cursor is there.
-    fn filed(&mut self, issue: IssueNumber) {
-        let StepState::Filing { planned, filed } = &mut self.state else {
-            return self.proposed(json!({ "issue": issue.0 }));
+    /// An issue of a step is there.
+    fn filed(&mut self, step: &StepId, issue: IssueNumber) {
+        let Some(at) = self.at_mut(step) else { return };
+        let StepState::Filing { planned, filed } = &mut at.state else {
+            return self.proposed(step, json!({ "issue": issue.0 }));
         };
         filed.push(issue);
         if filed.len() < planned.len() {
@@ -377,106 +288,111 @@ impl RunState {
         }
         let issues = planned.iter().zip(&*filed).map(|(planned, issue)| json!({ "id": planned.id, "issue": issue.0 }));
         let issues: Vec<Json> = issues.collect();
-        self.proposed(json!({ "issues": issues }));
+        self.proposed(step, json!({ "issues": issues }));
     }
 
-    /// What the step under the cursor leaves for those after it.
-    pub(super) fn leaves(&mut self, output: Json) {
-        if let Some(step) = self.step().map(|step| step.id.clone()) {
-            self.outputs.insert(step, output);
-        }
+    /// What a step leaves for those after it.
+    pub(super) fn leaves(&mut self, step: &StepId, output: Json) {
+        self.outputs.insert(step.clone(), output);
     }
 
-    /// The step under the cursor ended.
+    /// What commands showed.
+    pub(super) fn verified(&mut self, step: &StepId, evidence: &Evidence) {
+        self.leaves(step, shown(evidence));
+        self.evidence = Some(together(self.evidence.take(), evidence));
+    }
+
+    /// A step ended.
     pub(super) fn go_on(&mut self, step: &StepId, status: StepStatus, at: Timestamp) {
+        let Some(place) = self.formula.place(step) else { return };
         self.statuses.insert(step.clone(), status);
-        self.cursor += 1;
-        self.begun = false;
-        self.afresh();
-        self.arrive(at);
+        self.in_work.remove(&place);
+        self.reach(at);
+        self.rest();
     }
 
-    /// What comes now has nothing to do with how it went so far.
-    pub(super) fn afresh(&mut self) {
-        self.told = Told::Prompt;
-        self.state = StepState::Ready { told: Told::Prompt, resume: false };
-        self.cuts = 0;
-        self.asked_again = false;
-        self.again = None;
-    }
-
-    /// The step under the cursor is done again from its beginning: what this time left is gone, the commits in its workspace apart.
+    /// A step is done again from its beginning: what this time left is gone, the commits in its workspace apart.
     fn start_over(&mut self, step: &StepId, outcome: &RunOutcome, until: Timestamp) {
-        *self.retries.entry(step.clone()).or_default() += 1;
-        self.again = Some((outcome.clone(), until));
-        self.outputs.remove(step);
-        if let StepState::Verified { evidence } = &self.state {
+        let Some(at) = self.at_mut(step) else { return };
+        at.again = Some((outcome.clone(), until));
+        // It is told again what failed behind it, and not what was wrong with an answer that counts no more.
+        if !matches!(at.told, Told::Failing { .. }) {
+            at.told = Told::Prompt;
+        }
+        let ready = StepState::Ready { told: at.told.clone(), resume: false };
+        let was = std::mem::replace(&mut at.state, ready);
+        at.cuts = 0;
+        at.asked_again = false;
+        at.rests = true;
+        if let StepState::Verified { evidence } = &was {
             self.evidence = before(self.evidence.take(), evidence);
         }
-        // It is told again what failed behind it, and not what was wrong with an answer that counts no more.
-        if !matches!(self.told, Told::Failing { .. }) {
-            self.told = Told::Prompt;
-        }
-        self.state = StepState::Ready { told: self.told.clone(), resume: false };
-        self.cuts = 0;
-        self.asked_again = false;
-        self.parked = true;
+        *self.retries.entry(step.clone()).or_default() += 1;
+        self.outputs.remove(step);
+        self.rest();
     }
 
-    /// Those from here on are to be done again.
-    fn go_back(&mut self, to: &StepId) {
-        let Some(cursor) = self.formula.steps.iter().position(|s| s.id == *to) else { return };
-        self.cursor = cursor;
-        self.again = None;
-        // Its condition held before.
-        self.begun = true;
-        for step in self.formula.steps.iter().skip(cursor) {
-            self.statuses.remove(&step.id);
-            self.outputs.remove(&step.id);
+    /// A step and all that wait for it are to be done again, because one of them failed.
+    fn go_back(&mut self, to: &StepId, told: Told, at: Timestamp) {
+        let Some(place) = self.formula.place(to) else { return };
+        for behind in self.formula.behind(place) {
+            self.in_work.remove(&behind);
+            if let Some(step) = self.formula.steps.get(behind) {
+                self.statuses.remove(&step.id);
+                self.outputs.remove(&step.id);
+            }
         }
-    }
-
-    /// The step under the cursor is reached.
-    fn arrive(&mut self, at: Timestamp) {
-        self.reached = at;
-        self.parked |= self.gate().is_some();
+        self.evidence = None;
+        self.in_work.insert(place, InWork::told_of(told, self.sessions.contains_key(to), at));
     }
 
     pub(super) fn advance(&mut self, step: &StepId, how: &Advance, at: Timestamp) {
         match how {
             Advance::Next | Advance::Opened => self.go_on(step, StepStatus::Done, at),
-            Advance::Begun => self.begun = true,
             Advance::Each { items } => self.go_through(step, items, at),
             Advance::ItemDone { .. } => self.next_item(step, at),
             Advance::Skipped { .. } => self.go_on(step, StepStatus::Skipped, at),
-            Advance::Listed { planned } if planned.is_empty() => self.proposed(json!({ "issues": [] })),
+            Advance::Listed { planned } if planned.is_empty() => self.proposed(step, json!({ "issues": [] })),
+            Advance::Worked { output } => {
+                self.leaves(step, output.clone());
+                self.go_on(step, StepStatus::Done, at);
+            }
+            Advance::Back { to, evidence } => {
+                *self.rounds.entry(step.clone()).or_default() += 1;
+                let told = Told::Failing { evidence: Box::new(evidence.clone()), by: Some(step.clone()) };
+                self.go_back(to, told, at);
+            }
+            Advance::Retry { outcome, until } => self.start_over(step, outcome, *until),
+            Advance::Failed { outcome } => self.failing = Some((step.clone(), outcome.clone())),
+            Advance::Begun | Advance::Listed { .. } | Advance::AnswerAgain { .. } | Advance::Again { .. } => {
+                let resumable = self.sessions.contains_key(step);
+                if let Some(at) = self.at_mut(step) {
+                    at.advance(how, resumable);
+                }
+            }
+        }
+    }
+}
+
+impl InWork {
+    /// What changes how far a step is, and nothing else.
+    fn advance(&mut self, how: &Advance, resumable: bool) {
+        match how {
+            Advance::Begun => self.begun = true,
             Advance::Listed { planned } => {
                 self.state = StepState::Filing { planned: planned.clone(), filed: Vec::new() };
-            }
-            Advance::Worked { output } => {
-                self.leaves(output.clone());
-                self.go_on(step, StepStatus::Done, at);
             }
             Advance::AnswerAgain { why } => {
                 self.asked_again = true;
                 self.told = Told::AnswerAgain { why: why.clone() };
-                self.state = StepState::Ready { told: self.told.clone(), resume: self.session.is_some() };
+                self.state = StepState::Ready { told: self.told.clone(), resume: resumable };
             }
             Advance::Again { resume } => {
                 self.cuts += 1;
                 let told = if *resume { Told::GoOn } else { self.told.clone() };
                 self.state = StepState::Ready { told, resume: *resume };
             }
-            Advance::Back { to, evidence } => {
-                *self.rounds.entry(step.clone()).or_default() += 1;
-                self.go_back(to);
-                self.cuts = 0;
-                self.asked_again = false;
-                self.evidence = None;
-                self.told = Told::Failing { evidence: Box::new(evidence.clone()), by: Some(step.clone()) };
-                self.state = StepState::Ready { told: self.told.clone(), resume: self.session.is_some() };
-            }
-            Advance::Retry { outcome, until } => self.start_over(step, outcome, *until),
+            _ => {}
         }
     }
 }

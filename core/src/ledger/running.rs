@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AccountName, AgentName, BudgetOf, Command, ModelCall, RunId, Scope, Subject, Timestamp, Trigger, Usd};
+use crate::model::{
+    AccountName, AgentName, BudgetOf, Command, ModelCall, RunId, Scope, StepId, Subject, Timestamp, Trigger, Usd,
+};
 
 use super::Ledger;
 
@@ -59,10 +61,13 @@ impl Ledger {
         }
     }
 
-    pub(super) fn called(&mut self, run: &RunId, call: &ModelCall, at: Timestamp) {
+    pub(super) fn called(&mut self, run: &RunId, call: &ModelCall, step: Option<&StepId>, at: Timestamp) {
         super::spend(&mut self.spent, at.day(), call.cost);
         let Some(subject) = self.runs.get(run).cloned() else { return };
-        let by = self.issue(&subject).and_then(|issue| issue.run.as_ref()).map(|run| (run.agent.clone(), run.account.clone()));
+        let by = self.issue(&subject).and_then(|issue| issue.run.as_ref()).map(|run| match step.and_then(|step| run.at(step)) {
+            Some(at) => (at.agent.clone(), at.account.clone()),
+            None => (run.agent.clone(), run.account.clone()),
+        });
         let (agent, account) = by.unwrap_or_default();
         let months = self.agents.entry(agent.unwrap_or_else(AgentName::usual)).or_default();
         *months.entry(at.month()).or_default() += call.cost;

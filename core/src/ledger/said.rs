@@ -22,10 +22,10 @@ impl IssueState {
         match what {
             Saying::Status { status } => self.said = Some(Said { comment: Some(comment), status: status.clone() }),
             Saying::Note { .. } => {}
-            Saying::Proposed { .. } => {
+            Saying::Proposed { step, .. } => {
                 self.comment_found(comment, true);
                 if let Some(run) = self.run.as_mut() {
-                    run.proposed(serde_json::json!({ "comment": comment.0 }));
+                    run.proposed(step, serde_json::json!({ "comment": comment.0 }));
                 }
             }
         }
@@ -37,7 +37,7 @@ impl IssueState {
         let note = self.note(run, step, on);
         self.notes.insert(note, comment);
         if let Some(run) = self.run.as_mut() {
-            run.proposed(serde_json::json!({ "comment": comment.0 }));
+            run.proposed(step, serde_json::json!({ "comment": comment.0 }));
         }
     }
 
@@ -50,7 +50,7 @@ impl IssueState {
     pub(super) fn note(&self, run: &RunState, step: &StepId, on: Option<IssueNumber>) -> String {
         let on = on.map_or_else(String::new, |on| on.to_string());
         let first = format!("{}/{step}{on}", run.formula.name);
-        let Some(each) = &run.each else { return first };
+        let Some(each) = run.at(step).and_then(|at| at.each.as_ref()) else { return first };
         let written: BTreeSet<u64> = each.outputs().iter().filter_map(|output| output["comment"].as_u64()).collect();
         let ours = |place: &String| self.notes.get(place).is_some_and(|comment| written.contains(&comment.0));
         let more = (2_u32..).map(|nth| format!("{first}/{nth}"));

@@ -66,6 +66,11 @@ pub enum Advance {
         /// Not before this time, by our clock.
         until: Timestamp,
     },
+    /// It failed for good, and others of the run are at work: they are stopped, then the run ends like this.
+    Failed {
+        /// How.
+        outcome: RunOutcome,
+    },
 }
 
 /// Why a step is not done.

@@ -336,6 +336,9 @@ pub enum Event {
         run: RunId,
         /// The line.
         line: String,
+        /// The step that it works on, where several of the run are at work.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
     },
     /// A model call ended.
     Called {
@@ -343,6 +346,9 @@ pub enum Event {
         run: RunId,
         /// The call.
         call: ModelCall,
+        /// The step whose agent called, where several of the run are at work.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
     },
     /// What an agent's step brought was judged, and the run goes on.
     Advanced {
@@ -787,22 +793,4 @@ impl Intent {
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Prepare { .. } | Self::SetUp { .. } | Self::Agent { .. } | Self::Take { .. } | Self::Verify { .. })
     }
-
-    /// The lane it goes in: one effect at a time in each lane of an issue.
-    pub fn lane(&self) -> Lane {
-        match self {
-            Self::Claim { renews: Some(_) } => Lane::Claim,
-            _ => Lane::Main,
-        }
-    }
-}
-
-/// Effects on one issue that do not wait for each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Lane {
-    /// Everything but:
-    Main,
-    /// renewing the claim while the run's own work goes on.
-    Claim,
 }

@@ -2,7 +2,7 @@
 //!
 //! A sign-in is renewed only when somebody needs it: an issue that could start, or a run that works on it. An idle daemon renews nothing.
 
-use crate::ledger::AccountState;
+use crate::ledger::{AccountState, RunState};
 use crate::model::{AccountName, Formula, Intent, Standing, StepKind, Timestamp, Usd, Wait};
 
 use super::{Action, Context, Member, Plan};
@@ -13,7 +13,7 @@ pub(super) fn renew(context: &Context<'_>, plan: &mut Plan) {
         Wait::Renewing { account } => Some(account),
         _ => None,
     });
-    let used = context.ledger.issues().filter_map(|(_, state)| state.live_run()?.account.as_ref());
+    let used = context.ledger.issues().filter_map(|(_, state)| state.live_run()).flat_map(RunState::accounts);
     let mut wanted: Vec<AccountName> =
         waited.chain(used).filter(|account| context.can_renew(account).is_some()).cloned().collect();
     wanted.sort();
@@ -88,8 +88,11 @@ impl Context<'_> {
     fn account_budget(&self, account: &AccountName) -> Option<Wait> {
         let limit = *self.policy.crew.usd_day.get(account)?;
         let spent = self.ledger.accounts.get(account).map_or(Usd::default(), |a| a.spent_on(&self.now.day()));
-        let live =
-            self.ledger.issues().filter_map(|(_, state)| state.live_run()).filter(|run| run.account.as_ref() == Some(account));
+        let live = self
+            .ledger
+            .issues()
+            .filter_map(|(_, state)| state.live_run())
+            .filter(|run| run.accounts().any(|used| used == account));
         let reserved: Usd = live.map(|run| self.policy.usd_run.minus(run.cost)).sum();
         let over = spent + reserved + self.policy.usd_run.min(limit) > limit;
         let until = Some(self.now.next_day());

@@ -9,6 +9,7 @@ use crate::model::{
     Subject, Timestamp, Usd, Wait, Wanted,
 };
 
+use super::beside::under_way;
 use super::group::{Busy, Comer, Groups};
 use super::{Action, Budget, Context, Plan, run};
 
@@ -185,6 +186,8 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
                     _ => idle
                         .extend(context.release(&candidate.subject, state).map(|release| (candidate.subject.clone(), release))),
                 }
+                // What is at work of it says more than what one of its steps waits for.
+                let wait = if candidate.resumes() && state.is_busy() { Wait::Acting { what: under_way(state) } } else { wait };
                 plan.waits.insert(candidate.subject, wait);
             }
         }
@@ -224,8 +227,11 @@ impl Turns {
 impl Room {
     fn new(context: &Context<'_>) -> Self {
         let mut taken: BTreeMap<RepoName, u32> = BTreeMap::new();
-        for (subject, _) in context.ledger.issues().filter(|(subject, state)| context.takes_slot(subject, state)) {
-            *taken.entry(subject.repo).or_default() += 1;
+        for (subject, state) in context.ledger.issues() {
+            let slots = context.slots_of(&subject, state);
+            if slots > 0 {
+                *taken.entry(subject.repo).or_default() += slots;
+            }
         }
         let claiming = context.ledger.issues().filter(|(s, state)| taken.contains_key(&s.repo) && is_claiming(state)).count();
         let claiming = u32::try_from(claiming).unwrap_or(u32::MAX);
@@ -291,19 +297,25 @@ pub(super) fn is_claiming(state: &IssueState) -> bool {
 }
 
 impl Context<'_> {
-    /// Whether an issue takes a slot: with a run that lives, or a claim on its way to one. A run at a gate gave its slot back; one whose
-    /// project is in trouble gives it away while nothing of it works on this machine, so that it does not hold up other projects.
-    pub(super) fn takes_slot(&self, subject: &Subject, state: &IssueState) -> bool {
+    /// How many slots an issue takes: a run that lives one, or as many as hands work for it side by side; a claim on its way to a run one. A
+    /// run at a gate gave its slot back; one whose project is in trouble gives it away while nothing of it works on this machine, so that it
+    /// does not hold up other projects.
+    pub(super) fn slots_of(&self, subject: &Subject, state: &IssueState) -> u32 {
+        let here = works_here(state);
         if !self.policy.projects.contains_key(&subject.repo) {
-            return works_here(state);
+            return here;
         }
-        let in_trouble = || self.project_wait(&subject.repo).is_some() && !works_here(state);
-        state.live_run().is_some_and(|run| !run.parked && !in_trouble()) || is_claiming(state)
+        let in_trouble = || self.project_wait(&subject.repo).is_some();
+        match state.live_run() {
+            Some(run) if !run.parked && here == 0 => u32::from(!in_trouble()),
+            Some(_) => here,
+            None => u32::from(is_claiming(state)),
+        }
     }
 
-    /// How many issues are worked on on this machine.
+    /// How much is worked on on this machine.
     pub(super) fn local_work(&self) -> u32 {
-        u32::try_from(self.ledger.issues().filter(|(_, state)| works_here(state)).count()).unwrap_or(u32::MAX)
+        self.ledger.issues().map(|(_, state)| works_here(state)).sum()
     }
 
     /// The reasons to wait, the lasting ones first, so that `explain` names what a person can change.
@@ -492,7 +504,7 @@ fn read_only() -> Branch {
     "forgehand-read".into()
 }
 
-/// Whether something of an issue works on this machine.
-fn works_here(state: &IssueState) -> bool {
-    state.open.get(&Lane::Main).is_some_and(|open| open.intent.is_local())
+/// How much of an issue works on this machine.
+fn works_here(state: &IssueState) -> u32 {
+    u32::try_from(state.open.values().filter(|open| open.intent.is_local()).count()).unwrap_or(u32::MAX)
 }

@@ -4,31 +4,30 @@
 //! what would end the run as failed by the step's own doing counts, see [`is_its_own`]; while it waits, the run holds no slot and says
 //! what it waits for. A stop is decided before this is asked, so that nobody waits for a step that is not wanted any more.
 
-use crate::model::{Advance, HandOutcome, Refusal, RunOutcome, Step, Wait};
+use crate::model::{Advance, HandOutcome, Refusal, RunOutcome, Wait};
 
-use super::run::{Live, advance};
+use super::run::{Here, advance};
 use super::{Context, Next};
 
 impl Context<'_> {
-    /// The step under the cursor is done again instead of ending the run like this.
-    pub(super) fn again(&self, live: Live<'_>, outcome: &RunOutcome) -> Option<Next> {
-        let step = live.run.step()?;
-        let retry = step.retry.filter(|retry| retries(live, step) < retry.at_most && is_its_own(outcome))?;
+    /// The step is done again instead of ending the run like this.
+    pub(super) fn again(&self, here: Here<'_>, outcome: &RunOutcome) -> Option<Next> {
+        let retry = here.step.retry.filter(|retry| retries(here) < retry.at_most && is_its_own(outcome))?;
         let until = self.now + retry.wait;
-        Some(advance(live.run, step, Advance::Retry { outcome: outcome.clone(), until }))
+        Some(advance(here, Advance::Retry { outcome: outcome.clone(), until }))
     }
 
-    /// The pause before the step under the cursor is done again.
-    pub(super) fn not_yet(&self, live: Live<'_>, step: &Step) -> Option<Next> {
-        let (outcome, until) = live.run.again.as_ref().filter(|(_, until)| self.now < *until)?;
-        let of = step.retry.map_or(0, |retry| retry.at_most);
-        let (time, outcome) = (retries(live, step), Box::new(outcome.clone()));
-        Some(Next::Wait(Wait::Again { step: step.id.clone(), until: *until, time, of, outcome }))
+    /// The pause before the step is done again.
+    pub(super) fn not_yet(&self, here: Here<'_>) -> Option<Next> {
+        let (outcome, until) = here.at.again.as_ref().filter(|(_, until)| self.now < *until)?;
+        let of = here.step.retry.map_or(0, |retry| retry.at_most);
+        let (time, outcome) = (retries(here), Box::new(outcome.clone()));
+        Some(Next::Wait(Wait::Again { step: here.step.id.clone(), until: *until, time, of, outcome }))
     }
 }
 
-fn retries(live: Live<'_>, step: &Step) -> u32 {
-    live.run.retries.get(&step.id).copied().unwrap_or(0)
+fn retries(here: Here<'_>) -> u32 {
+    here.run.retries.get(&here.step.id).copied().unwrap_or(0)
 }
 
 /// Whether it is the step that failed, in a way that may pass: an agent that broke off, hung, ran out of time, gave no valid answer or

@@ -8,31 +8,31 @@ use serde_json::Value as Json;
 
 use crate::formula::expression::{self, EvaluateError, Type};
 use crate::formula::{self, each_item};
-use crate::ledger::{IssueState, RunState};
-use crate::model::{Advance, Expression, Intent, RunOutcome, Step};
+use crate::model::{Advance, Expression, RunOutcome};
 
 use super::flow::{Wrong, broken, place};
-use super::run::{Live, advance};
+use super::run::{Here, advance};
 use super::{Context, Next};
 
 impl Context<'_> {
     /// What a step is done for that was just begun; none where that is known, and where it is done once.
-    pub(super) fn each(&self, live: Live<'_>, step: &Step) -> Option<Next> {
-        let each = step.for_each.as_ref().filter(|_| live.run.each.is_none())?;
-        let items = match self.items(live, step, &each.items) {
+    pub(super) fn each(&self, here: Here<'_>) -> Option<Next> {
+        let step = here.step;
+        let each = step.for_each.as_ref().filter(|_| here.at.each.is_none())?;
+        let items = match self.items(here, &each.items) {
             Ok(items) => items,
-            Err(why) => return Some(self.end(live, broken(step, &why))),
+            Err(why) => return Some(self.end(here, broken(step, &why))),
         };
         if u32::try_from(items.len()).is_ok_and(|count| count <= each.at_most) {
-            return Some(advance(live.run, step, Advance::Each { items }));
+            return Some(advance(here, Advance::Each { items }));
         }
         let outcome = RunOutcome::TooManyItems { step: step.id.clone(), items: items.len() as u64, at_most: each.at_most };
-        Some(self.end(live, outcome))
+        Some(self.end(here, outcome))
     }
 
     /// A list that is not there has no items.
-    fn items(&self, live: Live<'_>, step: &Step, list: &Expression) -> Result<Vec<Json>, Wrong> {
-        let (types, values) = self.known(live, place(step));
+    fn items(&self, here: Here<'_>, list: &Expression) -> Result<Vec<Json>, Wrong> {
+        let (types, values) = self.known(here.live, Some(here), place(here.step));
         match expression::items(&list.0, &types, &values) {
             Ok(items) => Ok(items),
             Err(EvaluateError::Absent(_)) => Ok(Vec::new()),
@@ -42,8 +42,8 @@ impl Context<'_> {
 }
 
 /// What the expressions of a step may name beside all else that is known, while it is at an item.
-pub(super) fn with_item(run: &RunState, (types, mut values): (Type, Json)) -> (Type, Json) {
-    let Some((each, of)) = run.each.as_ref().zip(run.step().and_then(|step| each_item(&run.formula, step))) else {
+pub(super) fn with_item(here: Option<Here<'_>>, (types, mut values): (Type, Json)) -> (Type, Json) {
+    let Some((each, of)) = here.and_then(|here| here.at.each.as_ref().zip(each_item(&here.run.formula, here.step))) else {
         return (types, values);
     };
     values["item"] = each.item().clone();
@@ -51,18 +51,11 @@ pub(super) fn with_item(run: &RunState, (types, mut values): (Type, Json)) -> (T
     (formula::with_item(types, of), values)
 }
 
-/// What is under way, and for which item an agent works.
-pub(super) fn under_way(state: &IssueState, intent: &Intent) -> String {
-    let each = state.live_run().and_then(|run| run.each.as_ref()).filter(|_| matches!(intent, Intent::Agent { .. }));
-    let item = each.map_or_else(String::new, |each| format!(" (item {} of {})", each.nth(), each.of()));
-    format!("{}{item}", intent.word())
-}
-
 /// The work of a step is done, or that for one of its items.
-pub(super) fn done(run: &RunState, step: &Step) -> Next {
-    let how = match &run.each {
+pub(super) fn done(here: Here<'_>) -> Next {
+    let how = match &here.at.each {
         Some(each) => Advance::ItemDone { item: each.nth(), of: each.of() },
         None => Advance::Next,
     };
-    advance(run, step, how)
+    advance(here, how)
 }

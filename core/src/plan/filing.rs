@@ -10,22 +10,22 @@ use serde_json::Value as Json;
 use crate::formula::unfit_label;
 use crate::ledger::StepState;
 use crate::model::{
-    Advance, Expression, Formula, Intent, IssueDraft, IssueNumber, LabelNames, PlannedIssue, Proposal, RunOutcome, Step,
+    Advance, Expression, Formula, Intent, IssueDraft, IssueNumber, LabelNames, PlannedIssue, Proposal, RunOutcome,
 };
 
-use super::flow::place;
-use super::run::{Live, advance};
+use super::run::{Here, advance};
 use super::{Action, Context, Next};
 
 impl Context<'_> {
     /// The next issue of a step that files some.
-    pub(super) fn file(&self, live: Live<'_>, step: &Step, proposal: &Proposal) -> Next {
+    pub(super) fn file(&self, here: Here<'_>, proposal: &Proposal) -> Next {
+        let Here { step, at, live } = here;
         let blocks = matches!(proposal, Proposal::Issue { blocks: true, .. } | Proposal::SubIssues { .. });
-        let item = match (proposal, &live.run.state) {
+        let item = match (proposal, &at.state) {
             (Proposal::SubIssues { items, at_most, .. }, StepState::Ready { .. }) => {
-                return match self.planned(live, step, items, *at_most) {
-                    Ok(planned) => advance(live.run, step, Advance::Listed { planned }),
-                    Err(outcome) => self.end(live, outcome),
+                return match self.planned(here, items, *at_most) {
+                    Ok(planned) => advance(here, Advance::Listed { planned }),
+                    Err(outcome) => self.end(here, outcome),
                 };
             }
             (Proposal::SubIssues { .. }, StepState::Filing { planned, filed }) => match planned.get(filed.len()) {
@@ -33,27 +33,29 @@ impl Context<'_> {
                     let after = next.after.iter().filter_map(|place| filed.get(*place).copied()).collect();
                     Some((next.draft.clone(), after))
                 }
-                None => return self.unexpected(live, &live.run.state),
+                None => return self.unexpected(here),
             },
             (Proposal::Issue { .. }, StepState::Ready { .. }) => None,
-            (_, other) => return self.unexpected(live, other),
+            (_, _) => return self.unexpected(here),
         };
         let intent = Intent::File { run: live.run.id.clone(), step: step.id.clone(), item, blocks };
         Next::Act(Action::Do { subject: live.subject.clone(), intent })
     }
 
-    fn planned(&self, live: Live<'_>, step: &Step, items: &Expression, at_most: u32) -> Result<Vec<PlannedIssue>, RunOutcome> {
-        let list = self.value(live, place(step), items).map_err(|why| super::flow::broken(step, &why))?;
-        in_order(&list, at_most, &live.run.formula)
+    fn planned(&self, here: Here<'_>, items: &Expression, at_most: u32) -> Result<Vec<PlannedIssue>, RunOutcome> {
+        let step = here.step;
+        let list = self.value(here, items).map_err(|why| super::flow::broken(step, &why))?;
+        in_order(&list, at_most, &here.run.formula)
             .map_err(|why| RunOutcome::InvalidOutput { why: format!("step {}: {why}", step.id) })
     }
 
     /// The other issue that a step names; none where it is for the run's own.
-    pub(super) fn target(&self, live: Live<'_>, step: &Step, proposal: &Proposal) -> Result<Option<IssueNumber>, RunOutcome> {
+    pub(super) fn target(&self, here: Here<'_>, proposal: &Proposal) -> Result<Option<IssueNumber>, RunOutcome> {
+        let step = here.step;
         let Some(named) = proposal.target() else { return Ok(None) };
-        let found = self.value(live, place(step), named).map_err(|why| super::flow::broken(step, &why))?;
+        let found = self.value(here, named).map_err(|why| super::flow::broken(step, &why))?;
         match found.as_u64().filter(|number| *number > 0) {
-            Some(number) => Ok(Some(IssueNumber(number)).filter(|number| *number != live.subject.issue)),
+            Some(number) => Ok(Some(IssueNumber(number)).filter(|number| *number != here.subject.issue)),
             None => Err(super::flow::broken(step, &format!("{}: {found} is no issue's number", named.0))),
         }
     }

@@ -17,7 +17,7 @@ use crate::model::{
 };
 
 use super::each::with_item;
-use super::run::{Live, advance};
+use super::run::{Here, Live, advance};
 use super::{Context, Next};
 
 /// What an expression cannot say because it went wrong.
@@ -25,20 +25,20 @@ pub(super) type Wrong = String;
 
 impl Context<'_> {
     /// Whether the step that was just reached is done; none where it is, or where that was decided before.
-    pub(super) fn order(&self, live: Live<'_>, step: &Step) -> Option<Next> {
-        if live.run.begun {
+    pub(super) fn order(&self, here: Here<'_>) -> Option<Next> {
+        if here.at.begun {
             return None;
         }
-        let decided = match self.decide(live, step) {
+        let decided = match self.decide(here) {
             Ok(Some(how)) => how,
             Ok(None) => return None,
-            Err(why) => return Some(self.end(live, broken(step, &why))),
+            Err(why) => return Some(self.end(here, broken(here.step, &why))),
         };
-        Some(advance(live.run, step, decided))
+        Some(advance(here, decided))
     }
 
-    fn decide(&self, live: Live<'_>, step: &Step) -> Result<Option<Advance>, Wrong> {
-        let run = live.run;
+    fn decide(&self, here: Here<'_>) -> Result<Option<Advance>, Wrong> {
+        let (step, run) = (here.step, here.run);
         let skipped = |why| Ok(Some(Advance::Skipped { why }));
         if let Some(call) = skipped_call(run, step) {
             return skipped(Skipped::Needs { step: call });
@@ -47,21 +47,25 @@ impl Context<'_> {
             let needs = run.needs(step).into_iter().find(|id| run.status(id) == Some(StepStatus::Skipped));
             return needs.map_or(Ok(None), |step| skipped(Skipped::Needs { step }));
         };
-        match self.holds(live, place(step), when)? {
+        match self.holds(here.live, Some(here), place(step), when)? {
             true => Ok(Some(Advance::Begun)),
             false => skipped(Skipped::Condition { when: when.0.clone() }),
         }
     }
 
     /// Whether a condition holds; one that asks for what is not there does not.
-    fn holds(&self, live: Live<'_>, inside: &str, when: &Expression) -> Result<bool, Wrong> {
-        let (types, values) = self.known(live, inside);
+    fn holds(&self, live: Live<'_>, here: Option<Here<'_>>, inside: &str, when: &Expression) -> Result<bool, Wrong> {
+        let (types, values) = self.known(live, here, inside);
         expression::holds(&when.0, &types, &values).map_err(|why| format!("{}: {why}", when.0))
     }
 
     /// What an expression comes to; null where it asks for what is not there.
-    pub(super) fn value(&self, live: Live<'_>, inside: &str, what: &Expression) -> Result<Json, Wrong> {
-        let (types, values) = self.known(live, inside);
+    pub(super) fn value(&self, here: Here<'_>, what: &Expression) -> Result<Json, Wrong> {
+        self.comes_to(here.live, Some(here), place(here.step), what)
+    }
+
+    fn comes_to(&self, live: Live<'_>, here: Option<Here<'_>>, inside: &str, what: &Expression) -> Result<Json, Wrong> {
+        let (types, values) = self.known(live, here, inside);
         match expression::evaluate(&what.0, &types, &values) {
             Ok(value) => Ok(value),
             Err(EvaluateError::Absent(_)) => Ok(Json::Null),
@@ -70,16 +74,11 @@ impl Context<'_> {
     }
 
     /// Whether the commits of an agent that answered are taken over.
-    pub(super) fn commits(
-        &self,
-        live: Live<'_>,
-        step: &Step,
-        commits: Option<&Expression>,
-        output: &Json,
-    ) -> Result<bool, RunOutcome> {
+    pub(super) fn commits(&self, here: Here<'_>, commits: Option<&Expression>, output: &Json) -> Result<bool, RunOutcome> {
+        let step = here.step;
         let Some(commits) = commits else { return Ok(true) };
         let StepKind::Agent { output: shape, .. } = &step.kind else { return Ok(true) };
-        let (types, mut values) = self.known(live, place(step));
+        let (types, mut values) = self.known(here.live, Some(here), place(step));
         values["output"] = output.clone();
         let types = scope::with(types, "output", Type::of_schema(&shape.schema));
         let held = expression::holds(&commits.0, &types, &values);
@@ -87,27 +86,27 @@ impl Context<'_> {
     }
 
     /// The beginning of a called formula.
-    pub(super) fn enter(&self, live: Live<'_>, step: &Step, with: &BTreeMap<String, Given>, specs: &[InputSpec]) -> Next {
+    pub(super) fn enter(&self, here: Here<'_>, with: &BTreeMap<String, Given>, specs: &[InputSpec]) -> Next {
         let value = |given: &Given| match given {
             Given::Value(value) => Ok(value.clone()),
-            Given::Expression(expression) => self.value(live, place(step), expression),
+            Given::Expression(expression) => self.value(here, expression),
         };
         let given: Result<BTreeMap<_, _>, Wrong> = with.iter().map(|(name, given)| Ok((name.clone(), value(given)?))).collect();
         match given.and_then(|given| inputs::taken(specs, given)) {
-            Ok(inputs) => advance(live.run, step, Advance::Worked { output: inputs.into_iter().collect::<Map<_, _>>().into() }),
-            Err(why) => self.end(live, broken(step, &why)),
+            Ok(inputs) => advance(here, Advance::Worked { output: inputs.into_iter().collect::<Map<_, _>>().into() }),
+            Err(why) => self.end(here, broken(here.step, &why)),
         }
     }
 
     /// The end of a called formula: what it ends as is there for its caller.
-    pub(super) fn leave(&self, live: Live<'_>, step: &Step, outcomes: &[Ending]) -> Next {
-        let inside = format!("{}.", step.id);
-        match self.ending(live, &inside, outcomes) {
+    pub(super) fn leave(&self, here: Here<'_>, outcomes: &[Ending]) -> Next {
+        let inside = format!("{}.", here.step.id);
+        match self.ending(here.live, &inside, outcomes) {
             Ok((is, summary, questions)) => {
                 let output = json!({ "is": is, "summary": summary, "questions": questions });
-                advance(live.run, step, Advance::Worked { output })
+                advance(here, Advance::Worked { output })
             }
-            Err(why) => self.end(live, broken(step, &why)),
+            Err(why) => self.end(here, broken(here.step, &why)),
         }
     }
 
@@ -125,13 +124,13 @@ impl Context<'_> {
             },
             Err(why) => RunOutcome::Environment { why: shortened(&format!("what formula {} ends as: {why}", run.formula.name)) },
         };
-        self.end(live, outcome)
+        self.end_run(live, outcome)
     }
 
     fn ending(&self, live: Live<'_>, inside: &str, outcomes: &[Ending]) -> Result<(EndWord, String, Vec<String>), Wrong> {
         for ending in outcomes {
             if let Some(when) = &ending.when
-                && !self.holds(live, inside, when)?
+                && !self.holds(live, None, inside, when)?
             {
                 continue;
             }
@@ -149,11 +148,11 @@ impl Context<'_> {
     }
 
     fn said(&self, live: Live<'_>, inside: &str, what: Option<&Expression>) -> Result<Json, Wrong> {
-        what.map_or(Ok(Json::Null), |what| self.value(live, inside, what))
+        what.map_or(Ok(Json::Null), |what| self.comes_to(live, None, inside, what))
     }
 
     /// What expressions may name, and what it is.
-    pub(super) fn known(&self, live: Live<'_>, inside: &str) -> (Type, Json) {
+    pub(super) fn known(&self, live: Live<'_>, here: Option<Here<'_>>, inside: &str) -> (Type, Json) {
         let Live { subject, state, run } = live;
         let seen = &state.seen;
         let mut values = json!({
@@ -180,7 +179,7 @@ impl Context<'_> {
             values["project"]["issues"] = prepared.open.items.iter().map(known_of).collect();
             values["project"]["issues_cut"] = prepared.open.cut.into();
         }
-        with_item(run, (scope::scope(&run.formula.steps, inside, Type::object(), About::of(subject)), values))
+        with_item(here, (scope::scope(&run.formula.steps, inside, Type::object(), About::of(subject)), values))
     }
 }
 

@@ -4,63 +4,76 @@
 //! step was reached, by the journal, so that a restart neither shortens nor lengthens it; what opens a gate was read since the run came to
 //! it; a gate with a `timeout` is read once more when that is over, and opens if it can by then. A pull request that is merged or closed meanwhile ends the run: what becomes of the issue is then the table's matter.
 
-use crate::ledger::{PullRef, RunState};
-use crate::model::{Advance, AtGate, Checks, Gate, PullState, RunOutcome, Step, Subject, Timestamp, Wait};
+use crate::ledger::{InWork, PullRef};
+use crate::model::{Advance, AtGate, Checks, Gate, PullState, RunOutcome, Step, StepKind, Subject, Timestamp, Wait};
 
-use super::run::{Live, advance};
+use super::run::{Here, Live, advance};
 use super::{Context, Next};
 
 impl Context<'_> {
-    pub(super) fn gate(&self, live: Live<'_>, step: &Step, gate: &Gate) -> Next {
+    pub(super) fn gate(&self, here: Here<'_>, gate: &Gate) -> Next {
         if let Gate::Time { after } = gate {
-            let until = live.run.reached + *after;
-            return if self.now >= until { opened(live, step) } else { self.shut(live, step, AtGate::Time { until }) };
+            let until = here.at.reached + *after;
+            return if self.now >= until { opened(here) } else { self.shut(here, AtGate::Time { until }) };
         }
-        let Live { subject, state, run } = live;
+        let Live { subject, state, run } = here.live;
         let Some(pull) = state.pull.as_ref().filter(|pull| run.pull == Some(pull.number)) else {
-            return self.unexpected(live, &run.state);
+            return self.unexpected(here);
         };
         if pull.state != PullState::Open {
-            return self.end(live, RunOutcome::Succeeded { pull: run.pull });
+            return self.end(here, RunOutcome::Succeeded { pull: run.pull });
         }
-        let due = self.gate_read_at(subject, run).unwrap_or(self.now);
+        let due = self.gate_read_at(subject, here.step, here.at).unwrap_or(self.now);
         if let Some(read) = self.read_pull(subject, pull, due) {
             return read;
         }
-        let fresh = self.gate_read_at(subject, run).is_some();
+        let fresh = self.gate_read_at(subject, here.step, here.at).is_some();
         match gate {
-            Gate::Time { .. } => self.unexpected(live, &run.state),
+            Gate::Time { .. } => self.unexpected(here),
             Gate::Checks => match pull.checks {
-                Checks::Success if fresh => opened(live, step),
-                Checks::Failure if fresh => self.end(live, RunOutcome::ChecksRed { pull: pull.number }),
-                checks => self.shut(live, step, AtGate::Checks { pull: pull.number, none: checks == Checks::None }),
+                Checks::Success if fresh => opened(here),
+                Checks::Failure if fresh => self.end(here, RunOutcome::ChecksRed { pull: pull.number }),
+                checks => self.shut(here, AtGate::Checks { pull: pull.number, none: checks == Checks::None }),
             },
-            Gate::Approval if pull.approved && fresh => opened(live, step),
-            Gate::Approval => self.shut(live, step, at_approval(pull)),
+            Gate::Approval if pull.approved && fresh => opened(here),
+            Gate::Approval => self.shut(here, at_approval(pull)),
         }
     }
 
     /// It is waited for, until the time is over that its formula gives it. What is being read may open it still.
-    fn shut(&self, live: Live<'_>, step: &Step, waits: AtGate) -> Next {
-        let Live { subject, run, .. } = live;
-        let until = step.timeout.map(|timeout| run.reached + timeout);
-        match (until.filter(|until| self.now >= *until && !self.view.reading.contains(subject)), step.timeout, run.gate()) {
-            (Some(_), Some(after), Some(gate)) => {
-                self.end(live, RunOutcome::GateShut { step: step.id.clone(), gate: gate.clone(), after })
+    fn shut(&self, here: Here<'_>, waits: AtGate) -> Next {
+        let step = here.step;
+        let until = step.timeout.map(|timeout| here.at.reached + timeout);
+        let over = until.filter(|until| self.now >= *until && !self.view.reading.contains(here.subject));
+        match (over, step.timeout, &step.kind) {
+            (Some(_), Some(after), StepKind::Gate(gate)) => {
+                self.end(here, RunOutcome::GateShut { step: step.id.clone(), gate: gate.clone(), after })
             }
             _ => Next::Wait(Wait::Gate { step: step.id.clone(), waits, until }),
         }
     }
 
     /// When a gate's pull request is read again; none where it was not read since the run came there, or is not waited for.
-    pub(super) fn gate_read_at(&self, subject: &Subject, run: &RunState) -> Option<Timestamp> {
-        match run.gate()? {
-            Gate::Time { .. } => None,
-            Gate::Checks | Gate::Approval => {
-                let last = self.view.checked.get(subject).filter(|last| **last >= run.reached)?;
+    fn gate_read_at(&self, subject: &Subject, step: &Step, at: &InWork) -> Option<Timestamp> {
+        match &step.kind {
+            StepKind::Gate(Gate::Checks | Gate::Approval) => {
+                let last = self.view.checked.get(subject).filter(|last| **last >= at.reached)?;
                 Some(*last + self.policy.checks_every)
             }
+            _ => None,
         }
+    }
+
+    /// When a step in work goes on by the clock alone, whatever else its run waits for.
+    pub(super) fn goes_on_at(&self, subject: &Subject, step: &Step, at: &InWork) -> impl Iterator<Item = Timestamp> {
+        let gate = match &step.kind {
+            StepKind::Gate(Gate::Time { after }) => Some(at.reached + *after),
+            _ => self.gate_read_at(subject, step, at),
+        };
+        let shuts = step.timeout.filter(|_| matches!(step.kind, StepKind::Gate(_))).map(|timeout| at.reached + timeout);
+        let again = at.again.as_ref().map(|(_, until)| *until);
+        let retry = at.retry.as_ref().map(|retry| self.tries_again(subject, retry));
+        gate.into_iter().chain(shuts).chain(again).chain(retry)
     }
 }
 
@@ -68,6 +81,6 @@ fn at_approval(pull: &PullRef) -> AtGate {
     AtGate::Approval { pull: pull.number, changes_requested: pull.changes_requested }
 }
 
-fn opened(live: Live<'_>, step: &Step) -> Next {
-    advance(live.run, step, Advance::Opened)
+fn opened(here: Here<'_>) -> Next {
+    advance(here, Advance::Opened)
 }

@@ -56,8 +56,10 @@ pub fn check(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
                 if *count > 1 {
                     return Err(Violation::TwoEffects(subject.clone()));
                 }
-                let parked = ledger.issue(subject).and_then(|s| s.live_run()).is_some_and(|run| run.parked);
-                if parked && matches!(intent, Intent::Agent { .. } | Intent::Verify { .. }) {
+                let state = ledger.issue(subject);
+                let parked = state.and_then(|s| s.live_run()).is_some_and(|run| run.parked);
+                let beside = state.is_some_and(|s| s.hands().next().is_some());
+                if (parked || beside) && matches!(intent, Intent::Agent { .. } | Intent::Verify { .. }) {
                     *starts.entry(subject.repo.clone()).or_default() += 1;
                 }
                 effect(ledger, subject, intent)?;
@@ -96,14 +98,10 @@ fn crowds(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Result<
 /// Where something starts, all that takes slots fits into them.
 fn slots(starts: BTreeMap<RepoName, u32>, ledger: &Ledger, view: &View, policy: &Policy) -> Result<(), Violation> {
     let context = Context { ledger, view, policy, now: Timestamp::default() };
-    let takers: Vec<Subject> = ledger
-        .issues()
-        .filter(|(subject, state)| state.live_run().is_some() && context.takes_slot(subject, state))
-        .map(|(subject, _)| subject)
-        .collect();
-    let live = |of: Option<&RepoName>| {
-        let count = takers.iter().filter(|subject| of.is_none_or(|repo| subject.repo == *repo)).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+    let live = ledger.issues().filter(|(_, state)| state.live_run().is_some());
+    let takers: Vec<(Subject, u32)> = live.map(|(subject, state)| (subject.clone(), context.slots_of(&subject, state))).collect();
+    let live = |of: Option<&RepoName>| -> u32 {
+        takers.iter().filter(|(subject, _)| of.is_none_or(|repo| subject.repo == *repo)).map(|(_, slots)| slots).sum()
     };
     let all: u32 = starts.values().sum();
     let own = starts.iter().filter_map(|(repo, n)| Some((Some(repo), *n, policy.projects.get(repo)?.slots?)));

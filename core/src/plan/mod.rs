@@ -7,6 +7,7 @@
 mod accounts;
 mod admit;
 mod again;
+mod beside;
 mod budget;
 mod crew;
 mod each;
@@ -435,14 +436,16 @@ impl Context<'_> {
                 (ClaimState::Ours(held), Some(_)) => Some(self.renew_at(held)),
                 _ => None,
             };
+            let steps = state.live_run().into_iter().flat_map(|run| run.steps_in_work());
+            let steps: Vec<Timestamp> = steps.flat_map(|(step, at)| self.goes_on_at(&subject, step, at)).collect();
             let checks = match state.live_run() {
-                Some(run) => self.gate_read_at(&subject, run),
+                Some(_) => None,
                 None if state.at == Some(Decision::Pr) => {
                     Some(self.view.checked.get(&subject).copied().unwrap_or(state.at_since) + self.policy.checks_every)
                 }
                 None => None,
             };
-            renew.into_iter().chain(checks).chain(self.files_due(&subject, state))
+            renew.into_iter().chain(steps).chain(checks).chain(self.files_due(&subject, state))
         })
     }
 }

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::ledger::{InTrouble, Ledger};
+use crate::ledger::{InTrouble, InWork, Ledger};
 use crate::model::{
-    AccountName, Advance, Event, Gate, HandOutcome, News, Notice, PullState, RepoName, RunId, RunOutcome, Subject, Timestamp,
-    Trigger, Trouble,
+    AccountName, Advance, Event, Gate, HandOutcome, News, Notice, PullState, RepoName, RunId, RunOutcome, Step, StepId, StepKind,
+    Subject, Timestamp, Trigger, Trouble,
 };
 
 /// Tells news from the rest.
@@ -31,7 +31,7 @@ impl Notices {
         let news = match event {
             Event::Moved { subject, trigger, .. } => moved(ledger, subject, *trigger).into_iter().collect(),
             Event::RunEnded { run, outcome, .. } => failed_aside(ledger, run, outcome).into_iter().collect(),
-            Event::Advanced { run, how, .. } => at_gate(ledger, run, how).into_iter().collect(),
+            Event::Advanced { run, step, how } => at_gate(ledger, run, step, how).into_iter().collect(),
             Event::BudgetWarned { what, at_percent, spent, limit } => {
                 vec![News::Budget { what: what.clone(), at_percent: *at_percent, spent: *spent, limit: *limit }]
             }
@@ -89,7 +89,7 @@ fn failed_aside(ledger: &Ledger, run: &RunId, outcome: &RunOutcome) -> Option<Ne
 }
 
 /// A run came to a gate that a person opens.
-fn at_gate(ledger: &Ledger, run: &RunId, how: &Advance) -> Option<News> {
+fn at_gate(ledger: &Ledger, run: &RunId, step: &StepId, how: &Advance) -> Option<News> {
     match how {
         Advance::Next
         | Advance::Opened
@@ -102,11 +102,19 @@ fn at_gate(ledger: &Ledger, run: &RunId, how: &Advance) -> Option<News> {
         | Advance::AnswerAgain { .. }
         | Advance::Again { .. }
         | Advance::Back { .. }
-        | Advance::Retry { .. } => return None,
+        | Advance::Retry { .. }
+        | Advance::Failed { .. } => return None,
     }
     let subject = ledger.subject_of(run)?;
     let state = ledger.issue(subject)?;
-    let run = state.live_run().filter(|run| run.gate() == Some(&Gate::Approval))?;
+    let run = state.live_run()?;
+    let ended = run.formula.place(step)?;
+    // The last of those that it waited for has just ended.
+    let reached = |(gate, _): (&Step, &InWork)| {
+        let place = run.formula.place(&gate.id).filter(|_| gate.kind == StepKind::Gate(Gate::Approval));
+        place.is_some_and(|place| run.formula.before(place).contains(&ended))
+    };
+    run.steps_in_work().any(reached).then_some(())?;
     Some(News::Approval { subject: subject.clone(), title: state.seen.title.clone(), pull: run.pull? })
 }
 

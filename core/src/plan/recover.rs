@@ -3,57 +3,58 @@
 //! A write can be applied late, so nothing is done again until it was looked up twice, the second time at least `lookup_gap` after the
 //! intent. What can be repeated without harm (labels, closing, branch with a lease, claim) is not looked up: the next plan does it again.
 
-use crate::ledger::{IssueState, Open};
-use crate::model::{Event, Intent, Lane, Outcome, Subject, Wait};
+use crate::ledger::{IssueState, Open, Retry};
+use crate::model::{Event, Intent, Lane, Outcome, Subject, Timestamp, Wait};
 
-use super::each::under_way;
+use super::beside::under_way;
 use super::{Action, Context, Next, ProjectPolicy};
 
 impl Context<'_> {
-    /// An effect that is open decides alone what becomes of its issue.
+    /// What is open, and what goes on beside it.
     pub(super) fn under_way(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
-        if let Some(claim) = state.open.get(&Lane::Claim)
-            && claim.doubtful
-            && !self.view.acting.contains(&claim.key)
-        {
-            return Some(Next::Act(cut(claim)));
-        }
-        let open = state.open.get(&Lane::Main)?;
-        if self.view.acting.contains(&open.key) {
-            return Some(self.acting(state, open, project));
-        }
-        if !looked_up(&open.intent) {
+        // Work of a process that is gone left no more than its files.
+        let gone = |open: &&Open| !self.view.acting.contains(&open.key);
+        if let Some(open) = state.open.get(&Lane::Claim).filter(|claim| claim.doubtful).filter(gone) {
             return Some(Next::Act(cut(open)));
+        }
+        if let Some((_, open)) = state.hands().find(|(_, open)| gone(open)) {
+            return Some(Next::Act(cut(open)));
+        }
+        let main = state.open.get(&Lane::Main);
+        let looking_up = main.filter(gone).map(|open| self.looked_up(subject, open));
+        if let Some(next @ Next::Act(_)) = looking_up {
+            return Some(next);
+        }
+        if !state.is_busy() {
+            return None;
+        }
+        let acts = looking_up.is_none() || state.hands().next().is_some();
+        let read = || acts.then(|| self.stop_first(state, project)).flatten();
+        let next = self.stops(state).or_else(read).or_else(|| self.goes_on(subject, state)).or(looking_up);
+        Some(next.unwrap_or_else(|| Next::Wait(Wait::Acting { what: under_way(state) })))
+    }
+
+    /// What becomes of an effect that this process does not make.
+    fn looked_up(&self, subject: &Subject, open: &Open) -> Next {
+        if !is_looked_up(&open.intent) {
+            return Next::Act(cut(open));
         }
         let settled = open.since + self.policy.lookup_gap;
         let what = open.intent.word().to_owned();
         if self.view.finding.contains(&open.key) {
-            return Some(Next::Wait(Wait::Acting { what }));
+            return Next::Wait(Wait::Acting { what });
         }
         if open.not_found >= 2 && self.now >= settled {
-            return Some(Next::Act(cut(open)));
+            return Next::Act(cut(open));
         }
         if open.not_found >= 1 && self.now < settled {
-            return Some(Next::Wait(Wait::LookingUp { what, until: settled }));
+            return Next::Wait(Wait::LookingUp { what, until: settled });
         }
         if let Some(until) = self.view.find_pause.get(&subject.repo).copied().filter(|until| self.now < *until) {
             let why = format!("the forge did not answer when `{what}` was looked up");
-            return Some(Next::Wait(Wait::Retry { until, why }));
+            return Next::Wait(Wait::Retry { until, why });
         }
-        Some(Next::Act(Action::Find { key: open.key.clone() }))
-    }
-
-    /// Work of a run that is to be stopped is told so, once; everything else is waited for.
-    fn acting(&self, state: &IssueState, open: &Open, project: &ProjectPolicy) -> Next {
-        let run = state.live_run().filter(|run| run.stopping.is_some() && open.intent.is_local());
-        match run {
-            Some(run) if !self.view.stopped.contains(&open.key) => {
-                Next::Act(Action::Stop { key: open.key.clone(), run: run.id.clone() })
-            }
-            _ => self
-                .stop_first(state, project)
-                .unwrap_or_else(|| Next::Wait(Wait::Acting { what: under_way(state, &open.intent) })),
-        }
+        Next::Act(Action::Find { key: open.key.clone() })
     }
 
     /// What people did is read even while an effect is under way, because it may stop it.
@@ -70,8 +71,12 @@ impl Context<'_> {
 
     /// After a failure an effect is tried again with growing pauses.
     pub(super) fn retry_wait(&self, subject: &Subject, state: &IssueState) -> Option<Wait> {
-        let retry = state.retry.as_ref()?;
-        let until = retry.last + self.policy.retry_after(retry.failures).mul_f64(spread(subject, retry.failures));
+        self.pause_before(subject, state.retry.as_ref()?)
+    }
+
+    /// The pause before what failed is tried again.
+    pub(super) fn pause_before(&self, subject: &Subject, retry: &Retry) -> Option<Wait> {
+        let until = self.tries_again(subject, retry);
         if self.now >= until {
             return None;
         }
@@ -80,6 +85,11 @@ impl Context<'_> {
             _ => "another daemon was faster; looking again".to_owned(),
         };
         Some(Wait::Retry { until, why })
+    }
+
+    /// When that is.
+    pub(super) fn tries_again(&self, subject: &Subject, retry: &Retry) -> Timestamp {
+        retry.last + self.policy.retry_after(retry.failures).mul_f64(spread(subject, retry.failures))
     }
 }
 
@@ -95,7 +105,7 @@ fn cut(open: &Open) -> Action {
 }
 
 /// Whether doing it twice would show: a second comment, a second pull request.
-fn looked_up(intent: &Intent) -> bool {
+fn is_looked_up(intent: &Intent) -> bool {
     match intent {
         Intent::Say { edit, if_there, .. } => edit.is_none() && !if_there,
         Intent::OpenPull { .. } | Intent::File { .. } | Intent::Review { .. } => true,

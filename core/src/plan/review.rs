@@ -3,24 +3,25 @@
 //! Promises: a review is of the commit that the run read; where the pull request has another head by then, or is not open any more, nothing
 //! is said, because it would be about something else.
 
-use crate::model::{Expression, Intent, PullState, RunOutcome, Step, Verdict};
+use crate::model::{Expression, Intent, PullState, RunOutcome, Verdict};
 
-use super::flow::{broken, place};
-use super::run::Live;
+use super::flow::broken;
+use super::run::Here;
 use super::{Action, Context, Next};
 
 impl Context<'_> {
-    pub(super) fn review(&self, live: Live<'_>, step: &Step, verdict: &Expression) -> Next {
-        let found = self.value(live, place(step), verdict).map_err(|why| broken(step, &why));
+    pub(super) fn review(&self, here: Here<'_>, verdict: &Expression) -> Next {
+        let Here { step, live, .. } = here;
+        let found = self.value(here, verdict).map_err(|why| broken(step, &why));
         let word = found.and_then(|found| {
             let known = Verdict::ALL.into_iter().find(|known| found.as_str() == Some(known.word()));
             known.ok_or_else(|| broken(step, &format!("{}: {found} is no verdict", verdict.0)))
         });
         let verdict = match word {
             Ok(verdict) => verdict,
-            Err(outcome) => return self.end(live, outcome),
+            Err(outcome) => return self.end(here, outcome),
         };
-        let nothing = |summary: &str| self.end(live, RunOutcome::NoChange { summary: summary.to_owned() });
+        let nothing = |summary: &str| self.end(here, RunOutcome::NoChange { summary: summary.to_owned() });
         let Some(pull) = live.state.pull.as_ref().filter(|pull| pull.state == PullState::Open) else {
             return nothing("there is no open pull request to review");
         };

@@ -1,12 +1,15 @@
 //! The next thing that a live run needs: a state machine over the steps of its formula.
 
-use crate::ledger::{IssueState, Prepared, RunState, StepState};
+use std::ops::Deref;
+
+use crate::ledger::{InWork, IssueState, Obstacle, Prepared, RunState, StepState};
 use crate::model::{
-    Access, Advance, BackTo, Change, Cost, Decision, Event, Evidence, Expression, Formula, HandOutcome, Intent, LabelNames,
-    Proposal, Route, RunOutcome, Saying, Step, StepKind, StopWhy, Subject, Told, Trigger, Wait,
+    Access, AccountName, Advance, BackTo, Change, Cost, Decision, Event, Evidence, Expression, Formula, HandOutcome, Intent,
+    LabelNames, Lane, Proposal, Route, RunOutcome, Saying, Step, StepKind, StopWhy, Subject, Told, Trigger, Wait,
 };
 
 use super::admit::Candidate;
+use super::beside::busy;
 use super::each::done;
 use super::{Action, Context, Next, ProjectPolicy};
 
@@ -48,6 +51,22 @@ pub(super) struct Live<'a> {
     pub(super) run: &'a RunState,
 }
 
+/// A step of a run that is in work.
+#[derive(Clone, Copy)]
+pub(super) struct Here<'a> {
+    pub(super) live: Live<'a>,
+    pub(super) step: &'a Step,
+    pub(super) at: &'a InWork,
+}
+
+impl<'a> Deref for Here<'a> {
+    type Target = Live<'a>;
+
+    fn deref(&self) -> &Live<'a> {
+        &self.live
+    }
+}
+
 impl Context<'_> {
     /// What the live run needs now.
     pub(super) fn run(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
@@ -56,10 +75,13 @@ impl Context<'_> {
         if let Some(why) = run.stopping {
             return Some(self.stopped(live, why));
         }
+        if let Some((step, outcome)) = &run.failing {
+            return Some(self.ends(live, run.at(step).and_then(|at| at.account.as_ref()), outcome.clone()));
+        }
+        if let Some(outcome) = in_the_way(run) {
+            return Some(self.end_run(live, outcome));
+        }
         let Some(prepared) = &run.prepared else {
-            if let Some(outcome) = in_the_way(run) {
-                return Some(self.end(live, outcome));
-            }
             let on_branch = state.pull.as_ref().is_some_and(|p| p.state == crate::model::PullState::Open);
             return Some(self.local(subject, Intent::Prepare { run: run.id.clone(), on_branch }));
         };
@@ -70,15 +92,12 @@ impl Context<'_> {
         // On a closed issue the last word was said.
         let told = || self.labels_write(subject, state).or_else(|| self.status(subject, state, project));
         let shown = if run.at_end && !state.seen.open { None } else { told() };
-        Some(shown.unwrap_or_else(|| self.set_up(live, project).unwrap_or_else(|| self.step(live))))
+        Some(shown.unwrap_or_else(|| self.set_up(live, project).unwrap_or_else(|| self.steps(live))))
     }
 
     /// Whoever writes finds the workspace set up; who only reads needs none of it.
     fn set_up(&self, live: Live<'_>, project: &ProjectPolicy) -> Option<Next> {
         let Live { subject, run, .. } = live;
-        if let Some(outcome) = in_the_way(run) {
-            return Some(self.end(live, outcome));
-        }
         let wanted = project.sets_up && !run.set_up && run.formula.steps.iter().any(writes);
         wanted.then(|| self.local(subject, Intent::SetUp { run: run.id.clone() }))
     }
@@ -95,7 +114,7 @@ impl Context<'_> {
             open_pull || (left && state.foreign.is_none())
         });
         if !ours {
-            return self.end(live, RunOutcome::BranchTaken { branch: run.branch.clone() });
+            return self.end_run(live, RunOutcome::BranchTaken { branch: run.branch.clone() });
         }
         if self.changed_since_triage(state) {
             let stop = Event::Stopping { run: run.id.clone(), why: StopWhy::Moot };
@@ -119,76 +138,81 @@ impl Context<'_> {
         if self.view.halting { Next::Wait(Wait::Draining) } else { Next::Act(Action::Do { subject: subject.clone(), intent }) }
     }
 
-    /// Work of a hand: a run that gave its slot back waits for another.
-    fn hand(&self, live: Live<'_>, intent: Intent) -> Next {
-        match live.run.parked {
-            true => Next::Candidates(vec![Candidate::resume(live.subject, live.run, intent)]),
-            false => self.local(live.subject, intent),
+    /// Work of a hand: a run holds one slot while it does not rest, and one for each hand that works for it.
+    pub(super) fn hand(&self, here: Here<'_>, intent: Intent) -> Next {
+        match here.run.parked || here.state.hands().next().is_some() {
+            true => Next::Candidates(vec![Candidate::resume(here.subject, here.run, intent)]),
+            false => self.local(here.subject, intent),
         }
     }
 
-    fn step(&self, live: Live<'_>) -> Next {
-        let Live { run, .. } = live;
-        let Some(step) = run.step() else {
-            return self.finish(live);
-        };
-        let decided = self.not_yet(live, step).or_else(|| self.order(live, step)).or_else(|| self.each(live, step));
-        if let Some(decided) = decided {
+    /// What belongs to what a hand did, and needs its slot.
+    fn hand_goes_on(&self, here: Here<'_>, intent: Intent) -> Next {
+        match here.state.hands().next().is_some() {
+            true => self.hand(here, intent),
+            false => self.local(here.subject, intent),
+        }
+    }
+
+    /// What a step needs now.
+    pub(super) fn step(&self, here: Here<'_>) -> Next {
+        let step = here.step;
+        if let Some(decided) = self.not_yet(here).or_else(|| self.order(here)).or_else(|| self.each(here)) {
             return decided;
         }
         match &step.kind {
-            StepKind::Agent { access, commits, .. } => self.agent(live, step, *access, commits.as_ref()),
-            StepKind::Verify { on_failure } | StepKind::Run { on_failure, .. } => self.verify(live, step, on_failure.as_ref()),
-            StepKind::Propose(proposal) => self.propose(live, step, proposal),
-            StepKind::Gate(gate) => self.gate(live, step, gate),
-            StepKind::Enter { with, inputs } => self.enter(live, step, with, inputs),
-            StepKind::Leave { outcomes } => self.leave(live, step, outcomes),
+            StepKind::Agent { access, commits, .. } => self.agent(here, *access, commits.as_ref()),
+            StepKind::Verify { on_failure } | StepKind::Run { on_failure, .. } => self.verify(here, on_failure.as_ref()),
+            StepKind::Propose(proposal) => self.propose(here, proposal),
+            StepKind::Gate(gate) => self.gate(here, gate),
+            StepKind::Enter { with, inputs } => self.enter(here, with, inputs),
+            StepKind::Leave { outcomes } => self.leave(here, outcomes),
         }
     }
 
-    fn agent(&self, live: Live<'_>, step: &Step, access: Access, commits: Option<&Expression>) -> Next {
-        let Live { subject, run, .. } = live;
-        match &run.state {
-            StepState::Ready { told, resume } => self.turn(live, step, told, *resume),
+    fn agent(&self, here: Here<'_>, access: Access, commits: Option<&Expression>) -> Next {
+        let Here { step, at, live: Live { run, .. } } = here;
+        match &at.state {
+            StepState::Ready { told, resume } => self.turn(here, told, *resume),
             StepState::AgentEnded { how: HandOutcome::Succeeded, output: Ok(output), .. } => match access {
-                Access::Write => match self.commits(live, step, commits, output) {
-                    Ok(true) => self.local(subject, Intent::Take { run: run.id.clone(), step: step.id.clone() }),
-                    Ok(false) => advance(run, step, Advance::Next),
-                    Err(outcome) => self.end(live, outcome),
+                Access::Write => match self.commits(here, commits, output) {
+                    Ok(true) => self.hand_goes_on(here, Intent::Take { run: run.id.clone(), step: step.id.clone() }),
+                    Ok(false) => advance(here, Advance::Next),
+                    Err(outcome) => self.end(here, outcome),
                 },
-                Access::Read => done(run, step),
+                Access::Read => done(here),
             },
-            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } if !run.asked_again => {
-                advance(run, step, Advance::AnswerAgain { why: why.clone() })
+            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } if !at.asked_again => {
+                advance(here, Advance::AnswerAgain { why: why.clone() })
             }
-            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } => self.no_answer(live, why),
+            StepState::AgentEnded { how: HandOutcome::Succeeded, output: Err(why), .. } => self.no_answer(here, why),
             StepState::AgentEnded { how: HandOutcome::Interrupted, resumable, .. } => {
-                advance(run, step, Advance::Again { resume: *resumable && run.cuts < RESUMES })
+                advance(here, Advance::Again { resume: *resumable && at.cuts < RESUMES })
             }
-            StepState::AgentEnded { how, .. } => self.end(live, RunOutcome::Hand { how: how.clone() }),
-            StepState::Taken { judged: Ok(_) } => advance(run, step, Advance::Next),
-            StepState::Taken { judged: Err(refusal) } => self.end(live, RunOutcome::BundleRefused { refusal: refusal.clone() }),
-            other => self.unexpected(live, other),
+            StepState::AgentEnded { how, .. } => self.end(here, RunOutcome::Hand { how: how.clone() }),
+            StepState::Taken { judged: Ok(_) } => advance(here, Advance::Next),
+            StepState::Taken { judged: Err(refusal) } => self.end(here, RunOutcome::BundleRefused { refusal: refusal.clone() }),
+            _ => self.unexpected(here),
         }
     }
 
-    fn turn(&self, live: Live<'_>, step: &Step, told: &Told, resume: bool) -> Next {
-        let Live { run, .. } = live;
+    fn turn(&self, here: Here<'_>, told: &Told, resume: bool) -> Next {
+        let Here { step, at, live: Live { run, .. } } = here;
         let budget = self.policy.usd_run_of(&run.formula);
         if budget.minus(run.cost).0 == 0 {
             let of = if budget < self.policy.usd_run { "budget_usd of its formula" } else { "usd_run" };
             let limit = format!("{of} ({budget})");
-            return self.end(live, RunOutcome::Hand { how: HandOutcome::Budget { limit } });
+            return self.end(here, RunOutcome::Hand { how: HandOutcome::Budget { limit } });
         }
-        let StepKind::Agent { role, .. } = &step.kind else { return self.unexpected(live, &run.state) };
+        let StepKind::Agent { role, .. } = &step.kind else { return self.unexpected(here) };
         let member = self.policy.crew.of_role(role);
         let account = match self.account(member) {
             Ok(account) => account,
             Err(wait @ (Wait::NoCredentials | Wait::Renewing { .. } | Wait::SignInEnded { .. })) => return Next::Wait(wait),
             // A limit that came while it was at work: the provider says whether it may go on.
-            Err(_) => run.account.clone().or_else(|| member.accounts.first().cloned()),
+            Err(_) => at.account.clone().or_else(|| member.accounts.first().cloned()),
         };
-        let (session, resume) = match &run.session {
+        let (session, resume) = match run.sessions.get(&step.id) {
             Some(session) if resume => (session.clone(), true),
             _ => (session_id(run), false),
         };
@@ -201,72 +225,74 @@ impl Context<'_> {
             agent: Some(member.name.clone()),
             account,
         };
-        self.hand(live, intent)
+        self.hand(here, intent)
     }
 
     /// No valid answer, also when asked again. A formula that only reads is routed to a person; one that writes has failed.
-    fn no_answer(&self, live: Live<'_>, why: &str) -> Next {
-        let outcome = match live.run.formula.steps.iter().any(writes) {
+    fn no_answer(&self, here: Here<'_>, why: &str) -> Next {
+        let outcome = match here.run.formula.steps.iter().any(writes) {
             false => RunOutcome::InvalidOutput { why: why.to_owned() },
             true => {
                 RunOutcome::Hand { how: HandOutcome::Crashed { why: format!("no valid answer, also when asked again: {why}") } }
             }
         };
-        self.end(live, outcome)
+        self.end(here, outcome)
     }
 
-    fn verify(&self, live: Live<'_>, step: &Step, back: Option<&BackTo>) -> Next {
-        let Live { run, .. } = live;
-        let Some(change) = &run.change else { return self.unexpected(live, &run.state) };
-        match &run.state {
-            StepState::Ready { .. } if !change.person_paths.is_empty() => advance(run, step, Advance::Next),
+    fn verify(&self, here: Here<'_>, back: Option<&BackTo>) -> Next {
+        let Here { step, at, live: Live { run, .. } } = here;
+        let Some(change) = &run.change else { return self.unexpected(here) };
+        match &at.state {
+            StepState::Ready { .. } if !change.person_paths.is_empty() => advance(here, Advance::Next),
             StepState::Ready { .. } => {
                 let intent = Intent::Verify { run: run.id.clone(), step: step.id.clone(), sha: change.head.clone() };
-                self.hand(live, intent)
+                self.hand(here, intent)
             }
-            StepState::Verified { evidence } if evidence.passed => advance(run, step, Advance::Next),
-            StepState::Verified { evidence } => self.failing(live, step, back, evidence),
-            other => self.unexpected(live, other),
+            StepState::Verified { evidence } if evidence.passed => advance(here, Advance::Next),
+            StepState::Verified { evidence } => self.failing(here, back, evidence),
+            _ => self.unexpected(here),
         }
     }
 
-    fn failing(&self, live: Live<'_>, step: &Step, back: Option<&BackTo>, evidence: &Evidence) -> Next {
-        let Live { run, .. } = live;
+    fn failing(&self, here: Here<'_>, back: Option<&BackTo>, evidence: &Evidence) -> Next {
+        let Here { step, live: Live { run, .. }, .. } = here;
         let rounds = run.rounds.get(&step.id).copied().unwrap_or(0);
         match back {
+            // What the forge is being asked for by a step that is to be done again is heard first.
+            Some(back) if rounds < back.at_most && here.state.open.contains_key(&Lane::Main) => Next::Wait(busy(here.live)),
             Some(back) if rounds < back.at_most => {
-                advance(run, step, Advance::Back { to: back.to.clone(), evidence: evidence.clone() })
+                advance(here, Advance::Back { to: back.to.clone(), evidence: evidence.clone() })
             }
-            _ => self.end(live, RunOutcome::VerificationFailed { evidence: evidence.clone() }),
+            _ => self.end(here, RunOutcome::VerificationFailed { evidence: evidence.clone() }),
         }
     }
 
-    fn propose(&self, live: Live<'_>, step: &Step, proposal: &Proposal) -> Next {
-        let run = live.run;
-        match (proposal, &run.state) {
-            (_, StepState::Proposed) => done(run, step),
+    fn propose(&self, here: Here<'_>, proposal: &Proposal) -> Next {
+        let at = here.at;
+        match (proposal, &at.state) {
+            (_, StepState::Proposed) => done(here),
             (
                 Proposal::Comment { .. } | Proposal::Labels { .. } | Proposal::Close { .. } | Proposal::UpdateIssue { .. },
                 StepState::Ready { .. },
-            ) => self.on_an_issue(live, step, proposal),
+            ) => self.on_an_issue(here, proposal),
             (Proposal::Issue { .. } | Proposal::SubIssues { .. }, StepState::Ready { .. } | StepState::Filing { .. }) => {
-                self.file(live, step, proposal)
+                self.file(here, proposal)
             }
             (Proposal::PullRequest { .. }, StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. }) => {
-                self.pull_request(live, step)
+                self.pull_request(here)
             }
-            (Proposal::Review { verdict, .. }, StepState::Ready { .. }) => self.review(live, step, verdict),
-            (_, other) => self.unexpected(live, other),
+            (Proposal::Review { verdict, .. }, StepState::Ready { .. }) => self.review(here, verdict),
+            (_, _) => self.unexpected(here),
         }
     }
 
     /// What a step asks about an issue that stands there: the run's own, or one that it names.
-    fn on_an_issue(&self, live: Live<'_>, step: &Step, proposal: &Proposal) -> Next {
-        let on = match self.target(live, step, proposal) {
+    fn on_an_issue(&self, here: Here<'_>, proposal: &Proposal) -> Next {
+        let on = match self.target(here, proposal) {
             Ok(on) => on,
-            Err(outcome) => return self.end(live, outcome),
+            Err(outcome) => return self.end(here, outcome),
         };
-        let Live { subject, state, run } = live;
+        let Here { step, live: Live { subject, state, run }, .. } = here;
         let (id, of) = (run.id.clone(), step.id.clone());
         let intent = match (proposal, on) {
             (Proposal::Labels { .. }, on) => Intent::Relabel { run: id, step: of, on },
@@ -282,20 +308,20 @@ impl Context<'_> {
                 Intent::Say { what: Saying::Note { run: id, step: of, on }, edit, replaces: None, if_there: false }
             }
             (Proposal::PullRequest { .. } | Proposal::Issue { .. } | Proposal::SubIssues { .. } | Proposal::Review { .. }, _) => {
-                return self.unexpected(live, &run.state);
+                return self.unexpected(here);
             }
         };
         Next::Act(Action::Do { subject: subject.clone(), intent })
     }
 
-    fn pull_request(&self, live: Live<'_>, step: &Step) -> Next {
-        let Live { subject, run, .. } = live;
+    fn pull_request(&self, here: Here<'_>) -> Next {
+        let Here { step, at, live: Live { subject, run, .. } } = here;
         let (Some(change), Some(prepared)) = (&run.change, &run.prepared) else {
-            return self.unexpected(live, &run.state);
+            return self.unexpected(here);
         };
-        match &run.state {
+        match &at.state {
             StepState::Pushed if !change.person_paths.is_empty() => {
-                self.end(live, RunOutcome::NeedsPerson { paths: change.person_paths.clone() })
+                self.end(here, RunOutcome::NeedsPerson { paths: change.person_paths.clone() })
             }
             StepState::Pushed => {
                 let intent = Intent::OpenPull {
@@ -307,17 +333,17 @@ impl Context<'_> {
                 };
                 Next::Act(Action::Do { subject: subject.clone(), intent })
             }
-            StepState::PushStale { .. } => self.end(live, RunOutcome::BranchTaken { branch: run.branch.clone() }),
-            _ => self.push(live, change),
+            StepState::PushStale { .. } => self.end(here, RunOutcome::BranchTaken { branch: run.branch.clone() }),
+            _ => self.push(here, change),
         }
     }
 
     /// The lease is where this run left the branch, or where it was when the run began: absent, where we left it, or at a pull request's head
     /// with people's commits.
-    fn push(&self, live: Live<'_>, change: &Change) -> Next {
-        let Live { subject, run, .. } = live;
+    fn push(&self, here: Here<'_>, change: &Change) -> Next {
+        let Live { subject, run, .. } = here.live;
         if change.person_paths.is_empty() && !self.verified(run, change) {
-            return self.unexpected(live, &run.state);
+            return self.unexpected(here);
         }
         let lease = run.pushed.clone().or_else(|| run.prepared.as_ref().and_then(|p| p.tip.clone()));
         let intent = Intent::Push { run: run.id.clone(), sha: change.head.clone(), branch: run.branch.clone(), lease };
@@ -331,21 +357,33 @@ impl Context<'_> {
     }
 
     /// A formula whose steps do not fit together: its loader should have refused it.
-    pub(super) fn unexpected(&self, live: Live<'_>, at: &StepState) -> Next {
-        let Live { run, .. } = live;
-        let step = run.step().map_or_else(|| "the end".to_owned(), |s| s.id.to_string());
-        let why = format!("step {step} of formula {} cannot go on from {at:?}", run.formula.name);
-        self.end(live, RunOutcome::Environment { why: why.chars().take(400).collect() })
+    pub(super) fn unexpected(&self, here: Here<'_>) -> Next {
+        let (step, name, at) = (&here.step.id, &here.run.formula.name, &here.at.state);
+        let why = format!("step {step} of formula {name} cannot go on from {at:?}");
+        self.end(here, RunOutcome::Environment { why: why.chars().take(400).collect() })
     }
 
-    /// The end of a run, and where its issue goes by it; unless the step that failed is done again.
-    pub(super) fn end(&self, live: Live<'_>, outcome: RunOutcome) -> Next {
-        let Live { subject, state, run } = live;
-        if let Some(again) = self.again(live, &outcome) {
+    /// The end of a run by one of its steps, unless that is done again. Those who work beside it are stopped first.
+    pub(super) fn end(&self, here: Here<'_>, outcome: RunOutcome) -> Next {
+        if let Some(again) = self.again(here, &outcome) {
             return again;
         }
+        match here.state.is_busy() {
+            true => advance(here, Advance::Failed { outcome }),
+            false => self.ends(here.live, here.at.account.as_ref(), outcome),
+        }
+    }
+
+    /// The end of a run by what is no step's doing.
+    pub(super) fn end_run(&self, live: Live<'_>, outcome: RunOutcome) -> Next {
+        self.ends(live, live.run.account.as_ref(), outcome)
+    }
+
+    /// The end of a run, and where its issue goes by it. Its last agent worked on this account.
+    fn ends(&self, live: Live<'_>, account: Option<&AccountName>, outcome: RunOutcome) -> Next {
+        let Live { subject, state, run } = live;
         if run.aside {
-            return self.end_aside(live, outcome);
+            return self.end_aside(live, account, outcome);
         }
         let cost = outcome.cost();
         let spent = match cost {
@@ -361,7 +399,7 @@ impl Context<'_> {
         };
         let backoff = (pauses && again).then(|| self.now + self.policy.backoff_after(spent));
         let trigger = if again { Trigger::Requeued } else { verdict(run, &outcome) };
-        let mut events: Vec<Event> = self.pause(run, &outcome).into_iter().collect();
+        let mut events: Vec<Event> = self.pause(account, &outcome).into_iter().collect();
         events.push(ended(run, outcome, cost == Cost::Attempt, backoff));
         if !closed(live) {
             events.extend(self.moved(subject, state, trigger));
@@ -371,9 +409,9 @@ impl Context<'_> {
 
     /// A run beside the lifecycle is not tried again by itself: whoever wanted it may ask again. It moves the issue only by who it says goes on,
     /// where the table has a row for that.
-    fn end_aside(&self, live: Live<'_>, outcome: RunOutcome) -> Next {
+    fn end_aside(&self, live: Live<'_>, account: Option<&AccountName>, outcome: RunOutcome) -> Next {
         let Live { subject, state, run } = live;
-        let mut events: Vec<Event> = self.pause(run, &outcome).into_iter().collect();
+        let mut events: Vec<Event> = self.pause(account, &outcome).into_iter().collect();
         let moved = match &outcome {
             RunOutcome::Routed { .. } if !closed(live) => self.moved(subject, state, verdict(run, &outcome)),
             _ => Vec::new(),
@@ -384,10 +422,10 @@ impl Context<'_> {
     }
 
     /// A usage limit or an unreachable model pauses the account, so that nothing else starts in vain.
-    fn pause(&self, run: &RunState, outcome: &RunOutcome) -> Option<Event> {
+    fn pause(&self, account: Option<&AccountName>, outcome: &RunOutcome) -> Option<Event> {
         let RunOutcome::Hand { how } = outcome else { return None };
-        let growing = self.now + self.policy.retry_after(self.failures(run.account.as_ref()) + 1);
-        let account = run.account.clone();
+        let growing = self.now + self.policy.retry_after(self.failures(account) + 1);
+        let account = account.cloned();
         match how {
             HandOutcome::UsageLimit { until } => {
                 let until = until.filter(|until| *until > self.now).unwrap_or(self.now + self.policy.trouble_pause);
@@ -422,12 +460,11 @@ fn closed(live: Live<'_>) -> bool {
 
 /// What is no agent's doing and ends the run.
 fn in_the_way(run: &RunState) -> Option<RunOutcome> {
-    match &run.state {
-        StepState::Broken { why } => Some(RunOutcome::Environment { why: why.clone() }),
-        StepState::Unusable { why } => Some(RunOutcome::FormulaRefused { why: why.clone() }),
-        StepState::SetupFailed { why } => Some(RunOutcome::SetupFailed { why: why.clone() }),
-        _ => None,
-    }
+    run.obstacle.as_ref().map(|obstacle| match obstacle {
+        Obstacle::Broken { why } => RunOutcome::Environment { why: why.clone() },
+        Obstacle::Unusable { why } => RunOutcome::FormulaRefused { why: why.clone() },
+        Obstacle::SetupFailed { why } => RunOutcome::SetupFailed { why: why.clone() },
+    })
 }
 
 /// The row's trigger for a run that is not tried again.
@@ -460,8 +497,8 @@ fn ended(run: &RunState, outcome: RunOutcome, costs_attempt: bool, backoff_until
     Event::RunEnded { run: run.id.clone(), outcome, costs_attempt, backoff_until }
 }
 
-pub(super) fn advance(run: &RunState, step: &Step, how: Advance) -> Next {
-    Next::Act(Action::Record(vec![Event::Advanced { run: run.id.clone(), step: step.id.clone(), how }]))
+pub(super) fn advance(here: Here<'_>, how: Advance) -> Next {
+    Next::Act(Action::Record(vec![Event::Advanced { run: here.run.id.clone(), step: here.step.id.clone(), how }]))
 }
 
 /// A session's UUID follows from the run and the turn, so that the plan needs no chance.

@@ -101,6 +101,10 @@ pub struct AgentOrder {
     pub session: Session,
     /// What is left of the run's money.
     pub budget: Usd,
+    /// What the run has spent by now, as far as it is known.
+    pub spent: Usd,
+    /// Another agent of its run may be at work beside it: it has a HOME and an `out` of its own.
+    pub beside: bool,
     /// What a single model call may cost.
     pub budget_call: Usd,
     /// A name for logs, `issue-7-attempt-1`; one folder may stand before it.

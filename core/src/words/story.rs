@@ -127,9 +127,10 @@ pub fn event(event: &Event) -> Option<String> {
         Event::Wanted { wanted, .. } => format!("a run of {} is wanted, asked for {}", wanted.formula, wanted.by),
         Event::Declined { formula, declined, .. } => format!("no run of {formula}: {}", self::declined(declined)),
         Event::SessionStarted { session, .. } => format!("  session {session}"),
-        Event::Did { line, .. } => format!("  · {line}"),
-        Event::Called { call, .. } => format!(
-            "  model call: {} ({} in, {} out, {}{})",
+        Event::Did { line, step, .. } => format!("  · {}{line}", of(step.as_ref())),
+        Event::Called { call, step, .. } => format!(
+            "  {}model call: {} ({} in, {} out, {}{})",
+            of(step.as_ref()),
             call.model,
             call.input + call.cache_read + call.cache_write,
             call.output,
@@ -228,6 +229,11 @@ fn stopped(why: StopWhy) -> &'static str {
     }
 }
 
+/// Whose line it is, where several are at work.
+fn of(step: Option<&StepId>) -> String {
+    step.map_or_else(String::new, |step| format!("{step}: "))
+}
+
 fn advanced(how: &Advance, step: &StepId) -> Option<String> {
     match how {
         Advance::Next | Advance::Begun | Advance::Worked { .. } => None,
@@ -245,6 +251,9 @@ fn advanced(how: &Advance, step: &StepId) -> Option<String> {
         Advance::Back { to, .. } => Some(format!("  step {step} failed; its output goes back to step {to}")),
         Advance::Retry { outcome: how, until } => {
             Some(format!("  step {step} failed ({}); it is done again at {until}", outcome(how)))
+        }
+        Advance::Failed { outcome: how } => {
+            Some(format!("  step {step} failed ({}); what works beside it is stopped", outcome(how)))
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::config::{Agent, Backend, SecretSource};
 use crate::journal::History;
 use crate::ledger::Ledger;
-use crate::model::{AgentName, Intent, Lane, Login, StepKind};
+use crate::model::{AgentName, Intent, Login, StepKind};
 use crate::plan::Crew;
 use crate::ports::Clock;
 
@@ -153,8 +153,8 @@ fn identity(setup: &Setup, ledger: &Ledger, agent: &Agent) -> Option<Login> {
 }
 
 fn doing(ledger: &Ledger, name: &AgentName) -> Vec<Doing> {
-    let at_work = ledger.issues().filter_map(|(subject, state)| {
-        let open = state.open.get(&Lane::Main)?;
+    let open = ledger.issues().flat_map(|(subject, state)| state.hands().map(move |(_, open)| (subject.clone(), open)));
+    let at_work = open.filter_map(|(subject, open)| {
         let Intent::Agent { step, agent, .. } = &open.intent else { return None };
         let who = agent.clone().unwrap_or_else(AgentName::usual);
         (who == *name).then(|| Doing { issue: subject.to_string(), step: step.to_string(), since: open.since.to_string() })

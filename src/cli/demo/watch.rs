@@ -161,9 +161,9 @@ fn place(state: &IssueState, names: &LabelNames) -> String {
     let word = state_word(state, names);
     let title: String = state.seen.title.chars().take(48).collect();
     let doing = state.live_run().and_then(|run| {
-        let step = run.step()?;
+        let step = run.where_it_is()?;
         let round = run.rounds.values().max().filter(|rounds| **rounds > 0).map(|rounds| format!(", round {}", rounds + 1));
-        Some(format!("  [{}: {}{}]", run.formula.name, step.id, round.unwrap_or_default()))
+        Some(format!("  [{}: {}{}]", run.formula.name, step, round.unwrap_or_default()))
     });
     let pull = state.pull.as_ref().map(|pull| format!("  pull request {}", pull.number));
     format!("{word:<14}  {title}{}{}", doing.unwrap_or_default(), pull.unwrap_or_default())

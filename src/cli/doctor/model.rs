@@ -90,6 +90,7 @@ async fn said(patient: &Patient, agent: &Agent, claude: &Claude) -> Result<Strin
         door: Door::Tcp,
         models: vec![model.clone()],
         budget: Usd::from_dollars(0.1),
+        purse: Arc::default(),
         budget_call: Usd::from_dollars(0.1),
         prices: Arc::new(Prices::shipped()),
         calls,

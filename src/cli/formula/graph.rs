@@ -25,20 +25,22 @@ pub(super) fn run(library: &Library, arguments: &Arguments) -> Result<(), CliErr
     Ok(())
 }
 
-/// What a step waits for; in a formula of an older version that does not say, the step before it.
-fn needs(formula: &Formula, at: usize) -> Vec<&StepId> {
-    match formula.steps.get(at).and_then(|step| step.needs.as_ref()) {
-        Some(needs) => needs.iter().collect(),
-        None => at.checked_sub(1).and_then(|before| formula.steps.get(before)).map(|step| &step.id).into_iter().collect(),
-    }
+/// What a step waits for because it says so, and what else it waits for: what is there already by that is left out.
+fn waits(formula: &Formula, at: usize) -> (Vec<&StepId>, Vec<&StepId>) {
+    let needs = formula.needs(at);
+    let before = formula.before(at);
+    let reached = |place: usize| before.iter().any(|other| *other != place && formula.behind(place).contains(other));
+    let names = |places: Vec<usize>| places.into_iter().filter_map(|place| Some(&formula.steps.get(place)?.id)).collect();
+    let others = before.iter().copied().filter(|place| !needs.contains(place) && !reached(*place)).collect();
+    (names(needs), names(others))
 }
 
 /// The longest way to each step: steps on the same level have no order between them.
 fn levels(formula: &Formula) -> Vec<usize> {
     let mut levels: Vec<usize> = Vec::new();
     for at in 0..formula.steps.len() {
-        let before = needs(formula, at).into_iter().filter_map(|id| formula.steps.iter().position(|step| step.id == *id));
-        let level = before.filter_map(|place| levels.get(place)).max().map_or(0, |level| level + 1);
+        let before = formula.before(at);
+        let level = before.iter().filter_map(|place| levels.get(*place)).max().map_or(0, |level| level + 1);
         levels.push(level);
     }
     levels
@@ -69,10 +71,13 @@ fn text(formula: &Formula) -> String {
 fn describe(drawn: &mut String, formula: &Formula, at: usize, lead: &str) {
     let Some(step) = formula.steps.get(at) else { return };
     let _ = writeln!(drawn, "{lead}  {}: {}", step.id, words::step(&step.kind));
-    let needs = needs(formula, at);
+    let (needs, others) = waits(formula, at);
+    let listed = |names: &[&StepId]| names.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
     if !needs.is_empty() {
-        let needs: Vec<&str> = needs.into_iter().map(StepId::as_str).collect();
-        let _ = writeln!(drawn, "       after {}", needs.join(", "));
+        let _ = writeln!(drawn, "       after {}", listed(&needs));
+    }
+    if !others.is_empty() {
+        let _ = writeln!(drawn, "       not beside {}: they share the run's workspace", listed(&others));
     }
     for note in notes(step) {
         let _ = writeln!(drawn, "       {note}");
@@ -104,8 +109,12 @@ fn mermaid(formula: &Formula) -> String {
         let _ = writeln!(drawn, "    s{at}[\"<b>{}</b><br/>{}\"]", step.id, about.join("<br/>"));
     }
     for at in 0..formula.steps.len() {
-        for before in needs(formula, at).into_iter().filter_map(place) {
+        let (needs, others) = waits(formula, at);
+        for before in needs.into_iter().filter_map(place) {
             let _ = writeln!(drawn, "    s{before} --> s{at}");
+        }
+        for before in others.into_iter().filter_map(place) {
+            let _ = writeln!(drawn, "    s{before} -. \"not beside\" .-> s{at}");
         }
     }
     for (at, step) in formula.steps.iter().enumerate() {
@@ -113,7 +122,7 @@ fn mermaid(formula: &Formula) -> String {
             let _ = writeln!(drawn, "    s{at} -. \"fails, at most {}\" .-> s{to}", back.at_most);
         }
     }
-    let needed: Vec<usize> = (0..formula.steps.len()).flat_map(|at| needs(formula, at)).filter_map(place).collect();
+    let needed: Vec<usize> = (0..formula.steps.len()).flat_map(|at| formula.before(at)).collect();
     let ends: Vec<usize> = (0..formula.steps.len()).filter(|at| !needed.contains(at)).collect();
     let otherwise = formula.outcomes.iter().all(|ending| ending.when.is_some());
     let endings = formula.outcomes.iter().map(|ending| (words::end_word(ending.is), condition(ending)));

@@ -35,8 +35,11 @@ impl Worker {
         cancel: CancellationToken,
     ) -> Result<Outcome, Failure> {
         let agent_order = self.agent_order(order, turn).await?;
-        // A turn that was cut before this one left its workspace as it was, whether its session is resumed or not: git's locks are stale.
-        self.ports.hands.prepare(&agent_order.workspace).await.map_err(hands)?;
+        // A turn that was cut before this one left its workspace as it was, whether its session is resumed or not: git's locks are stale,
+        // unless they are those of somebody who is at work beside this one.
+        if order.state.hands().all(|(step, _)| step == turn.step) {
+            self.ports.hands.prepare(&agent_order.workspace).await.map_err(hands)?;
+        }
         let run = agent_order.workspace.run.clone();
         let (tx, mut rx) = mpsc::channel::<HandEvent>(HEARD);
         let forward = async {
@@ -63,6 +66,8 @@ impl Worker {
         let given = if *access == Access::Write { self.given(order).await? } else { Given::default() };
         let prompt = told(order, step, turn.resume, turn.told, &texts, &given)?;
         let (limits, budget) = (&run.formula.limits, self.settings.budget_of(turn.agent));
+        let beside = run.formula.place(&step.id).is_some_and(|place| run.formula.is_beside_agents(place));
+        let label = label(order.subject, run, self.settings.projects.len() > 1);
         Ok(AgentOrder {
             workspace: self.workspace(order, &order.prepared()?.base)?,
             formula: run.formula.name.clone(),
@@ -78,8 +83,10 @@ impl Worker {
                 turns: limits.turns,
             },
             budget: limits.budget_usd.map_or(budget, |own| own.min(budget)).minus(run.cost),
+            spent: run.cost,
+            beside,
             budget_call: self.settings.usd_call,
-            label: label(order.subject, run, self.settings.projects.len() > 1),
+            label: if beside { format!("{label}-{}", step.id) } else { label },
             given,
             agent: turn.agent.cloned().unwrap_or_else(AgentName::usual),
             account: turn.account.cloned(),
@@ -167,12 +174,12 @@ pub(super) fn told(
         return Err(environment(format!("step {} is no agent's", step.id)));
     };
     Ok(match (resume, told) {
-        (false, told) | (true, told @ Told::Prompt) => context::prompt(order, prompt, texts, told, given)?,
+        (false, told) | (true, told @ Told::Prompt) => context::prompt(order, step, prompt, texts, told, given)?,
         (true, Told::GoOn) => words::go_on(),
         (true, Told::AnswerAgain { why }) => words::answer_again(&text::fence(why)),
         (true, told @ Told::Failing { by, .. }) => {
             let template = failing_prompt(order.run()?, by.as_ref(), &step.id).unwrap_or(prompt);
-            context::prompt(order, template, texts, told, given)?
+            context::prompt(order, step, template, texts, told, given)?
         }
     })
 }

@@ -15,16 +15,23 @@ use super::agent::all_commands;
 use super::{Order, environment};
 
 /// A step's prompt.
-pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: &Told, given: &Given) -> Result<String, Failure> {
+pub(super) fn prompt(
+    order: &Order<'_>,
+    step: &Step,
+    template: &str,
+    texts: &RunTexts,
+    told: &Told,
+    given: &Given,
+) -> Result<String, Failure> {
     let run = order.run()?;
     let failure = failure(order, told);
-    let steps = outputs(order)?;
-    let inputs = inputs(order)?;
-    let output = run.step().and_then(|step| match &step.kind {
+    let steps = outputs(order, &step.id)?;
+    let inputs = inputs(order, &step.id)?;
+    let output = match &step.kind {
         StepKind::Agent { output, .. } => Some(&output.schema),
         _ => None,
-    });
-    let (verify, variable) = (all_commands(run, order.project), variable(run));
+    };
+    let (verify, variable) = (all_commands(run, order.project), variable(run, &step.id));
     let context = PromptContext {
         repo: &order.subject.repo,
         issue: order.subject.issue,
@@ -40,18 +47,18 @@ pub(super) fn prompt(order: &Order<'_>, template: &str, texts: &RunTexts, told: 
         output: output.ok_or_else(|| environment("the step is no agent's"))?,
         steps: &steps,
         inputs: &inputs,
-        item: item(run, variable.as_ref()),
+        item: item(run, &step.id, variable.as_ref()),
     };
     render_prompt(template, &context).map_err(|e| broken(&e))
 }
 
 /// Fills the templates of a comment or a pull request.
-pub(super) fn proposal(order: &Order<'_>, templates: &[&str], texts: &RunTexts) -> Result<Vec<String>, Failure> {
+pub(super) fn proposal(order: &Order<'_>, step: &StepId, templates: &[&str], texts: &RunTexts) -> Result<Vec<String>, Failure> {
     let run = order.run()?;
-    let steps = outputs(order)?;
-    let inputs = inputs(order)?;
+    let steps = outputs(order, step)?;
+    let inputs = inputs(order, step)?;
     let tier: Option<(_, Vec<TierReason>)> = run.change.as_ref().map(|change| tier::of_change(change, run.formula.blast_radius));
-    let variable = variable(run);
+    let variable = variable(run, step);
     let context = ProposalContext {
         repo: &order.subject.repo,
         issue: order.subject.issue,
@@ -61,7 +68,7 @@ pub(super) fn proposal(order: &Order<'_>, templates: &[&str], texts: &RunTexts) 
         attempt: run.attempt,
         steps: &steps,
         inputs: &inputs,
-        item: item(run, variable.as_ref()),
+        item: item(run, step, variable.as_ref()),
         change: run.change.as_ref(),
         evidence: run.evidence.as_ref(),
         tier: tier.as_ref().map(|(risk, reasons)| (*risk, reasons.as_slice())),
@@ -70,13 +77,13 @@ pub(super) fn proposal(order: &Order<'_>, templates: &[&str], texts: &RunTexts) 
     templates.iter().map(|template| render_proposal(template, &context).map_err(|e| broken(&e))).collect()
 }
 
-/// What templates know of the item that the step under the cursor is at.
-fn variable(run: &RunState) -> Option<Variable> {
-    each_item(&run.formula, run.step()?).as_ref().map(formula::variable)
+/// What templates know of the item that a step is at.
+fn variable(run: &RunState, step: &StepId) -> Option<Variable> {
+    each_item(&run.formula, run.formula.steps.get(run.formula.place(step)?)?).as_ref().map(formula::variable)
 }
 
-fn item<'r>(run: &'r RunState, variable: Option<&'r Variable>) -> Option<Item<'r>> {
-    let each = run.each.as_ref()?;
+fn item<'r>(run: &'r RunState, step: &StepId, variable: Option<&'r Variable>) -> Option<Item<'r>> {
+    let each = run.at(step)?.each.as_ref()?;
     Some(Item { value: each.item(), variable: variable?, nth: each.nth() })
 }
 
@@ -84,11 +91,11 @@ fn broken(error: &TextError) -> Failure {
     environment(format!("a template of the formula: {error}"))
 }
 
-/// What the steps of the formula left that the step under the cursor stands in: those of its caller, and those that it calls, have names
+/// What the steps of the formula left that a step stands in: those of its caller, and those that it calls, have names
 /// of their own.
-fn outputs(order: &Order<'_>) -> Result<Vec<Said>, Failure> {
+fn outputs(order: &Order<'_>, of: &StepId) -> Result<Vec<Said>, Failure> {
     let run = order.run()?;
-    let here = run.step().map_or("", |step| step.id.split().0);
+    let here = of.split().0;
     let said = |step: &Step| {
         let (calls, own) = step.id.split();
         let output = run.outputs.get(&step.id).cloned().unwrap_or_default();
@@ -102,10 +109,10 @@ fn outputs(order: &Order<'_>) -> Result<Vec<Said>, Failure> {
     Ok(run.formula.steps.iter().filter_map(said).collect())
 }
 
-/// What the formula is given that the step under the cursor stands in: by whoever started the run, or by its caller.
-fn inputs(order: &Order<'_>) -> Result<Vec<(InputSpec, Json)>, Failure> {
+/// What the formula is given that a step stands in: by whoever started the run, or by its caller.
+fn inputs(order: &Order<'_>, of: &StepId) -> Result<Vec<(InputSpec, Json)>, Failure> {
     let run = order.run()?;
-    let here = run.step().map_or("", |step| step.id.split().0);
+    let here = of.split().0;
     let enter = StepId(format!("{here}{INPUTS}"));
     let value = |spec: &InputSpec, found: Option<&Json>| {
         let value = found.filter(|value| !value.is_null()).or(spec.default.as_ref());

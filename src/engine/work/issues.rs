@@ -34,7 +34,7 @@ pub(super) fn draft_of(
     let step = step_of(order, step)?;
     let (title, body, labels) = match (&step.kind, item) {
         (StepKind::Propose(Proposal::Issue { title, body, labels, .. }), None) => {
-            let rendered = context::proposal(order, &[title, body], texts)?;
+            let rendered = context::proposal(order, &step.id, &[title, body], texts)?;
             let [title, body] = rendered.as_slice() else { return Err(environment("an issue needs a title and a body")) };
             (title.clone(), body.clone(), labels)
         }
@@ -45,7 +45,7 @@ pub(super) fn draft_of(
     };
     let refs: Vec<&str> = labels.iter().map(String::as_str).collect();
     let mut names = Vec::new();
-    for name in context::proposal(order, &refs, texts)? {
+    for name in context::proposal(order, &step.id, &refs, texts)? {
         names.extend(label_of_new(order, step, name.trim())?);
     }
     // Those of an item were judged when its list was.
@@ -94,7 +94,7 @@ pub(super) fn rewritten(order: &Order<'_>, step: &StepId, texts: &RunTexts) -> R
         return Err(environment(format!("step {} writes no issue anew", step.id)));
     };
     let render = |template: &Option<String>| match template {
-        Some(template) => context::proposal(order, &[template], texts).map(|rendered| rendered.into_iter().next()),
+        Some(template) => context::proposal(order, &step.id, &[template], texts).map(|rendered| rendered.into_iter().next()),
         None => Ok(None),
     };
     let (title, body) = (render(title)?, render(body)?);

@@ -31,7 +31,7 @@ pub(super) fn of_step(order: &Order<'_>, step: &StepId, texts: &RunTexts, stand_
     let names = |templates: &[String]| {
         let refs: Vec<&str> = templates.iter().map(String::as_str).collect();
         let mut names = BTreeSet::new();
-        for (template, name) in templates.iter().zip(context::proposal(order, &refs, texts)?) {
+        for (template, name) in templates.iter().zip(context::proposal(order, &step.id, &refs, texts)?) {
             let name = name.trim();
             match known.iter().find_map(|known| unfit_label(name, &run.formula.labels, known)) {
                 _ if name.is_empty() => {}

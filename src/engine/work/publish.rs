@@ -67,7 +67,7 @@ impl Worker {
             return Err(environment(format!("step {} opens no pull request", step.id)));
         };
         let texts = self.texts.read(&run.id)?;
-        let rendered = context::proposal(order, &[title, body], &texts)?;
+        let rendered = context::proposal(order, &step.id, &[title, body], &texts)?;
         let [title, body] = rendered.as_slice() else { return Err(environment("a pull request needs a title and a body")) };
         let title = self.scanner.redact(title.trim());
         let body = self.scanner.redact(body);

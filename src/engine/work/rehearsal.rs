@@ -317,8 +317,8 @@ impl<'a> Play<'a> {
                 Outcome::Said { comment: edit.unwrap_or(CommentId(state.effects)), left: None }
             }
             Intent::Close => {
-                if let Some(Step { id, kind: StepKind::Propose(proposal), .. }) = order.run().ok().and_then(|run| run.step()) {
-                    self.proposed(id, proposal, None, String::new());
+                if let Some(step) = order.run().ok().and_then(|run| run.step_of(intent)) {
+                    self.proposed(&step, proposal_of(&order, &step)?, None, String::new());
                 }
                 Outcome::Closed
             }
@@ -394,7 +394,7 @@ impl<'a> Play<'a> {
             | Proposal::UpdateIssue { .. } => return Err(format!("step {} says nothing", step.id)),
         };
         let render = |template: &String| {
-            let rendered = context::proposal(order, &[template], &self.stage.texts).map_err(|failure| failure.why)?;
+            let rendered = context::proposal(order, &step.id, &[template], &self.stage.texts).map_err(|failure| failure.why)?;
             Ok::<String, String>(rendered.into_iter().next().unwrap_or_default())
         };
         let (title, body) = (title.map(render).transpose()?, render(body)?);
@@ -441,7 +441,10 @@ impl<'a> Play<'a> {
     /// What a decision shows of the order of the steps.
     fn tell(&mut self, event: &Event) {
         let Event::Advanced { step, how, .. } = event else { return };
-        let gate = || self.ledger.issue(&self.stage.subject)?.run.as_ref()?.gate().cloned();
+        let gate = || match &self.stage.formula.steps.get(self.stage.formula.place(step)?)?.kind {
+            StepKind::Gate(gate) => Some(gate.clone()),
+            _ => None,
+        };
         let scene = match how {
             Advance::Begun => Some(Scene::Held { step: step.clone() }),
             Advance::Skipped { why } => Some(Scene::Skipped { step: step.clone(), why: why.clone() }),
@@ -449,7 +452,8 @@ impl<'a> Play<'a> {
             Advance::Retry { outcome, .. } => Some(Scene::Again { step: step.clone(), outcome: outcome.clone() }),
             Advance::Opened => gate().map(|gate| Scene::Opened { step: step.clone(), gate }),
             Advance::Each { items } => Some(Scene::Each { step: step.clone(), items: count(items) }),
-            Advance::ItemDone { .. }
+            Advance::Failed { .. }
+            | Advance::ItemDone { .. }
             | Advance::Next
             | Advance::Listed { .. }
             | Advance::Worked { .. }

@@ -25,7 +25,7 @@ impl Worker {
         let StepKind::Propose(Proposal::Review { body, .. }) = &step.kind else {
             return Err(environment(format!("step {} reviews nothing", step.id)));
         };
-        let body = context::proposal(order, &[body], &self.texts.read(&run.id)?)?.pop().unwrap_or_default();
+        let body = context::proposal(order, &step.id, &[body], &self.texts.read(&run.id)?)?.pop().unwrap_or_default();
         let body = format!("{}\n\n{}", self.scanner.redact(&body), text::marker(order.key));
         let new = |verdict| NewReview { verdict, body: body.clone(), of: asked.head.clone() };
         let (reviewer, _) = self.as_author(run);

@@ -122,7 +122,7 @@ impl Worker {
                 let StepKind::Propose(Proposal::Comment { body, .. }) = &step.kind else {
                     return Err(environment(format!("step {} proposes no comment", step.id)));
                 };
-                let rendered = context::proposal(order, &[body], &self.texts.read(&run.id)?)?;
+                let rendered = context::proposal(order, &step.id, &[body], &self.texts.read(&run.id)?)?;
                 rendered.into_iter().next().ok_or_else(|| environment("the comment has no text"))
             }
         }

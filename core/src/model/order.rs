@@ -1,0 +1,104 @@
+//! Which steps of a formula wait for which.
+//!
+//! A step waits for those that it needs. Beside that, a run has one workspace and one change: what works on the change (agents that write,
+//! commands, the pull request and what is waited for on it) is done in the order of the file, and whoever reads the workspace is not at work
+//! while somebody writes it. Everything else that has no order runs side by side.
+
+use std::collections::BTreeSet;
+
+use super::{Access, Formula, Gate, Proposal, Step, StepKind};
+
+/// What of its run a step works with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Works {
+    /// It writes the workspace.
+    Writes,
+    /// It reads the workspace.
+    Reads,
+    /// It takes the run's commits as they are.
+    OnCommits,
+    /// It needs neither.
+    Apart,
+}
+
+impl Works {
+    fn of(step: &Step) -> Self {
+        match &step.kind {
+            StepKind::Agent { access: Access::Write, .. } => Self::Writes,
+            StepKind::Agent { access: Access::Read, .. } => Self::Reads,
+            StepKind::Verify { .. }
+            | StepKind::Run { .. }
+            | StepKind::Propose(Proposal::PullRequest { .. })
+            | StepKind::Gate(Gate::Checks | Gate::Approval) => Self::OnCommits,
+            StepKind::Propose(
+                Proposal::Comment { .. }
+                | Proposal::Labels { .. }
+                | Proposal::Close { .. }
+                | Proposal::Issue { .. }
+                | Proposal::SubIssues { .. }
+                | Proposal::Review { .. }
+                | Proposal::UpdateIssue { .. },
+            )
+            | StepKind::Gate(Gate::Time { .. })
+            | StepKind::Enter { .. }
+            | StepKind::Leave { .. } => Self::Apart,
+        }
+    }
+
+    fn not_beside(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Writes | Self::OnCommits, Self::Writes | Self::OnCommits)
+            | (Self::Writes, Self::Reads)
+            | (Self::Reads, Self::Writes) => true,
+            (Self::Reads, Self::Reads | Self::OnCommits) | (Self::OnCommits, Self::Reads) => false,
+            (Self::Apart, _) | (_, Self::Apart) => false,
+        }
+    }
+}
+
+impl Formula {
+    /// Where a step stands.
+    pub fn place(&self, id: &super::StepId) -> Option<usize> {
+        self.steps.iter().position(|step| step.id == *id)
+    }
+
+    /// The places of the steps that the one at a place needs; in a formula of an older version, that does not say, the step before it.
+    pub fn needs(&self, at: usize) -> Vec<usize> {
+        match self.steps.get(at).map(|step| &step.needs) {
+            Some(Some(needs)) => needs.iter().filter_map(|id| self.place(id)).collect(),
+            Some(None) => at.checked_sub(1).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The places of the steps that end before the one at a place begins.
+    pub fn before(&self, at: usize) -> BTreeSet<usize> {
+        let mut before: BTreeSet<usize> = self.needs(at).into_iter().collect();
+        before.extend(self.in_turn(at));
+        before
+    }
+
+    /// The places of the steps that the one at a place would not run beside, and which stand before it.
+    fn in_turn(&self, at: usize) -> impl Iterator<Item = usize> {
+        let own = self.steps.get(at).map_or(Works::Apart, Works::of);
+        self.steps.iter().take(at).enumerate().filter(move |(_, step)| own.not_beside(Works::of(step))).map(|(place, _)| place)
+    }
+
+    /// The places of the steps that wait for the one at a place, and its own.
+    pub fn behind(&self, at: usize) -> BTreeSet<usize> {
+        let mut behind = BTreeSet::from([at]);
+        for place in at + 1..self.steps.len() {
+            if self.before(place).iter().any(|before| behind.contains(before)) {
+                behind.insert(place);
+            }
+        }
+        behind
+    }
+
+    /// Whether one agent may be at work beside another: each has a HOME and a log of its own then.
+    pub fn is_beside_agents(&self, at: usize) -> bool {
+        let agent = |place: usize| matches!(self.steps.get(place).map(|step| &step.kind), Some(StepKind::Agent { .. }));
+        let ordered = |one: usize, other: usize| self.behind(one.min(other)).contains(&one.max(other));
+        agent(at) && (0..self.steps.len()).any(|other| other != at && agent(other) && !ordered(at, other))
+    }
+}

@@ -1,0 +1,237 @@
+//! Steps of a run side by side: whatever their order, each begins when those that it waits for have ended, and is done once.
+
+use std::collections::BTreeMap;
+
+use forgehand::formula::load;
+use forgehand::model::{Access, Advance, Event, Formula, HandOutcome, Intent, Lane, Outcome, Record, RunOutcome, Step, StepKind};
+use forgehand::plan::Policy;
+use proptest::prelude::*;
+
+use super::plan_properties::{kinds, live, step, unforgotten};
+use super::plan_world::{Fate, World, policy, subject};
+
+/// What a step does, what of those before it it needs (none: the one before it), and whether it is done again where it fails.
+type Sketch = (u8, Option<Vec<bool>>, bool);
+
+fn sketch() -> impl Strategy<Value = Sketch> {
+    (0_u8..10, prop::option::weighted(0.8, prop::collection::vec(prop::bool::weighted(0.4), 7)), any::<bool>())
+}
+
+/// A formula of such steps, which works and opens a pull request at its end.
+fn branching(sketches: &[Sketch]) -> Formula {
+    let agent = |access: &str| format!("agent = \"dev\"\nprompt = \"it.md\"\naccess = \"{access}\"\noutput = \"fix-result\"\n");
+    let mut text =
+        "formula = 1\nname = \"fix\"\ntitle = \"It\"\nblast_radius = \"low\"\n[trigger]\nlabel = \"claude-queue\"\n".to_owned();
+    text.push_str(&format!("[[step]]\nid = \"work\"\n{}", agent("write")));
+    let mut ids = vec!["work".to_owned()];
+    for (at, (kind, needs, again)) in sketches.iter().enumerate() {
+        let retry = if *again { "retry = { at_most = 1, wait = \"1m\" }\n" } else { "" };
+        let does = match kind {
+            0..5 => format!("{}{retry}", agent("read")),
+            5 => "propose = \"comment\"\nbody = \"it.md\"\n".to_owned(),
+            6 => "gate = \"time\"\nafter = \"5m\"\n".to_owned(),
+            7 => format!("run = [\"make lint\"]\n{retry}on_failure = {{ to = \"work\", at_most = 1 }}\n"),
+            8 => format!("{}for_each = {{ items = \"['a', 'b']\", at_most = 2 }}\n", agent("read")),
+            _ => "propose = \"issue\"\ntitle = \"It\"\nbody = \"it.md\"\n".to_owned(),
+        };
+        let needs = needs.as_ref().map(|needs| {
+            let chosen = ids.iter().zip(needs).filter(|(_, chosen)| **chosen).map(|(id, _)| format!("\"{id}\""));
+            format!("needs = [{}]\n", chosen.collect::<Vec<_>>().join(", "))
+        });
+        let id = format!("s{at}");
+        text.push_str(&format!("[[step]]\nid = \"{id}\"\n{}{does}", needs.unwrap_or_default()));
+        ids.push(id);
+    }
+    let all = ids.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", ");
+    let verify =
+        "[[step]]\nid = \"verify\"\nneeds = [\"work\"]\nrun = \"project.verify\"\non_failure = { to = \"work\", at_most = 1 }\n";
+    let open = format!(
+        "[[step]]\nid = \"open\"\nneeds = [{all}, \"verify\"]\npropose = \"pull-request\"\ntitle = \"It\"\nbody = \"it.md\"\n"
+    );
+    text.push_str(verify);
+    text.push_str(&open);
+    let prompts = |_: &str| Some("It.".to_owned());
+    load("fix.toml", &text, &prompts).unwrap_or_else(|e| panic!("{text}\n{:#?}", e.lines()))
+}
+
+fn with(formula: &Formula, slots: u32) -> Policy {
+    let mut policy = Policy { slots, ..policy() };
+    policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("fix".into(), formula.clone())));
+    policy
+}
+
+/// How often each step of each attempt was done, and not gone back on since.
+fn each_done_once(world: &World, formula: &Formula) -> Result<(), TestCaseError> {
+    let mut done: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for record in &world.records {
+        match &record.event {
+            Event::Advanced { run, step, how: Advance::Next | Advance::Opened } => {
+                let Some(place) = formula.place(step) else { continue };
+                let before = done.entry(run.to_string()).or_default();
+                prop_assert!(!before.contains(&place), "{run}: {step} is done twice");
+                before.push(place);
+            }
+            Event::Advanced { run, how: Advance::Back { to, .. }, .. } => {
+                let behind = formula.place(to).map(|place| formula.behind(place)).unwrap_or_default();
+                done.entry(run.to_string()).or_default().retain(|place| !behind.contains(place));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(60),
+        max_shrink_iters: 400,
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(2),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn whatever_their_order_each_waits_for_what_it_needs_and_is_done_once(
+        sketches in prop::collection::vec(sketch(), 1..7),
+        slots in 1_u32..5,
+        steps in prop::collection::vec(step(), 0..120),
+        kinds in kinds(),
+        last in prop::sample::select(vec![0_u8, 0, 0, 4, 5, 6, 7, 8, 10, 12]),
+    ) {
+        let formula = branching(&sketches);
+        let world = live(&unforgotten(steps), &kinds, Fate::Well(last), with(&formula, slots));
+        each_done_once(&world, &formula)?;
+    }
+}
+
+/// A world with one issue that an agent may work on, and so many slots.
+fn site(formula: &Formula, slots: u32) -> World {
+    World::new(&[(vec!["claude-queue"], false)], with(formula, slots))
+}
+
+/// Everything ends well but what hands do for these steps, which stay at work.
+fn until_at_work(world: &mut World, wanted: &[&str]) {
+    for _ in 0..200 {
+        if at_work(world) == wanted {
+            return;
+        }
+        let Some(next) = (0..world.under_way()).find(|at| !is_of(world, *at, wanted)) else { break };
+        world.finish(next, Fate::Well(0));
+    }
+    let story = world.story.iter().rev().take(12).map(|(_, line)| line).collect::<Vec<_>>();
+    panic!("{:?} are at work, and not {wanted:?}: {:?} {story:#?}", at_work(world), world.core.plan().waits);
+}
+
+/// The steps that hands really work for.
+fn at_work(world: &World) -> Vec<String> {
+    let lanes = (0..world.under_way()).filter_map(|at| world.intent(at)).map(Intent::lane);
+    let mut steps: Vec<String> =
+        lanes.filter_map(|lane| if let Lane::Step(step) = lane { Some(step.to_string()) } else { None }).collect();
+    steps.sort();
+    steps
+}
+
+fn is_of(world: &World, at: usize, steps: &[&str]) -> bool {
+    matches!(world.intent(at).map(Intent::lane), Some(Lane::Step(step)) if steps.contains(&step.as_str()))
+}
+
+fn finish_of(world: &mut World, step: &str, fate: Fate) {
+    let at = (0..world.under_way()).find(|at| is_of(world, *at, &[step])).expect("it is at work");
+    world.finish(at, fate);
+}
+
+/// Two agents read beside each other behind one that writes, and a gate beside them.
+fn two() -> Formula {
+    let needs = |needs: &[bool]| Some(needs.to_vec());
+    let mut formula = branching(&[
+        (0, needs(&[true]), false),
+        (0, needs(&[true]), false),
+        (6, needs(&[true]), false),
+        (5, needs(&[false, false, false, true]), false),
+    ]);
+    // The verification is behind them, so that what is at work is what reads.
+    let open = formula.steps.iter().position(|step| step.id.as_str() == "verify").expect("there");
+    formula.steps[open].needs = Some(["s0", "s1", "s2", "s3"].map(Into::into).to_vec());
+    formula
+}
+
+#[test]
+fn agents_without_an_order_are_at_work_side_by_side_and_a_gate_beside_them_holds_nobody() {
+    let mut world = site(&two(), 2);
+    until_at_work(&mut world, &["s0", "s1"]);
+    let run = world.core.ledger().issue(&subject(1)).and_then(|state| state.live_run()).expect("a run").clone();
+    assert_eq!(run.where_it_is().as_deref(), Some("s0, s1, s2"));
+    let wait = world.core.plan().waits.get(&subject(1)).map(|wait| forgehand::words::wait(wait, &Default::default()));
+    assert_eq!(wait.as_deref(), Some("under way: agent of step s0, agent of step s1"));
+    let wake = world.core.plan().wake.expect("the gate opens by the clock");
+    // The gate opens in the middle of it, and what is behind it is said.
+    world.now = wake.max(forgehand::model::Timestamp(world.now.0 + 300_000));
+    world.input(forgehand::engine::Input::Tick);
+    let said = world
+        .records
+        .iter()
+        .any(|r| matches!(&r.event, Event::Advanced { step, how: Advance::Opened, .. } if step.as_str() == "s2"));
+    assert!(said && at_work(&world) == ["s0", "s1"], "{:?}", world.records.iter().rev().take(5).collect::<Vec<_>>());
+    for _ in 0..100 {
+        if world.under_way() == 0 {
+            break;
+        }
+        world.finish(0, Fate::Well(0));
+    }
+    assert_eq!(world.pulls.len(), 1);
+}
+
+#[test]
+fn with_one_slot_they_take_turns() {
+    let mut world = site(&two(), 1);
+    until_at_work(&mut world, &["s0"]);
+    finish_of(&mut world, "s0", Fate::Well(0));
+    until_at_work(&mut world, &["s1"]);
+}
+
+#[test]
+fn a_daemon_that_died_with_two_at_work_goes_on_with_both() {
+    let mut world = site(&two(), 2);
+    until_at_work(&mut world, &["s0", "s1"]);
+    world.begin();
+    until_at_work(&mut world, &["s0", "s1"]);
+    let reads = |record: &&Record| matches!(&record.event, Event::Intended { intent: Intent::Agent { step, .. }, .. } if step.as_str() != "work");
+    assert_eq!(world.records.iter().filter(reads).count(), 4, "each was begun twice");
+}
+
+#[test]
+fn where_one_fails_for_good_the_others_are_stopped_and_the_run_ends_as_that_one() {
+    let mut world = site(&two(), 2);
+    until_at_work(&mut world, &["s0", "s1"]);
+    let failed = HandOutcome::Crashed { why: "exit code 7".into() };
+    let ended = Outcome::AgentEnded { how: failed.clone(), output: Err("none".into()), resumable: false };
+    world.finish_as(|intent| intent.step().is_some_and(|step| step.as_str() == "s1"), ended);
+    assert_eq!(at_work(&world), ["s0"]);
+    assert!(world.is_told_to_end("s0"), "nobody wants its work any more");
+    finish_of(&mut world, "s0", Fate::Well(0));
+    let ended = world.records.iter().rev().find_map(|record| match &record.event {
+        Event::RunEnded { outcome, .. } => Some(outcome.clone()),
+        _ => None,
+    });
+    assert_eq!(ended, Some(RunOutcome::Hand { how: failed }));
+}
+
+#[test]
+fn what_shares_the_workspace_is_done_in_the_order_of_the_file() {
+    let needs = |needs: &[bool]| Some(needs.to_vec());
+    // A reader that needs nobody stands behind the one that writes, and commands that need nobody.
+    let formula = branching(&[(0, needs(&[]), false), (7, needs(&[]), false), (0, needs(&[true]), false)]);
+    let before = |id: &str| {
+        let place = formula.place(&id.into()).expect("there");
+        formula.before(place).into_iter().map(|at| formula.steps[at].id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (before("s0"), before("s1"), before("s2")),
+        (vec!["work".to_owned()], vec!["work".to_owned()], vec!["work".to_owned()])
+    );
+    assert_eq!(before("verify"), ["work", "s1"]);
+    let reads = |step: &&Step| matches!(step.kind, StepKind::Agent { access: Access::Read, .. });
+    let beside = |step: &Step| formula.place(&step.id).is_some_and(|at| formula.is_beside_agents(at));
+    assert!(formula.steps.iter().filter(reads).all(beside));
+    assert!(!beside(&formula.steps[0]), "who writes has the run's own HOME");
+}

@@ -1,0 +1,140 @@
+//! Steps of a run side by side: two agents at work at the same moment, whatever happens to the daemon meanwhile.
+
+use forgehand::sandbox::Mode;
+
+use crate::gates::beside;
+use crate::rig::{Agent, Plan, Rig, TRIAGE, until};
+
+const SURVEY: &str = r##"formula = 1
+name = "survey"
+title = "Look at it from two sides"
+blast_radius = "low"
+
+[trigger]
+label = "to-survey"
+
+[[step]]
+id = "cost"
+agent = "dev"
+prompt = "side.md"
+access = "read"
+output = "fix-result"
+
+[[step]]
+id = "risk"
+needs = []
+agent = "dev"
+prompt = "side.md"
+access = "read"
+output = "fix-result"
+
+[[step]]
+id = "note"
+needs = ["cost"]
+propose = "comment"
+body = "note.md"
+
+[[step]]
+id = "sum"
+needs = ["cost", "risk"]
+propose = "comment"
+body = "sum.md"
+"##;
+
+const FILES: [(&str, &str); 4] = [
+    ("formulas/survey.toml", SURVEY),
+    ("prompts/side.md", "Look at it.\n"),
+    ("prompts/note.md", "Of cost: {{prose steps.cost.output.summary}}\n"),
+    ("prompts/sum.md", "Both: {{line steps.cost.output.summary}} {{line steps.risk.output.summary}}\n"),
+];
+
+async fn site(test: &'static str, script: &str, mode: Mode, daemon: &'static str) -> Option<(Rig, u64)> {
+    let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, script)).mode(mode).daemon(daemon);
+    let rig = plan.project("formulas = [\"triage\", \"fix\", \"survey\"]").rig().await?;
+    beside(&rig, &FILES);
+    let number = rig.issue("What matters?", "I wonder", &["interactive"]).await;
+    rig.once().await;
+    rig.run(&["formula", "run", "survey", "--issue", &number.to_string()]).await.ok();
+    Some((rig, number))
+}
+
+/// Each makes a mark and waits for that of the other: they get on only where both are at work at once.
+const MEET: &str = r#"echo here >>"$here/$FORGEHAND_STEP"
+wait_for cost
+wait_for risk
+echo "$HOME" >>"$here/homes"
+answer done "Seen by $FORGEHAND_STEP.""#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_agents_without_an_order_are_at_work_at_the_same_moment() {
+    let made = site("branches::two_agents", MEET, Mode::None, "poll = \"1s\"\nslots = 2").await;
+    let Some((rig, number)) = made else { return };
+    let drawn = rig.run(&["formula", "graph", "survey"]).await.ok();
+    assert!(drawn.out.contains("  1  cost: agent dev, reads\n     risk: agent dev, reads\n"), "{}", drawn.out);
+    let dry = rig.run(&["formula", "run", "survey", "--issue", &number.to_string(), "--dry-run"]).await.ok();
+    assert_eq!(dry.out.matches("Look at it.").count(), 2, "{}", dry.out);
+
+    rig.once().await;
+    let story = rig.story();
+    let both = "Both: Seen by cost. Seen by risk.";
+    assert_eq!(rig.said(number, both).len(), 1, "{:#?}\n{story}", rig.comments(number));
+    assert_eq!(rig.said(number, "Of cost: Seen by cost.").len(), 1, "{:#?}\n{story}", rig.comments(number));
+    assert_eq!((rig.turns("cost"), rig.turns("risk")), (1, 1), "{story}");
+    let homes = std::fs::read_to_string(rig.dir.path().join("agent/homes")).expect("both said where they live");
+    let mut homes: Vec<&str> = homes.lines().collect();
+    homes.sort_unstable();
+    homes.dedup();
+    assert_eq!(homes.len(), 2, "each has a HOME of its own: {homes:?}");
+    let logs = rig.run(&["logs", &number.to_string()]).await.ok();
+    for step in ["cost", "risk"] {
+        assert!(logs.err.contains(&format!("attempt-1-{step}.jsonl")), "each has a log of its own: {}", logs.err);
+    }
+    // What was recorded plays again as it was.
+    let recorded = rig.run(&["logs", &number.to_string(), "--as-test"]).await.ok();
+    assert_eq!(recorded.out.matches("[[answer]]").count(), 2, "{}", recorded.out);
+    let folder = rig.dir.path().join("formulas/tests");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("survey.toml"), &recorded.out).expect("written");
+    rig.run(&["formula", "test", "survey"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_killed_with_two_at_work_goes_on_with_both() {
+    let script = "wait_for go; answer done \"Seen by $FORGEHAND_STEP.\"";
+    for mode in [Mode::None, Mode::Bubblewrap] {
+        let made = site("branches::a_daemon_killed", script, mode, "poll = \"1s\"\nslots = 2").await;
+        let Some((rig, number)) = made else { continue };
+        let daemon = rig.start(&["run"]);
+        let both = |turns: usize| move |rig: &Rig| (rig.turns("cost"), rig.turns("risk")) == (turns, turns);
+        until("both at work", || both(1)(&rig).then_some(())).await;
+        let explained = rig.run(&["explain", &number.to_string()]).await.ok();
+        assert!(explained.out.contains("agent of step cost, agent of step risk"), "{}", explained.out);
+        daemon.kill().await;
+        let daemon = rig.start(&["run"]);
+        until("both at work again", || both(2)(&rig).then_some(())).await;
+        rig.let_pass("go");
+        until("the end of it", || (!rig.said(number, "Both: Seen by cost. Seen by risk.").is_empty()).then_some(())).await;
+        daemon.kill().await;
+        assert_eq!((rig.said(number, "Both: ").len(), rig.said(number, "Of cost").len()), (1, 1), "{}", rig.story());
+        assert!(both(2)(&rig), "what was done is not done again: {}", rig.story());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_stops_both_and_one_that_fails_stops_the_other() {
+    let script = "[ $FORGEHAND_STEP = cost ] && [ -e \"$here/fail\" ] && exit 7; wait_for go; answer done Fine.";
+    let made = site("branches::cancelling", script, Mode::None, "poll = \"1s\"\nslots = 2").await;
+    let Some((rig, number)) = made else { return };
+    let _daemon = rig.start(&["run"]);
+    let ended = |rig: &Rig| rig.story().matches(" ended: ").count();
+    until("both at work", || (rig.turns("cost") + rig.turns("risk") == 2).then_some(())).await;
+    rig.run(&["cancel", &number.to_string()]).await.ok();
+    until("the end of the run", || (ended(&rig) == 1).then_some(())).await;
+    assert_eq!(rig.story().matches("the agent's turn: cancelled").count(), 2, "{}", rig.story());
+
+    rig.let_pass("fail");
+    rig.run(&["formula", "run", "survey", "--issue", &number.to_string()]).await.ok();
+    until("the end of the next run", || (ended(&rig) == 2).then_some(())).await;
+    let story = rig.story();
+    assert!(story.contains("the agent broke off") && rig.said(number, "Both").is_empty(), "{story}");
+}
