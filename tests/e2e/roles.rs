@@ -1,6 +1,8 @@
 //! Roles that are shipped and off by default, about the project: run by hand, as their schedules would.
 
-use crate::rig::{Agent, Plan, Rig, TRIAGE};
+use serde_json::json;
+
+use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE};
 
 const SCRIPT: &str = r##"case $FORGEHAND_STEP in
     look) if asked_for 'keep the open issues'; then cat >"$FORGEHAND_RESULT" <<'END'
@@ -35,6 +37,43 @@ async fn groom_asks_on_the_issues_themselves_and_says_it_once() {
     assert_eq!((rig.said(1, "Which command?").len(), rig.said(3, "This looks like #2.").len()), (1, 1), "{}", rig.story());
     assert_eq!((rig.labels(1), rig.labels(3)), (vec!["underspecified".to_owned()], vec!["duplicate".to_owned()]));
     assert_eq!((rig.labels(2), rig.comments(2).len()), (Vec::new(), 0), "what is fine is left alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groom_closes_once_what_all_parts_of_are_closed_of_and_believes_no_stranger() {
+    let Some(rig) = rig("roles::groom_closes").await else { return };
+    let issues = format!("repos/{REPO}/issues");
+    let file = async |by: &str, title: &str, body: &str| {
+        let filed = rig.seed.api(by, "POST", &issues, json!({ "title": title, "body": body })).await.expect("filed");
+        filed["number"].as_u64().expect("a number")
+    };
+    let turn = async |number: u64, state: &str| {
+        let path = format!("{issues}/{number}");
+        rig.seed.api("owner", "PATCH", &path, json!({ "state": state })).await.expect("turned");
+    };
+    let groom = async || {
+        rig.run(&["formula", "run", "groom"]).await.ok();
+        rig.once().await;
+    };
+    let half = file("owner", "One half", "Of it.").await;
+    let listed = file("owner", "Two halves", &format!("- [ ] #{half} the first\n")).await;
+    let split = file("owner", "Split by an agent", "Large.").await;
+    let part = file("bot", "A part", &format!("Part of #{split}.\n\nDo it.")).await;
+    // A stranger may write what he likes, and close what is his.
+    let lie = file("owner", "A lie", "Part of #2.").await;
+    turn(lie, "closed").await;
+    turn(part, "closed").await;
+
+    groom().await;
+    let open = |number: u64| rig.issue_now(number).open;
+    assert_eq!((open(split), open(listed), open(2)), (false, true, true), "{}", rig.story());
+    assert_eq!(rig.said(split, &format!("- #{part}")).len(), 1, "{:?}", rig.comments(split));
+
+    turn(half, "closed").await;
+    turn(split, "open").await;
+    groom().await;
+    assert_eq!((open(split), open(listed), open(2)), (true, false, true), "what somebody opened again stays: {}", rig.story());
+    assert!(rig.labels(listed).contains(&"parts-done".to_owned()), "{:?}", rig.labels(listed));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,8 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
     let (issue, project) = match about {
         About::Issue => (Some(("issue", Type::record(issue))), Type::record([("repo", Type::text())])),
         About::Project => {
-            let issues = Type::list(Type::record(issue));
+            let parts = ["parts", "open_parts"].map(|name| (name, Type::list(Type::Integer)));
+            let issues = Type::list(Type::record(issue.into_iter().chain(parts)));
             (None, Type::record([("repo", Type::text()), ("issues", issues), ("issues_cut", Type::Bool)]))
         }
     };

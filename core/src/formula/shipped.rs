@@ -29,6 +29,7 @@ const PROMPTS: &[(&str, &str)] = &[
     ("groom.md", include_str!("../../../prompts/groom.md")),
     ("groomed-question.md", include_str!("../../../prompts/groomed-question.md")),
     ("groomed-duplicate.md", include_str!("../../../prompts/groomed-duplicate.md")),
+    ("groomed-done.md", include_str!("../../../prompts/groomed-done.md")),
     ("groomed-debt.md", include_str!("../../../prompts/groomed-debt.md")),
     ("predict.md", include_str!("../../../prompts/predict.md")),
     ("prediction.md", include_str!("../../../prompts/prediction.md")),
@@ -60,6 +61,7 @@ const TESTS: &[(&str, &str)] = &[
     ("review-asks-for-changes", include_str!("../../../formulas/tests/review-asks-for-changes.toml")),
     ("groom-finds", include_str!("../../../formulas/tests/groom-finds.toml")),
     ("groom-nothing-moved", include_str!("../../../formulas/tests/groom-nothing-moved.toml")),
+    ("groom-closes-what-is-done", include_str!("../../../formulas/tests/groom-closes-what-is-done.toml")),
     ("predict-files", include_str!("../../../formulas/tests/predict-files.toml")),
     ("predict-enough-are-open", include_str!("../../../formulas/tests/predict-enough-are-open.toml")),
 ];

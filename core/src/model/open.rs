@@ -26,6 +26,12 @@ pub struct OpenIssue {
     pub updated: Timestamp,
     /// How many comments it has.
     pub comments: u64,
+    /// The issues that are known to be part of it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub parts: BTreeSet<IssueNumber>,
+    /// Those of them that are open.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub open_parts: BTreeSet<IssueNumber>,
 }
 
 /// The open issues of a project, those first that have not moved for the longest.
@@ -41,4 +47,17 @@ pub struct OpenIssues {
 impl OpenIssues {
     /// More are not read.
     pub const MOST: usize = 500;
+
+    /// Each is told what is part of it: `(whole, part)`. Where issues were left out nothing is, because one of those may be open.
+    pub fn know_parts(&mut self, of: &[(IssueNumber, IssueNumber)]) {
+        if self.cut {
+            return;
+        }
+        let open: BTreeSet<IssueNumber> = self.items.iter().map(|issue| issue.number).collect();
+        for issue in &mut self.items {
+            let parts = of.iter().filter(|(whole, part)| *whole == issue.number && *part != issue.number);
+            issue.parts = parts.map(|(_, part)| *part).collect();
+            issue.open_parts = issue.parts.intersection(&open).copied().collect();
+        }
+    }
 }

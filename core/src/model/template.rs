@@ -129,6 +129,8 @@ fn of_project(kind: TemplateKind) -> Variable {
         ("created", Plain),
         ("updated", Plain),
         ("comments", Plain),
+        ("parts", list(Plain)),
+        ("open_parts", list(Plain)),
     ];
     // What people read on the forge has their texts there already.
     let body = (kind == TemplateKind::Prompt).then_some(("body", Outside));

@@ -4,7 +4,7 @@
 //! again, whatever becomes of the issue meanwhile. What a condition asks of a step that was skipped is not there, and the condition does
 //! not hold then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -193,7 +193,13 @@ fn known_of(issue: &OpenIssue) -> Json {
         "created": issue.created.rfc3339(),
         "updated": issue.updated.rfc3339(),
         "comments": issue.comments,
+        "parts": numbers(&issue.parts),
+        "open_parts": numbers(&issue.open_parts),
     })
+}
+
+fn numbers(issues: &BTreeSet<crate::model::IssueNumber>) -> Vec<u64> {
+    issues.iter().map(|number| number.0).collect()
 }
 
 /// The names before a step's own that its expressions leave out: where it stands, `call.` of `call.work`. The beginning of a called formula

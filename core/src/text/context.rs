@@ -224,6 +224,8 @@ fn project(open: &OpenIssues) -> Json {
             "created": issue.created.rfc3339(),
             "updated": issue.updated.rfc3339(),
             "comments": issue.comments,
+            "parts": issue.parts.iter().map(|part| part.0).collect::<Vec<_>>(),
+            "open_parts": issue.open_parts.iter().map(|part| part.0).collect::<Vec<_>>(),
             "body": if left.is_some() { body } else { "[left out: all bodies together are too long]".to_owned() },
         })
     });

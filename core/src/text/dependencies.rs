@@ -38,9 +38,7 @@ static FENCE: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"^[\s>]*(?:[-*+
 /// Read are `depends on #N` and `blocked by #N` and the lists of sections `Depends on`, `Blocked by`, `Dependencies`; not read is what
 /// stands in code, in HTML comments or struck through.
 pub fn dependencies(body: &str) -> Vec<(Option<RepoName>, IssueNumber)> {
-    let text = printable(body);
-    let text = COMMENT.replace_all(&without_blocks(&text), " ").into_owned();
-    let text = CODE_SPAN.replace_all(&text, " ");
+    let text = outside_code(&printable(body));
     let mut found = Vec::new();
     for phrase in PHRASE.captures_iter(&text) {
         if phrase.name("not").is_none() {
@@ -70,6 +68,12 @@ fn take(issues: &str, found: &mut Vec<(Option<RepoName>, IssueNumber)>) {
             found.push(issue);
         }
     }
+}
+
+/// The text without what stands in code, in HTML comments or struck through.
+pub(super) fn outside_code(text: &str) -> String {
+    let text = COMMENT.replace_all(&without_blocks(text), " ").into_owned();
+    CODE_SPAN.replace_all(&text, " ").into_owned()
 }
 
 /// The text without fenced blocks, wherever they are indented.

@@ -14,6 +14,7 @@ mod dependencies;
 mod markdown;
 mod marker;
 mod neutral;
+mod parts;
 mod render;
 mod segments;
 
@@ -28,6 +29,7 @@ pub use dependencies::dependencies;
 pub use markdown::{block, code, line, prose};
 pub use marker::{BREAKDOWN, NOTE, STATUS, find_marker, marked_as, marker, strip_marker};
 pub use neutral::commit_message;
+pub use parts::{part_of, tasks};
 pub use render::{TextError, fence, render_prompt, render_proposal};
 
 /// What is taken of an issue's body, in bytes.

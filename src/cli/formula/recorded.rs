@@ -2,7 +2,7 @@
 //!
 //! They are `formulas/tests/*.toml`: shipped ones, and an author's own beside the configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,9 @@ pub(super) struct OpenText {
     pub(super) updated: Option<String>,
     #[serde(default)]
     pub(super) comments: u64,
+    /// The issues that are part of it; those of them are open that are listed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) parts: BTreeSet<u64>,
 }
 
 impl OpenText {
@@ -108,6 +111,7 @@ impl OpenText {
             labels: issue.labels.iter().cloned().collect(),
             updated: Some(issue.updated.rfc3339()),
             comments: issue.comments,
+            parts: issue.parts.iter().map(|part| part.0).collect(),
         }
     }
 
@@ -124,6 +128,8 @@ impl OpenText {
             created: updated,
             updated,
             comments: self.comments,
+            parts: BTreeSet::new(),
+            open_parts: BTreeSet::new(),
         })
     }
 }
@@ -260,6 +266,10 @@ impl Recorded {
         let now = Timestamp(1_790_000_000_000);
         let remark =
             |comment: &CommentText| Remark { author: Login::from(comment.author.as_str()), at: now, body: comment.body.clone() };
+        let mut open = OpenIssues { items: self.open.iter().map(|open| open.read(now)).collect::<Result<_, _>>()?, cut: false };
+        let parts =
+            |open: &OpenText| open.parts.iter().map(|part| (IssueNumber(open.number), IssueNumber(*part))).collect::<Vec<_>>();
+        open.know_parts(&self.open.iter().flat_map(parts).collect::<Vec<_>>());
         let subject = match formula.about() {
             About::Issue => Subject { repo, issue: IssueNumber(issue.number) },
             About::Project => Subject::project(repo),
@@ -284,7 +294,7 @@ impl Recorded {
                 body: issue.body.clone(),
                 author: issue.author.clone(),
                 comments: issue.comments.iter().map(remark).collect(),
-                open: OpenIssues { items: self.open.iter().map(|open| open.read(now)).collect::<Result<_, _>>()?, cut: false },
+                open,
                 ..RunTexts::default()
             },
             project: ProjectSettings { verify: vec!["the project's verification".into()], ..ProjectSettings::default() },

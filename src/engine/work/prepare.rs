@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::formula::laid_over;
 use crate::model::{
-    Access, Branch, Comment, Failure, FailureKind, Formula, Issue, Login, OpenIssue, OpenIssues, Outcome, Permission,
-    ProjectFacts, Remark, RepoName, RunId, RunTexts, Sha, StepKind, Subject, Trouble,
+    Access, Branch, Comment, Failure, FailureKind, Formula, Issue, IssueNumber, Login, OpenIssue, OpenIssues, Outcome,
+    Permission, ProjectFacts, Remark, RepoName, RunId, RunTexts, Sha, StepKind, Subject, Trouble,
 };
 use crate::ports::{IssueFilter, WorkspaceOrder};
 use crate::text;
@@ -19,16 +19,24 @@ const GUIDE: u64 = 64 * 1024;
 const OWN: &str = ".forgehand";
 const FILE: u64 = 64 * 1024;
 const FILES: usize = 200;
+/// How long ago a part may have been closed to be known, and how many issues are read to find those.
+const PARTS: std::time::Duration = std::time::Duration::from_hours(24 * 90);
+const PARTS_READ: usize = 2_000;
 
 /// Whether anything in a formula names the issues of its project; the word alone is enough, so that none is missed.
 fn asks_for_issues(formula: &Formula) -> bool {
-    serde_json::to_string(&formula.steps).is_ok_and(|text| text.contains("issues"))
-        || serde_json::to_string(&formula.outcomes).is_ok_and(|text| text.contains("issues"))
+    names(formula, "issues")
+}
+
+fn names(formula: &Formula, word: &str) -> bool {
+    serde_json::to_string(&formula.steps).is_ok_and(|text| text.contains(word))
+        || serde_json::to_string(&formula.outcomes).is_ok_and(|text| text.contains(word))
 }
 
 fn open(issue: Issue) -> OpenIssue {
     let Issue { number, title, body, author, labels, created, updated, comments, .. } = issue;
-    OpenIssue { number, title, body, author, labels, created, updated, comments }
+    let (parts, open_parts) = Default::default();
+    OpenIssue { number, title, body, author, labels, created, updated, comments, parts, open_parts }
 }
 
 /// As the journal has them.
@@ -71,7 +79,7 @@ impl Worker {
                 comments.iter().map(|c| c.id).max(),
             ),
             Read::Project => {
-                let open = self.open_issues(repo, over.as_ref().unwrap_or(&run.formula)).await?;
+                let open = self.open_issues(repo, over.as_ref().unwrap_or(&run.formula), order.facts).await?;
                 (RunTexts { guide, open, ..RunTexts::default() }, order.state.seen.clone(), None)
             }
         };
@@ -94,7 +102,12 @@ impl Worker {
     }
 
     /// The open issues of a project, where the formula asks for them: those first that have not moved for the longest.
-    pub(super) async fn open_issues(&self, repo: &RepoName, formula: &Formula) -> Result<OpenIssues, Failure> {
+    pub(super) async fn open_issues(
+        &self,
+        repo: &RepoName,
+        formula: &Formula,
+        facts: &ProjectFacts,
+    ) -> Result<OpenIssues, Failure> {
         if !asks_for_issues(formula) {
             return Ok(OpenIssues::default());
         }
@@ -103,7 +116,31 @@ impl Worker {
         let mut items = self.ports.forge.issues(repo, &filter).await.map_err(forge)?.items;
         let cut = items.len() > OpenIssues::MOST;
         items.truncate(OpenIssues::MOST);
-        Ok(OpenIssues { items: items.into_iter().map(open).collect(), cut })
+        let mut known = OpenIssues { items: items.into_iter().map(open).collect(), cut };
+        if !cut && names(formula, "parts") {
+            let parts = self.parts(repo, &known, facts).await?;
+            known.know_parts(&parts);
+        }
+        Ok(known)
+    }
+
+    /// What is part of what: tasks that a body lists, and what we filed as a part, open or closed a while ago. Who else writes that an issue is
+    /// part of another is not believed: with all parts closed somebody may close the whole.
+    async fn parts(
+        &self,
+        repo: &RepoName,
+        open: &OpenIssues,
+        facts: &ProjectFacts,
+    ) -> Result<Vec<(IssueNumber, IssueNumber)>, Failure> {
+        let since = Some(self.forge_now() - PARTS);
+        let filter = IssueFilter { since, no_pulls: true, at_most: Some(PARTS_READ), ..IssueFilter::default() };
+        let moved = self.ports.forge.issues(repo, &filter).await.map_err(forge)?.items;
+        let moved = moved.iter().map(|issue| (issue.number, &issue.author, &issue.body));
+        let standing = open.items.iter().map(|issue| (issue.number, &issue.author, &issue.body));
+        let filed = standing.chain(moved).filter(|(_, author, _)| facts.is_ours(author));
+        let filed = filed.filter_map(|(number, _, body)| Some((text::part_of(body)?, number)));
+        let listed = open.items.iter().flat_map(|whole| text::tasks(&whole.body).into_iter().map(|part| (whole.number, part)));
+        Ok(filed.chain(listed).collect())
     }
 
     /// What the run is about, as it stands on the forge.

@@ -55,7 +55,7 @@ impl Stage {
         let facts = Arc::new(worker.survey(&subject.repo).await.map_err(Unread::Project)?);
         if subject.is_project() {
             let base = base_of(&formula, &project, &facts);
-            let open = worker.open_issues(&subject.repo, &formula).await?;
+            let open = worker.open_issues(&subject.repo, &formula, &facts).await?;
             let stage = Self::about(formula, subject, project, branch_prefix, base, now);
             return Ok((Self { texts: RunTexts { open, ..RunTexts::default() }, ..stage }, Vec::new()));
         }
