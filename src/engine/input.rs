@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AccountName, Asked, Checks, Command, Comment, Dependency, EffectKey, Failure, FilesSought, Issue, LabelEvent, Outcome,
+    AccountName, Ask, Asked, Checks, Command, Comment, Dependency, EffectKey, Failure, FilesSought, Issue, LabelEvent, Outcome,
     ProjectFacts, Pull, RepoName, RunId, Sha, Standings, Subject, Timestamp, Trouble,
 };
 use crate::plan::{Policy, Room};
@@ -137,12 +137,14 @@ pub struct PullRead {
 }
 
 /// What the reviews of a pull request of ours come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reviewed {
     /// A reviewer asks for changes.
     pub changes_requested: bool,
     /// Its head has an approval that stands, by somebody else than us.
     pub approved: bool,
+    /// The requests for changes that stand, of those who may ask.
+    pub asks: Vec<Ask>,
 }
 
 impl Input {

@@ -79,14 +79,19 @@ fn pull_read(subject: Subject, known: &PullRef, read: PullRead) -> Option<Event>
     let PullRead { head, checks, reviews, conflicts } = read;
     let same_head = head.as_ref().is_none_or(|head| *head == known.head);
     // An approval is bound to the head that it was given to.
-    let before = Reviewed { changes_requested: known.changes_requested, approved: known.approved && same_head };
-    let Reviewed { changes_requested, approved } = reviews.unwrap_or(before);
+    let were_read = reviews.is_some();
+    let before = || Reviewed {
+        changes_requested: known.changes_requested,
+        approved: known.approved && same_head,
+        asks: known.asks.clone(),
+    };
+    let Reviewed { changes_requested, approved, asks } = reviews.unwrap_or_else(before);
     let conflicts = conflicts.unwrap_or(known.conflicts);
     let same = known.checks == checks && known.conflicts == conflicts && known.approved == approved && same_head;
     // That reviews were read is news, whatever they say: it moved since.
-    let read_because_it_moved = reviews.is_some() && known.unread;
-    let news = !same || known.changes_requested != changes_requested || read_because_it_moved;
-    news.then_some(Event::ChecksSeen { subject, checks, changes_requested, conflicts, approved, head })
+    let read_because_it_moved = were_read && known.unread;
+    let news = !same || known.asks != asks || known.changes_requested != changes_requested || read_because_it_moved;
+    news.then_some(Event::ChecksSeen { subject, checks, changes_requested, conflicts, approved, head, asks })
 }
 
 fn surveyed(core: &mut Core, repo: RepoName, result: Result<ProjectFacts, Trouble>, now: Timestamp) -> Vec<Event> {

@@ -10,9 +10,12 @@ use super::transport::{Call, Client};
 use super::wire::{self, State};
 use crate::model::{
     Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
-    PullState, RepoFacts, RepoLabel, RepoName, Reviews, Sha, Timestamp,
+    PullState, RepoFacts, RepoLabel, RepoName, ReviewId, Reviews, Sha, Spot, Timestamp,
 };
-use crate::ports::{Forge, ForgeError, ForgeErrorKind, IssueFilter, Listed, NewIssue, NewPull, NewReview, WrittenReview};
+use crate::ports::{
+    CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, IssueFilter, LineComment, Listed, NewIssue, NewPull, NewReview,
+    WrittenReview,
+};
 
 #[async_trait]
 impl Forge for Client {
@@ -213,19 +216,27 @@ impl Forge for Client {
     }
 
     async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, ForgeError> {
-        let (mut checks, mut read, mut page) = (Checks::None, 0, 1);
+        let statuses = self.statuses(repo, sha).await?;
+        Ok(statuses.into_iter().map(|status| status.state).fold(Checks::None, wire::worse))
+    }
+
+    async fn statuses(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<CommitStatus>, ForgeError> {
+        let (mut all, mut page) = (Vec::new(), 1);
         loop {
             let call = Call::of(Method::GET, repo, &["commits", sha.as_str(), "status"]).query("page", page).query("limit", 50);
             let combined: wire::CombinedStatus = self.json(&call).await?;
-            let total = combined.total_count;
-            let (here, contexts) = combined.checks();
-            checks = wire::worse(checks, here);
-            read += contexts;
-            if contexts == 0 || read >= total {
-                return Ok(checks);
+            let (total, here) = (combined.total_count, combined.contexts());
+            let last = here.is_empty();
+            all.extend(here);
+            if last || all.len() >= total {
+                return Ok(all);
             }
             page += 1;
         }
+    }
+
+    async fn failed_jobs(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<FailedJob>, ForgeError> {
+        self.read_failed_jobs(repo, sha).await
     }
 
     async fn reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Reviews, ForgeError> {
@@ -246,6 +257,30 @@ impl Forge for Client {
         // A word that the forge does not know makes a review that only its author sees.
         let body = json!({ "event": wire::word_of(new.verdict), "body": new.body, "commit_id": new.of });
         self.send(&Call::of(Method::POST, repo, &["pulls", &number, "reviews"]).body(body)).await.map(drop)
+    }
+
+    async fn line_comments(&self, repo: &RepoName, pull: PullNumber, review: ReviewId) -> Result<Vec<LineComment>, ForgeError> {
+        let (number, review) = (pull.0.to_string(), review.to_string());
+        // This list has no pages.
+        let call = Call::of(Method::GET, repo, &["pulls", &number, "reviews", &review, "comments"]);
+        let found: Option<Vec<wire::LineComment>> = self.json(&call).await?;
+        let mut comments: Vec<LineComment> = found.unwrap_or_default().into_iter().map(Into::into).collect();
+        comments.sort_by_key(|c| (c.at, c.id));
+        Ok(comments)
+    }
+
+    async fn reply(
+        &self,
+        repo: &RepoName,
+        pull: PullNumber,
+        review: ReviewId,
+        spot: &Spot,
+        body: &str,
+    ) -> Result<(), ForgeError> {
+        let (number, review) = (pull.0.to_string(), review.to_string());
+        let (new, old) = if spot.old { (0, spot.line) } else { (spot.line, 0) };
+        let body = json!({ "path": spot.path, "body": body, "new_position": new, "old_position": old });
+        self.send(&Call::of(Method::POST, repo, &["pulls", &number, "reviews", &review, "comments"]).body(body)).await.map(drop)
     }
 
     async fn permission(&self, repo: &RepoName, login: &Login) -> Result<Permission, ForgeError> {

@@ -22,6 +22,7 @@
 //! [`labels`](crate::ports::Forge::labels) saw twice are filtered here and taken off by their numbers; a second one made after that look is
 //! not known until the next one.
 
+mod actions;
 mod calls;
 mod counts;
 mod paging;

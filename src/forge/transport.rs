@@ -407,6 +407,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// What it says, as it came.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The forge's own time.
     pub(super) fn date(&self) -> Option<Timestamp> {
         self.headers.get("date").and_then(|v| v.to_str().ok()).and_then(Timestamp::parse_http)

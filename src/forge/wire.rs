@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::model::{self, Branch, CommentId, IssueNumber, Login, PullMark, PullNumber, PullState, RepoName, Timestamp, Verdict};
-use crate::ports::WrittenReview;
+use crate::model::{
+    self, Branch, CommentId, IssueNumber, Login, PullMark, PullNumber, PullState, RepoName, ReviewId, Timestamp, Verdict,
+};
+use crate::ports::{self, CommitStatus, WrittenReview};
 
 /// An entry whose parts do not fit together; the text says which.
 pub(super) type Misfit = String;
@@ -348,6 +350,12 @@ enum CheckState {
 #[derive(Deserialize)]
 struct Status {
     status: CheckState,
+    #[serde(default)]
+    context: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    target_url: Option<String>,
 }
 
 /// What the forge calls a verdict when it is given.
@@ -362,14 +370,30 @@ pub(super) fn word_of(verdict: Verdict) -> &'static str {
 impl From<Review> for WrittenReview {
     fn from(review: Review) -> Self {
         let verdict = Verdict::ALL.into_iter().find(|verdict| word_of(*verdict) == review.state);
-        Self { by: login(review.user), body: review.body.unwrap_or_default(), verdict }
+        Self {
+            id: ReviewId(review.id),
+            at: review.submitted_at.as_deref().and_then(Timestamp::parse),
+            of: review.commit_id.parse().ok(),
+            official: review.official,
+            dismissed: review.dismissed,
+            comments: review.comments_count,
+            by: login(review.user),
+            body: review.body.unwrap_or_default(),
+            verdict,
+        }
     }
 }
 
 /// A review of a pull request.
 #[derive(Deserialize)]
 pub(super) struct Review {
+    #[serde(default)]
+    id: u64,
     user: Option<User>,
+    #[serde(default)]
+    submitted_at: Option<String>,
+    #[serde(default)]
+    comments_count: u64,
     #[serde(default)]
     body: Option<String>,
     #[serde(default)]
@@ -390,6 +414,17 @@ impl Review {
         let counts = self.state == "APPROVED" && self.official && !self.stale && !self.dismissed;
         self.commit_id.parse().ok().filter(|_| counts)
     }
+
+    fn request(&self) -> model::ChangeRequest {
+        model::ChangeRequest {
+            review: ReviewId(self.id),
+            by: login(self.user.as_ref().map(|user| User { login: user.login.clone() })),
+            of: self.commit_id.parse().ok(),
+            official: self.official,
+            stale: self.stale,
+            body: self.body.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// The last word of each reviewer. The list is oldest first; comments and pending reviews are no word.
@@ -401,9 +436,39 @@ pub(super) fn last_words(reviews: &[Review]) -> model::Reviews {
         }
     }
     let approval = |(by, review): (&&str, &&Review)| Some(model::Approval { by: Login::from(*by), of: review.approves()? });
-    model::Reviews {
-        changes_requested: last.values().any(|review| review.state == "REQUEST_CHANGES" && !review.dismissed),
-        approvals: last.iter().filter_map(approval).collect(),
+    let asks = last.values().filter(|review| review.state == "REQUEST_CHANGES" && !review.dismissed);
+    let requests: Vec<model::ChangeRequest> = asks.map(|review| review.request()).collect();
+    model::Reviews { changes_requested: !requests.is_empty(), approvals: last.iter().filter_map(approval).collect(), requests }
+}
+
+/// A comment on a line. Of its two numbers one is 0, for a line that is not there on that side.
+#[derive(Deserialize)]
+pub(super) struct LineComment {
+    id: u64,
+    user: Option<User>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    position: u64,
+    #[serde(default)]
+    original_position: u64,
+    #[serde(deserialize_with = "time")]
+    created_at: Timestamp,
+}
+
+impl From<LineComment> for ports::LineComment {
+    fn from(comment: LineComment) -> Self {
+        let old = comment.position == 0 && comment.original_position > 0;
+        let line = if old { comment.original_position } else { comment.position };
+        Self {
+            id: comment.id,
+            by: login(comment.user),
+            at: comment.created_at,
+            spot: model::Spot { path: comment.path, line, old },
+            body: comment.body.unwrap_or_default(),
+        }
     }
 }
 
@@ -416,15 +481,20 @@ pub(super) struct CombinedStatus {
 }
 
 impl CombinedStatus {
-    /// What the contexts of this page come to, and how many they are. A warning or something skipped has ended and is not red.
-    pub(super) fn checks(self) -> (model::Checks, usize) {
-        let statuses = self.statuses.unwrap_or_default();
-        let checks = statuses.iter().map(|s| match s.status {
+    /// The contexts of this page. A warning or something skipped has ended and is not red.
+    pub(super) fn contexts(self) -> Vec<CommitStatus> {
+        let state = |state| match state {
             CheckState::Error | CheckState::Failure | CheckState::Unknown => model::Checks::Failure,
             CheckState::Pending => model::Checks::Pending,
             CheckState::Success | CheckState::Warning | CheckState::Skipped => model::Checks::Success,
-        });
-        (checks.fold(model::Checks::None, worse), statuses.len())
+        };
+        let one = |status: Status| CommitStatus {
+            context: status.context,
+            state: state(status.status),
+            description: status.description.unwrap_or_default(),
+            link: status.target_url.unwrap_or_default(),
+        };
+        self.statuses.unwrap_or_default().into_iter().map(one).collect()
     }
 }
 

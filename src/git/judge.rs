@@ -14,6 +14,10 @@ use super::process::Call;
 use super::take::{JUDGED, Stop, outside};
 use super::{Git, unexpected};
 
+/// What an agent merged in, in the run's throw-away repository.
+const BESIDE: &str = "refs/forgehand/beside/merged";
+/// Leaves that out of a list of commits.
+const OWN_ALONE: [&str; 2] = ["--not", "--glob=refs/forgehand/beside"];
 /// Longest text of all link targets of a tree together, in bytes.
 const TARGETS: usize = 16 << 20;
 
@@ -26,13 +30,15 @@ impl Git {
         tip: &Sha,
         author: &Author,
     ) -> Result<Change, Stop> {
+        let from = self.start_of(dir, order, tip).await?;
         self.whole_and_not_too_large(dir, order, tip).await?;
         let commits = self.own_history(dir, order, tip).await?;
         if let Some(private) = &order.private {
             self.holds_nothing_private(dir, private, &commits).await?;
         }
-        let (entries, counts) = self.compare(dir, &order.base, tip).await?;
-        if entries.is_empty() {
+        let (entries, counts) = self.compare(dir, &from, tip).await?;
+        // To have merged what goes together by itself is work too.
+        if entries.is_empty() && from == order.base {
             return Err(Refusal::NothingCommitted.into());
         }
         let files = diff::files(&entries, &counts);
@@ -43,12 +49,35 @@ impl Git {
         if let Some(entry) = entries.iter().find(|entry| entry.adds_submodule()) {
             return Err(outside(format!("adds another repository as a submodule at {}", entry.path.escape_debug())).into());
         }
-        self.links_stay_inside(dir, order, tip, &entries).await?;
+        self.links_stay_inside(dir, &from, tip, &entries).await?;
         let person_paths = diff::matching(&files, &order.person_paths)?;
         let verify_paths = diff::named_by(&files, &order.verify);
         let head = self.rewrite(dir, mirror, &commits, tip, author).await?;
         let (base, commits) = (order.base.clone(), u64::try_from(commits.len()).unwrap_or(u64::MAX));
         Ok(Change { head, base, commits, files, added, removed, person_paths, verify_paths })
+    }
+
+    /// What the agent's own work is compared with: the base, or where the other side was merged in the tree that git makes of both, conflicts
+    /// as git writes them. From here on the other side's commits are no part of what is judged.
+    async fn start_of(&self, dir: &Path, order: &TakeOrder, tip: &Sha) -> Result<Sha, Stop> {
+        const WHAT: &str = "reading what an agent merged";
+        let Some(beside) = &order.beside else { return Ok(order.base.clone()) };
+        let within = async |of: &Sha| {
+            let ask = Call::bare(dir, WHAT).args(["merge-base", "--is-ancestor", beside.as_str(), of.as_str()]);
+            Ok::<bool, RepoError>(self.runner.run(ask).await?.good)
+        };
+        if !within(tip).await? || within(&order.base).await? {
+            return Ok(order.base.clone());
+        }
+        let keep = Call::bare(dir, WHAT).args(["update-ref", BESIDE, beside.as_str()]);
+        self.runner.ok(keep).await?;
+        let merge = Call::bare(dir, WHAT).args(["merge-tree", "--write-tree", "--no-messages", "--name-only"]);
+        let merged = self.runner.run(merge.args([order.base.as_str(), beside.as_str()])).await?;
+        if !matches!(merged.code, Some(0 | 1)) {
+            return Err(merged.error().into());
+        }
+        let tree = String::from_utf8_lossy(&merged.stdout).lines().next().unwrap_or_default().parse();
+        tree.map_err(|_| unexpected(WHAT, &merged.stdout).into())
     }
 
     /// Walks everything that the tip brings: nothing may be missing, and unpacked it must fit.
@@ -63,7 +92,8 @@ impl Git {
         };
         let walk = Call::bare(dir, WHAT)
             .args(["rev-list", "--objects", "--no-object-names", tip.as_str()])
-            .arg(format!("^{}", order.base));
+            .arg(format!("^{}", order.base))
+            .args(OWN_ALONE);
         let out = self.runner.run(walk).await?;
         if out.cut {
             return Err(Refusal::NotABundle { why: "a bundle of too many objects".to_owned() }.into());
@@ -90,11 +120,12 @@ impl Git {
         if !descends.good {
             return Err(outside(format!("does not build on {}", order.base.short())).into());
         }
-        let roots = Call::bare(dir, WHAT).args(["rev-list", "--max-parents=0", "--max-count=1", tip.as_str(), &not_base]);
+        let roots =
+            Call::bare(dir, WHAT).args(["rev-list", "--max-parents=0", "--max-count=1", tip.as_str(), &not_base]).args(OWN_ALONE);
         if !self.runner.ok(roots).await?.is_empty() {
             return Err(outside("merges a history that shares nothing with the base").into());
         }
-        let list = Call::bare(dir, WHAT).args(["rev-list", "--topo-order", "--reverse", tip.as_str(), &not_base]);
+        let list = Call::bare(dir, WHAT).args(["rev-list", "--topo-order", "--reverse", tip.as_str(), &not_base]).args(OWN_ALONE);
         let commits = many_shas(WHAT, &self.runner.ok(list).await?)?;
         if commits.len() > self.limits.commits {
             return Err(outside(format!("holds {} commits, and {} are accepted", commits.len(), self.limits.commits)).into());
@@ -132,7 +163,7 @@ impl Git {
     }
 
     /// Refuses links that lead out. One that did so in the base already, and is the same, is not the agent's.
-    async fn links_stay_inside(&self, dir: &Path, order: &TakeOrder, tip: &Sha, entries: &[Entry]) -> Result<(), Stop> {
+    async fn links_stay_inside(&self, dir: &Path, from: &Sha, tip: &Sha, entries: &[Entry]) -> Result<(), Stop> {
         if !entries.iter().any(Entry::touches_link) {
             return Ok(());
         }
@@ -141,7 +172,7 @@ impl Git {
         if out.is_empty() {
             return Ok(());
         }
-        let before = self.links(dir, &order.base).await?;
+        let before = self.links(dir, from).await?;
         let was_so = |path: &str| before.get(path) == now.get(path) && leads_out(&before, path);
         match out.into_iter().find(|path| !was_so(path)) {
             Some(path) => Err(Refusal::SymlinkOut { path: path.clone() }.into()),
@@ -181,6 +212,7 @@ impl Git {
     /// The commits on top of `base` as lines for git's standard input.
     pub(super) async fn commits_between(&self, dir: &Path, base: &Sha, head: &Sha, what: &str) -> Result<Vec<u8>, RepoError> {
         let call = Call::bare(dir, what).args(["rev-list", "--topo-order", "--reverse", head.as_str()]).arg(format!("^{base}"));
+        let call = call.args(OWN_ALONE);
         Ok(lines(&many_shas(what, &self.runner.ok(call).await?)?))
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use forgehand::model::{
-    Approval, Branch, Checks, CommentId, Issue, IssueNumber, Permission, Pull, PullNumber, PullState, Reviews, Timestamp, Verdict,
+    Approval, Branch, Checks, CommentId, Issue, IssueNumber, Permission, Pull, PullNumber, PullState, Reviews, Spot, Timestamp,
+    Verdict,
 };
 use forgehand::ports::{Forge, ForgeErrorKind as Kind, IssueFilter, NewIssue, NewPull, NewReview};
 use futures_util::future::{join, join_all};
@@ -407,10 +408,14 @@ async fn contract_reviews(ctx: &Ctx) {
     assert_eq!(read().await, Reviews::default(), "a reader's is not official, and what is pending is no word");
 
     ctx.by_owner(Method::POST, &path, json!({ "event": "REQUEST_CHANGES", "body": "no" })).await;
-    assert_eq!(read().await, Reviews { changes_requested: true, approvals: Vec::new() });
+    let asked = read().await;
+    assert!(asked.changes_requested && asked.approvals.is_empty());
+    let [request] = asked.requests.as_slice() else { panic!("{asked:?}") };
+    let told = (request.by.clone(), request.of.clone(), request.official, request.stale, request.body.as_str());
+    assert_eq!(told, (ctx.login("owner"), Some(pull.head_sha.clone()), true, false, "no"));
     let given = ctx.by_owner(Method::POST, &path, approve.clone()).await;
     let approval = Approval { by: ctx.login("owner"), of: pull.head_sha.clone() };
-    let approved = Reviews { changes_requested: false, approvals: vec![approval] };
+    let approved = Reviews { approvals: vec![approval], ..Reviews::default() };
     assert_eq!(read().await, approved, "the last word counts");
 
     let dismissals = format!("{path}/{}/dismissals", given["id"]);
@@ -449,6 +454,53 @@ async fn contract_reviews_that_we_write(ctx: &Ctx) {
         (owner, "yes", Some(Verdict::Approve)),
     ];
     assert_eq!(told, expected);
+}
+
+async fn contract_comments_on_lines(ctx: &Ctx) {
+    let bot = ctx.bot_client();
+    let head = ctx.branch("claude/issue-1").await;
+    let pull = bot.create_pull(&ctx.repo, &new_pull(&head)).await.expect("a pull request");
+    let path = format!("/pulls/{}/reviews", pull.number.0);
+    let line = json!({ "path": "claude-issue-1.sh", "body": "quote it", "new_position": 1 });
+    let review = json!({ "event": "REQUEST_CHANGES", "body": "see there", "comments": [line] });
+    ctx.by_owner(Method::POST, &path, review).await;
+    let written = bot.written_reviews(&ctx.repo, pull.number).await.expect("reviews");
+    let [review] = written.as_slice() else { panic!("{written:?}") };
+    assert_eq!((review.comments, review.dismissed, review.official), (1, false, true));
+    assert_eq!(review.of, Some(pull.head_sha.clone()));
+
+    let read = async || bot.line_comments(&ctx.repo, pull.number, review.id).await.expect("comments");
+    let first = read().await;
+    let [said] = first.as_slice() else { panic!("{first:?}") };
+    let spot = Spot { path: "claude-issue-1.sh".into(), line: 1, old: false };
+    assert_eq!((said.by.clone(), &said.spot, said.body.as_str()), (ctx.login("owner"), &spot, "quote it"));
+    bot.reply(&ctx.repo, pull.number, review.id, &spot, "done <!-- mark -->").await.expect("a reply");
+    let both = read().await;
+    let told: Vec<_> = both.iter().map(|c| (c.by.clone(), &c.spot, c.body.as_str())).collect();
+    let expected = [(ctx.login("owner"), &spot, "quote it"), (ctx.login("bot"), &spot, "done <!-- mark -->")];
+    assert_eq!(told, expected, "it stands in the review that it answers");
+    let reviews = bot.written_reviews(&ctx.repo, pull.number).await.expect("reviews");
+    assert_eq!(reviews.len(), 1, "and is no review of its own: {reviews:?}");
+}
+
+async fn contract_statuses(ctx: &Ctx) {
+    let bot = ctx.bot_client();
+    let head = ctx.branch("claude/issue-1").await;
+    let pull = bot.create_pull(&ctx.repo, &new_pull(&head)).await.expect("a pull request");
+    let path = format!("/statuses/{}", pull.head_sha);
+    for (state, context, description) in
+        [("pending", "ci", "running"), ("success", "lint", "ok"), ("failure", "ci", "Failing after 3s")]
+    {
+        let status =
+            json!({ "state": state, "context": context, "description": description, "target_url": "http://127.0.0.1:1/runs/1" });
+        ctx.by_bot(Method::POST, &path, status).await;
+    }
+    let mut all = bot.statuses(&ctx.repo, &pull.head_sha).await.expect("statuses");
+    all.sort_by(|one, other| one.context.cmp(&other.context));
+    let link = "http://127.0.0.1:1/runs/1";
+    let told: Vec<_> = all.iter().map(|s| (s.context.as_str(), s.state, s.description.as_str(), s.link.as_str())).collect();
+    assert_eq!(told, [("ci", Checks::Failure, "Failing after 3s", link), ("lint", Checks::Success, "ok", link)]);
+    assert_eq!(bot.checks(&ctx.repo, &pull.head_sha).await.expect("checks"), Checks::Failure);
 }
 
 async fn contract_renamed(ctx: &Ctx) {
@@ -515,6 +567,8 @@ on_each_site! {
     contract_checks
     contract_reviews
     contract_reviews_that_we_write
+    contract_comments_on_lines
+    contract_statuses
     contract_renamed
     contract_archived
     contract_a_scoped_token_may_not_ask_who_it_is

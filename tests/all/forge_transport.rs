@@ -462,3 +462,21 @@ async fn a_dependency_that_cannot_be_seen_stays_open() {
     assert!(found[0].open && found[0].repo == repo() && found[0].issue == IssueNumber(0));
     assert!(!found[1].open && found[1].repo.to_string() == "other/lib");
 }
+
+#[tokio::test]
+async fn the_end_of_what_a_failed_job_printed_is_read_where_the_forge_has_it() {
+    let sha = "1111111111111111111111111111111111111111".parse().expect("a name");
+    let runs = r#"{"workflow_runs":[{"id":7,"status":"failure"},{"id":8,"status":"success"}],"total_count":2}"#;
+    let jobs = r#"[{"id":70,"name":"test","status":"failure"},{"id":71,"name":"lint","status":"success"},{"id":72,"name":"late","status":"cancelled"}]"#;
+    let log = "2026-11-21T07:00:48Z expected 4\n2026-11-21T07:00:49Z got 5\n";
+    let missing = || json(404, r#"{"message":"not found"}"#);
+    let server = Script::start([json(200, runs), json(200, jobs), json(200, log), missing()]).await;
+    let failed = server.client().failed_jobs(&repo(), &sha).await.expect("jobs");
+    let told: Vec<_> = failed.iter().map(|job| (job.name.as_str(), job.cancelled, job.log.as_deref())).collect();
+    assert_eq!(told, [("test", false, Some("expected 4\ngot 5")), ("late", true, None)]);
+    assert!(server.asked()[0].line.contains(&format!("head_sha={sha}")), "{}", server.asked()[0].line);
+
+    // 15 lists runs and knows of no jobs.
+    let server = Script::start([json(200, runs), missing()]).await;
+    assert_eq!(server.client().failed_jobs(&repo(), &sha).await.expect("none"), Vec::new());
+}

@@ -47,6 +47,7 @@ impl Attack {
     fn order(&self) -> TakeOrder {
         let WorkspaceOrder { repo, run, base, branch, author } = self.order.clone();
         TakeOrder {
+            beside: None,
             repo,
             run,
             bundle: self.bundle.clone(),

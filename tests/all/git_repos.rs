@@ -279,6 +279,7 @@ async fn taken(world: &World, run: &str, script: &str) -> (TakeOrder, forgehand:
     let bundle = paths.out.join("c.bundle");
     sh(&paths.tree, &format!("git bundle create -q {} {}..{}", bundle.display(), order.base, order.branch));
     let order = TakeOrder {
+        beside: None,
         repo: order.repo,
         run: order.run,
         bundle,
@@ -292,6 +293,47 @@ async fn taken(world: &World, run: &str, script: &str) -> (TakeOrder, forgehand:
     };
     let change = world.git.take(&order).await.expect("takes").expect("accepts");
     (order, change)
+}
+
+#[tokio::test]
+async fn what_a_merge_brings_from_the_other_side_is_not_the_agents() {
+    let world = World::new().await;
+    let (order, paths) = world.workspace("r1").await;
+    sh(&paths.tree, "printf '1\\nours\\n3\\n' >src/a.txt && git commit -qam Ours");
+    let base: Sha = sha(&sh(&paths.tree, "git rev-parse HEAD"));
+    // What the pull request has is on the forge, and main goes on.
+    sh(&paths.tree, &format!("git push -q {} HEAD:refs/heads/claude/issue-7", world.bare().display()));
+    let more = "mkdir -p migrations && seq 500 >migrations/1.sql && printf '1\\ntheirs\\n3\\n' >src/a.txt && git add . && git commit -qm Theirs && git push -q origin main";
+    sh(&world.person(), more);
+    let trunk = world.sync("main", "r1").await.expect("main");
+    sh(&paths.tree, &format!("git fetch -q {} main && git merge -q FETCH_HEAD || true", world.bare().display()));
+    sh(&paths.tree, "printf '1\\nboth\\n3\\n' >src/a.txt && git add . && git commit -qm Merge");
+    let bundle = paths.out.join("c.bundle");
+    sh(&paths.tree, &format!("git bundle create -q {} {base}..{}", bundle.display(), order.branch));
+    let take = |beside| TakeOrder {
+        beside,
+        repo: order.repo.clone(),
+        run: order.run.clone(),
+        bundle: bundle.clone(),
+        branch: order.branch.clone(),
+        base: base.clone(),
+        author: AUTHOR.into(),
+        diff_lines: 50,
+        person_paths: vec!["migrations".into()],
+        private: None,
+        verify: Vec::new(),
+    };
+    let refused = world.git.take(&take(None)).await.expect("takes").expect_err("all of it would be the agent's");
+    assert!(matches!(refused, forgehand::model::Refusal::DiffTooLarge { .. }), "{refused:?}");
+
+    let change = world.git.take(&take(Some(trunk.clone()))).await.expect("takes").expect("accepts");
+    let files: Vec<&str> = change.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!((files, change.commits, change.person_paths.len()), (vec!["src/a.txt"], 1, 0));
+    let intake = world.state().join("intake/r1.git");
+    let parents = sh(&intake, &format!("git log -1 --format=%P {}", change.head));
+    assert_eq!(parents, format!("{base} {trunk}"), "everybody's commits stay as they are");
+    let added = world.git.added(&order.run, &base, &change.head).await.expect("reads");
+    assert!(added.iter().all(|(path, _)| path != "migrations/1.sql"), "what the forge has is not published anew: {added:?}");
 }
 
 #[tokio::test]

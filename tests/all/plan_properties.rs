@@ -14,7 +14,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::plan_world::{
-    Fate, GLANCE, Says, World, awaits_look, gated_policy, glancing_policy, grouped_policy, policy, subject, writes_labels,
+    Fate, GLANCE, Says, World, awaits_look, gated_policy, glancing_policy, grouped_policy, policy, revising_policy, subject,
+    writes_labels,
 };
 
 /// What a person does with an issue.
@@ -426,6 +427,21 @@ proptest! {
     }
 
     #[test]
+    fn with_a_formula_that_revises_too(
+        steps in prop::collection::vec(step(), 0..120),
+        kinds in kinds(),
+        last in prop::sample::select(vec![0_u8, 0, 3, 3, 4, 5, 6, 7, 8, 10, 12]),
+    ) {
+        // That rounds are bounded and no point is answered twice is checked by the world.
+        let world = live(&unforgotten(steps), &kinds, Fate::Well(last), revising_policy());
+        let open = world.core.ledger().issues().filter(|(_, state)| state.seen.open && state.at == Some(Decision::Pr));
+        for (subject, _) in open {
+            let waits = world.core.plan().waits.get(&subject);
+            prop_assert!(!matches!(waits, Some(Wait::NeedsFormula { .. })), "{}: {:?}", subject, waits);
+        }
+    }
+
+    #[test]
     fn with_formulas_that_do_not_run_beside_each_other_too(
         steps in prop::collection::vec(step(), 0..120),
         kinds in kinds(),
@@ -509,6 +525,8 @@ fn the_table_has_the_rows_of_the_design() {
         (Some(Working), Trigger::NeedsPerson, Some(Interactive)),
         (Some(Working), Trigger::Orphaned, Some(Queue)),
         (Some(Pr), Trigger::ReviseAsked, Some(Working)),
+        (Some(Working), Trigger::ReviseAgain, Some(Pr)),
+        (Some(Pr), Trigger::Disputed, Some(Interactive)),
         (Some(Pr), Trigger::Merged, None),
         (Some(Pr), Trigger::ClosedUnmerged, Some(Interactive)),
     ];

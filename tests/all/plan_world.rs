@@ -9,13 +9,13 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
-    Advance, Branch, Change, Checks, Comment, CommentId, Concurrency, Decision, EffectKey, Event, Evidence, Expression, Failure,
-    FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome, Intent, Issue, IssueNumber, JournalId,
-    LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState,
-    Record, Refusal, RepoFacts, RepoName, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark,
-    Timestamp, Triggers, Trouble, Usd, Wait, WhenBusy,
+    Advance, Ask, Branch, Change, Checks, Comment, CommentId, Concurrency, Decision, EffectKey, Event, Evidence, Expression,
+    Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome, Intent, Issue, IssueNumber,
+    JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, Point, PointId, ProjectFacts, Proposal, Pull, PullMark,
+    PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, ReviewId, Revision, RunId, Saying, SeenIssue, Sha, Since, Step,
+    StepId, StepKind, Subject, TextMark, Timestamp, Trigger, Triggers, Trouble, Usd, Wait, WhenBusy,
 };
-use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, plan, subject_of, target};
+use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, ROUNDS, plan, subject_of, target};
 use forgehand::ports::HandEvent;
 
 /// The bot.
@@ -117,6 +117,10 @@ pub struct World {
     pub filed: BTreeMap<(RunId, StepId, Option<String>), (EffectKey, IssueNumber)>,
     /// Commits that have a person's among them.
     people: BTreeSet<Sha>,
+    /// The reviews that ask for changes of each pull request, the last one of one reviewer.
+    asks: BTreeMap<u64, ReviewId>,
+    /// The points that were answered, with the key of the effect.
+    pub replied: BTreeMap<PointId, EffectKey>,
     /// How often runs of each issue were started.
     pub runs: BTreeMap<u64, u32>,
     /// What happened, people's acts included, for who has to find out: the issue, where it is about one, and what.
@@ -222,6 +226,14 @@ pub fn gated_policy() -> Policy {
     let fix = load("fix.toml", GATED, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
     let mut policy = policy();
     policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("fix".into(), fix.clone())));
+    policy
+}
+
+/// The policy with the formula that revises.
+pub fn revising_policy() -> Policy {
+    let revise = shipped().remove(&"revise".into()).expect("shipped");
+    let mut policy = policy();
+    policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("revise".into(), revise.clone())));
     policy
 }
 
@@ -355,6 +367,8 @@ impl World {
             since: Some(Since::All),
             filed: BTreeMap::new(),
             people: BTreeSet::new(),
+            asks: BTreeMap::new(),
+            replied: BTreeMap::new(),
             runs: BTreeMap::new(),
             story: Vec::new(),
         };
@@ -476,6 +490,10 @@ impl World {
         match &event {
             Event::Moved { subject, trigger, to } => {
                 let from = self.shadow.issue(subject).and_then(|s| s.at);
+                if *trigger == Trigger::ReviseAsked {
+                    let rounds = self.shadow.issue(subject).and_then(|s| s.pull.as_ref()).map(|pull| pull.rounds.done);
+                    assert!(rounds < Some(ROUNDS), "{subject}: revised more often than it may");
+                }
                 let row = target(from, *trigger).unwrap_or_else(|| panic!("{subject}: no row for {trigger:?} from {from:?}"));
                 assert_eq!(row.resolve(from), *to, "{subject}: {trigger:?} from {from:?}");
             }
@@ -627,7 +645,8 @@ impl World {
                     3 => Checks::Failure,
                     _ => Checks::Success,
                 };
-                let reviewed = Reviewed { changes_requested: dice == 3, approved: !matches!(dice % 16, 1..=3) };
+                let asks = self.asked(subject.issue.0, dice == 3 && reviews);
+                let reviewed = Reviewed { changes_requested: dice == 3, approved: !matches!(dice % 16, 1..=3), asks };
                 let conflicts = [Some(false), Some(true), None].into_iter().cycle().nth(dice.into()).flatten();
                 let read = PullRead { head: None, checks, reviews: reviews.then_some(reviewed), conflicts };
                 Input::Checks { subject, result: if well { Ok(read) } else { Err(trouble()) } }
@@ -821,6 +840,7 @@ impl World {
                 let pull = self.pulls.iter().rev().find(|p| p.head == *head)?;
                 Some(Outcome::PullOpened { pull: PullNumber(pull.number) })
             }
+            Intent::Reply { reply, .. } => (self.replied.get(&reply.to.id) == Some(key)).then_some(Outcome::Replied),
             Intent::File { .. } => {
                 let (_, issue) = self.filed.values().find(|(known, _)| known == key)?;
                 Some(Outcome::Filed { issue: *issue, unlinked: false, learned: Vec::new() })
@@ -914,6 +934,11 @@ impl World {
                 assert_eq!(twice, None, "#{number}: an issue is filed once");
                 Outcome::Filed { issue, unlinked: false, learned: Vec::new() }
             }
+            Intent::Reply { reply, .. } => {
+                let twice = self.replied.insert(reply.to.id, key.clone());
+                assert_eq!(twice, None, "#{number}: a point is answered once");
+                Outcome::Replied
+            }
             Intent::CloseNamed { .. } | Intent::Rewrite { .. } | Intent::Review { .. } => {
                 unreachable!("no formula of the world asks for that")
             }
@@ -977,10 +1002,29 @@ impl World {
         self.issues.get_mut(&number).expect("an issue").comments.retain(|c| c.3.is_none());
     }
 
+    /// What is asked of the pull request of an issue; a reviewer may ask anew, and then he asks for nothing else any more.
+    fn asked(&mut self, number: u64, anew: bool) -> Vec<Ask> {
+        if anew {
+            let review = ReviewId(self.count());
+            self.asks.insert(number, review);
+        }
+        self.asks.get(&number).map(|review| Ask { review: *review, by: "judge".into(), says: "no".into() }).into_iter().collect()
+    }
+
+    fn revision(&mut self, number: u64, head: Sha, state: &IssueState) -> Option<Box<Revision>> {
+        let pull = state.open_pull().filter(|_| state.run.as_ref().is_some_and(|run| run.formula.revises()))?;
+        let asks = self.asked(number, false);
+        let point = |ask: &Ask| Point { id: PointId::Review { review: ask.review }, by: ask.by.clone(), spot: None };
+        let open = |point: &Point| !pull.rounds.points.contains(&point.id);
+        let points = asks.iter().map(point).filter(open).collect();
+        Some(Box::new(Revision { pull: pull.number, head, asks, points, checks: pull.checks, conflicts: pull.conflicts }))
+    }
+
     fn prepare(&mut self, number: u64, on_branch: bool, state: &IssueState) -> Outcome {
-        let issue = &self.issues[&number];
         let tip = self.branches.get(&Branch(format!("claude/issue-{number}"))).cloned();
         let base = tip.clone().filter(|_| on_branch).unwrap_or_else(|| sha(1));
+        let revision = if on_branch { self.revision(number, base.clone(), state) } else { None };
+        let issue = &self.issues[&number];
         let listed = self.as_listed(number, issue);
         let seen = SeenIssue {
             title: listed.title.clone(),
@@ -1005,6 +1049,7 @@ impl World {
             tip_ours,
             over: None,
             open: None,
+            revision,
             trunk: Some(sha(1)),
         }
     }
@@ -1137,5 +1182,6 @@ fn prepared_project(state: &IssueState) -> Outcome {
         tip_ours: false,
         over: None,
         open: None,
+        revision: None,
     }
 }

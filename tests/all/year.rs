@@ -209,7 +209,8 @@ impl Made {
             | Intent::CloseNamed { .. }
             | Intent::File { .. }
             | Intent::Rewrite { .. }
-            | Intent::Review { .. } => {
+            | Intent::Review { .. }
+            | Intent::Reply { .. } => {
                 unreachable!("no formula of the year asks for that")
             }
             Intent::Prepare { .. } => self.prepare(number),
@@ -278,6 +279,7 @@ impl Made {
         Outcome::Prepared {
             over: None,
             open: None,
+            revision: None,
             base: sha(1),
             base_branch: Branch::from("main"),
             tip: None,

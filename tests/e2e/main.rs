@@ -36,6 +36,7 @@ mod reload;
 mod requests;
 mod retention;
 mod review;
+mod revise;
 mod rig;
 mod roles;
 mod schedule;

@@ -12,13 +12,14 @@ use forgehand::git::Git;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
     Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, Issue, IssueNumber, JournalId, LabelEvent,
-    Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, Reviews, RunId, Sha,
-    Timestamp,
+    Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, ReviewId, Reviews, RunId,
+    Sha, Spot, Timestamp,
 };
 use forgehand::ports::{
-    AgentOrder, AgentReport, ClaimAnswer, Clock, Forge, ForgeError, ForgeErrorKind, HandError, HandErrorKind, HandEvent, Hands,
-    IssueFilter, Journal, JournalError, Lease, Listed, Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled,
-    RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder, WrittenReview,
+    AgentOrder, AgentReport, ClaimAnswer, Clock, CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, HandError,
+    HandErrorKind, HandEvent, Hands, IssueFilter, Journal, JournalError, Lease, LineComment, Listed, Merge, NewClaim, NewIssue,
+    NewPull, NewReview, PushAnswer, Recalled, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder,
+    WorkspaceOrder, WrittenReview,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -267,9 +268,13 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     write create_pull(repo: &RepoName, new: &NewPull) -> Pull;
     write close_pull(repo: &RepoName, pull: PullNumber) -> ();
     read checks(repo: &RepoName, sha: &Sha) -> Checks;
+    read statuses(repo: &RepoName, sha: &Sha) -> Vec<CommitStatus>;
+    read failed_jobs(repo: &RepoName, sha: &Sha) -> Vec<FailedJob>;
     read reviews(repo: &RepoName, pull: PullNumber) -> Reviews;
     read written_reviews(repo: &RepoName, pull: PullNumber) -> Vec<WrittenReview>;
     write create_review(repo: &RepoName, pull: PullNumber, new: &NewReview) -> ();
+    read line_comments(repo: &RepoName, pull: PullNumber, review: ReviewId) -> Vec<LineComment>;
+    write reply(repo: &RepoName, pull: PullNumber, review: ReviewId, spot: &Spot, body: &str) -> ();
     read permission(repo: &RepoName, login: &Login) -> Permission;
 }
 

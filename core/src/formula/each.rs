@@ -40,6 +40,10 @@ pub(super) fn judge(value: &Value<'_>, meant: &Meant) {
             "one item would write over the other: say which issue by `issue`"
         }
         Meant::Step(StepKind::Propose(Proposal::Review { .. })) => "a run reviews one pull request",
+        Meant::Step(StepKind::Propose(Proposal::Push)) => "what an agent wrote is pushed at once",
+        Meant::Step(StepKind::Propose(Proposal::Replies { .. })) => {
+            "it goes through the points by itself: give it the list as `items`"
+        }
         Meant::Step(StepKind::Gate(_)) => "a gate is waited at once",
         Meant::Step(StepKind::Enter { .. } | StepKind::Leave { .. }) | Meant::Call(..) => {
             "give it to the steps of the called formula, with the list as an input"

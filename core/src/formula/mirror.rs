@@ -351,6 +351,7 @@ struct StepSection {
     blocks: Option<bool>,
     /// With `propose = "sub-issues"`: a CEL expression that comes to a list of objects with `title` and `body`, and perhaps with `id`,
     /// `depends_on` (ids of others of the list) and `labels` (of those that `[[label]]` describes). The run's issue waits for all of them.
+    /// With `propose = "replies"`: one that comes to a list of objects with `to`, a point's `id` of `pull.points` in the prompt, and `text`.
     items: Option<Cel>,
     /// With `propose = "sub-issues"`: a longer list ends the run.
     #[schemars(range(min = 1, max = 100), extend("default" = 20))]
@@ -446,6 +447,12 @@ enum Propose {
     UpdateIssue,
     /// The open pull request of ours for the issue is reviewed, at the commit that the run read.
     Review,
+    /// The commits are pushed to the branch of the open pull request of ours for the issue, at whose head the run began. A formula with this
+    /// step that `changes-requested`, `checks-failed` or `pull-conflicts` starts revises it: the issue goes from `claude-pr` to
+    /// `claude-working` and back.
+    Push,
+    /// What reviewers said about that pull request is answered, each point where it was made; one that no item answers too.
+    Replies,
 }
 
 #[derive(JsonSchema)]

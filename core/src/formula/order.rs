@@ -53,15 +53,16 @@ pub(super) fn check(steps: &[Placed<'_, '_>]) {
                 | Proposal::Issue { .. }
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }
+                | Proposal::Replies { .. }
                 | Proposal::UpdateIssue { .. },
             ) => {}
-            StepKind::Propose(Proposal::PullRequest { .. }) => {
+            StepKind::Propose(proposal @ (Proposal::PullRequest { .. } | Proposal::Push)) => {
                 if !shown {
                     let help =
                         "put a step with run = \"project.verify\", or with commands of its own, between the agent's and this one";
                     placed.wrong("propose", "nothing was run on the commits that this would propose", help);
                 }
-                pull = true;
+                pull |= *proposal != Proposal::Push;
             }
             StepKind::Gate(Gate::Checks | Gate::Approval) => {
                 if !pull {

@@ -64,6 +64,10 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     if over.opens_pull() && !configured.opens_pull() {
         return Some("it opens a pull request, and the configured one does not".to_owned());
     }
+    let answers = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::Replies { .. }));
+    if (over.revises() && !configured.revises()) || (has(over, &answers) && !has(configured, &answers)) {
+        return Some("it revises a pull request, and the configured one does not".to_owned());
+    }
     if over.reviews() && !configured.reviews() {
         return Some("it reviews, and the configured one does not".to_owned());
     }
@@ -97,11 +101,12 @@ fn more_tools(over: &Formula, configured: &Formula) -> Option<String> {
     })
 }
 
-/// Whether each pull request is of commits that the project's verification saw: it stands behind whoever writes, and what lies between it
+/// Whether each pull request, and each push to one, is of commits that the project's verification saw: it stands behind whoever writes, and what lies between it
 /// and the pull request has no condition of its own, so that all of it is skipped where the verification is.
 fn verified_first(over: &Formula) -> bool {
     let steps = &over.steps;
-    let opens = steps.iter().enumerate().filter(|(_, step)| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })));
+    let publishes = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. } | Proposal::Push));
+    let opens = steps.iter().enumerate().filter(|(_, step)| publishes(step));
     opens.map(|(at, _)| at).all(|at| {
         let written = steps[..at].iter().rposition(writes).map_or(0, |writer| writer + 1);
         hangs_on_verification(steps, at, written)

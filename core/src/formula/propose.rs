@@ -21,6 +21,8 @@ enum What {
     SubIssues,
     UpdateIssue,
     Review,
+    Push,
+    Replies,
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
@@ -33,7 +35,7 @@ const KEYS: [(&str, &[What]); 10] = [
     ("issue", &[What::Comment, What::Labels, What::Close, What::UpdateIssue]),
     ("labels", &[What::Issue, What::SubIssues]),
     ("blocks", &[What::Issue]),
-    ("items", &[What::SubIssues]),
+    ("items", &[What::SubIssues, What::Replies]),
     ("at_most", &[What::SubIssues]),
 ];
 
@@ -51,6 +53,8 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         ("sub-issues", What::SubIssues),
         ("update-issue", What::UpdateIssue),
         ("review", What::Review),
+        ("push", What::Push),
+        ("replies", What::Replies),
     ];
     let what = table.optional("propose", |v| v.one_of(&whats).and_then(|what| with_its_issue(v, table, what, scene.about)))?;
     misplaced(table, what, whats.iter().find(|(_, known)| *known == what).map_or("", |(word, _)| word));
@@ -81,6 +85,11 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
             Some(Proposal::Review { verdict: verdict?, body: body? })
         }
         What::SubIssues => sub_issues(table, scene, &vocabulary),
+        What::Push => Some(Proposal::Push),
+        What::Replies => {
+            let items = table.required("items", "items = \"steps.work.output.answers\"", |v| answers(v, scene));
+            Some(Proposal::Replies { items: items? })
+        }
         What::UpdateIssue => {
             let title = table.optional("title", inline);
             let body = table.optional("body", |v| templates.file(v, TemplateKind::Proposal, &vocabulary));
@@ -133,20 +142,37 @@ fn sub_issues(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -
     Some(Proposal::SubIssues { items: items?, at_most, labels: labels? })
 }
 
+/// The answers to what reviewers said.
+fn answers(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
+    let (expression, of) = typed(value, scene.known, Wants::List)?;
+    let Type::List(item) = of.present() else { return Some(expression) };
+    let text = |name: &'static str| (name, Type::text());
+    match unlike(item.present(), "answer", &[text("to"), text("text")], &[]) {
+        None => Some(expression),
+        Some(what) => {
+            value.wrong(what, "an item is an object with `to`, the point as the prompt calls it, and `text`, both texts")
+        }
+    }
+}
+
 /// What an item lacks that is to become an issue.
 fn lacking(item: &Type) -> Option<String> {
+    let texts = Type::list(Type::text());
+    let must = [("title", Type::text()), ("body", Type::text())];
+    unlike(item, "issue", &must, &[("id", Type::text()), ("depends_on", texts.clone()), ("labels", texts)])
+}
+
+/// What keeps an item from being one of these: a field that it lacks, or one that is something else.
+fn unlike(item: &Type, what: &str, must: &[(&str, Type)], may: &[(&str, Type)]) -> Option<String> {
     let record = match item {
         Type::Any => return None,
         Type::Record(record) => record,
-        other => return Some(format!("an item of this list is {other}, and no issue")),
+        other => return Some(format!("an item of this list is {other}, and no {what}")),
     };
-    let texts = Type::list(Type::text());
-    let wanted =
-        [("title", Type::text()), ("body", Type::text()), ("id", Type::text()), ("depends_on", texts.clone()), ("labels", texts)];
-    wanted.into_iter().enumerate().find_map(|(at, (name, wants))| match record.field(name).map(Type::present) {
-        None if at < 2 => Some(format!("an item of this list has no `{name}`")),
+    must.iter().chain(may).enumerate().find_map(|(at, (name, wants))| match record.field(name).map(Type::present) {
+        None if at < must.len() => Some(format!("an item of this list has no `{name}`")),
         None | Some(Type::Any) => None,
-        Some(found) => (!alike(found, &wants)).then(|| format!("`{name}` of an item is {found}, and not {wants}")),
+        Some(found) => (!alike(found, wants)).then(|| format!("`{name}` of an item is {found}, and not {wants}")),
     })
 }
 
@@ -177,8 +203,8 @@ fn with_its_issue(value: &Value<'_>, table: &Table<'_>, what: What, about: About
             let help = format!("{ABOUT_THE_PROJECT}: name one, such as issue = \"steps.work.output.number\"");
             return value.wrong(format!("`{}` has no issue here", value.string()?), help);
         }
-        (What::PullRequest | What::Review, About::Project) => {
-            return value.wrong("a pull request is opened, and reviewed, for an issue", ABOUT_THE_PROJECT);
+        (What::PullRequest | What::Review | What::Push | What::Replies, About::Project) => {
+            return value.wrong("a pull request is opened, reviewed and revised for an issue", ABOUT_THE_PROJECT);
         }
     }
     Some(what)

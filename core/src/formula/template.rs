@@ -330,7 +330,7 @@ fn advice(path: &str, scope: &Variable, in_list: bool) -> String {
 /// Whether a name is one that a formula about an issue has and this one has not.
 fn is_of_an_issue(path: &str, scope: &Variable) -> bool {
     let first = path.split('.').next().unwrap_or_default();
-    matches!(first, "issue" | "breakdown" | "comments") && scope.at(["issue"].into_iter()).is_none()
+    matches!(first, "issue" | "breakdown" | "comments" | "pull") && scope.at(["issue"].into_iter()).is_none()
 }
 
 fn listed(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {

@@ -76,6 +76,7 @@ impl IssueState {
                 | Intent::File { .. }
                 | Intent::Rewrite { .. }
                 | Intent::Review { .. }
+                | Intent::Reply { .. }
                 | Intent::Say { what: Saying::Proposed { .. } | Saying::Note { .. }, .. },
                 FailureKind::Environment | FailureKind::Refused | FailureKind::Gone,
             ) => self.broken(failure),

@@ -236,8 +236,9 @@ impl IssueState {
                     pull.state = *state;
                 }
             }
-            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, .. } => {
+            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, asks, .. } => {
                 if let Some(pull) = self.pull.as_mut() {
+                    pull.asks.clone_from(asks);
                     pull.checks = *checks;
                     pull.changes_requested = *changes_requested;
                     pull.conflicts = *conflicts;
@@ -289,6 +290,9 @@ impl IssueState {
                     let (text, read_up_to) = (prepared.text.clone(), prepared.read_up_to);
                     self.triaged = Some(Triaged { text, decided, read_up_to, breakdown });
                 }
+                let ended = run.clone();
+                self.revised(&ended, outcome);
+                let Some(run) = self.run.as_ref() else { return };
                 if run.aside {
                     self.aside = summary;
                     return;

@@ -2,7 +2,7 @@
 
 use crate::model::{Checks, Decision, Event, PullState, RepoName, Timestamp};
 
-use super::{BranchTip, ForeignPull, Gap, IssueState, Ledger, PullRef};
+use super::{BranchTip, ForeignPull, Gap, IssueState, Ledger, PullRef, Rounds};
 
 impl Ledger {
     /// The first look at a project is complete: all issues that it brought stood there before.
@@ -42,6 +42,8 @@ impl IssueState {
                     moved: Some(*at),
                     unread: true,
                     found: true,
+                    asks: Vec::new(),
+                    rounds: Rounds::default(),
                 });
                 self.tip = Some(BranchTip { sha: head.clone() });
                 self.gap.get_or_insert(Gap::Found(now));

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::model::{
     AccountName, AgentName, Change, Evidence, Gate, HandOutcome, Intent, IssueNumber, Outcome, PlannedIssue, Proposal, Refusal,
-    RunOutcome, Sha, Step, StepId, StepKind, Timestamp, Told,
+    Reply, RunOutcome, Sha, Step, StepId, StepKind, Timestamp, Told,
 };
 
 use super::{Each, Retry, RunState};
@@ -83,6 +83,13 @@ pub enum StepState {
         planned: Vec<PlannedIssue>,
         /// Those that are there, in their order.
         filed: Vec<IssueNumber>,
+    },
+    /// The points of reviewers are answered, one after the other.
+    Replying {
+        /// How: all of them.
+        planned: Vec<Reply>,
+        /// How many stand there, from the first.
+        done: usize,
     },
     /// What the step asked of the forge is there.
     Proposed,
@@ -171,7 +178,7 @@ impl RunState {
             self.steps_in_work().find(|(step, _)| is(step)).map(|(step, _)| step.id.clone())
         };
         match intent {
-            Intent::Push { .. } => proposes(|proposal| matches!(proposal, Proposal::PullRequest { .. })),
+            Intent::Push { .. } => proposes(|proposal| matches!(proposal, Proposal::PullRequest { .. } | Proposal::Push)),
             Intent::Close => proposes(|proposal| matches!(proposal, Proposal::Close { .. })),
             other => other.step().cloned(),
         }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, FilesSought, FormulaName, Intent, JournalId, Lane, Login,
-    Outcome, PullNumber, PullState, RunId, RunOutcome, SeenIssue, Sha, Status, StepId, TextMark, Timestamp, Trigger, Usd, Wanted,
+    Ask, Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, FilesSought, FormulaName, Intent, JournalId, Lane,
+    Login, Outcome, PullNumber, PullState, RunId, RunOutcome, SeenIssue, Sha, Status, StepId, TextMark, Timestamp, Trigger, Usd,
+    Wanted,
 };
 
-use super::RunState;
+use super::{Rounds, RunState};
 
 /// What is known of one issue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -289,6 +290,10 @@ pub struct PullRef {
     pub unread: bool,
     /// It was found standing, and nothing was decided on the issue since.
     pub found: bool,
+    /// The requests for changes that stand, of those who may ask, as last seen.
+    pub asks: Vec<Ask>,
+    /// How far it was revised.
+    pub rounds: Rounds,
 }
 
 /// What the journal cannot know of an issue.

@@ -15,6 +15,7 @@ mod issue;
 mod outcome;
 mod past;
 mod place;
+mod revision;
 mod run;
 mod running;
 mod said;
@@ -31,6 +32,7 @@ pub use issue::{
     BranchTip, ClaimState, Decided, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged,
 };
 pub use past::Past;
+pub use revision::Rounds;
 pub use run::{Obstacle, Prepared, RunState, StepStatus};
 pub use running::{Pause, Warned};
 pub use schedule::Schedule;

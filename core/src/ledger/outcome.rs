@@ -59,6 +59,7 @@ impl IssueState {
             | Outcome::PullOpened { .. }
             | Outcome::Filed { .. }
             | Outcome::Rewritten
+            | Outcome::Replied
             | Outcome::Reviewed { .. }
             | Outcome::Cut => {
                 if let (Intent::Labels { to: Some(to), .. }, Outcome::Cut) = (intent, outcome) {
@@ -79,7 +80,20 @@ impl IssueState {
         if let (Intent::Push { sha, .. }, Outcome::Pushed) = (intent, outcome) {
             self.tip = Some(BranchTip { sha: sha.clone() });
         }
+        if let (Intent::Push { sha, branch, .. }, Outcome::Pushed, Some(pull)) = (intent, outcome, self.pull.as_mut())
+            && pull.branch == *branch
+        {
+            pull.pushed(sha);
+        }
+        if let (Intent::Reply { reply, .. }, Outcome::Replied, Some(pull)) = (intent, outcome, self.pull.as_mut()) {
+            pull.rounds.points.insert(reply.to.id);
+        }
+        if let (Outcome::Prepared { revision: Some(revision), .. }, Some(pull)) = (outcome, self.pull.as_mut()) {
+            pull.prepared(revision);
+        }
         if let (Intent::OpenPull { sha, head, base, .. }, Outcome::PullOpened { pull }) = (intent, outcome) {
+            let before = self.pull.take().filter(|before| before.number == *pull);
+            let (asks, rounds) = before.map(|before| (before.asks, before.rounds)).unwrap_or_default();
             self.pull = Some(PullRef {
                 number: *pull,
                 branch: head.clone(),
@@ -93,6 +107,8 @@ impl IssueState {
                 moved: None,
                 unread: false,
                 found: false,
+                asks,
+                rounds,
             });
         }
         match outcome {

@@ -80,6 +80,12 @@ impl IssueState {
                 self.setup_failures = 0;
                 self.backoff = None;
             }
+            // The next attempt is the first at something else.
+            Trigger::PullOpened => {
+                self.attempts = 0;
+                self.setup_failures = 0;
+                self.backoff = None;
+            }
             Trigger::TriagedQuestion => {
                 self.answered = false;
                 self.asked = self.triaged.as_ref().map(|t| t.text.clone());
@@ -93,12 +99,13 @@ impl IssueState {
             Trigger::TriagedPerson
             | Trigger::Unanswered
             | Trigger::Dispatched
-            | Trigger::PullOpened
             | Trigger::PullFound
             | Trigger::FailedForGood
             | Trigger::Requeued
             | Trigger::NeedsPerson
             | Trigger::ReviseAsked
+            | Trigger::ReviseAgain
+            | Trigger::Disputed
             | Trigger::ClosedUnmerged
             | Trigger::PersonInteractive => {}
         }
@@ -118,6 +125,9 @@ impl IssueState {
         self.set_back = None;
         self.done = false;
         self.skip_triage = false;
+        if let Some(pull) = self.pull.as_mut() {
+            pull.rounds.begin_anew();
+        }
     }
 
     /// Triage will look again; its comment is edited then, not doubled.

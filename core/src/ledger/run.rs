@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::model::{
     AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, IssueNumber, OpenIssues,
-    Outcome, PullNumber, RunId, RunOutcome, Sha, Step, StepId, StopWhy, TextMark, Timestamp, Told, Usd,
+    Outcome, PullNumber, Revision, RunId, RunOutcome, Sha, Step, StepId, StopWhy, TextMark, Timestamp, Told, Usd,
 };
 
 use super::{InWork, StepState};
@@ -98,6 +98,8 @@ pub struct Prepared {
     pub tip_ours: bool,
     /// The project's open issues without their texts, where it is about the project and asks for them.
     pub open: OpenIssues,
+    /// What is asked of the pull request, where it revises one.
+    pub revision: Option<Revision>,
 }
 
 /// How a step ended.
@@ -186,7 +188,7 @@ impl RunState {
 
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, at: Timestamp) {
         match outcome {
-            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours, over, open } => {
+            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours, over, open, revision } => {
                 if let Some(over) = over {
                     self.goes_on_with(over);
                 }
@@ -199,6 +201,7 @@ impl RunState {
                     read_up_to: *read_up_to,
                     tip_ours: *tip_ours,
                     open: open.as_deref().cloned().unwrap_or_default(),
+                    revision: revision.as_deref().cloned(),
                 });
                 self.in_work.clear();
                 self.reach(at);
@@ -242,6 +245,7 @@ impl RunState {
             }
             Outcome::Filed { issue, .. } => self.filed(step, *issue),
             Outcome::Rewritten => self.proposed(step, json!({})),
+            Outcome::Replied => self.replied(step),
             Outcome::Reviewed { counts } => {
                 if let Intent::Review { verdict, .. } = intent {
                     self.proposed(step, json!({ "verdict": verdict.word(), "counts": counts }));
@@ -289,6 +293,17 @@ impl RunState {
         let issues = planned.iter().zip(&*filed).map(|(planned, issue)| json!({ "id": planned.id, "issue": issue.0 }));
         let issues: Vec<Json> = issues.collect();
         self.proposed(step, json!({ "issues": issues }));
+    }
+
+    /// The next point of a step is answered.
+    fn replied(&mut self, step: &StepId) {
+        let Some(at) = self.at_mut(step) else { return };
+        let StepState::Replying { planned, done } = &mut at.state else { return };
+        *done += 1;
+        if *done >= planned.len() {
+            let replies = planned.len();
+            self.proposed(step, json!({ "replies": replies }));
+        }
     }
 
     /// What a step leaves for those after it.
@@ -353,6 +368,7 @@ impl RunState {
             Advance::ItemDone { .. } => self.next_item(step, at),
             Advance::Skipped { .. } => self.go_on(step, StepStatus::Skipped, at),
             Advance::Listed { planned } if planned.is_empty() => self.proposed(step, json!({ "issues": [] })),
+            Advance::Replying { planned } if planned.is_empty() => self.proposed(step, json!({ "replies": 0 })),
             Advance::Worked { output } => {
                 self.leaves(step, output.clone());
                 self.go_on(step, StepStatus::Done, at);
@@ -364,7 +380,11 @@ impl RunState {
             }
             Advance::Retry { outcome, until } => self.start_over(step, outcome, *until),
             Advance::Failed { outcome } => self.failing = Some((step.clone(), outcome.clone())),
-            Advance::Begun | Advance::Listed { .. } | Advance::AnswerAgain { .. } | Advance::Again { .. } => {
+            Advance::Begun
+            | Advance::Listed { .. }
+            | Advance::Replying { .. }
+            | Advance::AnswerAgain { .. }
+            | Advance::Again { .. } => {
                 let resumable = self.sessions.contains_key(step);
                 if let Some(at) = self.at_mut(step) {
                     at.advance(how, resumable);
@@ -382,6 +402,7 @@ impl InWork {
             Advance::Listed { planned } => {
                 self.state = StepState::Filing { planned: planned.clone(), filed: Vec::new() };
             }
+            Advance::Replying { planned } => self.state = StepState::Replying { planned: planned.clone(), done: 0 },
             Advance::AnswerAgain { why } => {
                 self.asked_again = true;
                 self.told = Told::AnswerAgain { why: why.clone() };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Evidence, PlannedIssue, RunOutcome, StepId, Timestamp};
+use super::{Evidence, PlannedIssue, Reply, RunOutcome, StepId, Timestamp};
 
 /// How a run goes on after a step's work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,11 @@ pub enum Advance {
     Listed {
         /// They.
         planned: Vec<PlannedIssue>,
+    },
+    /// The points of reviewers are to be answered, in this order.
+    Replying {
+        /// How.
+        planned: Vec<Reply>,
     },
     /// The agent answers again, because its answer was missing or invalid.
     AnswerAgain {
@@ -103,4 +108,6 @@ pub enum StopWhy {
     ClaimLost,
     /// Another run of its group takes its place.
     Replaced,
+    /// The pull request that it works on is not open any more.
+    PullEnded,
 }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::{
-    AccountName, Advance, AgentName, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined, Dependency,
-    EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, IssueDraft, IssueNumber, JournalId, LabelsMean,
-    Login, ModelCall, OpenIssues, ProjectFacts, PullNumber, PullState, Refusal, RepoLabel, RepoName, RunId, RunOutcome, Scope,
-    SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Trigger, Trouble, Usd, Verdict, Wanted,
+    AccountName, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined,
+    Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, IssueDraft, IssueNumber, JournalId,
+    LabelsMean, Login, ModelCall, OpenIssues, ProjectFacts, PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName, Revision,
+    RunId, RunOutcome, Scope, SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Trigger, Trouble, Usd, Verdict, Wanted,
 };
 
 /// An event as it was journalled.
@@ -223,6 +223,9 @@ pub enum Event {
         /// Where its head is; none where that was not found out.
         #[serde(default)]
         head: Option<Sha>,
+        /// The requests for changes that stand, of those who may ask.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        asks: Vec<Ask>,
     },
     /// The decision labels on the forge differ from what we left there: what that means was decided.
     LabelsRead {
@@ -545,6 +548,17 @@ pub enum Intent {
         /// What it comes to.
         verdict: Verdict,
     },
+    /// Answer a point of a reviewer, where it was made.
+    Reply {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The pull request.
+        pull: PullNumber,
+        /// The answer.
+        reply: Reply,
+    },
     /// Write an issue anew.
     Rewrite {
         /// The run.
@@ -668,6 +682,8 @@ pub enum Outcome {
         /// It counts as what it comes to; a forge takes none of whoever opened the pull request.
         counts: bool,
     },
+    /// The answer stands.
+    Replied,
     /// The comment stands.
     Said {
         /// It.
@@ -704,6 +720,9 @@ pub enum Outcome {
         /// The project's open issues without their texts, where the run is about the project and asks for them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         open: Option<Box<OpenIssues>>,
+        /// What is asked of the pull request, where the run revises one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<Box<Revision>>,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere {
@@ -785,6 +804,7 @@ impl Intent {
             Self::File { .. } => "issue",
             Self::Rewrite { .. } => "rewrite",
             Self::Review { .. } => "review",
+            Self::Reply { .. } => "reply",
             Self::Discard { .. } => "discard",
         }
     }

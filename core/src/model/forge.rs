@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Branch, CommentId, IssueNumber, Login, PullNumber, RepoName, Sha, Timestamp};
+use super::{Branch, CommentId, IssueNumber, Login, PullNumber, RepoName, ReviewId, Sha, Timestamp};
 
 /// The labels that move an issue. Of these an issue carries one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -249,6 +249,25 @@ pub struct Reviews {
     pub changes_requested: bool,
     /// Approvals that stand.
     pub approvals: Vec<Approval>,
+    /// The requests for changes that stand, those included that are about an older commit.
+    pub requests: Vec<ChangeRequest>,
+}
+
+/// A request for changes that is its author's last word and was not dismissed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeRequest {
+    /// The review that it is.
+    pub review: ReviewId,
+    /// Whose.
+    pub by: Login,
+    /// About which commit, where the forge says.
+    pub of: Option<Sha>,
+    /// The forge counts it: its author might write when it was given.
+    pub official: bool,
+    /// The forge has seen a newer commit since.
+    pub stale: bool,
+    /// Its text, raw.
+    pub body: String,
 }
 
 /// An approval that is official, not stale and not dismissed.

@@ -108,11 +108,13 @@ pub enum ForgeEvent {
     ChangesRequested,
     /// A check of a pull request of ours is red.
     ChecksFailed,
+    /// A pull request of ours cannot be merged into its base as it stands.
+    PullConflicts,
 }
 
 impl ForgeEvent {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::IssueOpened,
         Self::IssueClosed,
         Self::PullOpened,
@@ -120,6 +122,7 @@ impl ForgeEvent {
         Self::PullMerged,
         Self::ChangesRequested,
         Self::ChecksFailed,
+        Self::PullConflicts,
     ];
 
     /// Its word in formulas.
@@ -132,6 +135,7 @@ impl ForgeEvent {
             Self::PullMerged => "pull-merged",
             Self::ChangesRequested => "changes-requested",
             Self::ChecksFailed => "checks-failed",
+            Self::PullConflicts => "pull-conflicts",
         }
     }
 }
@@ -445,6 +449,11 @@ impl Formula {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Review { .. })))
     }
 
+    /// Whether one of its steps pushes to the pull request that is open: what is asked of that goes to it.
+    pub fn revises(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Push)))
+    }
+
     /// Whether one of its steps opens a pull request.
     pub fn opens_pull(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })))
@@ -466,6 +475,8 @@ impl StepKind {
             }
             Self::Propose(Proposal::Comment { .. }) => vec![("comment", number())],
             Self::Propose(Proposal::PullRequest { .. }) => vec![("pull", number()), ("head", text())],
+            Self::Propose(Proposal::Push) => vec![("head", text())],
+            Self::Propose(Proposal::Replies { .. }) => vec![("replies", number())],
             Self::Propose(Proposal::Labels { .. }) => vec![("labels", list(text()))],
             Self::Propose(Proposal::Issue { .. }) => vec![("issue", number())],
             Self::Propose(Proposal::Review { .. }) => {
@@ -650,6 +661,13 @@ pub enum Proposal {
         /// Its template, as text.
         body: String,
     },
+    /// The commits go to the branch of the pull request that is open for the issue.
+    Push,
+    /// What reviewers said about that pull request is answered, each where it was said.
+    Replies {
+        /// The answers: a list of objects with `to`, what the prompt calls the point, and `text`.
+        items: Expression,
+    },
     /// An issue is written anew.
     UpdateIssue {
         /// Its title's template; as it is, without one.
@@ -695,7 +713,12 @@ impl Proposal {
             | Self::Labels { issue, .. }
             | Self::Close { issue }
             | Self::UpdateIssue { issue, .. } => issue.as_ref(),
-            Self::PullRequest { .. } | Self::Issue { .. } | Self::SubIssues { .. } | Self::Review { .. } => None,
+            Self::PullRequest { .. }
+            | Self::Issue { .. }
+            | Self::SubIssues { .. }
+            | Self::Review { .. }
+            | Self::Push
+            | Self::Replies { .. } => None,
         }
     }
 }

@@ -107,6 +107,10 @@ number!(
     /// The forge's identifier of a comment.
     CommentId, ""
 );
+number!(
+    /// The forge's identifier of a review of a pull request.
+    ReviewId, ""
+);
 
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident) => {

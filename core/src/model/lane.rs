@@ -35,6 +35,7 @@ impl Intent {
             | Self::CloseNamed { .. }
             | Self::File { .. }
             | Self::Review { .. }
+            | Self::Reply { .. }
             | Self::Rewrite { .. }
             | Self::Discard { .. } => Lane::Main,
         }
@@ -51,6 +52,7 @@ impl Intent {
             | Self::CloseNamed { step, .. }
             | Self::File { step, .. }
             | Self::Review { step, .. }
+            | Self::Reply { step, .. }
             | Self::Rewrite { step, .. }
             | Self::Say { what: Saying::Proposed { step, .. } | Saying::Note { step, .. }, .. } => Some(step),
             Self::Say { what: Saying::Status { .. }, .. }

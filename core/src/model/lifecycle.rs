@@ -64,6 +64,10 @@ pub enum Trigger {
     PullFound,
     /// Changes were requested, a check is red, or the branch conflicts.
     ReviseAsked,
+    /// A revision of the pull request ended in a way that may pass: it waits there for its next try.
+    ReviseAgain,
+    /// What is asked of the pull request was asked too often, or could not be done.
+    Disputed,
     /// The pull request was merged.
     Merged,
     /// It was closed without a merge.

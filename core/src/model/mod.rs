@@ -20,6 +20,7 @@ mod order;
 mod outcome;
 mod provisions;
 mod reason;
+mod revision;
 mod seen;
 mod template;
 mod time;
@@ -43,6 +44,7 @@ pub use open::*;
 pub use outcome::*;
 pub use provisions::*;
 pub use reason::*;
+pub use revision::*;
 pub use seen::*;
 pub use template::*;
 

@@ -1,7 +1,7 @@
 //! Which steps of a formula wait for which.
 //!
 //! A step waits for those that it needs. Beside that, a run has one workspace and one change: what works on the change (agents that write,
-//! commands, the pull request and what is waited for on it) is done in the order of the file, and whoever reads the workspace is not at work
+//! commands, the pull request, pushes to it, answers about it and what is waited for on it) is done in the order of the file, and whoever reads the workspace is not at work
 //! while somebody writes it. Everything else that has no order runs side by side.
 
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ impl Works {
             StepKind::Agent { access: Access::Read, .. } => Self::Reads,
             StepKind::Verify { .. }
             | StepKind::Run { .. }
-            | StepKind::Propose(Proposal::PullRequest { .. })
+            | StepKind::Propose(Proposal::PullRequest { .. } | Proposal::Push | Proposal::Replies { .. })
             | StepKind::Gate(Gate::Checks | Gate::Approval) => Self::OnCommits,
             StepKind::Propose(
                 Proposal::Comment { .. }

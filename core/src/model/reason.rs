@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, PullNumber, RepoName, RunId, RunOutcome,
-    Scope, StepId, Subject, Timestamp, Usd,
+    AccountName, Ask, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, PullNumber, RepoName, RunId,
+    RunOutcome, Scope, Sha, StepId, Subject, Timestamp, Usd,
 };
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
@@ -169,6 +169,13 @@ pub enum Wait {
         /// It.
         pull: PullNumber,
     },
+    /// What was asked of its pull request was answered; whoever asked for it looks again.
+    Reviewer {
+        /// It.
+        pull: PullNumber,
+        /// Who asked.
+        by: Vec<Login>,
+    },
     /// Its run waits at a gate.
     Gate {
         /// The step.
@@ -273,6 +280,7 @@ impl Wait {
             | Self::Person
             | Self::Failed
             | Self::Merge { .. }
+            | Self::Reviewer { .. }
             | Self::Unasked
             | Self::NeedsFormula { .. }
             | Self::Leaving
@@ -462,6 +470,36 @@ pub enum PersonWhy {
     BranchTaken {
         /// The branch.
         branch: String,
+    },
+    /// What is asked of the pull request was asked too often, or could not be done.
+    Disputed {
+        /// It.
+        pull: PullNumber,
+        /// How often it was revised.
+        rounds: u32,
+        /// What.
+        over: Vec<Dispute>,
+    },
+}
+
+/// What is not settled about a pull request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "over")]
+pub enum Dispute {
+    /// A reviewer asks for changes.
+    Changes {
+        /// Who, and what.
+        ask: Ask,
+    },
+    /// Its checks are red.
+    Checks {
+        /// Of this commit.
+        head: Sha,
+    },
+    /// It conflicts with its base.
+    Conflict {
+        /// That.
+        base: Branch,
     },
 }
 

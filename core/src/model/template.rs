@@ -69,6 +69,7 @@ impl TemplateKind {
                 ("comments", list(record([("author", Plain), ("at", Plain), ("body", Outside)]))),
                 ("guide", Outside),
                 ("failure", Outside),
+                ("pull", of_pull()),
                 ("verify", list(Plain)),
                 ("trunk", Plain),
                 // What is set up for whoever works: each of these may be absent.
@@ -91,7 +92,7 @@ impl TemplateKind {
             ],
         };
         let project = (about == About::Project).then(|| ("project", of_project(self)));
-        let of_issue = |name: &str| matches!(name, "issue" | "breakdown" | "comments");
+        let of_issue = |name: &str| matches!(name, "issue" | "breakdown" | "comments" | "pull");
         let own = own.into_iter().filter(|(name, _)| about == About::Issue || !of_issue(name));
         let each = item.into_iter().flat_map(|item| [("item", item), ("index", Plain)]);
         record(common.into_iter().chain(own).chain(project).chain(each))
@@ -116,6 +117,23 @@ impl Variable {
 
 fn record(names: impl IntoIterator<Item = (&'static str, Variable)>) -> Variable {
     Variable::Record(names.into_iter().map(|(name, variable)| (name.to_owned(), variable)).collect())
+}
+
+/// What is asked of the pull request that a run revises.
+fn of_pull() -> Variable {
+    use Variable::{Outside, Plain};
+    let point = [("id", Plain), ("author", Plain), ("at", Plain), ("path", Outside), ("line", Plain), ("body", Outside)];
+    let check = [("context", Outside), ("description", Outside), ("link", Outside), ("log", Outside)];
+    let known = [
+        ("number", Plain),
+        ("points", list(record(point))),
+        ("checks", list(record(check))),
+        ("conflicts", Plain),
+        // There is something of each kind.
+        ("asked", Plain),
+        ("red", Plain),
+    ];
+    record(known)
 }
 
 /// A project as a whole: its open issues.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Login, OpenIssues, Risk, TextHash, Timestamp};
+use super::{Login, OpenIssues, Point, PullNumber, Risk, TextHash, Timestamp};
 
 /// Why a change is of a tier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,6 +49,46 @@ pub struct RunTexts {
     /// The project's open issues, raw, where the run is about the project and asks for them.
     #[serde(default)]
     pub open: OpenIssues,
+    /// What is asked of the pull request, where the run revises one.
+    #[serde(default)]
+    pub pull: Option<PullTexts>,
+}
+
+/// What is asked of a pull request, raw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullTexts {
+    /// It.
+    pub number: PullNumber,
+    /// What reviewers said and nobody answered, oldest first.
+    pub points: Vec<PointText>,
+    /// Its checks that are red.
+    pub checks: Vec<CheckText>,
+    /// It conflicts with its base.
+    pub conflicts: bool,
+}
+
+/// What a reviewer said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointText {
+    /// Which point it is.
+    pub point: Point,
+    /// When, by the forge's clock.
+    pub at: Timestamp,
+    /// The text, raw.
+    pub body: String,
+}
+
+/// A check that is red.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckText {
+    /// What it is called, raw.
+    pub context: String,
+    /// What it says about itself, raw.
+    pub description: String,
+    /// Where more is said, raw.
+    pub link: String,
+    /// The end of what it printed, where the forge has that.
+    pub log: Option<String>,
 }
 
 /// A person's comment.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::formula::inputs;
 use crate::ledger::{ClaimState, IssueState, RunState};
 use crate::model::{
-    About, Branch, Cost, Decision, Declined, Dependency, Event, Formula, FormulaName, Intent, LabelNames, Lane, RepoName, RunId,
-    Subject, Timestamp, Usd, Wait, Wanted,
+    About, Branch, Cost, Decision, Declined, Dependency, Event, ForgeEvent, Formula, FormulaName, Intent, LabelNames, Lane,
+    RepoName, RunId, Subject, Timestamp, Usd, Wait, Wanted,
 };
 
 use super::beside::under_way;
@@ -26,6 +26,8 @@ enum Wants {
     Triage,
     /// The formula that the label of the queue starts.
     Work,
+    /// The formula that does what is asked of the pull request.
+    Revise(ForgeEvent),
     /// A formula beside the lifecycle that somebody asked for.
     Aside(Wanted),
     /// Its run gave its slot back at a gate, and this is the next thing that a hand does for it.
@@ -39,6 +41,10 @@ impl Candidate {
 
     pub(super) fn work(subject: &Subject, state: &IssueState) -> Self {
         Self { subject: subject.clone(), wants: Wants::Work, age: state.queued.unwrap_or(state.at_since) }
+    }
+
+    pub(super) fn revise(subject: &Subject, state: &IssueState, event: ForgeEvent) -> Self {
+        Self { subject: subject.clone(), wants: Wants::Revise(event), age: state.at_since }
     }
 
     /// The run beside the lifecycle that was asked for first.
@@ -72,7 +78,7 @@ impl Candidate {
 
     /// Somebody waits for it, or the board does.
     fn is_short(&self) -> bool {
-        matches!(self.wants, Wants::Triage | Wants::Aside(_))
+        matches!(self.wants, Wants::Triage | Wants::Aside(_) | Wants::Revise(_))
     }
 }
 
@@ -137,6 +143,7 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
             Wants::Resume(intent) => context.resume(&candidate.subject, intent, &room),
             Wants::Triage => context.admit(&candidate, &LabelNames::default().portal, state, &room),
             Wants::Work => context.admit(&candidate, LabelNames::default().of(Decision::Queue), state, &room),
+            Wants::Revise(event) => context.admit_revision(&candidate, *event, state, &room),
             Wants::Aside(wanted) => context.admit_aside(&candidate, wanted, state, &room),
         };
         match verdict {
@@ -332,6 +339,19 @@ impl Context<'_> {
         self.start_when_free(Wish { subject, state, formula, depends, aside: None, since: candidate.age }, room)
     }
 
+    fn admit_revision(&self, candidate: &Candidate, event: ForgeEvent, state: &IssueState, room: &Room) -> Verdict {
+        let subject = &candidate.subject;
+        let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.reviser(event)) else {
+            let because = format!("no formula that is on for this project is started by event {event}");
+            return Verdict::Wait(Wait::NeedsFormula { formula: "revise".into(), because });
+        };
+        if let Some(wait) = self.backs_off(state) {
+            return Verdict::Wait(self.halted(subject).unwrap_or(wait));
+        }
+        let depends = formula.require.dependencies_closed;
+        self.start_when_free(Wish { subject, state, formula, depends, aside: None, since: candidate.age }, room)
+    }
+
     /// A run beside the lifecycle waits for what every run waits for; what the lifecycle waits for is none of its business.
     fn admit_aside(&self, candidate: &Candidate, wanted: &Wanted, state: &IssueState, room: &Room) -> Verdict {
         let subject = &candidate.subject;
@@ -488,8 +508,10 @@ impl Context<'_> {
             formula: Box::new(formula.clone()),
             attempt: if aside.is_some() { 1 } else { state.attempts + 1 },
             branch: match About::of(subject) {
-                // Who reviews reads what is to be merged.
-                About::Issue if formula.reviews() => state.pull.as_ref().map_or_else(read_only, |pull| pull.branch.clone()),
+                // Who reviews reads what is to be merged; who revises goes on with it.
+                About::Issue if formula.reviews() || (formula.revises() && state.open_pull().is_some()) => {
+                    state.pull.as_ref().map_or_else(read_only, |pull| pull.branch.clone())
+                }
                 _ if !writes => read_only(),
                 About::Issue => Branch(format!("{prefix}{}", subject.issue.0)),
                 About::Project => Branch(format!("forgehand/{}", formula.name)),

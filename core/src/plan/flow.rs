@@ -17,6 +17,7 @@ use crate::model::{
 };
 
 use super::each::with_item;
+use super::revise::revised;
 use super::run::{Here, Live, advance};
 use super::{Context, Next};
 
@@ -115,7 +116,7 @@ impl Context<'_> {
         let run = live.run;
         let outcome = match self.ending(live, "", &run.formula.outcomes) {
             Ok((is, summary, questions)) => match is {
-                EndWord::Done => RunOutcome::Succeeded { pull: run.pull },
+                EndWord::Done => RunOutcome::Succeeded { pull: run.pull.or_else(|| revised(live).map(|pull| pull.number)) },
                 EndWord::NoChange => RunOutcome::NoChange { summary },
                 EndWord::Refused => RunOutcome::Refused { summary },
                 EndWord::Queue => RunOutcome::Routed { to: Route::Queue, summary, questions },

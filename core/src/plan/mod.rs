@@ -24,6 +24,7 @@ mod policy;
 mod recover;
 mod require;
 mod review;
+mod revise;
 mod run;
 mod schedule;
 mod status;
@@ -39,6 +40,7 @@ pub use invariants::{Violation, check};
 pub use look::troubled;
 pub use notices::Notices;
 pub use policy::{Policy, ProjectPolicy};
+pub use revise::ROUNDS;
 pub use run::writes;
 pub use schedule::{Upcoming, schedules};
 pub use table::{From, Row, TABLE, To, mermaid, target};
@@ -47,8 +49,8 @@ pub use wanted::rights;
 use self::labels::read_history;
 use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef};
 use crate::model::{
-    AccountName, Asked, BudgetOf, Checks, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login,
-    PullState, RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
+    AccountName, Asked, BudgetOf, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login, PullState,
+    RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
 };
 
 /// Something to do.
@@ -341,7 +343,7 @@ impl Context<'_> {
             }
             Some(Decision::Queue) => Next::Candidates(vec![admit::Candidate::work(subject, state)]),
             Some(Decision::Working) => self.working(subject, state),
-            Some(Decision::Pr) => self.waiting_for_merge(subject, state),
+            Some(Decision::Pr) => self.waiting_for_merge(subject, state, project),
             Some(Decision::Failed) => Next::Wait(Wait::Failed),
             Some(Decision::Interactive) => Next::Wait(Wait::Person),
             Some(Decision::NeedsInfo) => self.question(subject, state, project),
@@ -352,17 +354,14 @@ impl Context<'_> {
         !state.skip_triage && state.triaged.as_ref().is_some_and(|t| t.text != state.seen.text)
     }
 
-    fn waiting_for_merge(&self, subject: &Subject, state: &IssueState) -> Next {
+    fn waiting_for_merge(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Next {
         let Some(pull) = &state.pull else { return Next::Wait(found::without_pull(state)) };
         // What was opened a moment ago has no checks worth a request yet.
         let last = self.view.checked.get(subject).copied().unwrap_or(state.at_since);
         if let Some(read) = self.read_pull(subject, pull, last + self.policy.checks_every) {
             return read;
         }
-        Next::Wait(match to_revise(pull) {
-            Some(because) => Wait::NeedsFormula { formula: "revise".into(), because },
-            None => Wait::Merge { pull: pull.number },
-        })
+        self.asked_of(subject, state, project, pull).unwrap_or(Next::Wait(Wait::Merge { pull: pull.number }))
     }
 
     /// Reads a pull request of ours again: when it is due, and at once where it moved.
@@ -448,18 +447,6 @@ impl Context<'_> {
             renew.into_iter().chain(steps).chain(checks).chain(self.files_due(&subject, state))
         })
     }
-}
-
-/// Why a pull request of ours cannot be merged as it stands.
-fn to_revise(pull: &PullRef) -> Option<String> {
-    let number = pull.number;
-    if pull.changes_requested {
-        return Some(format!("changes were requested on {number}"));
-    }
-    if pull.checks == Checks::Failure {
-        return Some(format!("the checks of {number} are red"));
-    }
-    pull.conflicts.then(|| format!("{number} conflicts with {}", pull.base))
 }
 
 /// Nothing is left to do: the history has it, and it costs no plan any more.

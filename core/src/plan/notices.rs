@@ -99,6 +99,7 @@ fn at_gate(ledger: &Ledger, run: &RunId, step: &StepId, how: &Advance) -> Option
         | Advance::Worked { .. } => {}
         Advance::Begun
         | Advance::Listed { .. }
+        | Advance::Replying { .. }
         | Advance::AnswerAgain { .. }
         | Advance::Again { .. }
         | Advance::Back { .. }
@@ -130,6 +131,7 @@ fn moved(ledger: &Ledger, subject: &Subject, trigger: Trigger) -> Option<News> {
         | Trigger::Unanswered
         | Trigger::NeedsPerson
         | Trigger::PullOpened
+        | Trigger::Disputed
         | Trigger::ClosedUnmerged => {
             let open = state.pull.as_ref().filter(|pull| pull.state == PullState::Open);
             Some(News::Waits { subject, title, because: trigger, pull: open.map(|pull| pull.number) })
@@ -142,6 +144,7 @@ fn moved(ledger: &Ledger, subject: &Subject, trigger: Trigger) -> Option<News> {
         | Trigger::Requeued
         | Trigger::Orphaned
         | Trigger::ReviseAsked
+        | Trigger::ReviseAgain
         | Trigger::Merged
         | Trigger::PersonQueued
         | Trigger::PersonInteractive

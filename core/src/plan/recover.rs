@@ -7,6 +7,8 @@ use crate::ledger::{IssueState, Open, Retry};
 use crate::model::{Event, Intent, Lane, Outcome, Subject, Timestamp, Wait};
 
 use super::beside::under_way;
+use super::revise::stop_for_pull;
+use super::run::Live;
 use super::{Action, Context, Next, ProjectPolicy};
 
 impl Context<'_> {
@@ -65,6 +67,9 @@ impl Context<'_> {
             return Some(Next::Act(Action::Record(vec![Event::Stopping { run: run.id.clone(), why }])));
         }
         let subject = self.ledger.subject_of(&run.id)?;
+        if let Some(stop) = stop_for_pull(Live { subject, state, run }) {
+            return Some(Next::Act(Action::Record(vec![stop])));
+        }
         let writing = matches!(state.open.get(&Lane::Main).map(|o| &o.intent), Some(Intent::Labels { .. }));
         if writing { None } else { self.labels_read(subject, state, project).or_else(|| self.crowded(subject, state, project)) }
     }
@@ -108,7 +113,7 @@ fn cut(open: &Open) -> Action {
 fn is_looked_up(intent: &Intent) -> bool {
     match intent {
         Intent::Say { edit, if_there, .. } => edit.is_none() && !if_there,
-        Intent::OpenPull { .. } | Intent::File { .. } | Intent::Review { .. } => true,
+        Intent::OpenPull { .. } | Intent::File { .. } | Intent::Review { .. } | Intent::Reply { .. } => true,
         Intent::Claim { .. }
         | Intent::Release { .. }
         | Intent::Labels { .. }

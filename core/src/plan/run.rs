@@ -11,6 +11,7 @@ use crate::model::{
 use super::admit::Candidate;
 use super::beside::busy;
 use super::each::done;
+use super::revise::revised;
 use super::{Action, Context, Next, ProjectPolicy};
 
 /// How often a cut session is resumed; after that the step starts afresh on the kept commits.
@@ -85,6 +86,12 @@ impl Context<'_> {
             let on_branch = state.pull.as_ref().is_some_and(|p| p.state == crate::model::PullState::Open);
             return Some(self.local(subject, Intent::Prepare { run: run.id.clone(), on_branch }));
         };
+        if let Some(ended) = self.pull_ended(live) {
+            return Some(ended);
+        }
+        if state.at == Some(Decision::Pr) && run.formula.revises() && !run.aside {
+            return Some(self.begin_revision(live));
+        }
         let working = run.formula.steps.iter().any(writes);
         if working && state.at == Some(Decision::Queue) && !run.aside {
             return Some(self.dispatch(live, prepared));
@@ -128,7 +135,10 @@ impl Context<'_> {
         let mut events = vec![ended(run, RunOutcome::Hand { how: HandOutcome::Cancelled }, false, None)];
         let again = matches!(why, StopWhy::ClaimLost | StopWhy::Replaced);
         if again && state.at == Some(Decision::Working) && !run.aside {
-            events.extend(self.moved(subject, state, Trigger::Requeued));
+            events.extend(self.moved(subject, state, once_more(run)));
+        }
+        if why == StopWhy::PullEnded && !run.aside {
+            events.extend(self.moved(subject, state, Trigger::PullOpened));
         }
         Next::Act(Action::Record(events))
     }
@@ -282,6 +292,11 @@ impl Context<'_> {
                 self.pull_request(here)
             }
             (Proposal::Review { verdict, .. }, StepState::Ready { .. }) => self.review(here, verdict),
+            (Proposal::Push, StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. }) => {
+                self.push_to_pull(here)
+            }
+            (Proposal::Replies { items }, StepState::Ready { .. }) => self.replies(here, items),
+            (Proposal::Replies { .. }, StepState::Replying { planned, done }) => self.reply(here, planned, *done),
             (_, _) => self.unexpected(here),
         }
     }
@@ -307,9 +322,15 @@ impl Context<'_> {
                 let edit = state.note_of(run, &step.id, on);
                 Intent::Say { what: Saying::Note { run: id, step: of, on }, edit, replaces: None, if_there: false }
             }
-            (Proposal::PullRequest { .. } | Proposal::Issue { .. } | Proposal::SubIssues { .. } | Proposal::Review { .. }, _) => {
-                return self.unexpected(here);
-            }
+            (
+                Proposal::PullRequest { .. }
+                | Proposal::Issue { .. }
+                | Proposal::SubIssues { .. }
+                | Proposal::Review { .. }
+                | Proposal::Push
+                | Proposal::Replies { .. },
+                _,
+            ) => return self.unexpected(here),
         };
         Next::Act(Action::Do { subject: subject.clone(), intent })
     }
@@ -333,6 +354,24 @@ impl Context<'_> {
                 };
                 Next::Act(Action::Do { subject: subject.clone(), intent })
             }
+            StepState::PushStale { .. } => self.end(here, RunOutcome::BranchTaken { branch: run.branch.clone() }),
+            _ => self.push(here, change),
+        }
+    }
+
+    /// What was verified goes to the branch of the pull request that is open.
+    fn push_to_pull(&self, here: Here<'_>) -> Next {
+        let run = here.run;
+        let Some(change) = &run.change else { return self.unexpected(here) };
+        if revised(here.live).is_none() {
+            let summary = "there is no open pull request to revise".to_owned();
+            return self.end(here, RunOutcome::NoChange { summary });
+        }
+        match &here.at.state {
+            StepState::Pushed if !change.person_paths.is_empty() => {
+                self.end(here, RunOutcome::NeedsPerson { paths: change.person_paths.clone() })
+            }
+            StepState::Pushed => done(here),
             StepState::PushStale { .. } => self.end(here, RunOutcome::BranchTaken { branch: run.branch.clone() }),
             _ => self.push(here, change),
         }
@@ -385,7 +424,9 @@ impl Context<'_> {
         if run.aside {
             return self.end_aside(live, account, outcome);
         }
-        let cost = outcome.cost();
+        // Somebody pushed to the pull request meanwhile: what they did is kept, and the next attempt goes on from there.
+        let moved_on = matches!(outcome, RunOutcome::BranchTaken { .. }) && is_revision(run);
+        let cost = if moved_on { Cost::Attempt } else { outcome.cost() };
         let spent = match cost {
             Cost::Attempt => state.attempts + 1,
             Cost::Pause => state.setup_failures + 1,
@@ -398,7 +439,7 @@ impl Context<'_> {
             Cost::Final => false,
         };
         let backoff = (pauses && again).then(|| self.now + self.policy.backoff_after(spent));
-        let trigger = if again { Trigger::Requeued } else { verdict(run, &outcome) };
+        let trigger = if again { once_more(run) } else { verdict(run, &outcome) };
         let mut events: Vec<Event> = self.pause(account, &outcome).into_iter().collect();
         events.push(ended(run, outcome, cost == Cost::Attempt, backoff));
         if !closed(live) {
@@ -465,6 +506,16 @@ fn in_the_way(run: &RunState) -> Option<RunOutcome> {
         Obstacle::Unusable { why } => RunOutcome::FormulaRefused { why: why.clone() },
         Obstacle::SetupFailed { why } => RunOutcome::SetupFailed { why: why.clone() },
     })
+}
+
+/// It goes on with an open pull request.
+fn is_revision(run: &RunState) -> bool {
+    run.prepared.as_ref().is_some_and(|prepared| prepared.revision.is_some())
+}
+
+/// The row's trigger for a run that is tried again: it waits where it was started from.
+fn once_more(run: &RunState) -> Trigger {
+    if is_revision(run) { Trigger::ReviseAgain } else { Trigger::Requeued }
 }
 
 /// The row's trigger for a run that is not tried again.

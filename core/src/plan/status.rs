@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::ledger::IssueState;
 use crate::model::{Cost, Decision, Intent, PersonWhy, PullState, RunOutcome, Saying, Status, Story, Subject, Trigger};
 
+use super::revise::disputes;
 use super::{Action, Context, Next, ProjectPolicy};
 
 impl Context<'_> {
@@ -91,6 +92,10 @@ impl Context<'_> {
             }
             (Trigger::NeedsPerson, Some(RunOutcome::BranchTaken { branch })) => {
                 Some(PersonWhy::BranchTaken { branch: branch.to_string() })
+            }
+            (Trigger::Disputed, _) => {
+                let pull = state.pull.as_ref()?;
+                Some(PersonWhy::Disputed { pull: pull.number, rounds: pull.rounds.done, over: disputes(pull) })
             }
             (Trigger::Unanswered, _) => Some(PersonWhy::Unanswered),
             (Trigger::ClosedUnmerged, _) => Some(PersonWhy::ClosedUnmerged { pull: state.pull.as_ref()?.number }),

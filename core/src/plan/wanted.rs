@@ -103,7 +103,9 @@ impl Context<'_> {
 /// Formulas that are started by what happened on the forge.
 fn by_events(subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Vec<Event> {
     let kinds = project.formulas.iter().flat_map(|(name, formula)| formula.trigger.event.iter().map(move |event| (name, *event)));
-    let news = kinds.filter_map(|(name, event)| Some((name, event, happened(state, event)?)));
+    // What is asked of a pull request goes to who revises it as a part of the lifecycle.
+    let beside = kinds.filter(|(name, event)| !project.formulas.get(*name).is_some_and(|formula| formula.revises_on(*event)));
+    let news = beside.filter_map(|(name, event)| Some((name, event, happened(state, event)?)));
     news.filter(|(name, event, what)| !state.has_started(name, *event, what))
         .map(|(name, event, what)| {
             let wanted = Wanted { formula: name.clone(), inputs: BTreeMap::new(), by: WantedBy::Event { event, what } };
@@ -120,6 +122,7 @@ fn happened(state: &IssueState, event: ForgeEvent) -> Option<String> {
         ForgeEvent::PullOpened => pull().map(|pull| pull.number.to_string()),
         ForgeEvent::PullUpdated => pull().map(|pull| pull.head.to_string()),
         ForgeEvent::ChangesRequested => pull().filter(|pull| pull.changes_requested).map(|pull| pull.head.to_string()),
+        ForgeEvent::PullConflicts => pull().filter(|pull| pull.conflicts).map(|pull| pull.head.to_string()),
         ForgeEvent::ChecksFailed => pull().filter(|pull| pull.checks == Checks::Failure).map(|pull| pull.head.to_string()),
         // What was closed before the first look is not known at all; what came to rest has had its runs.
         ForgeEvent::IssueClosed => state.closing.filter(|_| !state.seen.open).map(|nth| match nth {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::model::{
     Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
-    RepoFacts, RepoLabel, RepoName, Reviews, Sha, Timestamp, Verdict,
+    RepoFacts, RepoLabel, RepoName, ReviewId, Reviews, Sha, Spot, Timestamp, Verdict,
 };
 
 /// A list, and the forge's own time when it answered.
@@ -69,12 +69,63 @@ pub struct NewReview {
 /// A review as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenReview {
+    /// It.
+    pub id: ReviewId,
+    /// When it was given, by the forge's clock; none where the forge does not say.
+    pub at: Option<Timestamp>,
+    /// About which commit, where the forge says.
+    pub of: Option<Sha>,
+    /// The forge counts it: its author might write when it was given.
+    pub official: bool,
+    /// It was dismissed.
+    pub dismissed: bool,
+    /// How many comments on lines it has.
+    pub comments: u64,
     /// By whom.
     pub by: Login,
     /// Its text, raw.
     pub body: String,
     /// What it comes to; none where that is nothing of ours.
     pub verdict: Option<Verdict>,
+}
+
+/// A comment on a line, as part of a review.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineComment {
+    /// The forge's identifier.
+    pub id: u64,
+    /// By whom: of a reply another one than the review's author.
+    pub by: Login,
+    /// When it was written, by the forge's clock.
+    pub at: Timestamp,
+    /// The line.
+    pub spot: Spot,
+    /// Its text, raw.
+    pub body: String,
+}
+
+/// A status that a commit has in one context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitStatus {
+    /// The context.
+    pub context: String,
+    /// How it stands.
+    pub state: Checks,
+    /// What it says, raw.
+    pub description: String,
+    /// Where more is said, raw.
+    pub link: String,
+}
+
+/// A job of the forge's own CI that failed, or was ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedJob {
+    /// What it is called.
+    pub name: String,
+    /// It was cancelled, not failed.
+    pub cancelled: bool,
+    /// The end of what it printed, raw; none where it printed nothing, or the forge does not hand it out.
+    pub log: Option<String>,
 }
 
 /// Calls to a forge. GETs are retried within an adapter; what writes is sent once, and the caller looks up after a doubtful answer.
@@ -146,12 +197,21 @@ pub trait Forge: Send + Sync {
     async fn close_pull(&self, repo: &RepoName, pull: PullNumber) -> Result<(), ForgeError>;
     /// The combined status of a commit.
     async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, ForgeError>;
+    /// The last status of a commit in each context.
+    async fn statuses(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<CommitStatus>, ForgeError>;
+    /// The jobs of the forge's own CI that did not end well on a commit; none where the forge has none or tells nothing of them (before 16).
+    async fn failed_jobs(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<FailedJob>, ForgeError>;
     /// What the reviews of a pull request come to.
     async fn reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Reviews, ForgeError>;
     /// The reviews of a pull request one by one, oldest first.
     async fn written_reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Vec<WrittenReview>, ForgeError>;
     /// Reviews a pull request. [`ForgeErrorKind::Invalid`] where whoever opened it would approve or reject it.
     async fn create_review(&self, repo: &RepoName, pull: PullNumber, new: &NewReview) -> Result<(), ForgeError>;
+    /// The comments on lines of a review, replies among them, oldest first.
+    async fn line_comments(&self, repo: &RepoName, pull: PullNumber, review: ReviewId) -> Result<Vec<LineComment>, ForgeError>;
+    /// Writes a comment into a review, beside what stands at that line.
+    async fn reply(&self, repo: &RepoName, pull: PullNumber, review: ReviewId, spot: &Spot, body: &str)
+    -> Result<(), ForgeError>;
     /// What a user may do. Asking about others needs repository administration: [`ForgeErrorKind::Denied`].
     async fn permission(&self, repo: &RepoName, login: &Login) -> Result<Permission, ForgeError>;
 }

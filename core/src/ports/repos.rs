@@ -119,6 +119,8 @@ pub struct TakeOrder {
     pub branch: Branch,
     /// The commit that the work builds on.
     pub base: Sha,
+    /// A commit that the work may merge in: what that brings is not the agent's, and is not judged as its own.
+    pub beside: Option<Sha>,
     /// Author and committer of what is pushed, `Name <mail>`.
     pub author: String,
     /// Changed lines at most.

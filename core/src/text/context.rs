@@ -9,8 +9,8 @@ use super::characters::{cut, printable};
 use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
-    About, Branch, Change, Evidence, InputSpec, IssueNumber, OpenIssues, Provisions, Remark, RepoName, Risk, RunTexts, Sha,
-    StepId, TemplateKind, TierReason, Usd, Variable,
+    About, Branch, Change, CheckText, Evidence, InputSpec, IssueNumber, OpenIssues, Provisions, PullTexts, Remark, RepoName,
+    Risk, RunTexts, Sha, StepId, TemplateKind, TierReason, Usd, Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -138,6 +138,7 @@ impl PromptContext<'_> {
             // A file of the repository and a program's output are no Markdown that people saw as a page.
             "guide": texts.guide.as_deref().map(|t| cut(&printable(t), GUIDE_LIMIT)),
             "failure": self.failure.map(|t| cut(&printable(t), COMMENT_LIMIT)),
+            "pull": texts.pull.as_ref().map(pull),
             "verify": self.verify,
             "at_home": *self.provisions != Provisions::default(),
             "setup": self.provisions.setup,
@@ -239,6 +240,42 @@ fn given(inputs: &[(InputSpec, Json)]) -> Json {
 
 fn outputs(steps: &[Said]) -> Json {
     steps.iter().map(|said| (said.step.0.clone(), json!({ "output": said.output }))).collect::<Map<_, _>>().into()
+}
+
+/// What is asked of a pull request. Of its points those count first that were made first; that one is cut is said in its place.
+fn pull(texts: &PullTexts) -> Json {
+    let mut room = COMMENTS_LIMIT;
+    let points = texts.points.iter().map(|said| {
+        let body = cut(&taken(&said.body, COMMENT_LIMIT), room);
+        room = room.saturating_sub(body.len());
+        let spot = said.point.spot.as_ref();
+        json!({
+            "id": said.point.id.to_string(),
+            "author": name(said.point.by.as_str()),
+            "at": said.at.rfc3339(),
+            "path": spot.map(|spot| taken(&spot.path, TITLE_LIMIT)),
+            "line": spot.filter(|spot| spot.line > 0 && !spot.old).map(|spot| spot.line),
+            "body": body,
+        })
+    });
+    let points: Vec<Json> = points.collect();
+    let share = TAILS_LIMIT.checked_div(texts.checks.len()).unwrap_or(TAILS_LIMIT);
+    let check = |check: &CheckText| {
+        json!({
+            "context": taken(&check.context, TITLE_LIMIT),
+            "description": taken(&check.description, TITLE_LIMIT),
+            "link": taken(&check.link, TITLE_LIMIT),
+            "log": check.log.as_deref().map(|log| end(log, share)),
+        })
+    };
+    json!({
+        "number": texts.number.0,
+        "asked": !points.is_empty(),
+        "points": points,
+        "red": !texts.checks.is_empty(),
+        "checks": texts.checks.iter().map(check).collect::<Vec<_>>(),
+        "conflicts": texts.conflicts,
+    })
 }
 
 /// The newest comments that fit, oldest first; that older ones are left out is said in the place of the first.

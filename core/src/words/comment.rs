@@ -1,6 +1,6 @@
 //! The one status comment of an issue.
 
-use crate::model::{Decision, Gate, LabelNames, PersonWhy, PullNumber, RunOutcome, Status, Story};
+use crate::model::{Decision, Dispute, Gate, LabelNames, PersonWhy, Point, PullNumber, RunOutcome, Sha, Status, Story};
 
 use crate::text;
 
@@ -88,6 +88,7 @@ fn person(why: &PersonWhy, queue: &str) -> String {
         PersonWhy::ClosedUnmerged { pull } => {
             format!("**Pull request {pull} was closed without a merge.** Its branch is kept.")
         }
+        PersonWhy::Disputed { pull, rounds, over } => disputed(*pull, *rounds, over),
         PersonWhy::BranchTaken { branch } => {
             format!(
                 "**Branch `{branch}` has commits that are not forgehand's.** They are kept; merge, rename or delete the branch."
@@ -95,6 +96,43 @@ fn person(why: &PersonWhy, queue: &str) -> String {
         }
     };
     format!("{why}\n\nLabel {queue} hands it to an agent.")
+}
+
+/// The answer to a reviewer's point, Markdown, without its marker. What is quoted stands elsewhere than the answer.
+pub fn reply(to: &Point, quote: Option<&str>, answer: Option<&str>, pushed: Option<&Sha>) -> String {
+    let place = to.spot.as_ref().map_or_else(String::new, |spot| format!(" on {}", text::code(&spot.path)));
+    let quote =
+        quote.map_or_else(String::new, |quote| format!("{}{place}:\n\n> {}\n\n", one_line(to.by.as_str()), text::line(quote)));
+    let at = pushed.map(|sha| format!("`{}`", sha.short()));
+    let said = match (answer, &at) {
+        (Some(answer), _) => text::prose(answer),
+        (None, Some(at)) => format!("The agent said nothing about this one; see what changed up to {at}."),
+        (None, None) => "The agent said nothing about this one, and changed nothing.".to_owned(),
+    };
+    let at = at.map_or_else(String::new, |at| format!(", of {at}"));
+    format!("{quote}{said}\n\n<sub>Written by an agent{at}.</sub>")
+}
+
+/// What is not settled about a pull request, and how far it went.
+fn disputed(pull: PullNumber, rounds: u32, over: &[Dispute]) -> String {
+    let times = match rounds {
+        0 => "It was not revised.".to_owned(),
+        1 => "It was revised once.".to_owned(),
+        n => format!("It was revised {n} times."),
+    };
+    let what: Vec<String> = over.iter().map(|one| format!("\n- {}", dispute(one))).collect();
+    format!("**A person must settle pull request {pull}.** {times} What is not settled:\n{}", what.concat())
+}
+
+fn dispute(over: &Dispute) -> String {
+    match over {
+        Dispute::Changes { ask } if ask.says.trim().is_empty() => {
+            format!("{} asks for changes, in comments on lines", one_line(ask.by.as_str()))
+        }
+        Dispute::Changes { ask } => format!("{} asks for changes: {}", one_line(ask.by.as_str()), one_line(&ask.says)),
+        Dispute::Checks { head } => format!("its checks are red at `{}`", head.short()),
+        Dispute::Conflict { base } => format!("it conflicts with `{base}`"),
+    }
 }
 
 /// What an agent or a program said: on one line, defused, so that it calls nobody and closes nothing.

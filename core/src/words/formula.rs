@@ -53,6 +53,8 @@ pub fn proposal(proposal: &Proposal) -> &'static str {
         Proposal::Issue { .. } => "issue",
         Proposal::SubIssues { .. } => "sub-issues",
         Proposal::Review { .. } => "review",
+        Proposal::Push => "push",
+        Proposal::Replies { .. } => "replies",
         Proposal::UpdateIssue { .. } => "update-issue",
     }
 }

@@ -13,7 +13,7 @@ mod story;
 mod wait;
 
 pub use accounts::{credential, credential_warning};
-pub use comment::status_comment;
+pub use comment::{reply, status_comment};
 pub use formula::{end_word, is_wanted, proposal, risk, step, triggers};
 pub use notice::{more_notices, notice};
 pub use outcome::{outcome, refusal, remedy};

@@ -1,8 +1,8 @@
 //! The journal's story, a line for each event that a person wants to read.
 
 use crate::model::{
-    About, Advance, AgentName, Command, Declined, Event, Intent, IssueNumber, LabelsMean, Outcome, PullState, Saying, Skipped,
-    StepId, StopWhy, Told, Trigger,
+    About, Advance, AgentName, Checks, Command, Declined, Event, Intent, IssueNumber, LabelsMean, Outcome, PullState, Saying,
+    Skipped, StepId, StopWhy, Told, Trigger,
 };
 
 use super::{outcome, refusal};
@@ -25,6 +25,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::File { item: Some((draft, _)), .. } => format!("file an issue: {}", draft.title),
         Intent::File { item: None, step, .. } => format!("file the issue of step {step}"),
         Intent::Review { pull, verdict, head, .. } => format!("review {pull} at {}: {}", head.short(), verdict.word()),
+        Intent::Reply { pull, reply, .. } => format!("answer {} on {pull}", reply.to.by),
         Intent::Rewrite { step, on, .. } => format!("write the issue anew that step {step} is about{}", on_issue(*on)),
         Intent::Prepare { .. } => "prepare a workspace".to_owned(),
         Intent::SetUp { .. } => "set the workspace up".to_owned(),
@@ -100,11 +101,13 @@ pub fn event(event: &Event) -> Option<String> {
             format!("found comment {comment} of ours that this journal does not know: it was restored from an old copy")
         }
         Event::Reported { .. } => "reported anew".to_owned(),
-        Event::ChecksSeen { checks, changes_requested, conflicts, approved, .. } => {
+        Event::ChecksSeen { checks, changes_requested, conflicts, approved, asks, .. } => {
+            let who: Vec<String> = asks.iter().map(|ask| format!("; {} may ask for changes, and does", ask.by)).collect();
             let changes = if *changes_requested { "; a reviewer asks for changes" } else { "" };
             let conflicts = if *conflicts { "; it conflicts with its base" } else { "" };
             let approved = if *approved { "; its head is approved" } else { "" };
-            format!("the checks are now: {checks:?}{changes}{conflicts}{approved}").to_lowercase()
+            let all = format!("the checks are now: {checks:?}{changes}{conflicts}{approved}").to_lowercase();
+            format!("{all}{}", who.concat())
         }
         Event::LabelsRead { meaning, .. } => return labels_read(*meaning),
         Event::Moved { trigger, to, .. } => {
@@ -209,6 +212,8 @@ fn moved(trigger: Trigger) -> &'static str {
         Trigger::Orphaned => "nobody known was at work on it",
         Trigger::PullFound => "our pull request is open",
         Trigger::ReviseAsked => "the pull request has to be revised",
+        Trigger::ReviseAgain => "the revision may pass the next time",
+        Trigger::Disputed => "what is asked of the pull request is not settled by revising it",
         Trigger::Merged => "merged",
         Trigger::ClosedUnmerged => "the pull request was closed without a merge",
         Trigger::PersonQueued => "a person asked for work",
@@ -226,6 +231,7 @@ fn stopped(why: StopWhy) -> &'static str {
         StopWhy::Moot => "what it was started for is no longer so",
         StopWhy::Replaced => "another run of its group takes its place",
         StopWhy::ClaimLost => "the claim was lost",
+        StopWhy::PullEnded => "the pull request is not open any more",
     }
 }
 
@@ -238,6 +244,7 @@ fn advanced(how: &Advance, step: &StepId) -> Option<String> {
     match how {
         Advance::Next | Advance::Begun | Advance::Worked { .. } => None,
         Advance::Listed { planned } => Some(format!("  step {step} files {}", super::counted(planned.len() as u64, "issue"))),
+        Advance::Replying { planned } => Some(format!("  step {step} answers {}", super::counted(planned.len() as u64, "point"))),
         Advance::Skipped { why: Skipped::Condition { when } } => Some(format!("  step {step} is skipped: {when} does not hold")),
         Advance::Skipped { why: Skipped::Needs { step: other } } => Some(format!("  step {step} is skipped, as {other} was")),
         Advance::Each { items } => {
@@ -267,14 +274,20 @@ fn ended(ended: &Outcome) -> Option<String> {
             let people: Vec<String> = people.iter().map(|label| format!("{label:?}").to_lowercase()).collect();
             format!("  a person set the label of {} meanwhile; it stays", people.join(" and of "))
         }
-        Outcome::Prepared { base, tip, over, open, .. } => {
+        Outcome::Prepared { base, tip, over, open, revision, .. } => {
+            let asked = revision.as_deref().map_or_else(String::new, |revision| {
+                let points = super::counted(revision.points.len() as u64, "open point");
+                let red = if revision.checks == Checks::Failure { ", red checks" } else { "" };
+                let conflict = if revision.conflicts { ", a conflict" } else { "" };
+                format!("; {points}{red}{conflict}")
+            });
             let over = over.as_ref().map_or("", |_| "; its formula is that of the base branch");
             let tip = tip.as_ref().map_or_else(String::new, |tip| format!(", the branch is at {}", tip.short()));
             let open = open.as_deref().map_or_else(String::new, |open| {
                 let more = if open.cut { " (there are more)" } else { "" };
                 format!("; {}{more}", super::counted(open.items.len() as u64, "open issue"))
             });
-            format!("  starts from {}{tip}{over}{open}", base.short())
+            format!("  starts from {}{tip}{over}{open}{asked}", base.short())
         }
         Outcome::SetUp => "  set up".to_owned(),
         Outcome::FormulaRefused { why } => format!("  the formula of the base branch cannot be used: {why}"),
@@ -323,6 +336,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         | Outcome::Unsaid
         | Outcome::Closed
         | Outcome::Rewritten
+        | Outcome::Replied
         | Outcome::Reviewed { counts: true }
         | Outcome::Pushed
         | Outcome::Discarded => {

@@ -54,6 +54,10 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::Person => "a person does this one".to_owned(),
         Wait::Failed => "it failed for good".to_owned(),
         Wait::Merge { pull } => format!("pull request {pull} is open and waits for a person to merge it"),
+        Wait::Reviewer { pull, by } => {
+            let by: Vec<&str> = by.iter().map(|login| login.as_str()).collect();
+            format!("what was asked of pull request {pull} is answered; it waits for {} to look again", by.join(", "))
+        }
         Wait::Gate { step, waits, until } => {
             let shut = until.map_or_else(String::new, |until| format!("; it is given up at {until}"));
             format!("its run waits at step {step} {}{shut}", at_gate(waits))
@@ -145,6 +149,11 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Question { .. } => "a comment with the answer, or an edit of the body".to_owned(),
         Wait::Person | Wait::Failed => format!("label {queue} or `forgehand retry` hands it to an agent again"),
         Wait::Merge { .. } => format!("merging or closing the pull request; label {queue} asks for more work on it"),
+        Wait::Reviewer { pull, .. } => {
+            format!(
+                "another review of {pull}, or dismissing the last one; merging or closing it; label {queue} asks for more work on it"
+            )
+        }
         Wait::Again { .. } | Wait::Gate { waits: AtGate::Time { .. }, .. } => "time".to_owned(),
         Wait::Gate { waits: AtGate::Checks { pull, .. }, .. } => format!("the checks of {pull}, once they all have ended"),
         Wait::Gate { waits: AtGate::Approval { pull, .. }, .. } => {

@@ -307,6 +307,12 @@ pub struct ReviewComment {
     pub path: String,
     pub body: String,
     pub line: i64,
+    /// Who wrote it, where that is another one than the review's author.
+    #[serde(default)]
+    pub by: Option<UserId>,
+    /// When, where that is not when the review was given.
+    #[serde(default)]
+    pub at: Option<At>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -26,20 +26,47 @@ impl Call<'_> {
 
     pub(super) fn review_comments(&self, key: IssueKey, id: &str) -> Handled {
         let (issue, review) = (self.found(key)?, self.review(key, id)?);
-        let page = self.state.issue_page(issue);
-        let show = |(index, comment): (usize, &ReviewComment)| wire::ReviewComment {
-            id: review.id.0 * 1000 + index as u64,
+        let all: Vec<_> = (0..review.comments.len()).filter_map(|nth| self.show_review_comment(issue, review, nth)).collect();
+        Ok(Answer::json(200, &all))
+    }
+
+    fn show_review_comment(&self, issue: &Issue, review: &Review, nth: usize) -> Option<wire::ReviewComment> {
+        let (comment, page) = (review.comments.get(nth)?, self.state.issue_page(issue));
+        Some(wire::ReviewComment {
+            id: review.id.0 * 1000 + nth as u64,
             body: comment.body.clone(),
-            user: self.view().show_user(review.reviewer),
+            user: self.view().show_user(comment.by.unwrap_or(review.reviewer)),
             pull_request_review_id: review.id.0,
-            created_at: Stamp(review.submitted),
-            updated_at: Stamp(review.updated),
+            created_at: Stamp(comment.at.unwrap_or(review.submitted)),
+            updated_at: Stamp(comment.at.unwrap_or(review.updated)),
             path: comment.path.clone(),
             commit_id: review.commit.clone(),
+            original_commit_id: review.commit.clone(),
+            diff_hunk: String::new(),
+            position: u64::try_from(comment.line).unwrap_or(0),
+            original_position: u64::try_from(-comment.line).unwrap_or(0),
             html_url: page.clone(),
-            pull_request_url: page.clone(),
-        };
-        Ok(Answer::json(200, &review.comments.iter().enumerate().map(show).collect::<Vec<_>>()))
+            pull_request_url: page,
+        })
+    }
+
+    /// A comment of anybody who may see the pull request, within a review of anybody.
+    pub(super) fn create_review_comment(&mut self, key: IssueKey, id: &str) -> Handled {
+        let by = self.user()?;
+        let new: asked::NewReviewComment = self.body()?;
+        let (review, now) = (self.review(key, id)?.id, self.request.now);
+        if new.body.trim().is_empty() || new.path.is_empty() {
+            return says(422, "a comment on a line requires a body and a path");
+        }
+        let mut nth = 0;
+        if let Some(review) = self.state.reviews.get_mut(&(key, review)) {
+            nth = review.comments.len();
+            review.comments.push(ReviewComment { by: Some(by), at: Some(now), ..comment(new) });
+        }
+        self.doing().touch(key);
+        let review = self.state.reviews.get(&(key, review)).ok_or_else(missing)?;
+        let shown = self.show_review_comment(self.found(key)?, review, nth).ok_or_else(missing)?;
+        Ok(Answer::json(200, &shown))
     }
 
     pub(super) fn create_review(&mut self, key: IssueKey) -> Handled {
@@ -147,7 +174,7 @@ impl Call<'_> {
 
 fn comment(new: asked::NewReviewComment) -> ReviewComment {
     let line = if new.new_position != 0 { new.new_position } else { -new.old_position };
-    ReviewComment { path: new.path, body: new.body, line }
+    ReviewComment { path: new.path, body: new.body, line, by: None, at: None }
 }
 
 impl Doing<'_> {

@@ -135,6 +135,8 @@ impl Call<'_> {
             (Get, ["statuses", reference @ ..]) => self.list_statuses(repo, &reference.join("/")),
             (Post, ["statuses", commit]) => self.create_status(repo, commit),
             (Get, ["compare", range @ ..]) => self.compare(repo, &range.join("/")),
+            // It has no CI of its own.
+            (Get, ["actions", "runs"]) => Ok(Answer::json(200, &wire::ActionRuns::default())),
             (Get, ["contents", path @ ..]) => self.get_contents(repo, &path.join("/")),
             (Post, ["contents", path @ ..]) => self.create_file(repo, &path.join("/")),
             (Put, ["contents", path @ ..]) => self.update_file(repo, &path.join("/")),
@@ -172,6 +174,7 @@ impl Call<'_> {
             (Get, ["reviews"]) => self.list_reviews(pull),
             (Post, ["reviews"]) => self.create_review(pull),
             (Get, ["reviews", id, "comments"]) => self.review_comments(pull, id),
+            (Post, ["reviews", id, "comments"]) => self.create_review_comment(pull, id),
             (Post, ["reviews", id, "dismissals"]) => self.dismiss_review(pull, id),
             (Post, ["requested_reviewers"]) => self.request_reviewers(pull),
             (Delete, ["requested_reviewers"]) => self.unrequest_reviewers(pull),

@@ -152,3 +152,10 @@ pub(crate) struct CombinedStatus {
     pub commit_url: &'static str,
     pub url: &'static str,
 }
+
+/// Runs of the forge's own CI, of which there are none here.
+#[derive(Default, Serialize)]
+pub(crate) struct ActionRuns {
+    pub workflow_runs: [(); 0],
+    pub total_count: u64,
+}

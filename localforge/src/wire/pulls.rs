@@ -94,6 +94,12 @@ pub(crate) struct ReviewComment {
     pub updated_at: Stamp,
     pub path: String,
     pub commit_id: String,
+    pub original_commit_id: String,
+    pub diff_hunk: String,
+    /// The line, from 1; 0 where it is one of the file before the change.
+    pub position: u64,
+    /// The line before the change; 0 where it is one of the file after it.
+    pub original_position: u64,
     pub html_url: String,
     pub pull_request_url: String,
 }

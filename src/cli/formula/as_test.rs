@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::ports::Forge as _;
 
+use super::asked::PullAsked;
 use super::recorded::{self, Answered, CommentText, Expected, IssueText, OpenText, Recorded, Resulted};
 
 /// How much of the end of what was printed is kept.
@@ -152,6 +153,7 @@ impl Taped {
             description: String::new(),
             issue: (!subject.is_project()).then_some(issue),
             open: texts.iter().flat_map(|texts| texts.open.items.iter().map(OpenText::of)).collect(),
+            pull: texts.as_ref().and_then(|texts| texts.pull.as_ref()).map(PullAsked::of),
             answers: self.answers.clone(),
             results: self.results.clone(),
             expect,

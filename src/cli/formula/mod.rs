@@ -2,6 +2,7 @@
 //! on a forge.
 
 mod as_test;
+mod asked;
 mod graph;
 mod lint;
 mod list;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use serde_spanned::Spanned;
 
+use super::asked::PullAsked;
 use crate::cli::CliError;
 use crate::document::{Fault, Faults, SourceFile, nearest};
 use crate::engine::{Answer, Cast, Played, ProjectSettings, Scene, Shown, Stage};
@@ -47,6 +48,9 @@ pub(super) struct Recorded {
     /// The project's open issues, for a formula about the project.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) open: Vec<OpenText>,
+    /// What is asked of the pull request, for a formula that revises one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pull: Option<PullAsked>,
     /// What agents answer, for each step in its order.
     #[serde(default, rename = "answer", skip_serializing_if = "Vec::is_empty")]
     pub(super) answers: Vec<Answered>,
@@ -195,7 +199,7 @@ impl Test {
     pub(super) fn parse(file: &str, text: &str) -> Result<Self, CliError> {
         let source = SourceFile::new(file, text);
         let recorded: Recorded = toml::from_str(text).map_err(|error| {
-            let hint = "a test has `formula`, `[issue]`, `[[answer]]`, `[[result]]` and `[expect]`; `forgehand logs N --as-test` writes one";
+            let hint = "a test has `formula`, `[issue]`, `[pull]`, `[[answer]]`, `[[result]]` and `[expect]`; `forgehand logs N --as-test` writes one";
             let fault = Fault::at(&source, error.span().unwrap_or(0..0), error.message(), Some(hint.to_owned()));
             CliError::file(Faults::from_iter([fault]).into())
         })?;
@@ -294,6 +298,7 @@ impl Recorded {
                 body: issue.body.clone(),
                 author: issue.author.clone(),
                 comments: issue.comments.iter().map(remark).collect(),
+                pull: self.pull.as_ref().map(|pull| pull.read(now)),
                 open,
                 ..RunTexts::default()
             },

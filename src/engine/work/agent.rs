@@ -105,6 +105,8 @@ impl Worker {
             bundle,
             branch: workspace.branch,
             base: prepared.base.clone(),
+            // Who revises may have to bring the branch up to date.
+            beside: prepared.revision.as_ref().map(|_| prepared.trunk.clone()),
             author: self.author(order.run()?),
             diff_lines: self.settings.diff_lines,
             person_paths: order.project.person_paths.clone(),

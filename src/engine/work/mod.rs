@@ -16,6 +16,7 @@ mod publish;
 mod reading;
 mod rehearsal;
 mod review;
+mod revision;
 mod say;
 mod setup;
 mod stage;
@@ -226,6 +227,7 @@ impl Worker {
             Intent::Review { step, pull, head, verdict, .. } => {
                 self.review(order, &review::Asked { step, pull: *pull, head, verdict: *verdict }).await
             }
+            Intent::Reply { pull, reply, .. } => self.reply(order, *pull, reply).await,
             Intent::Rewrite { step, on, .. } => self.rewrite(order, step, *on).await,
             Intent::Discard { run, keep_workspace } => self.discard(order, run, *keep_workspace).await,
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ledger::PullRef;
 use crate::model::{
     AgentName, Branch, Comment, Dependency, FilesAsked, FilesFound, Issue, IssueNumber, LabelEvent, Login, ProjectFacts,
-    RepoName, Reviews, Subject, Timestamp, Trouble,
+    RepoName, Subject, Timestamp, Trouble,
 };
 use crate::ports::{ForgeError, ForgeErrorKind, IssueFilter, Merge};
 use crate::text;
@@ -205,10 +205,11 @@ impl Worker {
         let checks = self.ports.forge.checks(repo, at).await.map_err(trouble)?;
         let reviews = match reviews {
             true => {
-                let Reviews { changes_requested, approvals } =
-                    self.ports.forge.reviews(repo, pull.number).await.map_err(trouble)?;
-                let approved = approvals.iter().any(|approval| approval.of == *at && !facts.is_ours(&approval.by));
-                Some(Reviewed { changes_requested, approved })
+                let reviews = self.ports.forge.reviews(repo, pull.number).await.map_err(trouble)?;
+                let approved = reviews.approvals.iter().any(|approval| approval.of == *at && !facts.is_ours(&approval.by));
+                let asks = self.asks(repo, pull, at, &reviews, facts).await;
+                let asks = asks.map_err(|failure| Trouble::Unreachable { why: failure.why })?;
+                Some(Reviewed { changes_requested: reviews.changes_requested, approved, asks })
             }
             false => None,
         };
@@ -216,7 +217,7 @@ impl Worker {
     }
 
     /// None where git cannot tell now: what is known of it stands, and it is asked again with the next reading.
-    async fn try_merge(&self, repo: &RepoName, pull: &PullRef) -> Option<Merge> {
+    pub(super) async fn try_merge(&self, repo: &RepoName, pull: &PullRef) -> Option<Merge> {
         match self.ports.repos.try_merge(repo, &pull.branch, &pull.base).await {
             Ok(merge) => merge,
             Err(error) => {

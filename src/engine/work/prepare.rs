@@ -72,7 +72,7 @@ impl Worker {
             Err(why) => return Ok(Outcome::FormulaRefused { why }),
         };
         let from = if on_branch { tip.clone().unwrap_or_else(|| base.clone()) } else { base.clone() };
-        let (texts, seen, read_up_to) = match read {
+        let (mut texts, seen, read_up_to) = match read {
             Read::Issue(issue, comments) => (
                 self.texts_of(order, &issue, &comments, guide).await?,
                 seen_issue(repo, &issue),
@@ -82,6 +82,15 @@ impl Worker {
                 let open = self.open_issues(repo, over.as_ref().unwrap_or(&run.formula), order.facts).await?;
                 (RunTexts { guide, open, ..RunTexts::default() }, order.state.seen.clone(), None)
             }
+        };
+        let revised = order.state.open_pull().filter(|_| on_branch && over.as_ref().unwrap_or(&run.formula).revises());
+        let revision = match revised {
+            Some(pull) => {
+                let (revision, asked) = self.revision(order, pull, &from).await?;
+                texts.pull = Some(asked);
+                Some(Box::new(revision))
+            }
+            None => None,
         };
         let open = order.subject.is_project().then(|| Box::new(without_texts(&texts.open)));
         let workspace = self.workspace(order, &from)?;
@@ -98,6 +107,7 @@ impl Worker {
             tip_ours,
             over: over.map(Box::new),
             open,
+            revision,
         })
     }
 
@@ -228,7 +238,7 @@ impl Worker {
     }
 
     /// By rights, never by name, where the token may ask; else only who the configuration names, and the owner.
-    async fn may_write(
+    pub(super) async fn may_write(
         &self,
         repo: &RepoName,
         project: &ProjectSettings,
@@ -254,6 +264,11 @@ impl Worker {
         let project = self.settings.projects.get(repo).unwrap_or(&fallback);
         let may = self.may_write(repo, project, facts, login).await;
         may.map_err(|failure| Trouble::Unreachable { why: failure.why })
+    }
+
+    /// Whether the forge can be asked what somebody may do.
+    pub(super) fn asks_for_rights(&self, facts: &ProjectFacts) -> bool {
+        self.rights_forge(facts).is_some()
     }
 
     fn rights_forge(&self, facts: &ProjectFacts) -> Option<&dyn crate::ports::Forge> {

@@ -284,6 +284,7 @@ impl<'a> Play<'a> {
             conflicts: false,
             approved: true,
             head: None,
+            asks: Vec::new(),
         }
     }
 
@@ -346,6 +347,7 @@ impl<'a> Play<'a> {
                 trunk: Some(sha(BASE)?),
                 tip_ours: false,
                 over: None,
+                revision: self.stage.revision()?,
             },
             Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { step, resume, told, .. } => {
@@ -370,10 +372,28 @@ impl<'a> Play<'a> {
                 self.scenes.push(Scene::Ran { step: step.id.clone(), evidence: evidence.clone() });
                 Outcome::Verified { evidence }
             }
-            Intent::Push { .. } => Outcome::Pushed,
+            Intent::Push { .. } => {
+                let of = order.run().ok().and_then(|run| run.step_of(intent));
+                if let Some(step) = of.filter(|step| matches!(proposal_of(&order, step), Ok(Proposal::Push))) {
+                    self.proposed(&step, &Proposal::Push, None, String::new());
+                }
+                Outcome::Pushed
+            }
             Intent::OpenPull { step, .. } => {
                 self.propose(&order, step)?;
                 Outcome::PullOpened { pull: PULL }
+            }
+            Intent::Reply { step, reply, .. } => {
+                let said = stage.texts.pull.iter().flat_map(|pull| &pull.points).find(|said| said.point.id == reply.to.id);
+                let quote = said.map(|said| said.body.as_str());
+                let words = crate::words::reply(
+                    &reply.to,
+                    quote,
+                    reply.text.as_deref(),
+                    order.run().ok().and_then(|r| r.pushed.as_ref()),
+                );
+                self.proposed(step, proposal_of(&order, step)?, None, format!("{words}\n"));
+                Outcome::Replied
             }
             Intent::Relabel { step, .. } => self.relabel(&order, step)?,
             Intent::Discard { .. } => Outcome::Discarded,
@@ -391,6 +411,8 @@ impl<'a> Play<'a> {
             | Proposal::Close { .. }
             | Proposal::Issue { .. }
             | Proposal::SubIssues { .. }
+            | Proposal::Push
+            | Proposal::Replies { .. }
             | Proposal::UpdateIssue { .. } => return Err(format!("step {} says nothing", step.id)),
         };
         let render = |template: &String| {
@@ -456,6 +478,7 @@ impl<'a> Play<'a> {
             | Advance::ItemDone { .. }
             | Advance::Next
             | Advance::Listed { .. }
+            | Advance::Replying { .. }
             | Advance::Worked { .. }
             | Advance::AnswerAgain { .. }
             | Advance::Again { .. } => None,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::ledger::Ledger;
 use crate::model::{
-    Branch, Decision, Event, Formula, Issue, JournalId, LabelsMean, Login, ProjectFacts, PullNumber, Record, RepoFacts, RunId,
-    RunTexts, SeenIssue, Subject, Timestamp, Usd, Wanted, WantedBy,
+    Branch, Checks, Decision, Event, Formula, Issue, JournalId, LabelsMean, Login, ProjectFacts, PullNumber, Record, RepoFacts,
+    Revision, RunId, RunTexts, SeenIssue, Subject, Timestamp, Usd, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, Policy, ProjectPolicy};
 
@@ -48,6 +48,26 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// What is asked of the pull request that is played, where the run revises one.
+    pub(super) fn revision(&self) -> Result<Option<Box<Revision>>, String> {
+        if !self.formula.revises() {
+            return Ok(None);
+        }
+        let texts = self.texts.pull.as_ref();
+        // Of a pull request that is not there, the checks are red.
+        let checks = if texts.is_some_and(|texts| texts.checks.is_empty()) { Checks::Success } else { Checks::Failure };
+        Ok(Some(Box::new(Revision {
+            pull: PULL,
+            head: BASE.parse().map_err(|_| format!("{BASE} names no commit"))?,
+            asks: Vec::new(),
+            points: texts.into_iter().flat_map(|texts| &texts.points).map(|said| said.point.clone()).collect(),
+            checks,
+            conflicts: texts.is_some_and(|texts| texts.conflicts),
+        })))
+    }
+}
+
 /// What start-up would have learned.
 pub(super) fn facts(stage: &Stage) -> ProjectFacts {
     ProjectFacts {
@@ -79,7 +99,7 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
     for decision in names.decisions(&seen.labels) {
         seen.labels.remove(names.of(decision));
     }
-    let reviews = stage.formula.reviews();
+    let reviews = stage.formula.reviews() || stage.formula.revises();
     // Who writes was queued; who reviews finds a pull request.
     let standing = if reviews { Some(Decision::Pr) } else { writes.then_some(Decision::Queue) };
     seen.labels.extend(standing.map(|label| names.of(label).to_owned()));

@@ -1,0 +1,96 @@
+//! Rounds of revision of a pull request of ours: what was asked of it, and what of that is done with.
+//!
+//! Promises: a review that was given to a run which came to its end, and a point that was answered, are done with for good, whatever is
+//! pushed later; what a reading shows for the first time while it is about an older commit counts only where that is the one that the last
+//! revision began at, because it was given while that was at work.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Ask, ChangeRequest, Checks, Decision, PointId, PullState, ReviewId, Revision, RunOutcome, Sha};
+
+use super::{IssueState, PullRef, RunState};
+
+/// How far a pull request was revised.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rounds {
+    /// Revisions that came to their end since the last fresh start.
+    pub done: u32,
+    /// Those of them that were given a conflict.
+    pub conflicts: u32,
+    /// The head with red checks that was given to the last one.
+    pub red: Option<Sha>,
+    /// The head at which the last one began.
+    pub from: Option<Sha>,
+    /// The reviews that were given to one.
+    pub reviews: BTreeSet<ReviewId>,
+    /// The points that were answered.
+    pub points: BTreeSet<PointId>,
+}
+
+impl PullRef {
+    /// The requests for changes that no run was given yet.
+    pub fn open_asks(&self) -> impl Iterator<Item = &Ask> {
+        self.asks.iter().filter(|ask| !self.rounds.reviews.contains(&ask.review))
+    }
+
+    /// Whether a request for changes is news of this head, or of the one at which we began the revision that led to it. The forge's own mark
+    /// of staleness comes late.
+    pub fn is_news(&self, head: &Sha, request: &ChangeRequest) -> bool {
+        let of = request.of.as_ref();
+        (of == Some(head) && !request.stale) || (of.is_some() && of == self.rounds.from.as_ref())
+    }
+
+    /// We pushed to its branch: what was known of its old head is not known of this one.
+    pub(super) fn pushed(&mut self, head: &Sha) {
+        self.head = head.clone();
+        self.checks = Checks::None;
+        self.conflicts = false;
+        self.approved = false;
+        self.unread = true;
+    }
+
+    /// What stood there when a run was prepared that revises it.
+    pub(super) fn prepared(&mut self, revision: &Revision) {
+        self.head = revision.head.clone();
+        self.asks.clone_from(&revision.asks);
+        self.changes_requested |= !revision.asks.is_empty();
+        self.checks = revision.checks;
+        self.conflicts = revision.conflicts;
+    }
+
+    /// What somebody asked for beside the lifecycle is no round of it.
+    fn round(&mut self, revision: &Revision, counts: bool) {
+        let rounds = &mut self.rounds;
+        rounds.done += u32::from(counts);
+        rounds.conflicts += u32::from(revision.conflicts);
+        rounds.red = (revision.checks == Checks::Failure).then(|| revision.head.clone()).or(rounds.red.take());
+        rounds.from = Some(revision.head.clone());
+        rounds.reviews.extend(revision.asks.iter().map(|ask| ask.review));
+    }
+}
+
+impl Rounds {
+    /// A person asks for more: what was answered stays so.
+    pub(super) fn begin_anew(&mut self) {
+        (self.done, self.conflicts, self.red) = (0, 0, None);
+    }
+}
+
+impl IssueState {
+    /// The pull request of ours that is open.
+    pub fn open_pull(&self) -> Option<&PullRef> {
+        self.pull.as_ref().filter(|pull| pull.state == PullState::Open)
+    }
+
+    /// A run that revises ended.
+    pub(super) fn revised(&mut self, run: &RunState, outcome: &RunOutcome) {
+        let counts = !run.aside && self.at == Some(Decision::Working);
+        let revision = run.prepared.as_ref().and_then(|prepared| prepared.revision.as_ref());
+        let (Some(revision), Some(pull)) = (revision, self.pull.as_mut()) else { return };
+        if let (RunOutcome::Succeeded { .. }, true) = (outcome, pull.number == revision.pull) {
+            pull.round(revision, counts);
+        }
+    }
+}

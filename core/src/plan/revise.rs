@@ -1,0 +1,185 @@
+//! What is asked of our open pull request: changes by reviewers, checks that are green, a base that it can be merged into. A formula that
+//! revises does it on the pull request's own branch.
+//!
+//! Promises: what was given to a run that came to its end is not given to another, whatever is pushed meanwhile; after [`ROUNDS`] revisions,
+//! or where one changed nothing about what it was for, a person settles it; a conflict is given once. Where no formula that is on revises,
+//! the issue waits for one. Race known: what was asked was withdrawn before the run has read it: it ends with nothing done.
+
+use crate::ledger::{IssueState, PullRef};
+use crate::model::{
+    Advance, Checks, Dispute, Event, Expression, ForgeEvent, Formula, Intent, Login, PullState, Reply, RunOutcome, Subject,
+    Trigger, Wait,
+};
+
+use super::flow::broken;
+use super::run::{Here, Live, advance};
+use super::{Action, Context, Next, ProjectPolicy, admit};
+
+/// How often a pull request is revised before a person settles it.
+pub const ROUNDS: u32 = 3;
+/// How often a conflict is given to an agent.
+const CONFLICTS: u32 = 1;
+
+/// What can be asked of a pull request, in the order of its urgency.
+const ASKED: [ForgeEvent; 3] = [ForgeEvent::ChangesRequested, ForgeEvent::ChecksFailed, ForgeEvent::PullConflicts];
+
+impl Formula {
+    /// Whether what is asked of a pull request goes to this formula, as a part of the lifecycle.
+    pub fn revises_on(&self, event: ForgeEvent) -> bool {
+        self.revises() && ASKED.contains(&event) && self.trigger.event.contains(&event)
+    }
+}
+
+impl ProjectPolicy {
+    /// The formula that does what is asked of a pull request.
+    pub(super) fn reviser(&self, event: ForgeEvent) -> Option<&Formula> {
+        self.formulas.values().find(|formula| formula.revises_on(event))
+    }
+}
+
+/// How far something is that is asked of a pull request.
+enum Asked {
+    /// Nobody asks for it.
+    No,
+    /// It is to be done.
+    Open,
+    /// It was done; whoever asked for it has to look.
+    Answered,
+    /// It was tried, and stands as it was.
+    InVain,
+}
+
+fn asked(pull: &PullRef, event: ForgeEvent) -> Asked {
+    match event {
+        ForgeEvent::ChangesRequested if pull.open_asks().next().is_some() => Asked::Open,
+        ForgeEvent::ChangesRequested if !pull.asks.is_empty() => Asked::Answered,
+        ForgeEvent::ChecksFailed if pull.checks != Checks::Failure => Asked::No,
+        ForgeEvent::ChecksFailed if pull.rounds.red.as_ref() == Some(&pull.head) => Asked::InVain,
+        ForgeEvent::ChecksFailed => Asked::Open,
+        ForgeEvent::PullConflicts if !pull.conflicts => Asked::No,
+        ForgeEvent::PullConflicts if pull.rounds.conflicts >= CONFLICTS => Asked::InVain,
+        ForgeEvent::PullConflicts => Asked::Open,
+        ForgeEvent::ChangesRequested
+        | ForgeEvent::IssueOpened
+        | ForgeEvent::IssueClosed
+        | ForgeEvent::PullOpened
+        | ForgeEvent::PullUpdated
+        | ForgeEvent::PullMerged => Asked::No,
+    }
+}
+
+impl Context<'_> {
+    /// What becomes of a pull request of which something is asked; none where nothing is.
+    pub(super) fn asked_of(
+        &self,
+        subject: &Subject,
+        state: &IssueState,
+        project: &ProjectPolicy,
+        pull: &PullRef,
+    ) -> Option<Next> {
+        let of = |event: ForgeEvent| Some((event, project.reviser(event)?, asked(pull, event)));
+        let known: Vec<(ForgeEvent, &Formula, Asked)> = ASKED.into_iter().filter_map(of).collect();
+        let to_do = known.iter().find(|(_, _, asked)| matches!(asked, Asked::Open));
+        let in_vain = known.iter().any(|(_, _, asked)| matches!(asked, Asked::InVain));
+        if in_vain || (to_do.is_some() && pull.rounds.done >= ROUNDS) {
+            return Some(Next::Act(Action::Record(self.moved(subject, state, Trigger::Disputed))));
+        }
+        if let Some((event, ..)) = to_do {
+            return Some(Next::Candidates(vec![admit::Candidate::revise(subject, state, *event)]));
+        }
+        if let Some(because) = without_reviser(pull, project) {
+            return Some(Next::Wait(Wait::NeedsFormula { formula: "revise".into(), because }));
+        }
+        let answered = known.iter().any(|(_, _, asked)| matches!(asked, Asked::Answered));
+        answered.then(|| {
+            let mut by: Vec<Login> = pull.asks.iter().map(|ask| ask.by.clone()).collect();
+            by.dedup();
+            Next::Wait(Wait::Reviewer { pull: pull.number, by })
+        })
+    }
+
+    /// A run that revises has read what it is given: the issue goes to work with it, or nothing is asked any more.
+    pub(super) fn begin_revision(&self, live: Live<'_>) -> Next {
+        let Live { subject, state, run } = live;
+        let revision = run.prepared.as_ref().and_then(|prepared| prepared.revision.as_ref());
+        let left = revision.is_some_and(|revision| {
+            !revision.points.is_empty()
+                || revision.checks == Checks::Failure
+                || revision.conflicts
+                || state.open_pull().is_some_and(|pull| pull.open_asks().next().is_some())
+        });
+        match left {
+            true => Next::Act(Action::Record(self.moved(subject, state, Trigger::ReviseAsked))),
+            false => self.end_run(live, RunOutcome::Succeeded { pull: state.pull.as_ref().map(|pull| pull.number) }),
+        }
+    }
+
+    /// A run that revises a pull request which is merged or closed meanwhile has nothing left to do.
+    pub(super) fn pull_ended(&self, live: Live<'_>) -> Option<Next> {
+        let pull = revised(live).filter(|pull| pull.state != PullState::Open && !live.state.is_busy())?;
+        Some(self.end_run(live, RunOutcome::Succeeded { pull: Some(pull.number) }))
+    }
+
+    /// Answers what reviewers said, each point where it was made: those too that the list leaves out.
+    pub(super) fn replies(&self, here: Here<'_>, items: &Expression) -> Next {
+        let run = here.run;
+        let given = match self.value(here, items) {
+            Ok(given) => given,
+            Err(why) => return self.end(here, broken(here.step, &why)),
+        };
+        let known = here.state.pull.as_ref().map(|pull| &pull.rounds.points);
+        let points = run.prepared.iter().filter_map(|prepared| prepared.revision.as_ref()).flat_map(|revision| &revision.points);
+        let open = points.filter(|point| known.is_none_or(|known| !known.contains(&point.id)));
+        let answer = |id: &str| {
+            let item = given.as_array().into_iter().flatten().find(|item| item["to"].as_str() == Some(id))?;
+            item["text"].as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let planned = open.map(|point| Reply { text: answer(&point.id.to_string()), to: point.clone() }).collect();
+        advance(here, Advance::Replying { planned })
+    }
+
+    /// The next answer.
+    pub(super) fn reply(&self, here: Here<'_>, planned: &[Reply], done: usize) -> Next {
+        let (Some(reply), Some(pull)) = (planned.get(done), revised(here.live)) else {
+            return self.unexpected(here);
+        };
+        let (run, pull, reply) = (here.run.id.clone(), pull.number, reply.clone());
+        let intent = Intent::Reply { run, step: here.step.id.clone(), pull, reply };
+        Next::Act(Action::Do { subject: here.subject.clone(), intent })
+    }
+}
+
+/// The pull request that a run revises.
+pub(super) fn revised(live: Live<'_>) -> Option<&crate::ledger::PullRef> {
+    let prepared = live.run.prepared.as_ref()?;
+    let revision = prepared.revision.as_ref().filter(|_| live.run.formula.revises())?;
+    live.state.pull.as_ref().filter(|pull| pull.number == revision.pull)
+}
+
+/// What is not settled about a pull request.
+pub(super) fn disputes(pull: &PullRef) -> Vec<Dispute> {
+    let changes = pull.asks.iter().map(|ask| Dispute::Changes { ask: ask.clone() });
+    let red = (pull.checks == Checks::Failure).then(|| Dispute::Checks { head: pull.head.clone() });
+    let conflict = pull.conflicts.then(|| Dispute::Conflict { base: pull.base.clone() });
+    changes.chain(red).chain(conflict).collect()
+}
+
+/// Why a pull request of ours cannot be merged as it stands, of what no formula that is on is for.
+fn without_reviser(pull: &PullRef, project: &ProjectPolicy) -> Option<String> {
+    let number = pull.number;
+    let nobody = |event| project.reviser(event).is_none();
+    if pull.changes_requested && nobody(ForgeEvent::ChangesRequested) {
+        return Some(format!("changes were requested on {number}"));
+    }
+    if pull.checks == Checks::Failure && nobody(ForgeEvent::ChecksFailed) {
+        return Some(format!("the checks of {number} are red"));
+    }
+    (pull.conflicts && nobody(ForgeEvent::PullConflicts)).then(|| format!("{number} conflicts with {}", pull.base))
+}
+
+/// The event of a stop because the pull request has ended.
+pub(super) fn stop_for_pull(live: Live<'_>) -> Option<Event> {
+    let ended = revised(live).is_some_and(|pull| pull.state != PullState::Open);
+    let run = live.run;
+    (ended && run.stopping.is_none()).then(|| Event::Stopping { run: run.id.clone(), why: crate::model::StopWhy::PullEnded })
+}
