@@ -45,6 +45,7 @@ mod status;
 mod subject;
 mod survey;
 mod telling;
+mod vault;
 mod visitors;
 mod wiring;
 
@@ -103,6 +104,8 @@ enum Command {
     Agents(agents::Arguments),
     /// List, show, begin, check and try the workflows that agents are given
     Formula(formula::Arguments),
+    /// Tell how much a change could break, and why
+    Vault(vault::Arguments),
     /// Serve the small embedded forge on loopback
     Localforge(localforge::Arguments),
     /// Show the whole line on the embedded forge, with a scripted agent
@@ -162,6 +165,7 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
         Command::Resume(a) => resume::run(config, &a),
         Command::Agents(a) => agents::run(config, &a),
         Command::Formula(a) => formula::run(config, &a),
+        Command::Vault(a) => vault::run(config, &a),
         Command::Localforge(a) => localforge::run(&a),
         Command::Demo(a) => demo::run(&a),
         Command::Completions(a) => {

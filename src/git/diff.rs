@@ -1,19 +1,32 @@
 //! What `diff-tree` says of two trees, and what of it matters to whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::model::ChangedFile;
+use crate::model::{ChangedFile, FileMark};
 use crate::ports::RepoError;
+use crate::tier;
 
 use super::fault::failed;
 
+const ABSENT: &str = "000000";
+const FILE: &str = "100644";
+const PROGRAM: &str = "100755";
 const LINK: &str = "120000";
 const SUBMODULE: &str = "160000";
 
-/// Lines added and removed, by path; a binary has none of either.
-pub(super) type Counts = BTreeMap<String, (u64, u64)>;
+/// Lines added and removed, by path.
+pub(super) type Counts = BTreeMap<String, Count>;
+
+/// Lines added and removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) added: u64,
+    pub(super) removed: u64,
+    /// git counts no lines of it.
+    pub(super) binary: bool,
+}
 
 /// One changed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +53,18 @@ impl Side {
         self.mode == mode
     }
 
+    /// The blob of a regular file, or that nothing is there; none where it is something else.
+    fn file(&self) -> Option<Option<&str>> {
+        match self.mode.as_str() {
+            ABSENT => Some(None),
+            FILE | PROGRAM => Some(Some(&self.blob)),
+            _ => None,
+        }
+    }
+
     /// It is there, and its content is a blob of this repository.
     pub(super) fn has_blob(&self) -> bool {
-        !self.is("000000") && !self.is(SUBMODULE)
+        !self.is(ABSENT) && !self.is(SUBMODULE)
     }
 }
 
@@ -50,6 +72,29 @@ impl Entry {
     /// A link came, went, or points elsewhere.
     pub(super) fn touches_link(&self) -> bool {
         self.new.is(LINK) || self.old.iter().any(|side| side.is(LINK))
+    }
+
+    /// The blobs before and after where both sides are regular files under one path; a side that is not there has none.
+    pub(super) fn blobs(&self) -> Option<(Option<&str>, Option<&str>)> {
+        let [old] = &self.old[..] else { return None };
+        if self.from.is_some() { None } else { Some((old.file()?, self.new.file()?)) }
+    }
+
+    /// What is to be known of it beside its lines.
+    fn marks(&self, count: Count) -> BTreeSet<FileMark> {
+        let sides = || self.old.iter().chain([&self.new]);
+        let was = |mode| self.old.iter().any(|side| side.is(mode));
+        let mode = |side: &Side| !side.is(ABSENT) && !self.new.is(ABSENT) && side.mode != self.new.mode;
+        let odd = sides().any(|side| ![ABSENT, FILE, PROGRAM, LINK, SUBMODULE].contains(&side.mode.as_str()));
+        let all = [
+            (self.new.is(ABSENT), FileMark::Deleted),
+            (count.binary, FileMark::Binary),
+            (odd || self.old.iter().any(mode), FileMark::Mode),
+            (was(ABSENT) && self.new.is(PROGRAM), FileMark::Executable),
+            (self.touches_link(), FileMark::Symlink),
+            (sides().any(|side| side.is(SUBMODULE)), FileMark::Submodule),
+        ];
+        all.into_iter().filter_map(|(is, mark)| is.then_some(mark)).collect()
     }
 
     /// A submodule that was not there.
@@ -87,7 +132,8 @@ pub(super) fn parse(out: &[u8]) -> Option<(Vec<Entry>, Counts)> {
         let number = |text: &str| if text == "-" { Some(0) } else { text.parse::<u64>().ok() };
         let path = if path.is_empty() { fields.nth(1)? } else { path };
         let count = counts.entry(path.to_owned()).or_default();
-        *count = (count.0 + number(added)?, count.1 + number(removed)?);
+        let binary = count.binary || added == "-";
+        *count = Count { added: count.added + number(added)?, removed: count.removed + number(removed)?, binary };
     }
     Some((entries, counts))
 }
@@ -95,10 +141,16 @@ pub(super) fn parse(out: &[u8]) -> Option<(Vec<Entry>, Counts)> {
 /// The changed files, in git's order.
 pub(super) fn files(entries: &[Entry], counts: &Counts) -> Vec<ChangedFile> {
     let file = |entry: &Entry| {
-        let (added, removed) = counts.get(&entry.path).copied().unwrap_or_default();
-        ChangedFile { path: entry.path.clone(), from: entry.from.clone(), added, removed }
+        let count = counts.get(&entry.path).copied().unwrap_or_default();
+        let (added, removed) = (count.added, count.removed);
+        ChangedFile { path: entry.path.clone(), from: entry.from.clone(), added, removed, marks: entry.marks(count) }
     };
     entries.iter().map(file).collect()
+}
+
+/// All lines that were added, and removed.
+pub(super) fn sum(counts: &Counts) -> (u64, u64) {
+    counts.values().fold((0, 0), |sum, count| (sum.0 + count.added, sum.1 + count.removed))
 }
 
 /// Both ends of every change, each once.
@@ -109,11 +161,15 @@ fn touched(files: &[ChangedFile]) -> Vec<&str> {
     paths
 }
 
-/// The touched paths that a pattern names. A pattern names a file or a folder with all that is in it, at any depth, whatever the case of
-/// its letters: what a person must see is rather one path too many.
+/// The touched paths that a pattern names. A pattern names a file or a folder with all that is in it, at any depth, in whatever form the
+/// path may be taken: what a person must see is rather one path too many.
 pub(super) fn matching(files: &[ChangedFile], patterns: &[String]) -> Result<Vec<String>, RepoError> {
     let set = globs(patterns).map_err(|e| failed("reading person_paths", e))?;
-    Ok(touched(files).into_iter().filter(|path| set.is_match(path.to_lowercase())).map(str::to_owned).collect())
+    Ok(touched(files)
+        .into_iter()
+        .filter(|path| tier::forms(path).iter().any(|form| set.is_match(form)))
+        .map(str::to_owned)
+        .collect())
 }
 
 fn globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
@@ -144,8 +200,8 @@ pub(super) fn named_by(files: &[ChangedFile], commands: &[String]) -> Vec<String
         path == word || (word.contains(['.', '/']) && path.strip_suffix(word).is_some_and(|before| before.ends_with('/')))
     };
     let named = |path: &&str| {
-        let path = path.to_lowercase();
-        words.iter().any(|word| names(&path, word))
+        let forms = tier::forms(path);
+        words.iter().any(|word| forms.iter().any(|form| names(form, word)))
     };
     touched(files).into_iter().filter(named).map(str::to_owned).collect()
 }
@@ -154,8 +210,12 @@ pub(super) fn named_by(files: &[ChangedFile], commands: &[String]) -> Vec<String
 mod tests {
     use super::*;
 
+    fn plain(path: &str, from: Option<&str>, added: u64) -> ChangedFile {
+        ChangedFile { path: path.to_owned(), from: from.map(str::to_owned), added, removed: 0, marks: BTreeSet::new() }
+    }
+
     fn changed(paths: &[&str]) -> Vec<ChangedFile> {
-        paths.iter().map(|path| ChangedFile { path: (*path).to_owned(), from: None, added: 1, removed: 0 }).collect()
+        paths.iter().map(|path| plain(path, None, 1)).collect()
     }
 
     fn words(list: &[&str]) -> Vec<String> {
@@ -168,8 +228,28 @@ mod tests {
             b":100644 100644 aa bb R090\0old.txt\0new.txt\0:000000 100644 00 cc A\0pic\x001\t2\t\0old.txt\0new.txt\0-\t-\tpic\0";
         let (entries, counts) = parse(out).expect("well-formed");
         let files = files(&entries, &counts);
-        assert_eq!(files[0], ChangedFile { path: "new.txt".into(), from: Some("old.txt".into()), added: 1, removed: 2 });
-        assert_eq!((files[1].added, files[1].removed), (0, 0));
+        assert_eq!(files[0], ChangedFile { removed: 2, ..plain("new.txt", Some("old.txt"), 1) });
+        assert_eq!((files[1].added, files[1].removed, &files[1].marks), (0, 0, &[FileMark::Binary].into()));
+    }
+
+    #[test]
+    fn modes_say_what_a_change_is() {
+        let cases: [(&str, &[FileMark]); 9] = [
+            ("100644 100644 M", &[]),
+            ("000000 100644 A", &[]),
+            ("000000 100755 A", &[FileMark::Executable]),
+            ("100644 000000 D", &[FileMark::Deleted]),
+            ("100644 100755 M", &[FileMark::Mode]),
+            ("100644 120000 T", &[FileMark::Mode, FileMark::Symlink]),
+            ("120000 000000 D", &[FileMark::Deleted, FileMark::Symlink]),
+            ("160000 160000 M", &[FileMark::Submodule]),
+            ("000000 100664 A", &[FileMark::Mode]),
+        ];
+        for (modes, wanted) in cases {
+            let [old, new, status] = modes.split(' ').collect::<Vec<_>>()[..] else { panic!("{modes}") };
+            let (entries, counts) = parse(format!(":{old} {new} aa bb {status}\0f\0").as_bytes()).expect("well-formed");
+            assert_eq!(files(&entries, &counts)[0].marks, wanted.iter().copied().collect(), "{modes}");
+        }
     }
 
     #[test]
@@ -190,7 +270,7 @@ mod tests {
 
     #[test]
     fn both_ends_of_a_rename_count() {
-        let files = [ChangedFile { path: "x.txt".into(), from: Some("schema.sql".into()), added: 0, removed: 0 }];
+        let files = [plain("x.txt", Some("schema.sql"), 0)];
         assert_eq!(matching(&files, &words(&["schema.sql"])).expect("good globs"), ["schema.sql"]);
     }
 

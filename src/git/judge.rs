@@ -6,6 +6,7 @@ use crate::model::{Change, Refusal, Sha};
 use crate::ports::{RepoError, TakeOrder};
 
 use super::author::Author;
+use super::compare;
 use super::diff::{self, Entry};
 use super::fault::shortened;
 use super::links::{Links, leads_out};
@@ -41,8 +42,8 @@ impl Git {
         if entries.is_empty() && from == order.base {
             return Err(Refusal::NothingCommitted.into());
         }
-        let files = diff::files(&entries, &counts);
-        let (added, removed) = counts.values().fold((0_u64, 0_u64), |sum, count| (sum.0 + count.0, sum.1 + count.1));
+        let files = self.runner.described(dir, &entries, &counts).await?;
+        let (added, removed) = diff::sum(&counts);
         if added + removed > order.diff_lines {
             return Err(Refusal::DiffTooLarge { lines: added + removed, limit: order.diff_lines }.into());
         }
@@ -152,9 +153,7 @@ impl Git {
 
     async fn compare(&self, dir: &Path, base: &Sha, tip: &Sha) -> Result<(Vec<Entry>, diff::Counts), Stop> {
         const WHAT: &str = "comparing an agent's work with its base";
-        let call =
-            Call::bare(dir, WHAT).args(["diff-tree", "-r", "-z", "-M", "--raw", "--numstat", "--no-ext-diff", "--no-textconv"]);
-        let out = self.runner.run(call.args([base.as_str(), tip.as_str()])).await?;
+        let out = self.runner.run(compare::call(dir, base, tip, WHAT)).await?;
         if out.cut {
             return Err(Refusal::NotABundle { why: "a bundle that touches too many files".to_owned() }.into());
         }

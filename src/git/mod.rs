@@ -20,6 +20,7 @@ mod author;
 mod bundle;
 mod checkout;
 mod claim;
+mod compare;
 mod conflict;
 mod diff;
 mod fault;
@@ -31,6 +32,7 @@ mod mirror;
 mod objects;
 mod process;
 mod push;
+mod range;
 mod take;
 mod tidy;
 
@@ -49,6 +51,7 @@ pub use author::Author;
 use fault::{environment, failed};
 use mirror::Fetches;
 use process::{Call, Runner};
+pub use range::{Matters, NoChange, in_folder};
 pub use tidy::{Repacked, Worth};
 
 /// What git needs to know.

@@ -6,8 +6,11 @@ use std::path::Path;
 use crate::model::Sha;
 use crate::ports::RepoError;
 
-use super::process::{Call, Input};
+use super::fault::failed;
+use super::process::{Call, Input, Runner};
 use super::{Git, unexpected};
+
+const READING: &str = "reading objects";
 
 /// What an object is, as `cat-file --batch-check` says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,20 +36,14 @@ impl Git {
         if kinds.len() == shas.len() { Ok(kinds) } else { Err(unexpected(WHAT, &out)) }
     }
 
-    /// The contents of these objects; each must be there. Together at most `most` bytes, otherwise an error.
+    /// As [`Runner::contents`].
     pub(super) async fn contents(
         &self,
         dir: &Path,
         shas: &[String],
         most: usize,
     ) -> Result<BTreeMap<String, Vec<u8>>, RepoError> {
-        const WHAT: &str = "reading objects";
-        if shas.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let call = Call::bare(dir, WHAT).args(["cat-file", "--batch"]).input(Input::Bytes(lines(shas))).most(most);
-        let out = self.runner.ok(call).await?;
-        split_batch(&out).ok_or_else(|| unexpected(WHAT, &out))
+        self.runner.contents(dir, shas, most).await
     }
 
     /// Writes an object and answers with its name.
@@ -55,6 +52,33 @@ impl Git {
         let call = Call::bare(dir, &what).args(["hash-object", "-w", "--stdin", "-t", kind]).input(Input::Bytes(bytes));
         let out = self.runner.ok(call).await?;
         one_sha(&what, &out)
+    }
+}
+
+impl Runner {
+    /// The contents of these objects; each must be there. Together at most `most` bytes, otherwise an error.
+    async fn contents(&self, dir: &Path, shas: &[String], most: usize) -> Result<BTreeMap<String, Vec<u8>>, RepoError> {
+        let found = self.contents_up_to(dir, shas, most).await?;
+        found.ok_or_else(|| failed(READING, "git's output is longer than is accepted"))
+    }
+
+    /// The contents of these objects; each must be there. None where they are more than `most` bytes together.
+    pub(super) async fn contents_up_to(
+        &self,
+        dir: &Path,
+        shas: &[String],
+        most: usize,
+    ) -> Result<Option<BTreeMap<String, Vec<u8>>>, RepoError> {
+        if shas.is_empty() {
+            return Ok(Some(BTreeMap::new()));
+        }
+        let call = Call::bare(dir, READING).args(["cat-file", "--batch"]).input(Input::Bytes(lines(shas))).most(most);
+        let out = self.run(call).await?;
+        if out.cut {
+            return Ok(None);
+        }
+        let out = out.good()?;
+        split_batch(&out).map(Some).ok_or_else(|| unexpected(READING, &out))
     }
 }
 

@@ -54,6 +54,13 @@ const SETTINGS_FORGE: &[(&str, &str)] = &[
 /// Settings of a call that reads one of our own repositories by its path.
 const SETTINGS_OWN: &[(&str, &str)] = &[("protocol.file.allow", "always")];
 
+/// Settings of a call in a repository that is not ours: its own configuration holds otherwise.
+const SETTINGS_FOREIGN: &[(&str, &str)] = &[
+    // Who asks may read it and nothing of it is run, whoever it belongs to.
+    ("safe.directory", "*"),
+    ("core.commitGraph", "false"),
+];
+
 /// Whom a call talks to, which decides its settings and its time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
@@ -61,6 +68,8 @@ pub(super) enum Reach {
     Here,
     /// Nobody, for long: all objects of a mirror.
     Long,
+    /// Nobody, in a repository that somebody else configured.
+    Foreign,
     /// Another repository of ours, by its path.
     Own,
     /// The forge, with a small question or a small push: a claim is renewed every 3 minutes and lasts 10.
@@ -72,7 +81,7 @@ pub(super) enum Reach {
 impl Reach {
     fn limit(self) -> Duration {
         match self {
-            Self::Here | Self::Own => Duration::from_secs(300),
+            Self::Here | Self::Foreign | Self::Own => Duration::from_secs(300),
             Self::Ask => Duration::from_secs(100),
             Self::Transfer | Self::Long => Duration::from_secs(1800),
         }
@@ -85,6 +94,7 @@ impl Reach {
     fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Here | Self::Long => &[],
+            Self::Foreign => SETTINGS_FOREIGN,
             Self::Own => SETTINGS_OWN,
             Self::Ask | Self::Transfer => SETTINGS_FORGE,
         }
@@ -142,6 +152,11 @@ impl Call {
         let mut call = Self::bare(cwd, what);
         call.args.clear();
         call
+    }
+
+    /// A call in a folder of somebody's repository: only ever one that looks names and commits up.
+    pub(super) fn foreign(dir: &Path, what: impl Into<String>) -> Self {
+        Self::nowhere(dir, what).reach(Reach::Foreign)
     }
 
     pub(super) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -229,8 +244,7 @@ impl Runner {
         (login, token): (&str, &SecretString),
         authority: Option<&Path>,
     ) -> Result<Self, RepoError> {
-        let program =
-            which::which("git").map_err(|e| environment("looking for git", format!("{e}: install git and put it on PATH")))?;
+        let program = found()?;
         let authority = authority.map(|path| {
             let text = path.to_str().map(str::to_owned);
             text.ok_or_else(|| environment("looking for `ca_file`", format!("{} is not UTF-8", path.display())))
@@ -238,12 +252,25 @@ impl Runner {
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("{login}:{}", token.expose_secret()));
         Ok(Self {
             program,
-            path: std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()),
+            path: path(),
             home,
             header_key: format!("http.{}/.extraHeader", forge.as_str().trim_end_matches('/')),
             header: format!("Authorization: Basic {basic}").into(),
             authority: authority.transpose()?,
             secrets: vec![token.clone(), basic.into()],
+        })
+    }
+
+    /// For calls that talk to nobody.
+    pub(super) fn without_forge(home: PathBuf) -> Result<Self, RepoError> {
+        Ok(Self {
+            program: found()?,
+            path: path(),
+            home,
+            header_key: String::new(),
+            header: SecretString::default(),
+            authority: None,
+            secrets: Vec::new(),
         })
     }
 
@@ -256,7 +283,7 @@ impl Runner {
         let talk = converse(&mut child, bytes, most);
         let Ok(talked) = tokio::time::timeout(limit, talk).await else {
             let kind = match reach {
-                Reach::Here | Reach::Long | Reach::Own => RepoErrorKind::Environment,
+                Reach::Here | Reach::Long | Reach::Foreign | Reach::Own => RepoErrorKind::Environment,
                 Reach::Ask | Reach::Transfer => RepoErrorKind::Unreachable,
             };
             return Err(RepoError { kind, what, why: format!("git did not end within {} s and was stopped", limit.as_secs()) });
@@ -298,6 +325,10 @@ impl Runner {
         ] {
             command.env(name, value);
         }
+        if call.reach == Reach::Foreign {
+            // Over whatever its configuration allows: an object that a partial clone lacks is not fetched, by no program that it names.
+            command.env("GIT_ALLOW_PROTOCOL", "none").env("GIT_NO_LAZY_FETCH", "1");
+        }
         let forge = call.reach.is_forge();
         let auth = forge.then_some((self.header_key.as_str(), self.header.expose_secret()));
         let authority = self.authority.as_deref().filter(|_| forge).map(|path| ("http.sslCAInfo", path));
@@ -325,6 +356,16 @@ impl Runner {
             .filter(|s| !s.expose_secret().is_empty())
             .fold(said.to_owned(), |text, secret| text.replace(secret.expose_secret(), "***"))
     }
+}
+
+/// The program.
+fn found() -> Result<PathBuf, RepoError> {
+    which::which("git").map_err(|e| environment("looking for git", format!("{e}: install git and put it on PATH")))
+}
+
+/// Where it finds others.
+fn path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into())
 }
 
 /// A child's process group, killed when this is dropped before the child has ended.

@@ -483,7 +483,7 @@ fn rendered(template: &str, steps: &[Said]) -> String {
     let repo: RepoName = "o/r".parse().expect("a name");
     let (base, branch) = (Branch::from("main"), Branch::from("claude/issue-7"));
     let sha: Sha = "0123456789abcdef0123456789abcdef01234567".parse().expect("a sha");
-    let file = ChangedFile { path: "test.sh".into(), from: None, added: 3, removed: 1 };
+    let file = ChangedFile { path: "test.sh".into(), from: None, added: 3, removed: 1, marks: [].into() };
     let change = Change {
         head: sha.clone(),
         base: sha.clone(),

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use forgehand::git::Limits;
-use forgehand::model::{Branch, IssueNumber, JournalId, RunId, Sha, Timestamp};
+use forgehand::model::{Branch, FileMark, IssueNumber, JournalId, RunId, Sha, Timestamp};
 use forgehand::ports::{ClaimAnswer, Lease, NewClaim, PushAnswer, RepoErrorKind, Repos, TakeOrder};
 use tokio::task::JoinSet;
 
@@ -351,6 +351,8 @@ Co-Authored-By: somebody' && mkdir -p db/Migrations && echo x >db/Migrations/1.s
         files,
         [("db/Migrations/1.sql", None, 1), ("pic", None, 0), ("run.sh", Some("test.sh"), 0), ("src/a.txt", None, 1)]
     );
+    let marks: Vec<_> = change.files.iter().flat_map(|f| f.marks.iter().copied()).collect();
+    assert_eq!(marks, [FileMark::Binary]);
     assert_eq!(change.person_paths, ["db/Migrations/1.sql"]);
     assert_eq!(change.verify_paths, ["test.sh"]);
 

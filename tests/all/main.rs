@@ -39,5 +39,6 @@ mod retention;
 mod sandbox;
 mod secret_scan;
 mod text_cleaning;
+mod vault_classify;
 mod workspace;
 mod year;

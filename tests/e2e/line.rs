@@ -10,6 +10,17 @@ async fn wrong_total(rig: &Rig) -> u64 {
     rig.issue("Total is wrong", "2 and 2 gives 5", &["portal"]).await
 }
 
+/// What the pull request tells of its tier is what the classifier makes of it on the forge.
+async fn assert_tier(rig: &Rig, pull: u64, body: &str) {
+    let told = rig.json(&["vault", "classify", &pull.to_string(), "--json"]).await;
+    assert_eq!(told["tier"], "low", "{told:#}");
+    assert!(body.contains("Blast radius: **low**\n"), "{body}");
+    let reasons = told["reasons"].as_array().expect("reasons");
+    assert!(!reasons.is_empty() && reasons.iter().all(|r| body.contains(r["why"].as_str().expect("a text"))), "{told:#}\n{body}");
+    let none = rig.run(&["vault", "classify", "99", "--json"]).await;
+    assert_eq!((none.code, none.out.as_str()), (Some(2), ""), "{none:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_issue_becomes_a_pull_request_with_verified_commits() {
     for mode in [Mode::Bubblewrap, Mode::None] {
@@ -33,6 +44,7 @@ async fn an_issue_becomes_a_pull_request_with_verified_commits() {
         );
         assert!(body.contains("`sh ./test.sh` passed in"), "{body}");
         assert_eq!(rig.branch("claude/issue-1"), Some(pull.head_sha.clone()));
+        assert_tier(&rig, pull.issue.number, body).await;
 
         let commit = rig.commit(&pull.head_sha).await;
         for who in ["author", "committer"] {

@@ -226,9 +226,25 @@ impl<'a> Table<'a> {
         let path = join(&self.path, key);
         let Some(entries) = self.value(key).and_then(|found| found.table()) else { return Vec::new() };
         self.sink.named.borrow_mut().insert(path.clone());
-        let open =
-            |name: &str, value: &'a Spanned<DeValue<'a>>| (name.to_owned(), Value::new(self.sink, join(&path, name), value));
+        let open = |name: &str, value: &'a Spanned<DeValue<'a>>| {
+            (name.to_owned(), Value::new(self.sink, join(&path, name), value).under(name))
+        };
         entries.iter().map(|(name, value)| open(name.get_ref(), value)).collect()
+    }
+
+    /// The values under keys that nobody asked for until now, in the order of their names: names that the user chose. Whoever asks judges
+    /// them all.
+    pub fn rest(&self) -> Vec<(String, Value<'a>)> {
+        let known = self.sink.known.borrow().get(&self.path).cloned().unwrap_or_default();
+        self.sink.named.borrow_mut().insert(self.path.clone());
+        let entries = self.entries.iter().flat_map(|entries| entries.iter());
+        let open = |name: &str, value: &'a Spanned<DeValue<'a>>| {
+            (name.to_owned(), Value::new(self.sink, join(&self.path, name), value).under(name))
+        };
+        entries
+            .filter(|(name, _)| !known.contains(name.get_ref().as_ref()))
+            .map(|(name, value)| open(name.get_ref(), value))
+            .collect()
     }
 
     /// Complains of the table as a whole.

@@ -12,11 +12,19 @@ pub struct Value<'a> {
     sink: &'a Sink,
     path: String,
     value: &'a Spanned<DeValue<'a>>,
+    /// How long the last part of its path is: a name that a user chose may hold dots.
+    key: usize,
 }
 
 impl<'a> Value<'a> {
     pub(super) fn new(sink: &'a Sink, path: String, value: &'a Spanned<DeValue<'a>>) -> Self {
-        Self { sink, path, value }
+        let key = path.rsplit('.').next().map_or(0, str::len);
+        Self { sink, path, value, key }
+    }
+
+    /// The same under a name that a user chose.
+    pub(super) fn under(self, name: &str) -> Self {
+        Self { key: name.len(), ..self }
     }
 
     /// Its bytes in the source.
@@ -26,7 +34,7 @@ impl<'a> Value<'a> {
 
     /// The last part of its path: what people call it.
     pub fn key(&self) -> &str {
-        self.path.rsplit('.').next().unwrap_or(&self.path)
+        self.path.get(self.path.len().saturating_sub(self.key)..).unwrap_or(&self.path)
     }
 
     /// Complains of it. Answers nothing, so that a reader can end with it.
@@ -116,6 +124,11 @@ impl<'a> Value<'a> {
             Ok(number) => Some(number),
             Err(_) => self.wrong(format!("`{}` is out of range", self.key()), "write a whole number of 64 bits"),
         }
+    }
+
+    /// Whether it is a string.
+    pub fn is_text(&self) -> bool {
+        self.value.get_ref().is_str()
     }
 
     /// Whether it is a table.

@@ -1,5 +1,6 @@
 //! How things end: an agent's turn, a bundle, a verification, a run; and what each ending costs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,29 @@ pub struct ChangedFile {
     pub added: u64,
     /// Lines removed; nothing for a binary.
     pub removed: u64,
+    /// What else git says of it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub marks: BTreeSet<FileMark>,
+}
+
+/// What is to be known of a changed file beside its paths and lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileMark {
+    /// It is gone.
+    Deleted,
+    /// It is or was no text.
+    Binary,
+    /// It was there, and its mode is another.
+    Mode,
+    /// It was not there, and can be executed.
+    Executable,
+    /// It is or was a symbolic link.
+    Symlink,
+    /// It is or was another repository.
+    Submodule,
+    /// Its blobs were compared: what it has run when the project is built or installed is as it was. Only of a kind of file that says so.
+    SameScripts,
 }
 
 /// What came of one command of a verification.

@@ -17,18 +17,28 @@ pub struct TierReason {
     pub why: String,
 }
 
-/// What raises a tier.
+/// What a tier comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TierSource {
-    /// The formula's `blast_radius`.
-    Formula,
-    /// A path that steers builds, checks or agents.
-    ProtectedPath,
+    /// The policy's entry for a path or a formula; or that it cannot be read.
+    Policy,
+    /// What git says of a file: deleted, binary, mode, link, submodule, how its path is written.
+    Diff,
+    /// How many lines and files.
+    Size,
+    /// What a file has run when the project is built or installed.
+    Scripts,
     /// A file that a verify command names.
     Verification,
     /// A path of the project's `person_paths`.
     PersonPath,
+    /// The agent's own opinion.
+    Agent,
+    /// The formula's `blast_radius`, or that there is none.
+    Formula,
+    /// What a request asks for.
+    Request,
 }
 
 /// The texts that a run is given to read: fetched once when it starts, and frozen.

@@ -1,235 +1,209 @@
-//! How much a change could break, and why.
+//! How much a change or an action could break, and why: the classifier.
 //!
-//! Promises: a tier only goes up from the formula's blast radius; each step up has a reason with its source; a path counts as touched by a
-//! rename on either end and whatever its case. Only what git says of the change is looked at, never what an agent says.
+//! Promises: a tier is the highest of its reasons, and each reason has its source; unknown is high. A merge's tier comes from what git says of the
+//! change, by the rules of a policy; an agent's opinion and a request can only raise it. A path counts on both ends of a rename and in
+//! each form that it may be taken for. What no rule can loosen - modes, links, submodules, deceiving paths - is decided here, the rest
+//! stands in `config/policy.toml`, or in the policy that takes its place.
 
-use crate::model::{Change, Risk, TierReason, TierSource};
+mod path;
+mod policy;
+mod read;
+mod scripts;
 
-/// A kind of path that steers builds, checks or agents.
-struct Protected {
-    /// Folders, at any depth.
-    folders: &'static [&'static str],
-    /// Names of files, at any depth.
-    files: &'static [&'static str],
-    /// Beginnings of names of files.
-    beginnings: &'static [&'static str],
-    /// Ends of names of files.
-    endings: &'static [&'static str],
-    why: &'static str,
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::model::{Change, ChangedFile, FileMark, Risk, TierReason, TierSource};
+
+pub use path::forms;
+pub use policy::{
+    ByTier, GateRules, LowActions, MergeStyle, OnTimeout, OnVault, PathRule, Policy, SHIPPED, SHIPPED_TEXT, Size, usual_name,
+};
+pub use scripts::{same_scripts, says_scripts};
+
+/// A tier and its reasons: those that ask for most first, then by path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// The highest of the reasons.
+    pub tier: Risk,
+    /// At least one.
+    pub reasons: Vec<TierReason>,
 }
 
-const PROTECTED: [Protected; 6] = [
-    Protected {
-        folders: &[".forgejo", ".gitea", ".github", ".gitlab", ".woodpecker", ".circleci", ".buildkite", ".ci", ".husky"],
-        files: &[
-            ".gitlab-ci.yml",
-            ".gitlab-ci.yaml",
-            ".woodpecker.yml",
-            ".woodpecker.yaml",
-            ".drone.yml",
-            ".travis.yml",
-            "jenkinsfile",
-            "azure-pipelines.yml",
-            ".pre-commit-config.yaml",
-            "codeowners",
-        ],
-        beginnings: &[],
-        endings: &[],
-        why: "decides what is checked, and who has to look",
-    },
-    Protected {
-        folders: &[".claude", ".cursor", ".codex", ".gemini"],
-        files: &[
-            "claude.md",
-            "claude.local.md",
-            "agents.md",
-            "gemini.md",
-            ".mcp.json",
-            ".cursorrules",
-            "copilot-instructions.md",
-        ],
-        beginnings: &[],
-        endings: &[],
-        why: "steers agents that work here later",
-    },
-    Protected {
-        folders: &[".forgehand"],
-        files: &["forgehand.toml"],
-        beginnings: &[],
-        endings: &[],
-        why: "is forgehand's own configuration",
-    },
-    Protected {
-        folders: &[],
-        files: &[".gitmodules", ".gitattributes", ".gitconfig", ".envrc", ".npmrc", ".yarnrc", ".yarnrc.yml", "pip.conf"],
-        beginnings: &[],
-        endings: &[],
-        why: "can make git or a tool run or fetch something else",
-    },
-    Protected {
-        folders: &[],
-        files: &[
-            "cargo.lock",
-            "package-lock.json",
-            "npm-shrinkwrap.json",
-            "yarn.lock",
-            "pnpm-lock.yaml",
-            "bun.lock",
-            "bun.lockb",
-            "deno.lock",
-            "gemfile.lock",
-            "poetry.lock",
-            "uv.lock",
-            "pdm.lock",
-            "pipfile.lock",
-            "composer.lock",
-            "go.sum",
-            "flake.lock",
-            "mix.lock",
-            "pubspec.lock",
-            "packages.lock.json",
-            "gradle.lockfile",
-            "podfile.lock",
-            "package.resolved",
-        ],
-        beginnings: &[],
-        endings: &[],
-        why: "decides which code of others is taken in",
-    },
-    Protected {
-        folders: &[".devcontainer", ".cargo"],
-        files: &[
-            "build.rs",
-            "makefile",
-            "gnumakefile",
-            "justfile",
-            "rakefile",
-            "cmakelists.txt",
-            "meson.build",
-            "setup.py",
-            "gradlew",
-            "gradlew.bat",
-            "mvnw",
-            "flake.nix",
-            "default.nix",
-            "package.json",
-            "conftest.py",
-        ],
-        beginnings: &["dockerfile", "containerfile", "docker-compose", "build.gradle", "settings.gradle"],
-        endings: &[".dockerfile", ".mk"],
-        why: "runs when the project is built",
-    },
-];
+impl Tier {
+    fn of(policy: &Policy, mut reasons: Vec<TierReason>) -> Self {
+        if policy.unread {
+            let why = "the policy in force cannot be read: everything is high until it can";
+            reasons.push(reason(TierSource::Policy, None, Risk::High, why));
+        }
+        reasons.sort_by(|a, b| (b.tier, &a.path, a.source, &a.why).cmp(&(a.tier, &b.path, b.source, &b.why)));
+        reasons.dedup();
+        Self { tier: reasons.iter().map(|r| r.tier).max().unwrap_or(Risk::High), reasons }
+    }
 
-/// The tier of a change made under a formula of this blast radius, and the reasons: the formula first, then each path that asks for more,
-/// also where another has asked for as much already.
-pub fn of_change(change: &Change, blast_radius: Risk) -> (Risk, Vec<TierReason>) {
-    let formula = TierReason {
-        source: TierSource::Formula,
-        path: None,
-        tier: blast_radius,
-        why: "the formula's own blast radius".to_owned(),
+    /// The reasons for people, at most `most`, and of the rest how many there are: those that raise, or all where nothing does.
+    pub fn told(&self, most: usize) -> Vec<TierReason> {
+        let raises = |r: &&TierReason| r.tier > Risk::Low || self.tier == Risk::Low;
+        let mut told: Vec<TierReason> = self.reasons.iter().filter(raises).cloned().collect();
+        if let Some(last) = told.get(most).cloned() {
+            let why = format!("and {} more like this", told.len() - most);
+            told.truncate(most);
+            told.push(TierReason { path: None, why, ..last });
+        }
+        told
+    }
+}
+
+/// What is said of a change beside the change itself: it can only raise the tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opinions {
+    /// The agent's own.
+    pub agent: Option<Risk>,
+    /// What a request asks for.
+    pub request: Option<Risk>,
+}
+
+/// What agents think of their own work: the highest `blast_radius` of what they answered. A word that is no tier is high.
+pub fn opinion<'j>(answers: impl IntoIterator<Item = &'j Json>) -> Option<Risk> {
+    let said = answers.into_iter().filter_map(|answer| answer.get("blast_radius")).filter(|said| !said.is_null());
+    said.map(|said| Risk::deserialize(said).unwrap_or(Risk::High)).max()
+}
+
+/// The tier of merging a change.
+pub fn of_change(policy: &Policy, change: &Change, opinions: Opinions) -> Tier {
+    let mut reasons: Vec<TierReason> = change.files.iter().flat_map(|file| of_file(policy, file)).collect();
+    reasons.extend(of_size(policy, change));
+    reasons.extend(
+        change.person_paths.iter().map(|path| {
+            reason(TierSource::PersonPath, Some(path.as_str()), Risk::High, "is a path that a person must decide on")
+        }),
+    );
+    reasons.extend(change.verify_paths.iter().map(|path| {
+        let why = "a verify command names it, so the change can bend its own check";
+        reason(TierSource::Verification, Some(path.as_str()), Risk::Medium, why)
+    }));
+    raise(&mut reasons, opinions);
+    Tier::of(policy, reasons)
+}
+
+/// The tier of an action: the policy's entry for its formula, else the formula's blast radius, else high. A request can only raise it.
+pub fn of_action(policy: &Policy, formula: &str, blast_radius: Option<Risk>, request: Option<Risk>) -> Tier {
+    let first = match (policy.entry(formula), blast_radius) {
+        (Some((tier, file)), _) => {
+            reason(TierSource::Policy, None, tier, &format!("`{formula}` is {} in [tiers] of {file}", word(tier)))
+        }
+        (None, Some(tier)) => reason(TierSource::Formula, None, tier, &format!("the blast radius of `{formula}` itself")),
+        (None, None) => {
+            reason(TierSource::Formula, None, Risk::High, &format!("neither the policy nor a formula says what `{formula}` is"))
+        }
     };
-    let mut paths: Vec<&String> = change.files.iter().flat_map(|f| std::iter::once(&f.path).chain(&f.from)).collect();
-    paths.sort_unstable();
-    paths.dedup();
-    let protected =
-        paths.into_iter().filter_map(|path| protected(path).map(|why| reason(TierSource::ProtectedPath, path, Risk::High, why)));
-    let persons = change
-        .person_paths
-        .iter()
-        .map(|path| reason(TierSource::PersonPath, path, Risk::High, "is a path that a person must decide on"));
-    let verified = change.verify_paths.iter().map(|path| {
-        reason(TierSource::Verification, path, Risk::Medium, "a verify command names it, so the change can bend its own check")
-    });
-    let reasons: Vec<TierReason> = std::iter::once(formula).chain(protected).chain(persons).chain(verified).collect();
-    let tier = reasons.iter().map(|r| r.tier).max().unwrap_or(blast_radius);
-    (tier, reasons)
+    let mut reasons = vec![first];
+    raise(&mut reasons, Opinions { agent: None, request });
+    Tier::of(policy, reasons)
 }
 
-/// Why a path is protected, if it is. Case makes no difference, nor do dots and blanks that some file systems drop at the end of a name.
-pub fn protected(path: &str) -> Option<&'static str> {
-    let folded = path.to_lowercase();
-    let mut parts: Vec<&str> = folded.split('/').map(|part| part.trim_end_matches(['.', ' '])).collect();
-    let name = parts.pop().unwrap_or_default();
-    let found = PROTECTED.iter().find(|kind| {
-        kind.files.contains(&name)
-            || kind.beginnings.iter().any(|b| name.starts_with(b))
-            || kind.endings.iter().any(|e| name.ends_with(e))
-            || parts.iter().chain([&name]).any(|part| kind.folders.contains(part))
-    });
-    found.map(|kind| kind.why)
+/// Adds opinions; one that would lower is said to be ignored.
+fn raise(reasons: &mut Vec<TierReason>, opinions: Opinions) {
+    let found = reasons.iter().map(|r| r.tier).max().unwrap_or(Risk::High);
+    let said =
+        [(TierSource::Agent, "the agent's own opinion", opinions.agent), (TierSource::Request, "asked for", opinions.request)];
+    for (source, who, tier) in said {
+        let Some(tier) = tier else { continue };
+        let why =
+            if tier < found { format!("{who}: ignored, for it would lower, and this can only raise") } else { who.to_owned() };
+        reasons.push(reason(source, None, tier, &why));
+    }
 }
 
-fn reason(source: TierSource, path: &str, tier: Risk, why: &str) -> TierReason {
-    TierReason { source, path: Some(path.to_owned()), tier, why: why.to_owned() }
+/// What a file asks for by itself; nothing where it is code that only its size decides about.
+fn of_file(policy: &Policy, file: &ChangedFile) -> Vec<TierReason> {
+    let mut found: Vec<TierReason> = ends(file).flat_map(|path| of_path(policy, path)).collect();
+    let mut add = |source, tier, why| found.push(reason(source, Some(&file.path), tier, why));
+    for mark in &file.marks {
+        match mark {
+            FileMark::Deleted => add(TierSource::Diff, Risk::Medium, "is deleted"),
+            FileMark::Binary => add(TierSource::Diff, Risk::Medium, "is binary: nobody can read what changed"),
+            FileMark::Executable => add(TierSource::Diff, Risk::Medium, "is new, and can be executed"),
+            FileMark::Mode => add(TierSource::Diff, Risk::High, "its mode changed"),
+            FileMark::Symlink => add(TierSource::Diff, Risk::High, "is or was a symbolic link"),
+            FileMark::Submodule => add(TierSource::Diff, Risk::High, "is or was a submodule: code of another repository"),
+            FileMark::SameScripts => {}
+        }
+    }
+    if ends(file).any(says_scripts) && !file.marks.contains(&FileMark::SameScripts) {
+        add(TierSource::Scripts, Risk::High, "what it has run on a build or an installation changed, or could not be compared");
+    }
+    // Content that was somewhere and is not any more: only of documentation is that as good as an edit.
+    if let Some(from) = &file.from
+        && !is_text(policy, file)
+    {
+        found.push(reason(TierSource::Diff, Some(from), Risk::Medium, "is gone from here by a rename"));
+    }
+    found
+}
+
+fn of_path(policy: &Policy, path: &str) -> Vec<TierReason> {
+    let rule = policy.rule(path).map(|rule| {
+        let why = format!("`{}` is {} in [paths] of {}", rule.pattern, word(rule.tier), rule.file);
+        reason(TierSource::Policy, Some(path), rule.tier, &why)
+    });
+    let deceives = path::deceives(path).map(|why| reason(TierSource::Diff, Some(path), Risk::High, why));
+    rule.into_iter().chain(deceives).collect()
+}
+
+/// What the size asks for: code is low up to a limit, and nothing is beyond the other one.
+fn of_size(policy: &Policy, change: &Change) -> Vec<TierReason> {
+    let mut found = Vec::new();
+    let all = lines(change.files.iter()).max(change.added.saturating_add(change.removed));
+    if all > policy.medium_lines {
+        let why = format!("{all} changed lines are more than {}", policy.medium_lines);
+        found.push(reason(TierSource::Size, None, Risk::High, &why));
+    }
+    let code: Vec<&ChangedFile> = change.files.iter().filter(|file| !is_text(policy, file)).collect();
+    let size = Size { lines: lines(code.iter().copied()), files: u64::try_from(code.len()).unwrap_or(u64::MAX) };
+    let limit = policy.low;
+    let (counted, most) = (counted(size), counted(limit));
+    if size.files == 0 {
+        if change.files.is_empty() {
+            found.push(reason(TierSource::Size, None, Risk::Low, "nothing changes"));
+        }
+    } else if size.lines > limit.lines || size.files > limit.files {
+        found.push(reason(TierSource::Size, None, Risk::Medium, &format!("{counted} of code are more than {most}")));
+    } else {
+        found.push(reason(TierSource::Size, None, Risk::Low, &format!("{counted} of code are not more than {most}")));
+    }
+    found
+}
+
+/// Whether a file is documentation or text on both ends.
+fn is_text(policy: &Policy, file: &ChangedFile) -> bool {
+    ends(file).all(|path| policy.rule(path).is_some_and(|rule| rule.tier == Risk::Low))
+}
+
+fn ends(file: &ChangedFile) -> impl Iterator<Item = &str> {
+    std::iter::once(file.path.as_str()).chain(file.from.as_deref())
+}
+
+fn lines<'f>(files: impl Iterator<Item = &'f ChangedFile>) -> u64 {
+    files.fold(0, |sum, file| sum.saturating_add(file.added).saturating_add(file.removed))
+}
+
+fn counted(size: Size) -> String {
+    let of = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    format!("{} in {}", of(size.lines, "line"), of(size.files, "file"))
+}
+
+fn word(tier: Risk) -> &'static str {
+    match tier {
+        Risk::Low => "low",
+        Risk::Medium => "medium",
+        Risk::High => "high",
+    }
+}
+
+fn reason(source: TierSource, path: Option<&str>, tier: Risk, why: &str) -> TierReason {
+    TierReason { source, path: path.map(str::to_owned), tier, why: why.to_owned() }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{ChangedFile, Sha};
-
-    fn change(files: &[(&str, Option<&str>)]) -> Change {
-        let sha: Sha = "0123456789abcdef0123456789abcdef01234567".parse().expect("a sha");
-        let file = |(path, from): &(&str, Option<&str>)| ChangedFile {
-            path: (*path).to_owned(),
-            from: from.map(str::to_owned),
-            added: 1,
-            removed: 0,
-        };
-        Change {
-            head: sha.clone(),
-            base: sha,
-            commits: 1,
-            files: files.iter().map(file).collect(),
-            added: 1,
-            removed: 0,
-            person_paths: vec![],
-            verify_paths: vec![],
-        }
-    }
-
-    #[test]
-    fn ordinary_paths_leave_the_formulas_tier() {
-        let (tier, reasons) = of_change(&change(&[("src/main.rs", None), ("docs/makefiles.md", None)]), Risk::Medium);
-        assert_eq!((tier, reasons.len()), (Risk::Medium, 1));
-    }
-
-    #[test]
-    fn a_protected_path_is_high_by_either_name_and_in_any_case() {
-        let cases = [
-            (".github/workflows/x.yml", None),
-            ("sub/.Claude/settings.json", None),
-            ("CLAUDE.md", None),
-            ("a.txt", Some("Cargo.LOCK")),
-            ("sub/Dockerfile.prod", None),
-            ("app.dockerfile", None),
-            (".gitmodules.", None),
-            (".github", None),
-            ("docs/CODEOWNERS", None),
-        ];
-        for case in cases {
-            let (tier, reasons) = of_change(&change(&[case]), Risk::Low);
-            assert_eq!(tier, Risk::High, "{case:?}");
-            assert_eq!(reasons.last().map(|r| r.source), Some(TierSource::ProtectedPath), "{case:?}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_a_verify_command_names_is_medium_at_least_and_said() {
-        let mut touched = change(&[("test.sh", None)]);
-        touched.verify_paths = vec!["test.sh".into()];
-        let (tier, reasons) = of_change(&touched, Risk::Low);
-        assert_eq!(tier, Risk::Medium);
-        assert!(reasons.iter().any(|r| r.path.as_deref() == Some("test.sh") && r.why.contains("verify command")));
-        assert_eq!(of_change(&touched, Risk::High).0, Risk::High);
-    }
-
-    #[test]
-    fn a_path_for_a_person_is_high() {
-        let mut touched = change(&[("db/schema.sql", None)]);
-        touched.person_paths = vec!["db/schema.sql".into()];
-        assert_eq!(of_change(&touched, Risk::Low).0, Risk::High);
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! What a formula says, in a few words.
 
-use crate::model::{Access, EndWord, Gate, Proposal, Risk, StepKind, Triggers, Wanted};
+use crate::model::{Access, EndWord, Gate, Proposal, Risk, StepKind, TierSource, Triggers, Wanted};
 
 /// What starts it, as in `label claude-queue, comment /fix`.
 pub fn triggers(triggers: &Triggers) -> String {
@@ -24,6 +24,21 @@ pub fn risk(risk: Risk) -> &'static str {
         Risk::Low => "low",
         Risk::Medium => "medium",
         Risk::High => "high",
+    }
+}
+
+/// What a tier comes from, in a word.
+pub fn tier_source(source: TierSource) -> &'static str {
+    match source {
+        TierSource::Policy => "policy",
+        TierSource::Diff => "diff",
+        TierSource::Size => "size",
+        TierSource::Scripts => "scripts",
+        TierSource::Verification => "verification",
+        TierSource::PersonPath => "person-path",
+        TierSource::Agent => "agent",
+        TierSource::Formula => "formula",
+        TierSource::Request => "request",
     }
 }
 

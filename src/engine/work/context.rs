@@ -9,10 +9,14 @@ use crate::model::{
 };
 use crate::ports::Given;
 use crate::text::{Item, PromptContext, ProposalContext, Said, TextError, render_prompt, render_proposal};
+use crate::tier::{Opinions, Policy};
 use crate::{tier, words};
 
 use super::agent::all_commands;
 use super::{Order, environment};
+
+/// How many reasons of a tier a pull request lists.
+const REASONS: usize = 20;
 
 /// A step's prompt.
 pub(super) fn prompt(
@@ -57,7 +61,11 @@ pub(super) fn proposal(order: &Order<'_>, step: &StepId, templates: &[&str], tex
     let run = order.run()?;
     let steps = outputs(order, step)?;
     let inputs = inputs(order, step)?;
-    let tier: Option<(_, Vec<TierReason>)> = run.change.as_ref().map(|change| tier::of_change(change, run.formula.blast_radius));
+    let tier: Option<(_, Vec<TierReason>)> = run.change.as_ref().map(|change| {
+        let opinions = Opinions { agent: tier::opinion(run.outputs.values()), request: None };
+        let found = tier::of_change(Policy::shipped(), change, opinions);
+        (found.tier, found.told(REASONS))
+    });
     let variable = variable(run, step);
     let context = ProposalContext {
         repo: &order.subject.repo,

@@ -78,7 +78,10 @@ mod tests {
 
     #[test]
     fn a_placeholder_says_what_it_stands_for() {
-        assert_eq!(of_shipped("fix-result"), json!({ "outcome": "done", "title": "<title>", "summary": "<summary>" }));
+        assert_eq!(
+            of_shipped("fix-result"),
+            json!({ "blast_radius": "low", "outcome": "done", "title": "<title>", "summary": "<summary>" })
+        );
         let triage = of_shipped("triage-result");
         assert_eq!((&triage["route"], &triage["files"]), (&json!("queue"), &json!(["<files>"])));
     }
