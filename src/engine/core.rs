@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::ledger::{IssueState, Ledger, PullRef};
+use crate::ledger::{IssueState, Ledger, PullRef, Reviews};
 use crate::model::{
     AccountName, Asked, Branch, Command, EffectKey, Event, FilesAsked, Gate, Intent, IssueNumber, Outcome, ProjectFacts,
     PullNumber, Record, RepoName, RunId, Standing, Standings, Subject, Timestamp,
@@ -513,7 +513,7 @@ impl Core {
                     let (Some(state), Some(facts)) = (self.ledger.issue(subject), self.facts(&subject.repo)) else { continue };
                     let Some(pull) = state.pull.clone().map(Box::new) else { continue };
                     let gated = state.live_run().is_some_and(|run| run.gates().any(|gate| *gate == Gate::Approval));
-                    let reviews = pull.unread || gated;
+                    let reviews = pull.reviews != Reviews::Read || gated;
                     self.view.reading.insert(subject.clone());
                     turn.start(Job::Checks { subject: subject.clone(), pull, reviews, facts });
                 }

@@ -89,6 +89,8 @@ pub enum Input {
     Checks {
         /// Of which issue.
         subject: Subject,
+        /// When it had last moved as the reading began, by the forge's clock.
+        moved: Option<Timestamp>,
         /// What was read.
         result: Result<PullRead, Trouble>,
     },

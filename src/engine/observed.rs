@@ -1,11 +1,11 @@
 //! What was observed, as events: only what is ours, and only what is news.
 //!
-//! Known race: a forge tells whole seconds, so a review of a pull request in the very second in which it was last seen to move shows when it
-//! moves again.
+//! Known race: a forge tells whole seconds, so a pull request that moved in the second of a look may move again in it. It is read again at the
+//! next look.
 
 use std::collections::BTreeSet;
 
-use crate::ledger::{IssueState, PullRef};
+use crate::ledger::{IssueState, PullRef, Reviews};
 use crate::model::{
     Asked, Comment, Decision, Dependency, Event, FormulaName, Intent, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName,
     SeenIssue, Subject, TextMark, Timestamp, Trouble,
@@ -16,6 +16,9 @@ use crate::text;
 use super::core::Core;
 use super::found;
 use super::input::{Input, LookedAt, PullRead, Reviewed};
+
+/// What the forge's times are rounded to.
+const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How long a title may be on the board, in characters.
 const TITLE: usize = 120;
@@ -61,10 +64,15 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
             let news = core.ledger.issue(&subject).is_some_and(|state| state.files.as_ref() != Some(&sought));
             news.then_some(Event::FilesSought { subject, sought }).into_iter().collect()
         }
-        Input::Checks { subject, result } => {
+        Input::Checks { subject, moved, result } => {
             core.view.reading.remove(&subject);
-            core.view.checked.insert(subject.clone(), now);
             let Some(known) = core.ledger.issue(&subject).and_then(|s| s.pull.as_ref()) else { return Vec::new() };
+            // What moved meanwhile may not have been in it: it is read again.
+            if known.moved == moved {
+                core.view.checked.insert(subject.clone(), now);
+            } else if result.is_ok() {
+                return Vec::new();
+            }
             match result {
                 Ok(read) => pull_read(subject, known, read).into_iter().collect(),
                 Err(trouble) => troubled(core, subject.repo, trouble, now),
@@ -88,9 +96,9 @@ fn pull_read(subject: Subject, known: &PullRef, read: PullRead) -> Option<Event>
     let Reviewed { changes_requested, approved, asks } = reviews.unwrap_or_else(before);
     let conflicts = conflicts.unwrap_or(known.conflicts);
     let same = known.checks == checks && known.conflicts == conflicts && known.approved == approved && same_head;
-    // That reviews were read is news, whatever they say: it moved since.
-    let read_because_it_moved = were_read && known.unread;
-    let news = !same || known.asks != asks || known.changes_requested != changes_requested || read_because_it_moved;
+    // That reviews were read for the first time since it moved is news, whatever they say.
+    let first_read = were_read && known.reviews != Reviews::Read;
+    let news = !same || known.asks != asks || known.changes_requested != changes_requested || first_read;
     news.then_some(Event::ChecksSeen { subject, checks, changes_requested, conflicts, approved, head, asks })
 }
 
@@ -169,7 +177,7 @@ fn seen(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> Vec<E
             (false, true) => PullState::Merged,
             (false, false) => PullState::Closed,
         };
-        return pull_seen(core, repo, issue, state);
+        return pull_seen(core, repo, issue, state, looked.date);
     }
     let mut events: Vec<Event> = dependency_seen(core, &subject, issue.open).into_iter().collect();
     let known = core.ledger.issue(&subject);
@@ -237,13 +245,17 @@ pub(super) fn seen_issue(repo: &RepoName, issue: &Issue) -> SeenIssue {
     }
 }
 
-fn pull_seen(core: &Core, repo: &RepoName, seen: &Issue, state: PullState) -> Vec<Event> {
+/// How a pull request of ours is now, and whether it moved. In the second of the look it may move again without a later time, so what moved
+/// then is taken for a second older: the next look, which overlaps, finds it moved once more.
+fn pull_seen(core: &Core, repo: &RepoName, seen: &Issue, state: PullState, date: Option<Timestamp>) -> Vec<Event> {
+    let past = date.map_or(seen.updated, |date| date - SECOND);
+    let at = seen.updated.min(past);
     let issues = core.ledger.projects.get(repo).into_iter().flat_map(|p| p.with_pulls());
     let ours = issues.filter_map(|(issue, known)| Some((issue, known.pull.as_ref().filter(|p| p.number.0 == seen.number.0)?)));
     ours.flat_map(|(issue, pull)| {
         let subject = Subject { repo: repo.clone(), issue };
         let other = (pull.state != state).then(|| Event::PullSeen { subject: subject.clone(), state });
-        let moved = pull.moved.is_none_or(|moved| moved < seen.updated).then_some(Event::PullMoved { subject, at: seen.updated });
+        let moved = pull.moved.is_none_or(|moved| moved < at).then_some(Event::PullMoved { subject, at });
         other.into_iter().chain(moved)
     })
     .chain(found::foreign_ended(core, repo, seen))

@@ -637,7 +637,7 @@ impl World {
                 let result = if well { Ok(found) } else { Err("no answer".to_owned()) };
                 Input::Files { subject, sought: FilesSought { asked, result } }
             }
-            Job::Checks { subject, reviews, .. } => {
+            Job::Checks { subject, pull, reviews, .. } => {
                 let dice = if let Fate::Well(dice) = fate { dice } else { 0 };
                 let checks = match dice % 16 {
                     1 => Checks::Pending,
@@ -649,7 +649,7 @@ impl World {
                 let reviewed = Reviewed { changes_requested: dice == 3, approved: !matches!(dice % 16, 1..=3), asks };
                 let conflicts = [Some(false), Some(true), None].into_iter().cycle().nth(dice.into()).flatten();
                 let read = PullRead { head: None, checks, reviews: reviews.then_some(reviewed), conflicts };
-                Input::Checks { subject, result: if well { Ok(read) } else { Err(trouble()) } }
+                Input::Checks { subject, moved: pull.moved, result: if well { Ok(read) } else { Err(trouble()) } }
             }
             Job::Find { key, subject, intent, .. } => {
                 let down = Failure { kind: FailureKind::Passing, why: "no answer".into() };

@@ -158,7 +158,7 @@ impl Made {
             Job::Dependencies { subject, .. } => Input::Dependencies { subject, result: Ok(Vec::new()) },
             Job::Rights { asked, .. } => panic!("nobody asks for {} here", asked.formula),
             Job::Files { subject, .. } => panic!("nobody looks for files of {subject} here"),
-            Job::Checks { subject, .. } => Input::Checks { subject, result: Ok(green()) },
+            Job::Checks { subject, pull, .. } => Input::Checks { subject, moved: pull.moved, result: Ok(green()) },
             Job::Find { key, .. } => Input::Found { key, result: Ok(None) },
             Job::Act { key, subject, intent, state, .. } => {
                 if let Intent::Agent { run, session, .. } = &intent {

@@ -5,7 +5,7 @@ use crate::model::{
     SeenIssue, StopWhy, Subject, Timestamp,
 };
 
-use super::{Decided, InTrouble, IssueState, Ledger, Open, RunState, RunSummary, Triaged};
+use super::{Decided, InTrouble, IssueState, Ledger, Open, Reviews, RunState, RunSummary, Triaged};
 
 impl Ledger {
     /// The fold of a whole journal.
@@ -244,13 +244,13 @@ impl IssueState {
                     pull.conflicts = *conflicts;
                     pull.approved = *approved;
                     pull.head = head.clone().unwrap_or_else(|| pull.head.clone());
-                    pull.unread = false;
+                    pull.reviews = Reviews::Read;
                 }
             }
             Event::PullMoved { at, .. } => {
                 if let Some(pull) = self.pull.as_mut() {
-                    // Its opening is our own doing; what comes after may be a review.
-                    pull.unread = pull.moved.is_some();
+                    // The first time it is its opening, our own doing; a review may have come with it all the same.
+                    pull.reviews = if pull.moved.is_some() { Reviews::Unread } else { Reviews::Due };
                     pull.moved = Some(*at);
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::model::{Checks, Decision, Event, PullState, RepoName, Timestamp};
 
-use super::{BranchTip, ForeignPull, Gap, IssueState, Ledger, PullRef, Rounds};
+use super::{BranchTip, ForeignPull, Gap, IssueState, Ledger, PullRef, Reviews, Rounds};
 
 impl Ledger {
     /// The first look at a project is complete: all issues that it brought stood there before.
@@ -40,7 +40,7 @@ impl IssueState {
                     conflicts: false,
                     approved: false,
                     moved: Some(*at),
-                    unread: true,
+                    reviews: Reviews::Unread,
                     found: true,
                     asks: Vec::new(),
                     rounds: Rounds::default(),

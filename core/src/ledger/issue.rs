@@ -10,7 +10,7 @@ use crate::model::{
     Wanted,
 };
 
-use super::{Rounds, RunState};
+use super::{Reviews, Rounds, RunState};
 
 /// What is known of one issue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -286,8 +286,8 @@ pub struct PullRef {
     pub approved: bool,
     /// When it last moved, by the forge's clock.
     pub moved: Option<Timestamp>,
-    /// It moved since its reviews were read.
-    pub unread: bool,
+    /// Whether its reviews were read since it moved.
+    pub reviews: Reviews,
     /// It was found standing, and nothing was decided on the issue since.
     pub found: bool,
     /// The requests for changes that stand, of those who may ask, as last seen.

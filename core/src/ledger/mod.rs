@@ -32,7 +32,7 @@ pub use issue::{
     BranchTip, ClaimState, Decided, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged,
 };
 pub use past::Past;
-pub use revision::Rounds;
+pub use revision::{Reviews, Rounds};
 pub use run::{Obstacle, Prepared, RunState, StepStatus};
 pub use running::{Pause, Warned};
 pub use schedule::Schedule;

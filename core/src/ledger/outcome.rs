@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{Checks, Intent, Lane, Outcome, PullState, Timestamp};
 
-use super::{BranchTip, ClaimState, Held, IssueState, PullRef};
+use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Reviews};
 
 impl IssueState {
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, lane: &Lane, at: Timestamp) {
@@ -105,7 +105,7 @@ impl IssueState {
                 conflicts: false,
                 approved: false,
                 moved: None,
-                unread: false,
+                reviews: Reviews::Due,
                 found: false,
                 asks,
                 rounds,

@@ -12,6 +12,17 @@ use crate::model::{Ask, ChangeRequest, Checks, Decision, PointId, PullState, Rev
 
 use super::{IssueState, PullRef, RunState};
 
+/// What is known of the reviews of a pull request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reviews {
+    /// They were read since it last moved.
+    Read,
+    /// They are read with its next reading: nothing is known to have moved but by its opening.
+    Due,
+    /// It moved: they are read at once.
+    Unread,
+}
+
 /// How far a pull request was revised.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rounds {
@@ -48,7 +59,7 @@ impl PullRef {
         self.checks = Checks::None;
         self.conflicts = false;
         self.approved = false;
-        self.unread = true;
+        self.reviews = Reviews::Unread;
     }
 
     /// What stood there when a run was prepared that revises it.

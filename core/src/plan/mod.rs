@@ -47,7 +47,7 @@ pub use table::{From, Row, TABLE, To, mermaid, target};
 pub use wanted::rights;
 
 use self::labels::read_history;
-use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef};
+use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef, Reviews};
 use crate::model::{
     AccountName, Asked, BudgetOf, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login, PullState,
     RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
@@ -367,7 +367,7 @@ impl Context<'_> {
     /// Reads a pull request of ours again: when it is due, and at once where it moved.
     fn read_pull(&self, subject: &Subject, pull: &PullRef, due: Timestamp) -> Option<Next> {
         // After a reading that failed the next look tells when it can be read again.
-        let unread = pull.unread && self.project_wait(&subject.repo).is_none();
+        let unread = pull.reviews == Reviews::Unread && self.project_wait(&subject.repo).is_none();
         let now = self.now >= due || unread;
         (now && !self.view.reading.contains(subject) && !self.view.draining).then(|| Next::Act(Action::Checks(subject.clone())))
     }

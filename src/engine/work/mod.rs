@@ -171,7 +171,7 @@ impl Worker {
             }
             Job::Checks { subject, pull, reviews, facts } => {
                 let result = self.read_pull(&subject, &pull, reviews, &facts).await;
-                Input::Checks { subject, result }
+                Input::Checks { subject, moved: pull.moved, result }
             }
             Job::Rights { subject, asked, facts } => {
                 let result = self.rights(&subject.repo, &asked.login, &facts).await;
