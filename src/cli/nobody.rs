@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Branch, Change, Evidence, IssueNumber, PortRange, Refusal, RepoName, RunId, Sha};
+use crate::model::{Branch, Change, Evidence, IssueNumber, Kept, PortRange, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
     AgentOrder, AgentReport, ClaimAnswer, HandError, HandErrorKind, HandEvent, Hands, Lease, Merge, NewClaim, PushAnswer,
     RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
@@ -75,6 +75,10 @@ impl Repos for Nobody {
     }
 
     async fn checkout(&self, _: &RepoName, _: &RunId, _: &Sha, _: &Path) -> Result<(), RepoError> {
+        no_git()
+    }
+
+    async fn lay_over(&self, _: &RepoName, _: &RunId, _: &Sha, _: Option<&Kept>) -> Result<Sha, RepoError> {
         no_git()
     }
 

@@ -240,8 +240,7 @@ impl Setup {
     /// The labels that the formulas of a project use; of one that is not configured yet, those that are on by default.
     pub(super) fn labels_used(&self, project: Option<&Project>) -> Result<Vec<FormulaLabel>, CliError> {
         let on = project.map_or_else(Project::usual_formulas, |project| project.formulas.clone());
-        let formulas = self.formulas()?;
-        Ok(on.iter().filter_map(|name| formulas.get(name)).flat_map(|formula| formula.labels.clone()).collect())
+        Ok(labels_of(&on, &self.formulas()?))
     }
 
     /// The shipped formulas and those that a project names, each as the configuration folder has it.
@@ -368,4 +367,13 @@ pub(super) fn print_json_line(value: &impl Serialize) -> Result<(), CliError> {
 fn is_known(known: &Known, subject: &Subject) -> bool {
     let looked = known.ledger.projects.get(&subject.repo).is_some_and(|project| project.looked.is_some());
     known.ledger.issue(subject).is_some() || (subject.is_project() && looked)
+}
+
+/// The labels that formulas use which are on by default, where nothing is configured yet.
+pub(super) fn usual_labels() -> Vec<FormulaLabel> {
+    labels_of(&Project::usual_formulas(), &formula::shipped())
+}
+
+fn labels_of(on: &[FormulaName], formulas: &BTreeMap<FormulaName, Formula>) -> Vec<FormulaLabel> {
+    on.iter().filter_map(|name| formulas.get(name)).flat_map(|formula| formula.labels.clone()).collect()
 }

@@ -405,7 +405,12 @@ impl Core {
         if let Some((subject, open)) = self.ledger.open(&key)
             && matches!(
                 open.intent,
-                Intent::Labels { .. } | Intent::Relabel { .. } | Intent::Rewrite { .. } | Intent::Close | Intent::Prepare { .. }
+                Intent::Labels { .. }
+                    | Intent::Relabel { .. }
+                    | Intent::Rewrite { .. }
+                    | Intent::Close
+                    | Intent::Reopen { .. }
+                    | Intent::Prepare { .. }
             )
         {
             *self.writings.entry(subject.clone()).or_default() += 1;

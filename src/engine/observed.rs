@@ -214,7 +214,10 @@ fn is_ours(issue: &Issue, names: &LabelNames) -> bool {
 /// Nothing of ours that writes or reads labels and state ended since the look began, and none that writes is under way.
 fn believed(core: &Core, subject: &Subject, state: &IssueState, looked: &LookedAt) -> bool {
     let writing = state.open.get(&Lane::Main).is_some_and(|open| {
-        matches!(open.intent, Intent::Labels { .. } | Intent::Relabel { .. } | Intent::Rewrite { .. } | Intent::Close)
+        matches!(
+            open.intent,
+            Intent::Labels { .. } | Intent::Relabel { .. } | Intent::Rewrite { .. } | Intent::Close | Intent::Reopen { .. }
+        )
     });
     let ended = |map: &std::collections::BTreeMap<Subject, u64>| map.get(subject).copied().unwrap_or(0);
     !writing && ended(&core.writings) == ended(&looked.writings)

@@ -175,6 +175,12 @@ impl Forge for Client {
         closed(&call, issue.state)
     }
 
+    async fn reopen_issue(&self, repo: &RepoName, issue: IssueNumber) -> Result<(), ForgeError> {
+        let number = issue.0.to_string();
+        let call = Call::of(Method::PATCH, repo, &["issues", &number]).body(json!({ "state": "open" }));
+        self.json::<wire::Issue>(&call).await.map(drop)
+    }
+
     async fn pulls(
         &self,
         repo: &RepoName,

@@ -30,6 +30,7 @@ mod layout;
 mod links;
 mod mirror;
 mod objects;
+mod over;
 mod process;
 mod push;
 mod range;
@@ -44,7 +45,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{Branch, Change, IssueNumber, Refusal, RepoName, RunId, Sha};
+use crate::model::{Branch, Change, IssueNumber, Kept, Refusal, RepoName, RunId, Sha};
 use crate::ports::{ClaimAnswer, Lease, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder, Tips};
 
 pub use author::Author;
@@ -214,6 +215,10 @@ impl Repos for Git {
 
     async fn checkout(&self, _repo: &RepoName, run: &RunId, sha: &Sha, dest: &Path) -> Result<(), RepoError> {
         self.checkout_judged(run, sha, dest).await
+    }
+
+    async fn lay_over(&self, repo: &RepoName, run: &RunId, on: &Sha, over: Option<&Kept>) -> Result<Sha, RepoError> {
+        self.laid_over(repo, run, on, over).await
     }
 
     async fn push(

@@ -310,6 +310,10 @@ async fn contract_dependencies(ctx: &Ctx) {
     assert!(!bot.dependencies(&ctx.repo, one).await.expect("one")[0].open);
     bot.close_issue(&ctx.repo, one).await.expect("closed");
     assert!(!bot.issue(&ctx.repo, one).await.expect("it").open);
+    for _ in 0..2 {
+        bot.reopen_issue(&ctx.repo, one).await.expect("open, also where it is already");
+        assert!(bot.issue(&ctx.repo, one).await.expect("it").open);
+    }
 }
 
 fn new_pull(head: &Branch) -> NewPull {

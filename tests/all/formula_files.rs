@@ -77,7 +77,7 @@ fn a_formula_that_extends_another_says_only_what_is_different() {
     ))
     .unwrap_or_else(|e| panic!("{:#?}", e.lines()));
     let ids: Vec<&str> = other.steps.iter().map(|step| step.id.as_str()).collect();
-    assert_eq!(ids, ["work", "lint", "doc", "verify", "open", "pause"]);
+    assert_eq!(ids, ["work", "lint", "doc", "verify", "reproduction", "open", "pause"]);
     // Of a table the keys that are given; of a step too: `run` and `on_failure` of the other one stay.
     assert_eq!(other.trigger.label.as_deref(), Some("portal"));
     assert_eq!((other.title.as_str(), other.limits.turns, other.require.dependencies_closed), ("Other", Some(3), true));
@@ -90,7 +90,7 @@ fn a_formula_that_extends_another_says_only_what_is_different() {
     assert_eq!((other.outcomes.len(), other.outcomes[0].is), (1, EndWord::Refused));
 
     let less = loaded(&format!("{OWN}remove = [\"open\"]\n")).expect("without it");
-    assert_eq!(less.steps.iter().map(|step| step.id.as_str()).collect::<Vec<_>>(), ["work", "verify"]);
+    assert_eq!(less.steps.iter().map(|step| step.id.as_str()).collect::<Vec<_>>(), ["work", "verify", "reproduction"]);
 }
 
 #[test]

@@ -4,8 +4,9 @@ use forgehand::formula::{
     FormulaErrors, Sources, load, load_from, shipped, shipped_prompt, shipped_schema, shipped_schema_names, shipped_text,
 };
 use forgehand::model::{
-    Access, Branch, Change, ChangedFile, CommandRun, Evidence, Formula, Gate, IssueNumber, Login, OpenIssue, OpenIssues,
-    Proposal, Provisions, Remark, RepoName, Risk, RunTexts, Sha, StepId, StepKind, TierReason, TierSource, Timestamp, Usd,
+    Access, Branch, Change, ChangedFile, CommandRun, Commands, Evidence, Expect, Formula, Gate, IssueNumber, Login, OpenIssue,
+    OpenIssues, Proposal, Provisions, Remark, RepoName, Risk, RunTexts, RunsOn, Sha, StepId, StepKind, TierReason, TierSource,
+    Timestamp, Usd,
 };
 use forgehand::text::{PROMPT_LIMIT, PromptContext, ProposalContext, Said, render_prompt, render_proposal};
 use proptest::prelude::*;
@@ -149,7 +150,9 @@ fn steps_come_behind_what_they_need() {
     let loaded = loaded(&format!("{HEAD}{WORK}{lint}{OPEN}{ci}{approval}{pause}"), "{{repo}}").expect("sound");
     let kinds: Vec<&StepKind> = loaded.steps.iter().map(|step| &step.kind).collect();
     let commands = vec!["make lint".to_owned(), "make doc".to_owned()];
-    assert_eq!(kinds[1], &StepKind::Run { commands, on_failure: None });
+    let commands = Commands::List(commands);
+    let run = StepKind::Run { commands, on: RunsOn::Change, expect: Expect::Success, go_on: false, on_failure: None };
+    assert_eq!(kinds[1], &run);
     assert_eq!((kinds[3], kinds[4]), (&StepKind::Gate(Gate::Checks), &StepKind::Gate(Gate::Approval)));
     assert_eq!(kinds[5], &StepKind::Gate(Gate::Time { after: std::time::Duration::from_secs(5400) }));
 }
@@ -302,7 +305,7 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:19: unknown variable `repo` (inside the list are `at`, `author`, `body`)
     prompts/own.md:1:1: `issue` is not a list (write {{#if issue}})
     prompts/own.md:1:1: `comments` is a list (write {{#each comments}} .. {{/each}})
-    prompts/own.md:1:1: `issue` is not a text (below it are `author`, `body`, `number`, `title`)
+    prompts/own.md:1:1: `issue` is not a text (below it are `author`, `body`, `kept`, `number`, `title`)
     prompts/own.md:1:1: there is no helper `lookup` here (here are `outside`, `line`)
     prompts/own.md:1:1: there is no block `with` (here are `#if`, `#unless` and `#each`)
     prompts/own.md:1:1: only names can stand here (write the name of a variable)
@@ -361,6 +364,7 @@ fn with_prompt_context<T>(texts: &RunTexts, failure: Option<&str>, use_it: impl 
         steps: &[],
         inputs: &[],
         item: None,
+        kept: &[],
     })
 }
 
@@ -472,7 +476,8 @@ fn said(step: &str, name: &str, output: Value) -> Said {
 /// The proposal templates of a shipped formula: title, if it has one, and body.
 fn proposal(formula: &str) -> (Option<String>, String) {
     let all = shipped();
-    match all[&formula.into()].steps.last().map(|s| s.kind.clone()) {
+    let says = |kind: &StepKind| matches!(kind, StepKind::Propose(Proposal::Comment { .. } | Proposal::PullRequest { .. }));
+    match all[&formula.into()].steps.iter().map(|s| s.kind.clone()).rfind(says) {
         Some(StepKind::Propose(Proposal::Comment { body, .. })) => (None, body),
         Some(StepKind::Propose(Proposal::PullRequest { title, body })) => (Some(title), body),
         other => panic!("{other:?}"),
@@ -517,6 +522,7 @@ fn rendered(template: &str, steps: &[Said]) -> String {
         steps,
         inputs: &[],
         item: None,
+        kept: &[],
         change: Some(&change),
         evidence: Some(&evidence),
         tier: Some((Risk::Medium, &[reason])),
@@ -648,6 +654,7 @@ fn of_much_output_the_end_is_shown_and_the_whole_stays_within_a_bodys_limit() {
             steps: &[],
             inputs: &[],
             item: None,
+            kept: &[],
             change: None,
             evidence: Some(&evidence),
             tier: None,

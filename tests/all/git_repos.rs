@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use forgehand::git::Limits;
-use forgehand::model::{Branch, FileMark, IssueNumber, JournalId, RunId, Sha, Timestamp};
+use forgehand::model::{Branch, FileMark, IssueNumber, JournalId, Kept, RunId, Sha, Timestamp};
 use forgehand::ports::{ClaimAnswer, Lease, NewClaim, PushAnswer, RepoErrorKind, Repos, TakeOrder};
 use tokio::task::JoinSet;
 
@@ -417,6 +417,53 @@ async fn a_verification_gets_a_clone_that_stands_alone() {
     assert!(again.why.contains("not empty"), "{again}");
     let other = world.git.checkout(&world.repo, &order.run, &sha(&"1".repeat(40)), &world.dir.path().join("v2")).await;
     assert!(other.is_err(), "a commit that was not judged");
+}
+
+#[tokio::test]
+async fn the_files_of_a_kept_branch_are_laid_over_a_commit() {
+    let world = World::new().await;
+    let (git, repo) = (&world.git, &world.repo);
+    let script = "echo new >t.txt && echo 4 >>src/a.txt && git add -A && git commit -qm Show";
+    let (order, change) = taken(&world, "r1", script).await;
+    let branch = Branch::from("claude/issue-7-reproduce");
+    let pushed = git.push(repo, &order.run, &change.head, &branch, &Lease::Absent).await.expect("pushes");
+    assert_eq!(pushed, PushAnswer::Pushed);
+    git.sync(repo, std::slice::from_ref(&branch), &"r1".into()).await.expect("syncs");
+    let kept = Kept {
+        name: "reproduction".into(),
+        issue: IssueNumber(7),
+        formula: "reproduce".into(),
+        branch,
+        sha: change.head.clone(),
+        base: order.base.clone(),
+        commands: Vec::new(),
+    };
+    let looked = |run: &'static str, sha: Sha, folder: &'static str| {
+        let dest = world.dir.path().join(folder);
+        async move {
+            git.checkout(repo, &run.into(), &sha, &dest).await.expect("checks out");
+            dest
+        }
+    };
+
+    // On the base, for a run that took nothing over: with nothing laid over it, it is the base itself.
+    let plain = git.lay_over(repo, &"r2".into(), &order.base, None).await.expect("the base");
+    assert_eq!(plain, order.base);
+    assert!(!looked("r2", plain, "plain").await.join("t.txt").exists());
+    let laid = git.lay_over(repo, &"r2".into(), &order.base, Some(&kept)).await.expect("laid over");
+    assert_eq!(git.lay_over(repo, &"r2".into(), &order.base, Some(&kept)).await.expect("again"), laid, "the same each time");
+    let at = looked("r2", laid, "laid").await;
+    assert_eq!(sh(&at, "cat t.txt; tail -n 1 src/a.txt"), "new\n4");
+
+    // On what an agent made that changed the same lines: what was kept stands as it was kept, the rest as it is there.
+    let (fix, fixed) = taken(&world, "r3", "echo 5 >>src/a.txt && echo more >m.txt && git add -A && git commit -qm Fix").await;
+    let laid = git.lay_over(repo, &fix.run, &fixed.head, Some(&kept)).await.expect("laid over a conflict");
+    let at = looked("r3", laid, "conflict").await;
+    assert_eq!(sh(&at, "cat t.txt m.txt; tail -n 1 src/a.txt"), "new\nmore\n4");
+
+    let gone = Kept { sha: sha(&"1".repeat(40)), ..kept };
+    let error = git.lay_over(repo, &fix.run, &fixed.head, Some(&gone)).await.expect_err("not there");
+    assert!(error.why.contains("claude/issue-7-reproduce is not there any more"), "{error}");
 }
 
 #[tokio::test]

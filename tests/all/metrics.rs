@@ -67,8 +67,15 @@ fn model_calls_are_measured_and_paid() {
     let formula = shipped().remove(&"triage".into()).expect("shipped");
     let subject = Subject { repo: repo(), issue: IssueNumber(1) };
     let run = RunId("r1".into());
-    let started =
-        Event::RunStarted { run: run.clone(), subject, formula: Box::new(formula), attempt: 1, branch: "b".into(), aside: None };
+    let started = Event::RunStarted {
+        run: run.clone(),
+        subject,
+        formula: Box::new(formula),
+        attempt: 1,
+        branch: "b".into(),
+        aside: None,
+        kept: Vec::new(),
+    };
     let outcome = RunOutcome::Hand { how: HandOutcome::TimedOut };
     let ended = Event::RunEnded { run, outcome, costs_attempt: true, backoff_until: None };
     let calls = [

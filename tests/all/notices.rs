@@ -68,6 +68,7 @@ fn run() -> [Event; 2] {
             attempt: 1,
             branch: "b".into(),
             aside: None,
+            kept: Vec::new(),
         },
     ]
 }
@@ -135,7 +136,7 @@ fn a_run_beside_the_lifecycle_that_failed_is_told_and_one_that_did_not_is_not() 
         let Event::RunStarted { run, subject, formula, attempt, branch, .. } = started else { panic!("{started:?}") };
         let wanted = Wanted { formula: "fix".into(), inputs: Default::default(), by: WantedBy::Hand };
         let aside = by_hand.then_some(wanted);
-        let started = Event::RunStarted { run: run.clone(), subject, formula, attempt, branch, aside };
+        let started = Event::RunStarted { run: run.clone(), subject, formula, attempt, branch, aside, kept: Vec::new() };
         told(&[seen, started, Event::RunEnded { run, outcome, costs_attempt: false, backoff_until: None }])
     };
     let failure = || RunOutcome::Hand { how: HandOutcome::TimedOut };
@@ -151,7 +152,7 @@ fn a_run_beside_the_lifecycle_that_failed_is_told_and_one_that_did_not_is_not() 
 #[test]
 fn a_run_that_waits_for_an_approval_is_told_once() {
     let [seen, started] = run();
-    let Event::RunStarted { run, subject, mut formula, attempt, branch, aside } = started else { panic!("{started:?}") };
+    let Event::RunStarted { run, subject, mut formula, attempt, branch, aside, .. } = started else { panic!("{started:?}") };
     let open = formula.steps.last().expect("a step").id.clone();
     let gate = Step { id: "approve".into(), kind: StepKind::Gate(Gate::Approval), ..formula.steps[2].clone() };
     formula.steps.push(gate);
@@ -166,7 +167,7 @@ fn a_run_that_waits_for_an_approval_is_told_once() {
     };
     let events = [
         seen,
-        Event::RunStarted { run: run.clone(), subject: subject.clone(), formula, attempt, branch, aside },
+        Event::RunStarted { run: run.clone(), subject: subject.clone(), formula, attempt, branch, aside, kept: Vec::new() },
         advanced("work", Advance::Next),
         advanced("verify", Advance::Next),
         Event::Intended { key: key.clone(), subject, intent },

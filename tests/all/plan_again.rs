@@ -123,7 +123,15 @@ impl Line {
         line.act(&Intent::Claim { renews: None });
         let formula = Box::new(formula);
         let branch = "claude/issue-1".into();
-        line.note(Event::RunStarted { run: run(), subject: subject(), formula, attempt: 1, branch, aside: None });
+        line.note(Event::RunStarted {
+            run: run(),
+            subject: subject(),
+            formula,
+            attempt: 1,
+            branch,
+            aside: None,
+            kept: Vec::new(),
+        });
         line
     }
 

@@ -6,16 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use forgehand::engine::Input;
 use forgehand::model::{
-    Advance, Command, Decision, Event, FailureKind, LabelNames, Proposal, RunId, RunOutcome, Scope, Since, StepId, StepKind,
-    Timestamp, Trigger, Wait, WhenBusy,
+    Advance, Command, Decision, Event, FailureKind, LabelNames, Outcome, Proposal, RunId, RunOutcome, Scope, Since, StepId,
+    StepKind, Timestamp, Trigger, Wait, WhenBusy,
 };
 use forgehand::plan::{From, Policy, TABLE, To, mermaid, target};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::plan_world::{
-    Fate, GLANCE, Says, World, awaits_look, gated_policy, glancing_policy, grouped_policy, policy, revising_policy, subject,
-    writes_labels,
+    Fate, GLANCE, Says, World, awaits_look, gated_policy, glancing_policy, grouped_policy, handing_policy, policy,
+    revising_policy, subject, writes_labels,
 };
 
 /// What a person does with an issue.
@@ -438,6 +438,23 @@ proptest! {
         for (subject, _) in open {
             let waits = world.core.plan().waits.get(&subject);
             prop_assert!(!matches!(waits, Some(Wait::NeedsFormula { .. })), "{}: {:?}", subject, waits);
+        }
+    }
+
+    #[test]
+    fn with_formulas_that_hand_over_too(
+        steps in prop::collection::vec(step(), 0..120),
+        kinds in kinds(),
+        last in prop::sample::select(vec![0_u8, 0, 1, 2, 4, 5, 6, 7, 8, 10, 12]),
+    ) {
+        let world = live(&steps, &kinds, Fate::Well(last), handing_policy());
+        for record in &world.records {
+            if let Event::Advanced { how: Advance::Kept { kept }, .. } = &record.event {
+                let branch = format!("claude/issue-{}-probe", kept.issue.0);
+                prop_assert_eq!(kept.branch.as_str(), branch.as_str(), "never that of the fix");
+                let proved = |r: &&forgehand::model::Record| matches!(&r.event, Event::Ended { outcome: Outcome::Verified { evidence }, .. } if evidence.sha == kept.sha && !evidence.passed);
+                prop_assert!(world.records.iter().any(|r| proved(&r)), "{} was proved to fail", branch);
+            }
         }
     }
 

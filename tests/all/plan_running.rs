@@ -77,7 +77,15 @@ impl Site {
         let formula = self.policy.projects[&repo(name)].formulas[&"fix".into()].clone();
         let (subject, branch) = (at(name, number), Branch(format!("claude/issue-{number}")));
         self.claimed(&subject);
-        self.note(Event::RunStarted { run: run.clone(), subject, formula: Box::new(formula), attempt: 1, branch, aside: None });
+        self.note(Event::RunStarted {
+            run: run.clone(),
+            subject,
+            formula: Box::new(formula),
+            attempt: 1,
+            branch,
+            aside: None,
+            kept: Vec::new(),
+        });
         run
     }
 

@@ -9,11 +9,11 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
-    Advance, Ask, Branch, Change, Checks, Comment, CommentId, Concurrency, Decision, EffectKey, Event, Evidence, Expression,
-    Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome, Intent, Issue, IssueNumber,
-    JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, Point, PointId, ProjectFacts, Proposal, Pull, PullMark,
-    PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, ReviewId, Revision, RunId, Saying, SeenIssue, Sha, Since, Step,
-    StepId, StepKind, Subject, TextMark, Timestamp, Trigger, Triggers, Trouble, Usd, Wait, WhenBusy,
+    Advance, Ask, Branch, Change, Checks, CommandRun, Comment, CommentId, Concurrency, Decision, EffectKey, EndWord, Event,
+    Evidence, Expression, Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome, Hands,
+    Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, Point, PointId, ProjectFacts,
+    Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, ReviewId, Revision, RunId, Saying,
+    SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark, Timestamp, Trigger, Triggers, Trouble, Usd, Wait, WhenBusy,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, ROUNDS, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -252,7 +252,15 @@ pub fn glancing_policy() -> Policy {
     let some = Proposal::SubIssues { items: Expression(list), at_most: 2, labels: Vec::new() };
     for (id, proposal) in [("one", one), ("some", some)] {
         let kind = StepKind::Propose(proposal);
-        glance.steps.push(Step { id: id.into(), needs: None, when: None, for_each: None, timeout: None, retry: None, kind });
+        glance.steps.push(Step {
+            id: id.into(),
+            needs: Some(vec!["breakdown".into()]),
+            when: None,
+            for_each: None,
+            timeout: None,
+            retry: None,
+            kind,
+        });
     }
     let mut policy = policy();
     policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("glance".into(), glance.clone())));
@@ -284,6 +292,80 @@ agent = "dev"
 prompt = "tend.md"
 access = "read"
 output = "fix-result"
+"#;
+
+/// The policy where triage hands over what it would queue: to a formula that keeps a branch at what was proved to fail, and from there to one that
+/// only looks.
+pub fn handing_policy() -> Policy {
+    let mut policy = policy();
+    let prompts = |_: &str| Some("Look at {{repo}}.".to_owned());
+    let loaded = |text: &str| load("handed.toml", text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    let mut triage = shipped().remove(&"triage".into()).expect("shipped");
+    let queue = triage.outcomes.iter_mut().find(|ending| ending.is == EndWord::Queue).expect("an ending");
+    (queue.is, queue.hands) = (EndWord::HandOver, Some(Hands { to: "probe".into(), or: EndWord::Interactive }));
+    let (probe, judge) = (loaded(PROBE), loaded(JUDGE));
+    // What it hands over to is no shipped one.
+    let mut probe = probe;
+    probe.outcomes[0].hands = Some(Hands { to: "judge".into(), or: EndWord::Queue });
+    for formula in [triage, probe, judge] {
+        policy.projects.values_mut().for_each(|p| drop(p.formulas.insert(formula.name.clone(), formula.clone())));
+    }
+    policy
+}
+
+const PROBE: &str = r#"
+formula = 1
+name = "probe"
+title = "Show it"
+blast_radius = "low"
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "look.md"
+access = "write"
+output = "fix-result"
+commits = "output.outcome == 'done'"
+[[step]]
+id = "prove"
+when = "steps.work.output.outcome == 'done'"
+run = ["make probe"]
+expect = "failure"
+go_on = true
+on_failure = { to = "work", at_most = 1, prompt = "look.md" }
+[[step]]
+id = "keep"
+when = "steps.prove.output.as_expected"
+propose = "branch"
+keep = "probe"
+commands = "['make probe']"
+[[outcome]]
+when = "steps.keep.status == 'done'"
+is = "hand-over"
+to = "fix"
+or = "queue"
+[[outcome]]
+is = "interactive"
+"#;
+
+const JUDGE: &str = r#"
+formula = 1
+name = "judge"
+title = "Try what was shown on the base"
+blast_radius = "low"
+[require]
+dependencies_closed = true
+[[step]]
+id = "try"
+run = { kept = "probe" }
+on = "base"
+go_on = true
+[[outcome]]
+when = "steps.try.output.as_expected"
+is = "queue"
+[[outcome]]
+is = "hand-over"
+to = "triage"
+or = "interactive"
 "#;
 
 /// The same, where formulas have groups: triage, fix and that one, each with one of two or with none.
@@ -902,6 +984,12 @@ impl World {
                 let head = sha(self.count());
                 taken(head, dice)
             }
+            Intent::Verify { sha, trial: Some(trial), .. } => {
+                let exit = Some(i32::from(!dice.is_multiple_of(4)));
+                let run = CommandRun { command: trial.commands[0].clone(), exit, millis: 1, tail: String::new() };
+                let evidence = Evidence { sha: sha.clone(), commands: vec![run], passed: exit == Some(0), timed_out: false };
+                Outcome::Verified { evidence }
+            }
             Intent::Verify { sha, .. } => Outcome::Verified {
                 evidence: Evidence { sha: sha.clone(), commands: Vec::new(), passed: dice % 4 != 3, timed_out: false },
             },
@@ -939,7 +1027,7 @@ impl World {
                 assert_eq!(twice, None, "#{number}: a point is answered once");
                 Outcome::Replied
             }
-            Intent::CloseNamed { .. } | Intent::Rewrite { .. } | Intent::Review { .. } => {
+            Intent::CloseNamed { .. } | Intent::Reopen { .. } | Intent::Rewrite { .. } | Intent::Review { .. } => {
                 unreachable!("no formula of the world asks for that")
             }
             Intent::Relabel { .. } => {
@@ -1021,7 +1109,7 @@ impl World {
     }
 
     fn prepare(&mut self, number: u64, on_branch: bool, state: &IssueState) -> Outcome {
-        let tip = self.branches.get(&Branch(format!("claude/issue-{number}"))).cloned();
+        let tip = state.run.as_ref().and_then(|run| self.branches.get(&run.branch)).cloned();
         let base = tip.clone().filter(|_| on_branch).unwrap_or_else(|| sha(1));
         let revision = if on_branch { self.revision(number, base.clone(), state) } else { None };
         let issue = &self.issues[&number];

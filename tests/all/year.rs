@@ -207,6 +207,7 @@ impl Made {
             Intent::Close => Outcome::Closed,
             Intent::Relabel { .. }
             | Intent::CloseNamed { .. }
+            | Intent::Reopen { .. }
             | Intent::File { .. }
             | Intent::Rewrite { .. }
             | Intent::Review { .. }

@@ -12,7 +12,8 @@ use crate::rig::{Agent, Plan, REPO, Rig, until};
 
 async fn rig(test: &'static str) -> Option<Rig> {
     let rig = Plan::new(test).rig().await?;
-    for label in ["priority", "claude-queue", "claude-working", "claude-pr", "claude-failed", "interactive", "needs-info"] {
+    let lifecycle = ["priority", "claude-queue", "claude-working", "claude-pr", "claude-failed", "interactive", "needs-info"];
+    for label in lifecycle.into_iter().chain(["bug-report", "underspecified"]) {
         rig.label(label).await;
     }
     Some(rig)

@@ -78,7 +78,10 @@ async fn a_forge_in_use_is_set_up_and_gives_a_merged_pull_request_without_an_edi
     }
     assert!(said.out.contains("opened by owner") && said.out.contains("1 open issue with `portal`"), "{}", said.out);
     let labels = rig.label_names().await;
-    for label in ["claude-working", "claude-pr", "claude-failed", "interactive", "needs-info", "priority"] {
+    let of_formulas = ["bug-report", "underspecified"];
+    for label in
+        ["claude-working", "claude-pr", "claude-failed", "interactive", "needs-info", "priority"].iter().chain(&of_formulas)
+    {
         assert_eq!(labels.iter().filter(|l| *l == label).count(), 1, "{label} in {labels:?}");
     }
     assert_eq!(labels.iter().filter(|l| *l == "claude-queue").count(), 2, "no third one: {labels:?}");

@@ -33,6 +33,7 @@ mod pause;
 mod people;
 mod projects;
 mod reload;
+mod reproduce;
 mod requests;
 mod retention;
 mod review;

@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use forgehand::git::Git;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
-    Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, Issue, IssueNumber, JournalId, LabelEvent,
-    Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, ReviewId, Reviews, RunId,
-    Sha, Spot, Timestamp,
+    Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, Issue, IssueNumber, JournalId, Kept,
+    LabelEvent, Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, ReviewId,
+    Reviews, RunId, Sha, Spot, Timestamp,
 };
 use forgehand::ports::{
     AgentOrder, AgentReport, ClaimAnswer, Clock, CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, HandError,
@@ -262,6 +262,7 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     write edit_issue(repo: &RepoName, issue: IssueNumber, title: Option<&str>, body: Option<&str>) -> Issue;
     write add_dependency(repo: &RepoName, issue: IssueNumber, on: IssueNumber) -> ();
     write close_issue(repo: &RepoName, issue: IssueNumber) -> ();
+    write reopen_issue(repo: &RepoName, issue: IssueNumber) -> ();
     read pulls(repo: &RepoName, head: &Branch, base: &Branch, since: Option<Timestamp>) -> Vec<Pull>;
     read open_pulls(repo: &RepoName) -> Vec<Pull>;
     read pull(repo: &RepoName, pull: PullNumber) -> Pull;
@@ -290,6 +291,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     read take(order: &TakeOrder) -> Result<Change, Refusal>;
     read added(run: &RunId, base: &Sha, head: &Sha) -> Vec<(String, String)>;
     read checkout(repo: &RepoName, run: &RunId, sha: &Sha, dest: &Path) -> ();
+    read lay_over(repo: &RepoName, run: &RunId, on: &Sha, over: Option<&Kept>) -> Sha;
     write push(repo: &RepoName, run: &RunId, head: &Sha, branch: &Branch, lease: &Lease) -> PushAnswer;
     read remote_tip(repo: &RepoName, branch: &Branch) -> Option<Sha>;
     read try_merge(repo: &RepoName, head: &Branch, base: &Branch) -> Option<Merge>;

@@ -139,7 +139,9 @@ fn moved(call: &StepId, kind: StepKind) -> StepKind {
     let back = |back: Option<BackTo>| back.map(|back| BackTo { to: back.to.within(call), ..back });
     match kind {
         StepKind::Verify { on_failure } => StepKind::Verify { on_failure: back(on_failure) },
-        StepKind::Run { commands, on_failure } => StepKind::Run { commands, on_failure: back(on_failure) },
+        StepKind::Run { commands, on, expect, go_on, on_failure } => {
+            StepKind::Run { commands, on, expect, go_on, on_failure: back(on_failure) }
+        }
         other @ (StepKind::Agent { .. }
         | StepKind::Propose(_)
         | StepKind::Gate(_)

@@ -44,6 +44,8 @@ pub(super) fn judge(value: &Value<'_>, meant: &Meant) {
         Meant::Step(StepKind::Propose(Proposal::Replies { .. })) => {
             "it goes through the points by itself: give it the list as `items`"
         }
+        Meant::Step(StepKind::Propose(Proposal::Branch { .. })) => "a run has one branch",
+        Meant::Step(StepKind::Propose(Proposal::Reopen)) => "a run is about one issue",
         Meant::Step(StepKind::Gate(_)) => "a gate is waited at once",
         Meant::Step(StepKind::Enter { .. } | StepKind::Leave { .. }) | Meant::Call(..) => {
             "give it to the steps of the called formula, with the list as an input"

@@ -326,9 +326,24 @@ struct StepSection {
     output: Option<Word>,
     /// With `agent` and `access = "write"`: a CEL condition about its `output`, whether its commits are taken over. Always by default.
     commits: Option<Cel>,
-    /// Something is run on the exact commit: `"project.verify"`, or commands of its own.
+    /// Something is run on the exact commit: `"project.verify"`, or commands: a list of them, what an expression comes to (`{ of = "..." }`), or
+    /// what an earlier run kept, with its files laid over the commit (`{ kept = "reproduction" }`; nothing where nothing was kept). Wherever
+    /// commands come from, they run where a verification runs.
     run: Option<Run>,
-    /// With `run`: failing output goes back to an agent.
+    /// With commands: what they run on, the run's own commits or the tip of the base branch as it was when the run began.
+    #[schemars(extend("default" = "change"))]
+    on: Option<RunsOn>,
+    /// With commands: how they are to come out. What comes out otherwise ends the run as failed.
+    #[schemars(extend("default" = "success"))]
+    expect: Option<Expect>,
+    /// With `expect = "failure"`: a CEL expression that comes to a text which the command that fails must print, so that it does not fail for
+    /// another reason.
+    prints: Option<Cel>,
+    /// With commands: the run goes on also where they come out otherwise; `steps.ID.output.as_expected` tells. Nothing that they ran on is
+    /// published then.
+    #[schemars(extend("default" = false))]
+    go_on: Option<bool>,
+    /// With `run`: what came out otherwise than it was to goes back to an agent.
     on_failure: Option<OnFailureSection>,
     /// Something is asked of the forge.
     propose: Option<Propose>,
@@ -346,6 +361,11 @@ struct StepSection {
     /// `claude-queue`, by which work comes in. Templates too.
     #[schemars(length(min = 1))]
     labels: Option<Vec<Template>>,
+    /// With `propose = "branch"`: the name by which later runs about the issue find it, and those about issues that were filed for it:
+    /// `issue.kept`, and `run = { kept = "..." }`.
+    keep: Option<Word>,
+    /// With `propose = "branch"`: a CEL expression that comes to a list of commands, how what is kept is run.
+    commands: Option<Cel>,
     /// With `propose = "issue"`: the run's issue waits for the new one, as the forge's own dependency.
     #[schemars(extend("default" = false))]
     blocks: Option<bool>,
@@ -414,6 +434,35 @@ struct OnFailureSection {
 enum Run {
     Verification(Verification),
     Commands(Commands),
+    Elsewhere(ElsewhereSection),
+}
+
+/// Commands that come from elsewhere: one of the two.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ElsewhereSection {
+    /// A CEL expression that comes to a list of commands, at most 20.
+    of: Option<Cel>,
+    /// The name under which an earlier run kept something.
+    kept: Option<Word>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum RunsOn {
+    /// The run's own commits.
+    Change,
+    /// The base branch.
+    Base,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum Expect {
+    /// All pass.
+    Success,
+    /// One fails.
+    Failure,
 }
 
 #[derive(JsonSchema)]
@@ -439,6 +488,10 @@ enum Propose {
     Labels,
     /// The issue is closed, and the run goes on.
     Close,
+    /// The run's issue is opened again.
+    Reopen,
+    /// The run's commits are left on a branch of their own, without a pull request: once something was run on them and came out as it was to.
+    Branch,
     /// An issue is filed.
     Issue,
     /// An issue is filed for each item of a list.
@@ -474,6 +527,11 @@ struct OutcomeSection {
     when: Option<Cel>,
     /// What it ends as.
     is: End,
+    /// With `is = "hand-over"`: the formula that goes on with the issue.
+    to: Option<Word>,
+    /// With `is = "hand-over"`: what it ends as where that formula is not on for the project, or had its turn already.
+    #[schemars(extend("default" = "interactive"))]
+    or: Option<Or>,
     /// A CEL expression that comes to a text: what people are told.
     summary: Option<Cel>,
     /// A CEL expression that comes to a list of texts: what people are asked.
@@ -494,6 +552,20 @@ enum End {
     /// A person must.
     Interactive,
     /// Questions are open.
+    NeedsInfo,
+    /// Another formula goes on with the issue, which carries no decision label meanwhile: by itself where the lifecycle started this one, once in
+    /// an issue's story, and beside the lifecycle where this one ran beside it.
+    HandOver,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum Or {
+    Done,
+    NoChange,
+    Refused,
+    Queue,
+    Interactive,
     NeedsInfo,
 }
 

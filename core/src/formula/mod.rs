@@ -19,6 +19,7 @@ mod over;
 mod page;
 mod propose;
 mod read;
+mod runs;
 pub mod scope;
 mod shape;
 mod shipped;

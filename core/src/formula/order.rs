@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::document::Table;
-use crate::model::{Access, Gate, Proposal, Step, StepKind};
+use crate::model::{Access, Commands, Gate, Proposal, RunsOn, Step, StepKind};
 
 /// The most steps of a formula.
 const STEPS: usize = 100;
@@ -31,7 +31,7 @@ impl Placed<'_, '_> {
 
 /// Complains of steps that come before what they need.
 pub(super) fn check(steps: &[Placed<'_, '_>]) {
-    let (mut writes, mut shown, mut pull) = (false, false, false);
+    let (mut writes, mut shown, mut pull, mut branch) = (false, false, false, false);
     for placed in steps {
         match &placed.step.kind {
             StepKind::Agent { access: Access::Read, .. }
@@ -39,9 +39,13 @@ pub(super) fn check(steps: &[Placed<'_, '_>]) {
             | StepKind::Enter { .. }
             | StepKind::Leave { .. } => {}
             StepKind::Agent { access: Access::Write, .. } => (writes, shown) = (true, false),
+            StepKind::Run { on: RunsOn::Base, .. } => {}
+            // Nothing is run where nothing was kept: that shows nothing.
+            StepKind::Run { commands: Commands::Kept { .. }, .. } if writes => {}
             StepKind::Verify { .. } | StepKind::Run { .. } => {
                 if !writes {
-                    let help = "put a step with `agent` and access = \"write\" before it";
+                    let help =
+                        "put a step with `agent` and access = \"write\" before it; commands of your own may have on = \"base\"";
                     placed.wrong("run", "there are no commits yet to run on", help);
                 }
                 shown = true;
@@ -50,19 +54,32 @@ pub(super) fn check(steps: &[Placed<'_, '_>]) {
                 Proposal::Comment { .. }
                 | Proposal::Labels { .. }
                 | Proposal::Close { .. }
+                | Proposal::Reopen
                 | Proposal::Issue { .. }
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }
                 | Proposal::Replies { .. }
                 | Proposal::UpdateIssue { .. },
             ) => {}
-            StepKind::Propose(proposal @ (Proposal::PullRequest { .. } | Proposal::Push)) => {
+            StepKind::Propose(proposal @ (Proposal::PullRequest { .. } | Proposal::Branch { .. } | Proposal::Push)) => {
                 if !shown {
                     let help =
                         "put a step with run = \"project.verify\", or with commands of its own, between the agent's and this one";
                     placed.wrong("propose", "nothing was run on the commits that this would propose", help);
                 }
-                pull |= *proposal != Proposal::Push;
+                match proposal {
+                    Proposal::PullRequest { .. } => pull = true,
+                    Proposal::Branch { .. } => branch = true,
+                    _ => {}
+                }
+                if pull && branch {
+                    let help = "let another formula open the pull request, and hand over to it";
+                    placed.wrong(
+                        "propose",
+                        "what is kept on a branch is for later runs, and no pull request is opened from it",
+                        help,
+                    );
+                }
             }
             StepKind::Gate(Gate::Checks | Gate::Approval) => {
                 if !pull {

@@ -2,7 +2,7 @@
 
 use super::expression::{Type, Wants};
 use super::head;
-use super::read::{Scene, typed};
+use super::read::{Scene, typed, word};
 use super::scope::ABOUT_THE_PROJECT;
 use crate::document::{Table, Value, nearest};
 use crate::model::{About, Decision, Expression, FormulaLabel, LabelNames, Proposal, TemplateKind, Variable, Verdict};
@@ -17,6 +17,8 @@ enum What {
     PullRequest,
     Labels,
     Close,
+    Reopen,
+    Branch,
     Issue,
     SubIssues,
     UpdateIssue,
@@ -26,7 +28,7 @@ enum What {
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
-const KEYS: [(&str, &[What]); 10] = [
+const KEYS: [(&str, &[What]); 12] = [
     ("title", &[What::PullRequest, What::Issue, What::UpdateIssue]),
     ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review]),
     ("verdict", &[What::Review]),
@@ -37,6 +39,8 @@ const KEYS: [(&str, &[What]); 10] = [
     ("blocks", &[What::Issue]),
     ("items", &[What::SubIssues, What::Replies]),
     ("at_most", &[What::SubIssues]),
+    ("keep", &[What::Branch]),
+    ("commands", &[What::Branch]),
 ];
 
 /// Issues that a list comes to at most, where its step does not say.
@@ -49,6 +53,8 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         ("pull-request", What::PullRequest),
         ("labels", What::Labels),
         ("close", What::Close),
+        ("reopen", What::Reopen),
+        ("branch", What::Branch),
         ("issue", What::Issue),
         ("sub-issues", What::SubIssues),
         ("update-issue", What::UpdateIssue),
@@ -70,6 +76,12 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         }
         What::Labels => labels(table, scene, &vocabulary, issue),
         What::Close => Some(Proposal::Close { issue }),
+        What::Reopen => Some(Proposal::Reopen),
+        What::Branch => {
+            let keep = table.required("keep", "keep = \"reproduction\"", word);
+            let commands = table.optional("commands", |v| typed(v, scene.known, Wants::List).map(|(expression, _)| expression));
+            Some(Proposal::Branch { keep: keep?, commands })
+        }
         What::Issue => {
             let (title, body) = (table.required("title", "title = \"{{line steps.work.output.title}}\"", inline), body());
             let labels = new_labels(table, scene, &vocabulary);
@@ -205,6 +217,9 @@ fn with_its_issue(value: &Value<'_>, table: &Table<'_>, what: What, about: About
         }
         (What::PullRequest | What::Review | What::Push | What::Replies, About::Project) => {
             return value.wrong("a pull request is opened, reviewed and revised for an issue", ABOUT_THE_PROJECT);
+        }
+        (What::Reopen | What::Branch, About::Project) => {
+            return value.wrong(format!("`{}` is for the issue that the run is about", value.string()?), ABOUT_THE_PROJECT);
         }
     }
     Some(what)

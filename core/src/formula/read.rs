@@ -12,31 +12,25 @@ use super::propose::propose;
 use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, scope, with};
 use super::shape::shape;
 use super::template::Templates;
-use super::{bounds, each, head, inputs};
+use super::{bounds, each, head, inputs, runs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    About, Access, BackTo, EndWord, Ending, Expression, Formula, FormulaLabel, FormulaName, Gate, Given, INPUTS, InputSpec, Risk,
+    About, Access, EndWord, Ending, Expression, Formula, FormulaLabel, FormulaName, Gate, Given, Hands, INPUTS, InputSpec, Risk,
     Step, StepId, StepKind, TemplateKind, Variable,
 };
-
-/// What a failing verification is told with, where the formula does not say.
-const FAILED_VERIFICATION: &str = "partials/verification-failed.md";
-
-/// What stands for the project's own verification.
-const VERIFICATION: &str = "project.verify";
 
 /// What sorts of steps a document may ask for.
 const KINDS: [&str; 5] = ["agent", "run", "propose", "gate", "formula"];
 
 /// A step that was read: later ones may name its output.
-struct Answer {
-    step: StepId,
+pub(super) struct Answer {
+    pub(super) step: StepId,
     /// The JSON schema of that.
     left: Json,
     /// It is left for each item of a list.
-    for_each: bool,
+    pub(super) for_each: bool,
     /// It is an agent's, to whom failing output may go back.
-    agent: bool,
+    pub(super) agent: bool,
 }
 
 /// What a table of a step stands for.
@@ -141,7 +135,8 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         head::starts_alone(&root.table("trigger"), &trigger, &inputs, &steps);
     }
     let known = scope(&steps, "", given, about);
-    let outcomes = root.tables("outcome").iter().filter_map(|table| ending(table, &known, about)).collect();
+    let own = name.as_ref().map_or("", FormulaName::as_str);
+    let outcomes = root.tables("outcome").iter().filter_map(|table| ending(table, &known, (own, about), calls)).collect();
     Some(Formula {
         name: name?,
         title: title?,
@@ -158,7 +153,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     })
 }
 
-fn ending(table: &Table<'_>, known: &Type, about: About) -> Option<Ending> {
+fn ending(table: &Table<'_>, known: &Type, (own, about): (&str, About), calls: &Calls<'_>) -> Option<Ending> {
     let words = [
         ("done", EndWord::Done),
         ("no-change", EndWord::NoChange),
@@ -166,10 +161,11 @@ fn ending(table: &Table<'_>, known: &Type, about: About) -> Option<Ending> {
         ("queue", EndWord::Queue),
         ("interactive", EndWord::Interactive),
         ("needs-info", EndWord::NeedsInfo),
+        ("hand-over", EndWord::HandOver),
     ];
     let when = table.optional("when", |v| expression(v, known, Wants::Bool));
     let is = table.required("is", "is = \"done\"", |v| match v.one_of(&words)? {
-        EndWord::Queue | EndWord::Interactive | EndWord::NeedsInfo if about == About::Project => v.wrong(
+        EndWord::Queue | EndWord::Interactive | EndWord::NeedsInfo | EndWord::HandOver if about == About::Project => v.wrong(
             "only an issue goes on to somebody, and what `cron` starts is about the project",
             "write \"done\", \"no-change\" or \"refused\"",
         ),
@@ -177,11 +173,45 @@ fn ending(table: &Table<'_>, known: &Type, about: About) -> Option<Ending> {
     });
     let summary = table.optional("summary", |v| expression(v, known, Wants::Text));
     let questions = table.optional("questions", |v| expression(v, known, Wants::List));
-    Some(Ending { when, is: is?, summary, questions })
+    let others: Vec<(&str, EndWord)> = words.into_iter().filter(|(_, word)| *word != EndWord::HandOver).collect();
+    let or = table.or("or", EndWord::Interactive, |v| v.one_of(&others));
+    let to = match is {
+        Some(EndWord::HandOver) => table.required("to", "to = \"fix\"", |v| other_formula(v, own, calls)),
+        _ => table.optional("to", word).map(FormulaName),
+    };
+    for key in ["to", "or"] {
+        if let (Some(value), Some(word)) = (table.value(key), is)
+            && word != EndWord::HandOver
+        {
+            value.wrong::<()>(format!("`{key}` means nothing here"), "it belongs to is = \"hand-over\"");
+        }
+    }
+    let hands = match is? {
+        EndWord::HandOver => Some(Hands { to: to?, or }),
+        _ => None,
+    };
+    Some(Ending { when, is: is?, summary, questions, hands })
+}
+
+/// A formula that goes on.
+fn other_formula(value: &Value<'_>, own: &str, calls: &Calls<'_>) -> Option<FormulaName> {
+    let name = word(value)?;
+    if name == own {
+        return value.wrong("a formula cannot hand over to itself", "name another one");
+    }
+    let names = &calls.sources.names;
+    if names.contains(&name) {
+        return Some(FormulaName(name));
+    }
+    let help = match nearest(&name, names.iter().map(String::as_str)) {
+        Some(right) => format!("did you mean \"{right}\"?"),
+        None => format!("put it into formulas/{name}.toml, or name one of {}", names.join(", ")),
+    };
+    value.wrong(format!("there is no formula `{name}`"), help)
 }
 
 /// An expression that is right for what it can name.
-fn expression(value: &Value<'_>, known: &Type, wants: Wants) -> Option<Expression> {
+pub(super) fn expression(value: &Value<'_>, known: &Type, wants: Wants) -> Option<Expression> {
     typed(value, known, wants).map(|(expression, _)| expression)
 }
 
@@ -261,7 +291,7 @@ pub(super) fn word(value: &Value<'_>) -> Option<String> {
 
 /// What a step is read with.
 pub(super) struct Scene<'s, 't> {
-    answers: &'s [Answer],
+    pub(super) answers: &'s [Answer],
     pub(super) known: &'s Type,
     inputs: &'s [InputSpec],
     item: Option<&'s Variable>,
@@ -288,7 +318,7 @@ fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>,
     }
     let own = match given.first() {
         Some(&"agent") => agent(table, scene).map(Meant::Step),
-        Some(&"run") => run(table, scene).map(Meant::Step),
+        Some(&"run") => runs::run(table, scene).map(Meant::Step),
         Some(&"gate") => gate(table).map(|gate| Meant::Step(StepKind::Gate(gate))),
         Some(&"formula") => {
             let called = table.optional("formula", |value| load(value, &word(value)?));
@@ -311,8 +341,11 @@ fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>,
 fn misplaced(table: &Table<'_>, kind: Option<&str>) {
     let keys = [
         ("agent", &["prompt", "access", "tools", "output", "commits"][..]),
-        ("run", &["on_failure"][..]),
-        ("propose", &["title", "body", "add", "remove", "issue", "labels", "blocks", "items", "at_most", "verdict"][..]),
+        ("run", &["on_failure", "on", "expect", "prints", "go_on"][..]),
+        (
+            "propose",
+            &["title", "body", "add", "remove", "issue", "labels", "blocks", "items", "at_most", "verdict", "keep", "commands"][..],
+        ),
         ("gate", &["after"][..]),
         ("formula", &["with"][..]),
     ];
@@ -365,59 +398,6 @@ fn tools(table: &Table<'_>, access: Option<Access>, defaults: &head::Defaults) -
     shared
 }
 
-/// What a step runs on the exact commit.
-enum Runs {
-    Verification,
-    Commands(Vec<String>),
-}
-
-fn run(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<StepKind> {
-    let &Scene { answers, templates, .. } = scene;
-    let what = table.optional("run", runs);
-    let mut on_failure = None;
-    let mut sound = true;
-    if table.has("on_failure") {
-        let back = table.table("on_failure");
-        let to = back.required("to", "to = \"work\"", |v| earlier(v, answers));
-        let at_most = back.required("at_most", "at_most = 2", |v| v.whole(1, 10).and_then(|n| u32::try_from(n).ok()));
-        let vocabulary = scene.vocabulary(TemplateKind::Prompt);
-        let prompt = match back.value("prompt") {
-            Some(value) => templates.file(&value, TemplateKind::Prompt, &vocabulary),
-            None => templates.named(FAILED_VERIFICATION, TemplateKind::Prompt, &vocabulary, |message| {
-                back.wrong(message, "name a template with `prompt = \"..\"`");
-            }),
-        };
-        match (to, at_most, prompt) {
-            (Some(to), Some(at_most), Some(prompt)) => on_failure = Some(BackTo { to, at_most, prompt }),
-            _ => sound = false,
-        }
-    }
-    match what.filter(|_| sound)? {
-        Runs::Verification => Some(StepKind::Verify { on_failure }),
-        Runs::Commands(commands) => Some(StepKind::Run { commands, on_failure }),
-    }
-}
-
-/// The project's verification by its name, or a list of commands.
-fn runs(value: &Value<'_>) -> Option<Runs> {
-    if !value.is_list() {
-        let text = value.string()?;
-        if text == VERIFICATION {
-            return Some(Runs::Verification);
-        }
-        let help = match nearest(&text, [VERIFICATION]) {
-            Some(right) => format!("did you mean \"{right}\"?"),
-            None => format!("write \"{VERIFICATION}\", or commands of your own as a list: run = [\"make lint\"]"),
-        };
-        return value.wrong(format!("`run` cannot be \"{text}\""), help);
-    }
-    let commands = value.list(Value::filled)?;
-    if commands.is_empty() {
-        return value.wrong("`run` has no command", "write one, such as run = [\"make lint\"]");
-    }
-    Some(Runs::Commands(commands))
-}
-
 fn gate(table: &Table<'_>) -> Option<Gate> {
     #[derive(Clone, Copy, PartialEq)]
     enum What {
@@ -448,24 +428,6 @@ fn gate(table: &Table<'_>) -> Option<Gate> {
     }
 }
 
-/// An agent step that comes before: the way back cannot make a circle of steps that never ends, because it is bounded and only leads back.
-fn earlier(value: &Value<'_>, answers: &[Answer]) -> Option<StepId> {
-    let text = value.filled()?;
-    let mut agents = answers.iter().filter(|a| a.agent);
-    if let Some(answer) = agents.clone().find(|a| a.step.as_str() == text) {
-        if answer.for_each {
-            return value.wrong(format!("`{text}` is done for each item of a list"), "name an agent step without `for_each`");
-        }
-        return Some(answer.step.clone());
-    }
-    let help = match nearest(&text, agents.clone().map(|a| a.step.as_str())) {
-        Some(right) => format!("did you mean \"{right}\"?"),
-        None if agents.next().is_none() => "put a step with `agent` before this one".to_owned(),
-        None => format!("write {}", quoted(&answers.iter().filter(|a| a.agent).map(|a| a.step.as_str()).collect::<Vec<_>>())),
-    };
-    value.wrong(format!("`{text}` is no agent step before this one"), help)
-}
-
-fn quoted(words: &[&str]) -> String {
+pub(super) fn quoted(words: &[&str]) -> String {
     words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")
 }

@@ -26,8 +26,19 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         ("comments", Type::Integer),
     ];
     let run = [("attempt", Type::Integer), ("branch", Type::text()), ("base", Type::text())];
+    let kept = [
+        ("name", Type::text()),
+        ("issue", Type::Integer),
+        ("formula", Type::text()),
+        ("branch", Type::text()),
+        ("commit", Type::text()),
+        ("commands", Type::list(Type::text())),
+    ];
     let (issue, project) = match about {
-        About::Issue => (Some(("issue", Type::record(issue))), Type::record([("repo", Type::text())])),
+        About::Issue => {
+            let own = issue.into_iter().chain([("kept", Type::list(Type::record(kept)))]);
+            (Some(("issue", Type::record(own))), Type::record([("repo", Type::text())]))
+        }
         About::Project => {
             let parts = ["parts", "open_parts"].map(|name| (name, Type::list(Type::Integer)));
             let issues = Type::list(Type::record(issue.into_iter().chain(parts)));

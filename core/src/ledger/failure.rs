@@ -73,6 +73,7 @@ impl IssueState {
                 | Intent::OpenPull { .. }
                 | Intent::Relabel { .. }
                 | Intent::CloseNamed { .. }
+                | Intent::Reopen { .. }
                 | Intent::File { .. }
                 | Intent::Rewrite { .. }
                 | Intent::Review { .. }

@@ -1,10 +1,11 @@
 //! One event at a time into the ledger.
 
 use crate::model::{
-    AccountName, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Formula, Intent, Outcome, Record, RunOutcome,
+    AccountName, Advance, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Formula, Intent, Outcome, Record, RunOutcome,
     SeenIssue, StopWhy, Subject, Timestamp,
 };
 
+use super::issue::begins_anew;
 use super::{Decided, InTrouble, IssueState, Ledger, Open, Reviews, RunState, RunSummary, Triaged};
 
 impl Ledger {
@@ -62,7 +63,7 @@ impl Ledger {
                 }
             }
             Event::Ended { key, outcome } => self.ended(key, outcome, at),
-            Event::RunStarted { run, subject, formula, attempt, branch, aside } => {
+            Event::RunStarted { run, subject, formula, attempt, branch, aside, kept } => {
                 self.runs.insert(run.clone(), subject.clone());
                 if let Some(project) = self.projects.get_mut(&subject.repo) {
                     project.served = Some(at);
@@ -70,6 +71,7 @@ impl Ledger {
                 if let Some(issue) = self.issue_mut(subject) {
                     issue.runs_started += 1;
                     let mut started = RunState::new(run.clone(), Formula::clone(formula), *attempt, branch.clone(), at);
+                    started.kept.clone_from(kept);
                     if let Some(wanted) = aside {
                         issue.begun_aside(&mut started, wanted);
                     }
@@ -171,7 +173,9 @@ impl Ledger {
         if let Some(run) = issue.run.as_mut() {
             run.hand_begins(intent);
         }
-        if let Intent::Push { sha, .. } = intent {
+        if let Intent::Push { sha, .. } = intent
+            && !issue.live_run().is_some_and(|run| run.formula.keeps_branch())
+        {
             issue.pushing = Some(sha.clone());
         }
         let open = Open { key: key.clone(), intent: intent.clone(), since: at, not_found: 0, doubtful: false };
@@ -197,6 +201,11 @@ impl Ledger {
             self.runs.remove(&run);
         }
         self.open.remove(key);
+        if let (Outcome::Filed { issue, .. }, Some(project), false) =
+            (outcome, self.projects.get_mut(&subject.repo), subject.is_project())
+        {
+            project.filed_for.insert(*issue, subject.issue);
+        }
         if let (
             Outcome::Labelled { learned, .. } | Outcome::Relabelled { learned, .. } | Outcome::Filed { learned, .. },
             Some(project),
@@ -217,10 +226,7 @@ impl IssueState {
             self.closes();
         }
         if seen.open && !self.seen.open {
-            self.done = false;
-            self.attempts = 0;
-            self.setup_failures = 0;
-            self.backoff = None;
+            self.opens();
         }
         self.seen = seen.clone();
         self.forget_labels();
@@ -269,7 +275,12 @@ impl IssueState {
         let Some(run) = self.run.as_mut() else { return };
         match event {
             Event::SessionStarted { .. } => run.sessions.extend(working),
-            Event::Advanced { step, how, .. } => run.advance(step, how, at),
+            Event::Advanced { step, how, .. } => {
+                run.advance(step, how, at);
+                if let Advance::Kept { kept } = how {
+                    self.kept.insert(kept.name.clone(), kept.clone());
+                }
+            }
             Event::Stopping { why, .. } => run.stopping = Some(*why),
             Event::RunEnded { outcome, costs_attempt, backoff_until, .. } => {
                 run.ended = Some(outcome.clone());
@@ -300,6 +311,13 @@ impl IssueState {
                 if run.stopping == Some(StopWhy::Replaced) {
                     // It is behind whoever took its place.
                     self.queued = Some(at);
+                }
+                if let RunOutcome::HandedOver { to, .. } = outcome {
+                    if begins_anew(run, self.hand.as_ref()) {
+                        self.handed.clear();
+                    }
+                    self.handed.insert(to.clone());
+                    self.hand = Some(to.clone());
                 }
                 self.last = summary;
                 self.attempts += u32::from(*costs_attempt);

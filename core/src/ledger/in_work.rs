@@ -69,6 +69,8 @@ pub enum StepState {
     Verified {
         /// What it showed.
         evidence: Evidence,
+        /// It came out as it was to.
+        met: bool,
     },
     /// The branch is pushed.
     Pushed,
@@ -178,7 +180,9 @@ impl RunState {
             self.steps_in_work().find(|(step, _)| is(step)).map(|(step, _)| step.id.clone())
         };
         match intent {
-            Intent::Push { .. } => proposes(|proposal| matches!(proposal, Proposal::PullRequest { .. } | Proposal::Push)),
+            Intent::Push { .. } => {
+                proposes(|proposal| matches!(proposal, Proposal::PullRequest { .. } | Proposal::Branch { .. } | Proposal::Push))
+            }
             Intent::Close => proposes(|proposal| matches!(proposal, Proposal::Close { .. })),
             other => other.step().cloned(),
         }
@@ -221,7 +225,7 @@ impl RunState {
     }
 
     /// What a hand or the forge did for a step, into how far that is. What comes of a step that is not in work any more counts for nothing.
-    pub(super) fn step_outcome(&mut self, step: &StepId, outcome: &Outcome) {
+    pub(super) fn step_outcome(&mut self, step: &StepId, intent: &Intent, outcome: &Outcome) {
         if self.at(step).is_none() {
             return;
         }
@@ -235,11 +239,12 @@ impl RunState {
             Outcome::Taken { judged } => {
                 self.change = judged.as_ref().ok().cloned();
                 self.evidence = None;
+                self.unmet.clear();
                 StepState::Taken { judged: judged.clone() }
             }
             Outcome::Verified { evidence } => {
-                self.verified(step, evidence);
-                StepState::Verified { evidence: evidence.clone() }
+                let met = self.verified(step, intent, evidence);
+                StepState::Verified { evidence: evidence.clone(), met }
             }
             Outcome::Pushed => StepState::Pushed,
             Outcome::PushStale { tip } => StepState::PushStale { tip: tip.clone() },

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Ask, Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, FilesSought, FormulaName, Intent, JournalId, Lane,
-    Login, Outcome, PullNumber, PullState, RunId, RunOutcome, SeenIssue, Sha, Status, StepId, TextMark, Timestamp, Trigger, Usd,
-    Wanted,
+    Ask, Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, FilesSought, FormulaName, Intent, JournalId, Kept,
+    Lane, Login, Outcome, PullNumber, PullState, RunId, RunOutcome, SeenIssue, Sha, Status, StepId, TextMark, Timestamp, Trigger,
+    Usd, Wanted,
 };
 
 use super::{Reviews, Rounds, RunState};
@@ -91,6 +91,12 @@ pub struct IssueState {
     pub closings: u32,
     /// How the last run beside the lifecycle ended.
     pub aside: Option<RunSummary>,
+    /// The formula that goes on with it, where the last one handed over.
+    pub hand: Option<FormulaName>,
+    /// Those that it was handed over to since its story began anew: none has it twice.
+    pub handed: BTreeSet<FormulaName>,
+    /// What runs about it kept for later ones, by name.
+    pub kept: BTreeMap<String, Kept>,
     /// A label that a person set by hand, and that was set back.
     pub set_back: Option<Decision>,
     /// Dependencies, as resolved for the text they were read from.
@@ -112,7 +118,18 @@ pub struct IssueState {
     pub effects: u64,
 }
 
+/// Whether a run begins the story of its issue anew, so that each formula may go on with it again: triage, where nobody handed over to it.
+pub(super) fn begins_anew(run: &RunState, hand: Option<&FormulaName>) -> bool {
+    run.formula.takes_in() && hand != Some(&run.formula.name)
+}
+
 impl IssueState {
+    /// Whether a formula went on with it already, as far as the live run is concerned.
+    pub fn had(&self, formula: &FormulaName) -> bool {
+        let anew = self.run.as_ref().is_some_and(|run| begins_anew(run, self.hand.as_ref()));
+        !anew && self.handed.contains(formula)
+    }
+
     /// A new one, as first seen.
     pub fn new(seen: SeenIssue, now: Timestamp) -> Self {
         Self {
@@ -154,6 +171,9 @@ impl IssueState {
             closing: None,
             closings: 0,
             aside: None,
+            hand: None,
+            handed: BTreeSet::new(),
+            kept: BTreeMap::new(),
             set_back: None,
             depends: None,
             files: None,
@@ -170,6 +190,14 @@ impl IssueState {
     pub(super) fn closes(&mut self) {
         self.closings += 1;
         self.closing = Some(self.closings);
+    }
+
+    /// It was closed, and is open again.
+    pub(super) fn opens(&mut self) {
+        self.done = false;
+        self.attempts = 0;
+        self.setup_failures = 0;
+        self.backoff = None;
     }
 
     /// What hands do for steps now.
@@ -213,6 +241,7 @@ impl Decided {
             RunOutcome::Routed { summary, questions, .. } => {
                 Some(Self { summary: summary.clone(), questions: questions.clone() })
             }
+            RunOutcome::HandedOver { summary, .. } => Some(Self { summary: summary.clone(), questions: Vec::new() }),
             RunOutcome::InvalidOutput { .. } => Some(Self::default()),
             // Journals of older versions: what triage said stood in its answer alone.
             RunOutcome::Succeeded { pull: None } => {

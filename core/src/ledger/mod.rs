@@ -38,7 +38,7 @@ pub use running::{Pause, Warned};
 pub use schedule::Schedule;
 
 use crate::model::{
-    AccountName, AgentName, BudgetOf, EffectKey, FormulaName, IssueNumber, Lane, ProjectFacts, PullNumber, RepoName, RunId,
+    AccountName, AgentName, BudgetOf, EffectKey, FormulaName, IssueNumber, Kept, Lane, ProjectFacts, PullNumber, RepoName, RunId,
     Scope, StepId, Subject, Timestamp, Trouble, Usd,
 };
 
@@ -87,6 +87,8 @@ pub struct ProjectState {
     past: BTreeMap<IssueNumber, Past>,
     /// The issues of the history whose pull request could still move.
     unmerged: BTreeMap<PullNumber, IssueNumber>,
+    /// Issues that runs filed, each with the one that its run was about.
+    pub filed_for: BTreeMap<IssueNumber, IssueNumber>,
     /// The schedules of its formulas, each as it was last seen.
     pub schedules: BTreeMap<FormulaName, Schedule>,
     /// What was spent on it, by UTC day.
@@ -178,6 +180,19 @@ impl Ledger {
     pub fn issue(&self, subject: &Subject) -> Option<&IssueState> {
         let project = self.projects.get(&subject.repo)?;
         project.issues.get(&subject.issue).or_else(|| project.past.get(&subject.issue)?.state())
+    }
+
+    /// What runs kept for those about an issue: its own, and then that of the one that it was filed for.
+    pub fn kept(&self, subject: &Subject) -> Vec<Kept> {
+        let mut kept: Vec<Kept> = Vec::new();
+        let parent = self.projects.get(&subject.repo).and_then(|project| project.filed_for.get(&subject.issue));
+        let parent = parent.map(|issue| Subject { repo: subject.repo.clone(), issue: *issue });
+        for of in [Some(subject), parent.as_ref()].into_iter().flatten() {
+            let more = self.issue(of).into_iter().flat_map(|state| state.kept.values());
+            let new: Vec<Kept> = more.filter(|one| kept.iter().all(|known| known.name != one.name)).cloned().collect();
+            kept.extend(new);
+        }
+        kept
     }
 
     /// The issue that a live run is about.

@@ -39,6 +39,11 @@ impl IssueState {
                 }
                 self.run_outcome(intent, outcome, at);
             }
+            Outcome::Reopened => {
+                self.seen.open = true;
+                self.opens();
+                self.run_outcome(intent, outcome, at);
+            }
             Outcome::Relabelled { labels, .. } => {
                 if let Intent::Relabel { on: None, .. } = intent {
                     self.seen.labels = labels.clone();
@@ -77,7 +82,8 @@ impl IssueState {
     }
 
     fn run_outcome(&mut self, intent: &Intent, outcome: &Outcome, at: Timestamp) {
-        if let (Intent::Push { sha, .. }, Outcome::Pushed) = (intent, outcome) {
+        let keeps = self.run.as_ref().is_some_and(|run| run.formula.keeps_branch());
+        if let (Intent::Push { sha, .. }, Outcome::Pushed, false) = (intent, outcome, keeps) {
             self.tip = Some(BranchTip { sha: sha.clone() });
         }
         if let (Intent::Push { sha, branch, .. }, Outcome::Pushed, Some(pull)) = (intent, outcome, self.pull.as_mut())

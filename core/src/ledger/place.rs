@@ -50,6 +50,9 @@ impl IssueState {
         self.moved_by = Some(trigger);
         self.orphan = None;
         self.set_back = None;
+        if trigger != Trigger::HandedOver {
+            self.hand = None;
+        }
         if let Some(pull) = self.pull.as_mut() {
             pull.found = false;
         }
@@ -95,6 +98,11 @@ impl IssueState {
                 self.queued = Some(at);
                 self.skip_triage = true;
             }
+            Trigger::HandedOver => {
+                self.attempts = 0;
+                self.setup_failures = 0;
+                self.backoff = None;
+            }
             Trigger::Merged | Trigger::PersonClosed => self.done = true,
             Trigger::TriagedPerson
             | Trigger::Unanswered
@@ -118,6 +126,8 @@ impl IssueState {
     }
 
     fn fresh_start(&mut self) {
+        self.hand = None;
+        self.handed.clear();
         self.attempts = 0;
         self.setup_failures = 0;
         self.backoff = None;
@@ -132,6 +142,7 @@ impl IssueState {
 
     /// Triage will look again; its comment is edited then, not doubled.
     fn forget_triage(&mut self) {
+        self.handed.clear();
         self.answered = false;
         if let Some(triaged) = self.triaged.as_mut() {
             triaged.decided = Decided::default();

@@ -1,13 +1,13 @@
 //! What is known of one run: a state machine over the steps of its formula.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::model::{
-    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, IssueNumber, OpenIssues,
-    Outcome, PullNumber, Revision, RunId, RunOutcome, Sha, Step, StepId, StopWhy, TextMark, Timestamp, Told, Usd,
+    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, IssueNumber, Kept,
+    OpenIssues, Outcome, PullNumber, Revision, RunId, RunOutcome, Sha, Step, StepId, StopWhy, TextMark, Timestamp, Told, Usd,
 };
 
 use super::{InWork, StepState};
@@ -59,6 +59,10 @@ pub struct RunState {
     pub change: Option<Change>,
     /// What was run on those commits, so far.
     pub evidence: Option<Evidence>,
+    /// The steps whose commands came out otherwise on them than they were to.
+    pub unmet: BTreeSet<StepId>,
+    /// What earlier runs kept for it.
+    pub kept: Vec<Kept>,
     /// The commit that it pushed to its branch last.
     pub pushed: Option<Sha>,
     /// The pull request that it opened.
@@ -172,6 +176,8 @@ impl RunState {
             outputs: BTreeMap::new(),
             change: None,
             evidence: None,
+            unmet: BTreeSet::new(),
+            kept: Vec::new(),
             pushed: None,
             pull: None,
             closed: false,
@@ -231,7 +237,7 @@ impl RunState {
                 if let Intent::Push { sha, .. } = intent {
                     self.pushed = Some(sha.clone());
                 }
-                self.step_outcome(step, outcome);
+                self.step_outcome(step, intent, outcome);
             }
             Outcome::PullOpened { pull } => {
                 self.pull = Some(*pull);
@@ -244,7 +250,7 @@ impl RunState {
                 self.proposed(step, json!({}));
             }
             Outcome::Filed { issue, .. } => self.filed(step, *issue),
-            Outcome::Rewritten => self.proposed(step, json!({})),
+            Outcome::Rewritten | Outcome::Reopened => self.proposed(step, json!({})),
             Outcome::Replied => self.replied(step),
             Outcome::Reviewed { counts } => {
                 if let Intent::Review { verdict, .. } = intent {
@@ -255,11 +261,16 @@ impl RunState {
                 if let Intent::Agent { .. } = intent {
                     let resumable = self.sessions.contains_key(step);
                     let (how, output) = (HandOutcome::Interrupted, Err("cut".into()));
-                    self.step_outcome(step, &Outcome::AgentEnded { how, output, resumable });
+                    self.step_outcome(step, intent, &Outcome::AgentEnded { how, output, resumable });
                 }
             }
-            _ => self.step_outcome(step, outcome),
+            _ => self.step_outcome(step, intent, outcome),
         }
+    }
+
+    /// Whether all that ran on a commit came out as it was to, and something did.
+    pub fn is_proved(&self, sha: &Sha) -> bool {
+        self.evidence.as_ref().is_some_and(|evidence| evidence.sha == *sha) && self.unmet.is_empty()
     }
 
     /// The formula of the base branch, before the first step.
@@ -311,10 +322,22 @@ impl RunState {
         self.outputs.insert(step.clone(), output);
     }
 
-    /// What commands showed.
-    pub(super) fn verified(&mut self, step: &StepId, evidence: &Evidence) {
-        self.leaves(step, shown(evidence));
-        self.evidence = Some(together(self.evidence.take(), evidence));
+    /// What commands showed, and whether they came out as they were to. What they showed of another commit than the run's own does not speak
+    /// for that.
+    pub(super) fn verified(&mut self, step: &StepId, intent: &Intent, evidence: &Evidence) -> bool {
+        let met = match intent {
+            Intent::Verify { trial: Some(trial), .. } => trial.expect.met(evidence),
+            _ => evidence.passed,
+        };
+        self.leaves(step, shown(evidence, met));
+        if self.change.as_ref().is_none_or(|change| change.head == evidence.sha) {
+            self.evidence = Some(together(self.evidence.take(), evidence));
+            match met {
+                true => self.unmet.remove(step),
+                false => self.unmet.insert(step.clone()),
+            };
+        }
+        met
     }
 
     /// A step ended.
@@ -339,9 +362,12 @@ impl RunState {
         at.cuts = 0;
         at.asked_again = false;
         at.rests = true;
-        if let StepState::Verified { evidence } = &was {
+        if let StepState::Verified { evidence, .. } = &was
+            && self.evidence.as_ref().is_some_and(|all| all.sha == evidence.sha)
+        {
             self.evidence = before(self.evidence.take(), evidence);
         }
+        self.unmet.remove(step);
         *self.retries.entry(step.clone()).or_default() += 1;
         self.outputs.remove(step);
         self.rest();
@@ -358,6 +384,7 @@ impl RunState {
             }
         }
         self.evidence = None;
+        self.unmet.clear();
         self.in_work.insert(place, InWork::told_of(told, self.sessions.contains_key(to), at));
     }
 
@@ -369,6 +396,10 @@ impl RunState {
             Advance::Skipped { .. } => self.go_on(step, StepStatus::Skipped, at),
             Advance::Listed { planned } if planned.is_empty() => self.proposed(step, json!({ "issues": [] })),
             Advance::Replying { planned } if planned.is_empty() => self.proposed(step, json!({ "replies": 0 })),
+            Advance::Kept { kept } => {
+                self.leaves(step, json!({ "branch": kept.branch.as_str(), "commit": kept.sha.as_str() }));
+                self.go_on(step, StepStatus::Done, at);
+            }
             Advance::Worked { output } => {
                 self.leaves(step, output.clone());
                 self.go_on(step, StepStatus::Done, at);
@@ -419,9 +450,9 @@ impl InWork {
 }
 
 /// What a verification leaves for the steps after it.
-fn shown(evidence: &Evidence) -> Json {
+fn shown(evidence: &Evidence, met: bool) -> Json {
     let command = |run: &crate::model::CommandRun| json!({ "command": run.command, "exit": run.exit, "seconds": run.millis as f64 / 1e3, "tail": run.tail });
-    json!({ "passed": evidence.passed, "commands": evidence.commands.iter().map(command).collect::<Vec<_>>() })
+    json!({ "passed": evidence.passed, "as_expected": met, "commands": evidence.commands.iter().map(command).collect::<Vec<_>>() })
 }
 
 /// What several steps showed of one commit.

@@ -35,7 +35,7 @@ impl IssueState {
 
     pub(super) fn want(&mut self, wanted: &Wanted, at: Timestamp) {
         match &wanted.by {
-            WantedBy::Hand | WantedBy::Schedule { .. } => {}
+            WantedBy::Hand | WantedBy::HandOver { .. } | WantedBy::Schedule { .. } => {}
             WantedBy::Comment { comment, .. } => self.asked_for.retain(|asked| asked.comment != *comment),
             WantedBy::Event { event, what } => {
                 self.happened.insert(format!("{}/{event}", wanted.formula), what.clone());

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Evidence, PlannedIssue, Reply, RunOutcome, StepId, Timestamp};
+use super::{Evidence, Kept, PlannedIssue, Reply, RunOutcome, StepId, Timestamp};
 
 /// How a run goes on after a step's work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,11 @@ pub enum Advance {
     Worked {
         /// What it came to.
         output: Json,
+    },
+    /// To the next step: the run's commits are kept on their branch.
+    Kept {
+        /// As later runs find them.
+        kept: Kept,
     },
     /// The issues of a step are to be filed, in this order.
     Listed {

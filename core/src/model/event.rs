@@ -8,8 +8,9 @@ use serde_json::Value as Json;
 use super::{
     AccountName, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined,
     Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, IssueDraft, IssueNumber, JournalId,
-    LabelsMean, Login, ModelCall, OpenIssues, ProjectFacts, PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName, Revision,
-    RunId, RunOutcome, Scope, SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Trigger, Trouble, Usd, Verdict, Wanted,
+    Kept, LabelsMean, Login, ModelCall, OpenIssues, ProjectFacts, PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName,
+    Revision, RunId, RunOutcome, Scope, SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Trial, Trigger, Trouble, Usd,
+    Verdict, Wanted,
 };
 
 /// An event as it was journalled.
@@ -325,6 +326,9 @@ pub enum Event {
         /// Who wanted it, where it is none of the lifecycle's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         aside: Option<Wanted>,
+        /// What earlier runs kept for it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<Kept>,
     },
     /// The agent's session can be resumed from now on.
     SessionStarted {
@@ -480,6 +484,9 @@ pub enum Intent {
         step: StepId,
         /// The commit.
         sha: Sha,
+        /// What is run, where that is not what the step says, or is to come out otherwise than passing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trial: Option<Box<Trial>>,
     },
     /// Push the judged commits.
     Push {
@@ -523,6 +530,13 @@ pub enum Intent {
         step: StepId,
         /// The issue.
         on: IssueNumber,
+    },
+    /// Open the run's issue again.
+    Reopen {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
     },
     /// File an issue.
     File {
@@ -696,6 +710,8 @@ pub enum Outcome {
     Unsaid,
     /// The issue is closed.
     Closed,
+    /// The issue is open again.
+    Reopened,
     /// The run can begin.
     Prepared {
         /// The commit to start from.
@@ -801,6 +817,7 @@ impl Intent {
             Self::OpenPull { .. } => "pull",
             Self::Relabel { .. } => "relabel",
             Self::CloseNamed { .. } => "close",
+            Self::Reopen { .. } => "reopen",
             Self::File { .. } => "issue",
             Self::Rewrite { .. } => "rewrite",
             Self::Review { .. } => "review",

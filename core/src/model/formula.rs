@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::{Branch, FormulaName, Provisions, StepId, Subject, Usd};
+use super::{Branch, Commands, Ending, Expect, FormulaName, LabelNames, Provisions, RunsOn, StepId, Subject, Usd};
 
 /// A workflow, parsed and checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -325,37 +325,6 @@ pub struct Retry {
     pub wait: Duration,
 }
 
-/// What a formula ends as.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ending {
-    /// Whether it does; always, without one.
-    pub when: Option<Expression>,
-    /// What.
-    pub is: EndWord,
-    /// What people are told about it: a text.
-    pub summary: Option<Expression>,
-    /// What is asked: a list of texts.
-    pub questions: Option<Expression>,
-}
-
-/// What a formula may end as. Only the plan's table turns this into labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum EndWord {
-    /// It did what it is for.
-    Done,
-    /// There was nothing to do.
-    NoChange,
-    /// It should not be done, or not by an agent.
-    Refused,
-    /// An agent can do it.
-    Queue,
-    /// A person must.
-    Interactive,
-    /// A question has to be answered first.
-    NeedsInfo,
-}
-
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -382,10 +351,19 @@ pub enum StepKind {
         /// Where failing output goes, and how often.
         on_failure: Option<BackTo>,
     },
-    /// Commands of the formula's own run on the exact commit, where a verification runs.
+    /// Other commands run on the exact commit, where a verification runs.
     Run {
-        /// They, in order, each a line for a shell.
-        commands: Vec<String>,
+        /// They.
+        commands: Commands,
+        /// What they run on.
+        #[serde(default)]
+        on: RunsOn,
+        /// How they are to come out.
+        #[serde(default)]
+        expect: Expect,
+        /// The run goes on where they come out otherwise.
+        #[serde(default)]
+        go_on: bool,
         /// Where failing output goes, and how often.
         on_failure: Option<BackTo>,
     },
@@ -444,6 +422,11 @@ impl StepKind {
 }
 
 impl Formula {
+    /// Whether the label of the intake starts it.
+    pub fn takes_in(&self) -> bool {
+        self.trigger.label.as_deref() == Some(LabelNames::default().portal.as_str())
+    }
+
     /// Whether one of its steps reviews a pull request.
     pub fn reviews(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Review { .. })))
@@ -452,6 +435,11 @@ impl Formula {
     /// Whether one of its steps pushes to the pull request that is open: what is asked of that goes to it.
     pub fn revises(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Push)))
+    }
+
+    /// Whether one of its steps leaves its commits on a branch of its own.
+    pub fn keeps_branch(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Branch { .. })))
     }
 
     /// Whether one of its steps opens a pull request.
@@ -471,12 +459,14 @@ impl StepKind {
             Self::Verify { .. } | Self::Run { .. } => {
                 let exit = json!({ "type": ["integer", "null"] });
                 let command = [("command", text()), ("exit", exit), ("seconds", json!({ "type": "number" })), ("tail", text())];
-                vec![("passed", json!({ "type": "boolean" })), ("commands", list(closed(command)))]
+                let flag = || json!({ "type": "boolean" });
+                vec![("passed", flag()), ("as_expected", flag()), ("commands", list(closed(command)))]
             }
             Self::Propose(Proposal::Comment { .. }) => vec![("comment", number())],
             Self::Propose(Proposal::PullRequest { .. }) => vec![("pull", number()), ("head", text())],
             Self::Propose(Proposal::Push) => vec![("head", text())],
             Self::Propose(Proposal::Replies { .. }) => vec![("replies", number())],
+            Self::Propose(Proposal::Branch { .. }) => vec![("branch", text()), ("commit", text())],
             Self::Propose(Proposal::Labels { .. }) => vec![("labels", list(text()))],
             Self::Propose(Proposal::Issue { .. }) => vec![("issue", number())],
             Self::Propose(Proposal::Review { .. }) => {
@@ -487,11 +477,12 @@ impl StepKind {
                 let id = json!({ "type": ["string", "null"] });
                 vec![("issues", list(closed([("id", id), ("issue", number())])))]
             }
-            Self::Propose(Proposal::Close { .. } | Proposal::UpdateIssue { .. }) | Self::Gate(_) | Self::Enter { .. } => {
-                Vec::new()
-            }
+            Self::Propose(Proposal::Close { .. } | Proposal::Reopen | Proposal::UpdateIssue { .. })
+            | Self::Gate(_)
+            | Self::Enter { .. } => Vec::new(),
             Self::Leave { .. } => {
-                let words = json!({ "enum": ["done", "no-change", "refused", "queue", "interactive", "needs-info"] });
+                let words = ["done", "no-change", "refused", "queue", "interactive", "needs-info", "hand-over"];
+                let words = json!({ "enum": words });
                 vec![("is", words), ("summary", text()), ("questions", list(text()))]
             }
         };
@@ -634,6 +625,15 @@ pub enum Proposal {
         #[serde(default)]
         issue: Option<Expression>,
     },
+    /// The run's own issue is opened again.
+    Reopen,
+    /// The run's commits are left on a branch of their own, without a pull request.
+    Branch {
+        /// The name by which later runs find them.
+        keep: String,
+        /// How they are run: a list of lines for a shell.
+        commands: Option<Expression>,
+    },
     /// An issue is filed.
     Issue {
         /// Its title's template.
@@ -714,6 +714,8 @@ impl Proposal {
             | Self::Close { issue }
             | Self::UpdateIssue { issue, .. } => issue.as_ref(),
             Self::PullRequest { .. }
+            | Self::Reopen
+            | Self::Branch { .. }
             | Self::Issue { .. }
             | Self::SubIssues { .. }
             | Self::Review { .. }

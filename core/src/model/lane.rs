@@ -33,6 +33,7 @@ impl Intent {
             | Self::OpenPull { .. }
             | Self::Relabel { .. }
             | Self::CloseNamed { .. }
+            | Self::Reopen { .. }
             | Self::File { .. }
             | Self::Review { .. }
             | Self::Reply { .. }
@@ -50,6 +51,7 @@ impl Intent {
             | Self::OpenPull { step, .. }
             | Self::Relabel { step, .. }
             | Self::CloseNamed { step, .. }
+            | Self::Reopen { step, .. }
             | Self::File { step, .. }
             | Self::Review { step, .. }
             | Self::Reply { step, .. }

@@ -44,6 +44,8 @@ pub enum Trigger {
     TriagedPerson,
     /// Triage has a question.
     TriagedQuestion,
+    /// Another formula goes on with it.
+    HandedOver,
     /// A person answered, or edited the body.
     Answered,
     /// Nobody answered in time, or nobody can.

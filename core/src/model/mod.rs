@@ -5,6 +5,7 @@
 mod account;
 mod advance;
 mod command;
+mod ending;
 mod event;
 mod failure;
 mod files;
@@ -24,12 +25,14 @@ mod revision;
 mod seen;
 mod template;
 mod time;
+mod trial;
 mod wanted;
 mod work;
 
 pub use account::*;
 pub use advance::*;
 pub use command::*;
+pub use ending::*;
 pub use event::*;
 pub use failure::*;
 pub use files::*;
@@ -49,5 +52,6 @@ pub use seen::*;
 pub use template::*;
 
 pub use time::*;
+pub use trial::*;
 pub use wanted::*;
 pub use work::*;

@@ -28,12 +28,15 @@ impl Works {
             StepKind::Agent { access: Access::Read, .. } => Self::Reads,
             StepKind::Verify { .. }
             | StepKind::Run { .. }
-            | StepKind::Propose(Proposal::PullRequest { .. } | Proposal::Push | Proposal::Replies { .. })
+            | StepKind::Propose(
+                Proposal::PullRequest { .. } | Proposal::Branch { .. } | Proposal::Push | Proposal::Replies { .. },
+            )
             | StepKind::Gate(Gate::Checks | Gate::Approval) => Self::OnCommits,
             StepKind::Propose(
                 Proposal::Comment { .. }
                 | Proposal::Labels { .. }
                 | Proposal::Close { .. }
+                | Proposal::Reopen
                 | Proposal::Issue { .. }
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Gate, PullNumber, Sha, StepId, Timestamp, Usd};
+use super::{FormulaName, Gate, PullNumber, Sha, StepId, Timestamp, Usd};
 
 /// How an agent's turn (one step, one process) ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,6 +217,14 @@ pub enum RunOutcome {
         #[serde(default)]
         questions: Vec<String>,
     },
+    /// Another formula goes on with the issue.
+    HandedOver {
+        /// Which.
+        to: FormulaName,
+        /// What people are told about it; may be empty.
+        #[serde(default)]
+        summary: String,
+    },
     /// The answer was missing or invalid, also when asked again.
     InvalidOutput {
         /// What was wrong with it.
@@ -307,6 +315,7 @@ impl RunOutcome {
         match self {
             Self::Succeeded { .. }
             | Self::Routed { .. }
+            | Self::HandedOver { .. }
             | Self::NoChange { .. }
             | Self::Refused { .. }
             | Self::InvalidOutput { .. }
@@ -334,7 +343,7 @@ impl RunOutcome {
     pub fn word(&self) -> &'static str {
         match self {
             // Who goes on was all that it had to find out.
-            Self::Succeeded { .. } | Self::Routed { .. } => "succeeded",
+            Self::Succeeded { .. } | Self::Routed { .. } | Self::HandedOver { .. } => "succeeded",
             Self::NoChange { .. } => "no-change",
             Self::Refused { .. } => "refused",
             Self::InvalidOutput { .. } => "invalid-output",

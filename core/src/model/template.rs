@@ -64,7 +64,10 @@ impl TemplateKind {
             [("repo", Plain), ("base", Plain), ("branch", Plain), ("attempt", Plain), ("steps", steps), ("inputs", inputs)];
         let own = match self {
             Self::Prompt => vec![
-                ("issue", record([("number", Plain), ("author", Plain), ("title", Outside), ("body", Outside)])),
+                (
+                    "issue",
+                    record([("number", Plain), ("author", Plain), ("title", Outside), ("body", Outside), ("kept", of_kept())]),
+                ),
                 ("breakdown", Outside),
                 ("comments", list(record([("author", Plain), ("at", Plain), ("body", Outside)]))),
                 ("guide", Outside),
@@ -81,7 +84,7 @@ impl TemplateKind {
                 ("schema", Plain),
             ],
             Self::Proposal => vec![
-                ("issue", record([("number", Plain), ("author", Plain), ("title", Outside)])),
+                ("issue", record([("number", Plain), ("author", Plain), ("title", Outside), ("kept", of_kept())])),
                 ("commit", Plain),
                 ("cost", Plain),
                 ("change", record([("commits", Plain), ("files", Plain), ("added", Plain), ("removed", Plain)])),
@@ -134,6 +137,13 @@ fn of_pull() -> Variable {
         ("red", Plain),
     ];
     record(known)
+}
+
+/// What earlier runs about an issue, or about the one that it was filed for, kept on branches.
+fn of_kept() -> Variable {
+    use Variable::{Outside, Plain};
+    let plain = ["name", "issue", "formula", "branch", "commit", "base"].into_iter().map(|name| (name, Plain));
+    list(record(plain.chain([("commands", list(Outside))])))
 }
 
 /// A project as a whole: its open issues.

@@ -46,6 +46,11 @@ pub enum WantedBy {
         /// Which of its kind: the pull request that was opened, the commit whose checks are red.
         what: String,
     },
+    /// A run beside the lifecycle that handed over to it.
+    HandOver {
+        /// Of which formula.
+        from: FormulaName,
+    },
     /// The schedule of the formula, which is about the project.
     Schedule {
         /// The time that it is for: the last one that came round.
@@ -67,6 +72,7 @@ impl fmt::Display for WantedBy {
             Self::Comment { login, .. } => write!(f, "by {login} in a comment"),
             Self::Label { label } => write!(f, "by the label {label}"),
             Self::Event { event, what } => write!(f, "by what happened: {event} ({what})"),
+            Self::HandOver { from } => write!(f, "by {from}, which handed over to it"),
             Self::Schedule { at } => write!(f, "by its schedule, for {at}"),
         }
     }

@@ -28,6 +28,8 @@ enum Wants {
     Work,
     /// The formula that does what is asked of the pull request.
     Revise(ForgeEvent),
+    /// The formula that the last one handed over to.
+    Handed(FormulaName),
     /// A formula beside the lifecycle that somebody asked for.
     Aside(Wanted),
     /// Its run gave its slot back at a gate, and this is the next thing that a hand does for it.
@@ -45,6 +47,10 @@ impl Candidate {
 
     pub(super) fn revise(subject: &Subject, state: &IssueState, event: ForgeEvent) -> Self {
         Self { subject: subject.clone(), wants: Wants::Revise(event), age: state.at_since }
+    }
+
+    pub(super) fn handed(subject: &Subject, state: &IssueState, to: &FormulaName) -> Self {
+        Self { subject: subject.clone(), wants: Wants::Handed(to.clone()), age: state.at_since }
     }
 
     /// The run beside the lifecycle that was asked for first.
@@ -69,16 +75,12 @@ impl Candidate {
 
     /// The shipped formula that does what it wants.
     fn usual(&self) -> FormulaName {
-        FormulaName::from(if self.triages() { "triage" } else { "fix" })
-    }
-
-    fn triages(&self) -> bool {
-        matches!(self.wants, Wants::Triage)
+        FormulaName::from(if matches!(self.wants, Wants::Triage) { "triage" } else { "fix" })
     }
 
     /// Somebody waits for it, or the board does.
     fn is_short(&self) -> bool {
-        matches!(self.wants, Wants::Triage | Wants::Aside(_) | Wants::Revise(_))
+        matches!(self.wants, Wants::Triage | Wants::Handed(_) | Wants::Aside(_) | Wants::Revise(_))
     }
 }
 
@@ -141,8 +143,9 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
         let repo = candidate.subject.repo.clone();
         let verdict = match &candidate.wants {
             Wants::Resume(intent) => context.resume(&candidate.subject, intent, &room),
-            Wants::Triage => context.admit(&candidate, &LabelNames::default().portal, state, &room),
-            Wants::Work => context.admit(&candidate, LabelNames::default().of(Decision::Queue), state, &room),
+            Wants::Triage => context.admit_started(&candidate, &LabelNames::default().portal, state, &room),
+            Wants::Work => context.admit_started(&candidate, LabelNames::default().of(Decision::Queue), state, &room),
+            Wants::Handed(to) => context.admit_handed(&candidate, to, state, &room),
             Wants::Revise(event) => context.admit_revision(&candidate, *event, state, &room),
             Wants::Aside(wanted) => context.admit_aside(&candidate, wanted, state, &room),
         };
@@ -326,17 +329,34 @@ impl Context<'_> {
     }
 
     /// The reasons to wait, the lasting ones first, so that `explain` names what a person can change.
-    fn admit(&self, candidate: &Candidate, label: &str, state: &IssueState, room: &Room) -> Verdict {
+    fn admit(&self, candidate: &Candidate, formula: &Formula, state: &IssueState, room: &Room) -> Verdict {
+        let subject = &candidate.subject;
+        if let Some(wait) = self.backs_off(state) {
+            return Verdict::Wait(self.halted(subject).unwrap_or(wait));
+        }
+        let depends = matches!(candidate.wants, Wants::Work) || formula.require.dependencies_closed;
+        self.start_when_free(Wish { subject, state, formula, depends, aside: None, since: candidate.age }, room)
+    }
+
+    /// The formula that a label of the lifecycle starts.
+    fn admit_started(&self, candidate: &Candidate, label: &str, state: &IssueState, room: &Room) -> Verdict {
         let subject = &candidate.subject;
         let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.started_by(label)) else {
             let because = format!("no formula that is on for this project is started by label {label}");
             return Verdict::Wait(Wait::NeedsFormula { formula: candidate.usual(), because });
         };
-        if let Some(wait) = self.backs_off(state) {
-            return Verdict::Wait(self.halted(subject).unwrap_or(wait));
+        self.admit(candidate, formula, state, room)
+    }
+
+    /// The formula that goes on.
+    fn admit_handed(&self, candidate: &Candidate, to: &FormulaName, state: &IssueState, room: &Room) -> Verdict {
+        match self.policy.projects.get(&candidate.subject.repo).and_then(|p| p.formulas.get(to)) {
+            Some(formula) => self.admit(candidate, formula, state, room),
+            None => {
+                let because = "it was to go on with the issue, and is not on for this project any more".to_owned();
+                Verdict::Wait(Wait::NeedsFormula { formula: to.clone(), because })
+            }
         }
-        let depends = !candidate.triages() || formula.require.dependencies_closed;
-        self.start_when_free(Wish { subject, state, formula, depends, aside: None, since: candidate.age }, room)
     }
 
     fn admit_revision(&self, candidate: &Candidate, event: ForgeEvent, state: &IssueState, room: &Room) -> Verdict {
@@ -508,6 +528,7 @@ impl Context<'_> {
             formula: Box::new(formula.clone()),
             attempt: if aside.is_some() { 1 } else { state.attempts + 1 },
             branch: match About::of(subject) {
+                About::Issue if formula.keeps_branch() => Branch(format!("{prefix}{}-{}", subject.issue.0, formula.name)),
                 // Who reviews reads what is to be merged; who revises goes on with it.
                 About::Issue if formula.reviews() || (formula.revises() && state.open_pull().is_some()) => {
                     state.pull.as_ref().map_or_else(read_only, |pull| pull.branch.clone())
@@ -517,6 +538,7 @@ impl Context<'_> {
                 About::Project => Branch(format!("forgehand/{}", formula.name)),
             },
             aside,
+            kept: self.ledger.kept(subject),
         }])
     }
 }

@@ -51,6 +51,7 @@ fn is_its_own(outcome: &RunOutcome) -> bool {
         | RunOutcome::NoChange { .. }
         | RunOutcome::Refused { .. }
         | RunOutcome::Routed { .. }
+        | RunOutcome::HandedOver { .. }
         | RunOutcome::BundleRefused { .. }
         | RunOutcome::NeedsPerson { .. }
         | RunOutcome::ChecksRed { .. }

@@ -12,8 +12,8 @@ use crate::formula::expression::{self, EvaluateError, Type};
 use crate::formula::{inputs, scope};
 use crate::ledger::{RunState, StepStatus};
 use crate::model::{
-    About, Advance, EndWord, Ending, Expression, Given, INPUTS, InputSpec, OpenIssue, Route, RunOutcome, Skipped, Step, StepId,
-    StepKind,
+    About, Advance, EndWord, Ending, Expression, FormulaName, Given, Hands, INPUTS, InputSpec, Kept, OpenIssue, Route,
+    RunOutcome, Skipped, Step, StepId, StepKind,
 };
 
 use super::each::with_item;
@@ -23,6 +23,14 @@ use super::{Context, Next};
 
 /// What an expression cannot say because it went wrong.
 pub(super) type Wrong = String;
+
+/// What a formula ends as, worked out.
+struct Ended<'e> {
+    is: EndWord,
+    summary: String,
+    questions: Vec<String>,
+    hands: Option<&'e Hands>,
+}
 
 impl Context<'_> {
     /// Whether the step that was just reached is done; none where it is, or where that was decided before.
@@ -103,7 +111,7 @@ impl Context<'_> {
     pub(super) fn leave(&self, here: Here<'_>, outcomes: &[Ending]) -> Next {
         let inside = format!("{}.", here.step.id);
         match self.ending(here.live, &inside, outcomes) {
-            Ok((is, summary, questions)) => {
+            Ok(Ended { is, summary, questions, .. }) => {
                 let output = json!({ "is": is, "summary": summary, "questions": questions });
                 advance(here, Advance::Worked { output })
             }
@@ -115,20 +123,25 @@ impl Context<'_> {
     pub(super) fn finish(&self, live: Live<'_>) -> Next {
         let run = live.run;
         let outcome = match self.ending(live, "", &run.formula.outcomes) {
-            Ok((is, summary, questions)) => match is {
-                EndWord::Done => RunOutcome::Succeeded { pull: run.pull.or_else(|| revised(live).map(|pull| pull.number)) },
-                EndWord::NoChange => RunOutcome::NoChange { summary },
-                EndWord::Refused => RunOutcome::Refused { summary },
-                EndWord::Queue => RunOutcome::Routed { to: Route::Queue, summary, questions },
-                EndWord::Interactive => RunOutcome::Routed { to: Route::Interactive, summary, questions },
-                EndWord::NeedsInfo => RunOutcome::Routed { to: Route::NeedsInfo, summary, questions },
+            Ok(Ended { is, summary, questions, hands }) => match self.word(live, is, hands) {
+                Ok(to) => RunOutcome::HandedOver { to, summary },
+                Err(word) => routed(live, word, summary, questions),
             },
             Err(why) => RunOutcome::Environment { why: shortened(&format!("what formula {} ends as: {why}", run.formula.name)) },
         };
         self.end_run(live, outcome)
     }
 
-    fn ending(&self, live: Live<'_>, inside: &str, outcomes: &[Ending]) -> Result<(EndWord, String, Vec<String>), Wrong> {
+    /// The formula that goes on; else the word that the run ends with, where it is not on for the project, or had its turn already.
+    fn word(&self, live: Live<'_>, is: EndWord, hands: Option<&Hands>) -> Result<FormulaName, EndWord> {
+        let (EndWord::HandOver, Some(hands)) = (is, hands) else { return Err(is) };
+        let Live { subject, state, run } = live;
+        let on = self.policy.projects.get(&subject.repo).is_some_and(|project| project.formulas.contains_key(&hands.to));
+        let had = !run.aside && state.had(&hands.to);
+        if on && !had { Ok(hands.to.clone()) } else { Err(hands.or) }
+    }
+
+    fn ending<'e>(&self, live: Live<'_>, inside: &str, outcomes: &'e [Ending]) -> Result<Ended<'e>, Wrong> {
         for ending in outcomes {
             if let Some(when) = &ending.when
                 && !self.holds(live, None, inside, when)?
@@ -143,9 +156,9 @@ impl Context<'_> {
                 Json::Array(texts) => texts.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
                 _ => Vec::new(),
             };
-            return Ok((ending.is, summary, questions));
+            return Ok(Ended { is: ending.is, summary, questions, hands: ending.hands.as_ref() });
         }
-        Ok((EndWord::Done, String::new(), Vec::new()))
+        Ok(Ended { is: EndWord::Done, summary: String::new(), questions: Vec::new(), hands: None })
     }
 
     fn said(&self, live: Live<'_>, inside: &str, what: Option<&Expression>) -> Result<Json, Wrong> {
@@ -167,6 +180,7 @@ impl Context<'_> {
                 "created": seen.created.rfc3339(),
                 "updated": seen.updated.rfc3339(),
                 "comments": seen.comments,
+                "kept": run.kept.iter().map(known_kept).collect::<Vec<_>>(),
             },
             "project": { "repo": subject.repo.to_string() },
             "run": {
@@ -182,6 +196,31 @@ impl Context<'_> {
         }
         with_item(here, (scope::scope(&run.formula.steps, inside, Type::object(), About::of(subject)), values))
     }
+}
+
+/// How a run ends by a word of its formula.
+fn routed(live: Live<'_>, word: EndWord, summary: String, questions: Vec<String>) -> RunOutcome {
+    match word {
+        EndWord::Done => RunOutcome::Succeeded { pull: live.run.pull.or_else(|| revised(live).map(|pull| pull.number)) },
+        EndWord::NoChange => RunOutcome::NoChange { summary },
+        EndWord::Refused => RunOutcome::Refused { summary },
+        EndWord::Queue => RunOutcome::Routed { to: Route::Queue, summary, questions },
+        // Nobody was named: a person finds out who.
+        EndWord::Interactive | EndWord::HandOver => RunOutcome::Routed { to: Route::Interactive, summary, questions },
+        EndWord::NeedsInfo => RunOutcome::Routed { to: Route::NeedsInfo, summary, questions },
+    }
+}
+
+/// What expressions may name of what an earlier run kept.
+fn known_kept(kept: &Kept) -> Json {
+    json!({
+        "name": kept.name,
+        "issue": kept.issue.0,
+        "formula": kept.formula,
+        "branch": kept.branch.as_str(),
+        "commit": kept.sha.as_str(),
+        "commands": kept.commands,
+    })
 }
 
 /// What expressions may name of an open issue of the project.

@@ -26,7 +26,10 @@ impl Context<'_> {
         if found_pull(state).is_some() {
             return Next::Act(Action::Record(self.moved(subject, state, Trigger::PullFound)));
         }
-        if !state.seen.labels.contains(&project.labels.portal) {
+        if let Some(to) = state.hand.as_ref().filter(|_| !self.changed_since_triage(state)) {
+            return Next::Candidates(vec![admit::Candidate::handed(subject, state, to)]);
+        }
+        if !state.seen.labels.contains(&project.labels.portal) && state.hand.is_none() {
             return Next::Wait(Wait::NotOurs);
         }
         if let Some(pull) = &state.foreign {

@@ -128,7 +128,7 @@ fn effect(ledger: &Ledger, subject: &Subject, intent: &Intent) -> Result<(), Vio
     }
     if let (Intent::Push { sha, .. } | Intent::OpenPull { sha, .. }, Some(run)) = (intent, state.live_run()) {
         let person = run.change.as_ref().is_some_and(|c| !c.person_paths.is_empty());
-        let passed = run.evidence.as_ref().is_some_and(|e| e.passed && e.sha == *sha);
+        let passed = run.is_proved(sha);
         let opens = matches!(intent, Intent::OpenPull { .. });
         if !passed && (!person || opens) {
             return Err(Violation::Unverified(subject.clone()));

@@ -29,6 +29,7 @@ mod run;
 mod schedule;
 mod status;
 mod table;
+mod trial;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};

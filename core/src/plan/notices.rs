@@ -68,6 +68,7 @@ fn failed_aside(ledger: &Ledger, run: &RunId, outcome: &RunOutcome) -> Option<Ne
     let failed = match outcome {
         RunOutcome::Succeeded { .. }
         | RunOutcome::Routed { .. }
+        | RunOutcome::HandedOver { .. }
         | RunOutcome::NoChange { .. }
         | RunOutcome::Refused { .. }
         | RunOutcome::Hand { how: HandOutcome::Succeeded | HandOutcome::Cancelled | HandOutcome::Interrupted } => false,
@@ -96,6 +97,7 @@ fn at_gate(ledger: &Ledger, run: &RunId, step: &StepId, how: &Advance) -> Option
         | Advance::Skipped { .. }
         | Advance::Each { .. }
         | Advance::ItemDone { .. }
+        | Advance::Kept { .. }
         | Advance::Worked { .. } => {}
         Advance::Begun
         | Advance::Listed { .. }
@@ -139,6 +141,7 @@ fn moved(ledger: &Ledger, subject: &Subject, trigger: Trigger) -> Option<News> {
         // What goes on by itself, what a person did, and what stood there already.
         Trigger::PullFound
         | Trigger::TriagedQueue
+        | Trigger::HandedOver
         | Trigger::Answered
         | Trigger::Dispatched
         | Trigger::Requeued

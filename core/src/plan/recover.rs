@@ -126,6 +126,7 @@ fn is_looked_up(intent: &Intent) -> bool {
         | Intent::Push { .. }
         | Intent::Relabel { .. }
         | Intent::CloseNamed { .. }
+        | Intent::Reopen { .. }
         | Intent::Rewrite { .. }
         | Intent::Discard { .. } => false,
     }

@@ -1,15 +1,15 @@
 //! The next thing that a live run needs: a state machine over the steps of its formula.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use crate::ledger::{InWork, IssueState, Obstacle, Prepared, RunState, StepState};
 use crate::model::{
-    Access, AccountName, Advance, BackTo, Change, Cost, Decision, Event, Evidence, Expression, Formula, HandOutcome, Intent,
-    LabelNames, Lane, Proposal, Route, RunOutcome, Saying, Step, StepKind, StopWhy, Subject, Told, Trigger, Wait,
+    Access, AccountName, Advance, Change, Cost, Decision, Event, Expression, Formula, FormulaName, HandOutcome, Intent, Proposal,
+    Route, RunOutcome, RunsOn, Saying, Step, StepKind, StopWhy, Subject, Told, Trigger, Wait, Wanted, WantedBy,
 };
 
 use super::admit::Candidate;
-use super::beside::busy;
 use super::each::done;
 use super::revise::revised;
 use super::{Action, Context, Next, ProjectPolicy};
@@ -27,6 +27,7 @@ pub(super) fn is_published(outcome: &RunOutcome) -> bool {
     match outcome {
         RunOutcome::Succeeded { .. }
         | RunOutcome::Routed { .. }
+        | RunOutcome::HandedOver { .. }
         | RunOutcome::NoChange { .. }
         | RunOutcome::NeedsPerson { .. }
         | RunOutcome::ChecksRed { .. }
@@ -83,7 +84,8 @@ impl Context<'_> {
             return Some(self.end_run(live, outcome));
         }
         let Some(prepared) = &run.prepared else {
-            let on_branch = state.pull.as_ref().is_some_and(|p| p.state == crate::model::PullState::Open);
+            let open = state.pull.as_ref().is_some_and(|p| p.state == crate::model::PullState::Open);
+            let on_branch = open && !run.formula.keeps_branch();
             return Some(self.local(subject, Intent::Prepare { run: run.id.clone(), on_branch }));
         };
         if let Some(ended) = self.pull_ended(live) {
@@ -172,7 +174,7 @@ impl Context<'_> {
         }
         match &step.kind {
             StepKind::Agent { access, commits, .. } => self.agent(here, *access, commits.as_ref()),
-            StepKind::Verify { on_failure } | StepKind::Run { on_failure, .. } => self.verify(here, on_failure.as_ref()),
+            StepKind::Verify { .. } | StepKind::Run { .. } => self.verify(here),
             StepKind::Propose(proposal) => self.propose(here, proposal),
             StepKind::Gate(gate) => self.gate(here, gate),
             StepKind::Enter { with, inputs } => self.enter(here, with, inputs),
@@ -249,34 +251,6 @@ impl Context<'_> {
         self.end(here, outcome)
     }
 
-    fn verify(&self, here: Here<'_>, back: Option<&BackTo>) -> Next {
-        let Here { step, at, live: Live { run, .. } } = here;
-        let Some(change) = &run.change else { return self.unexpected(here) };
-        match &at.state {
-            StepState::Ready { .. } if !change.person_paths.is_empty() => advance(here, Advance::Next),
-            StepState::Ready { .. } => {
-                let intent = Intent::Verify { run: run.id.clone(), step: step.id.clone(), sha: change.head.clone() };
-                self.hand(here, intent)
-            }
-            StepState::Verified { evidence } if evidence.passed => advance(here, Advance::Next),
-            StepState::Verified { evidence } => self.failing(here, back, evidence),
-            _ => self.unexpected(here),
-        }
-    }
-
-    fn failing(&self, here: Here<'_>, back: Option<&BackTo>, evidence: &Evidence) -> Next {
-        let Here { step, live: Live { run, .. }, .. } = here;
-        let rounds = run.rounds.get(&step.id).copied().unwrap_or(0);
-        match back {
-            // What the forge is being asked for by a step that is to be done again is heard first.
-            Some(back) if rounds < back.at_most && here.state.open.contains_key(&Lane::Main) => Next::Wait(busy(here.live)),
-            Some(back) if rounds < back.at_most => {
-                advance(here, Advance::Back { to: back.to.clone(), evidence: evidence.clone() })
-            }
-            _ => self.end(here, RunOutcome::VerificationFailed { evidence: evidence.clone() }),
-        }
-    }
-
     fn propose(&self, here: Here<'_>, proposal: &Proposal) -> Next {
         let at = here.at;
         match (proposal, &at.state) {
@@ -288,8 +262,13 @@ impl Context<'_> {
             (Proposal::Issue { .. } | Proposal::SubIssues { .. }, StepState::Ready { .. } | StepState::Filing { .. }) => {
                 self.file(here, proposal)
             }
-            (Proposal::PullRequest { .. }, StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. }) => {
-                self.pull_request(here)
+            (
+                Proposal::PullRequest { .. } | Proposal::Branch { .. },
+                StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. },
+            ) => self.publish(here, proposal),
+            (Proposal::Reopen, StepState::Ready { .. }) => {
+                let intent = Intent::Reopen { run: here.run.id.clone(), step: here.step.id.clone() };
+                Next::Act(Action::Do { subject: here.subject.clone(), intent })
             }
             (Proposal::Review { verdict, .. }, StepState::Ready { .. }) => self.review(here, verdict),
             (Proposal::Push, StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. }) => {
@@ -324,6 +303,8 @@ impl Context<'_> {
             }
             (
                 Proposal::PullRequest { .. }
+                | Proposal::Branch { .. }
+                | Proposal::Reopen
                 | Proposal::Issue { .. }
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }
@@ -335,7 +316,7 @@ impl Context<'_> {
         Next::Act(Action::Do { subject: subject.clone(), intent })
     }
 
-    fn pull_request(&self, here: Here<'_>) -> Next {
+    fn publish(&self, here: Here<'_>, proposal: &Proposal) -> Next {
         let Here { step, at, live: Live { subject, run, .. } } = here;
         let (Some(change), Some(prepared)) = (&run.change, &run.prepared) else {
             return self.unexpected(here);
@@ -344,16 +325,19 @@ impl Context<'_> {
             StepState::Pushed if !change.person_paths.is_empty() => {
                 self.end(here, RunOutcome::NeedsPerson { paths: change.person_paths.clone() })
             }
-            StepState::Pushed => {
-                let intent = Intent::OpenPull {
-                    run: run.id.clone(),
-                    step: step.id.clone(),
-                    head: run.branch.clone(),
-                    base: prepared.base_branch.clone(),
-                    sha: change.head.clone(),
-                };
-                Next::Act(Action::Do { subject: subject.clone(), intent })
-            }
+            StepState::Pushed => match proposal {
+                Proposal::Branch { keep, commands } => self.keep(here, keep, commands.as_ref()),
+                _ => {
+                    let intent = Intent::OpenPull {
+                        run: run.id.clone(),
+                        step: step.id.clone(),
+                        head: run.branch.clone(),
+                        base: prepared.base_branch.clone(),
+                        sha: change.head.clone(),
+                    };
+                    Next::Act(Action::Do { subject: subject.clone(), intent })
+                }
+            },
             StepState::PushStale { .. } => self.end(here, RunOutcome::BranchTaken { branch: run.branch.clone() }),
             _ => self.push(here, change),
         }
@@ -382,7 +366,13 @@ impl Context<'_> {
     fn push(&self, here: Here<'_>, change: &Change) -> Next {
         let Live { subject, run, .. } = here.live;
         if change.person_paths.is_empty() && !self.verified(run, change) {
-            return self.unexpected(here);
+            return match run.evidence.clone().filter(|evidence| evidence.sha == change.head) {
+                Some(evidence) => self.end(here, RunOutcome::VerificationFailed { evidence }),
+                None => self.unexpected(here),
+            };
+        }
+        if let Some(branch) = self.taken(here.live) {
+            return self.end(here, RunOutcome::BranchTaken { branch });
         }
         let lease = run.pushed.clone().or_else(|| run.prepared.as_ref().and_then(|p| p.tip.clone()));
         let intent = Intent::Push { run: run.id.clone(), sha: change.head.clone(), branch: run.branch.clone(), lease };
@@ -391,8 +381,12 @@ impl Context<'_> {
 
     /// Evidence moves labels, prose never does: only the exact commit that was verified is proposed.
     fn verified(&self, run: &RunState, change: &Change) -> bool {
-        let verifies = run.formula.steps.iter().any(|s| matches!(s.kind, StepKind::Verify { .. } | StepKind::Run { .. }));
-        !verifies || run.evidence.as_ref().is_some_and(|e| e.passed && e.sha == change.head)
+        let on_change = |kind: &StepKind| match kind {
+            StepKind::Verify { .. } => true,
+            StepKind::Run { on, .. } => *on == RunsOn::Change,
+            _ => false,
+        };
+        !run.formula.steps.iter().any(|step| on_change(&step.kind)) || run.is_proved(&change.head)
     }
 
     /// A formula whose steps do not fit together: its loader should have refused it.
@@ -439,7 +433,7 @@ impl Context<'_> {
             Cost::Final => false,
         };
         let backoff = (pauses && again).then(|| self.now + self.policy.backoff_after(spent));
-        let trigger = if again { once_more(run) } else { verdict(run, &outcome) };
+        let trigger = if again { once_more(run) } else { verdict(state, run, &outcome) };
         let mut events: Vec<Event> = self.pause(account, &outcome).into_iter().collect();
         events.push(ended(run, outcome, cost == Cost::Attempt, backoff));
         if !closed(live) {
@@ -454,7 +448,8 @@ impl Context<'_> {
         let Live { subject, state, run } = live;
         let mut events: Vec<Event> = self.pause(account, &outcome).into_iter().collect();
         let moved = match &outcome {
-            RunOutcome::Routed { .. } if !closed(live) => self.moved(subject, state, verdict(run, &outcome)),
+            RunOutcome::Routed { .. } if !closed(live) => self.moved(subject, state, verdict(state, run, &outcome)),
+            RunOutcome::HandedOver { to, .. } => vec![handed_on(live, to)],
             _ => Vec::new(),
         };
         events.push(ended(run, outcome, false, None));
@@ -490,8 +485,7 @@ impl Context<'_> {
 /// Whether a step's comment is what whoever works on the issue reads: the first one of the formula that the intake's label starts.
 fn is_breakdown(formula: &Formula, step: &Step) -> bool {
     let comments = |step: &&Step| step.for_each.is_none() && matches!(step.kind, StepKind::Propose(Proposal::Comment { .. }));
-    let intake = formula.trigger.label.as_deref() == Some(LabelNames::default().portal.as_str());
-    intake && formula.steps.iter().find(comments).is_some_and(|first| first.id == step.id)
+    formula.takes_in() && formula.steps.iter().find(comments).is_some_and(|first| first.id == step.id)
 }
 
 /// Whether the run closed its issue, or began when it was closed: that goes where every closed one goes, whatever the run ends as.
@@ -518,15 +512,28 @@ fn once_more(run: &RunState) -> Trigger {
     if is_revision(run) { Trigger::ReviseAgain } else { Trigger::Requeued }
 }
 
+/// Beside the lifecycle the formula that goes on does so there too, once its own requirements hold.
+fn handed_on(live: Live<'_>, to: &FormulaName) -> Event {
+    let by = WantedBy::HandOver { from: live.run.formula.name.clone() };
+    let wanted = Wanted { formula: to.clone(), inputs: BTreeMap::new(), by };
+    Event::Wanted { subject: live.subject.clone(), wanted }
+}
+
 /// The row's trigger for a run that is not tried again.
-fn verdict(run: &RunState, outcome: &RunOutcome) -> Trigger {
+fn verdict(state: &IssueState, run: &RunState, outcome: &RunOutcome) -> Trigger {
+    let handed = !run.aside && state.hand.as_ref() == Some(&run.formula.name);
     match outcome {
+        RunOutcome::HandedOver { .. } => Trigger::HandedOver,
         RunOutcome::Succeeded { pull: Some(_) } => Trigger::PullOpened,
         RunOutcome::Routed { to: Route::Interactive, .. } => Trigger::TriagedPerson,
         RunOutcome::Routed { to: Route::NeedsInfo, .. } => Trigger::TriagedQuestion,
         // Whoever worked on it cannot give it back to be worked on: that would have no end.
-        RunOutcome::Routed { to: Route::Queue, .. } if run.formula.steps.iter().any(writes) => Trigger::FailedForGood,
+        RunOutcome::Routed { to: Route::Queue, .. } if state.at == Some(Decision::Working) && !run.aside => {
+            Trigger::FailedForGood
+        }
         RunOutcome::Routed { to: Route::Queue, .. } => Trigger::TriagedQueue,
+        // Whoever it was handed to is done, and nobody goes on by itself.
+        RunOutcome::Succeeded { pull: None } if handed => Trigger::TriagedPerson,
         RunOutcome::Succeeded { pull: None } => Trigger::FailedForGood,
         RunOutcome::InvalidOutput { .. } => Trigger::TriagedPerson,
         RunOutcome::NeedsPerson { .. } | RunOutcome::BranchTaken { .. } => Trigger::NeedsPerson,

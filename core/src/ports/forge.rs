@@ -178,6 +178,8 @@ pub trait Forge: Send + Sync {
     async fn add_dependency(&self, repo: &RepoName, issue: IssueNumber, on: IssueNumber) -> Result<(), ForgeError>;
     /// Closes an issue; [`ForgeErrorKind::Conflict`] while it waits for others.
     async fn close_issue(&self, repo: &RepoName, issue: IssueNumber) -> Result<(), ForgeError>;
+    /// Opens a closed issue again; an open one stays as it is.
+    async fn reopen_issue(&self, repo: &RepoName, issue: IssueNumber) -> Result<(), ForgeError>;
     /// The pull requests with this head and base: all open ones, then closed ones that moved at or after `since`. The adapter
     /// compares head and base itself. (One request where the open ones fit a page and `since` is none.)
     async fn pulls(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use crate::model::{Branch, Change, IssueNumber, JournalId, Refusal, RepoName, RunId, Sha, Timestamp};
+use crate::model::{Branch, Change, IssueNumber, JournalId, Kept, Refusal, RepoName, RunId, Sha, Timestamp};
 
 /// git on the daemon's side. No call of it ever runs git on a tree that an agent could write.
 #[async_trait]
@@ -44,6 +44,9 @@ pub trait Repos: Send + Sync {
     /// Makes a fresh clone of a judged commit of a run at `dest` (not there, or empty), `HEAD` detached at it. It borrows no objects and
     /// has no remote, so that it works wherever it is mounted.
     async fn checkout(&self, repo: &RepoName, run: &RunId, sha: &Sha, dest: &Path) -> Result<(), RepoError>;
+    /// Makes a commit of the mirror, or the judged one of a run, one that can be checked out for it, with the files of a kept branch laid over
+    /// it; answers with the commit to check out. It is never pushed. Repeating it gives the same answer.
+    async fn lay_over(&self, repo: &RepoName, run: &RunId, on: &Sha, over: Option<&Kept>) -> Result<Sha, RepoError>;
     /// Pushes the judged head of a run to its branch, with a lease.
     async fn push(
         &self,

@@ -9,8 +9,8 @@ use super::characters::{cut, printable};
 use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
-    About, Branch, Change, CheckText, Evidence, InputSpec, IssueNumber, OpenIssues, Provisions, PullTexts, Remark, RepoName,
-    Risk, RunTexts, Sha, StepId, TemplateKind, TierReason, Usd, Variable,
+    About, Branch, Change, CheckText, Evidence, InputSpec, IssueNumber, Kept, OpenIssues, Provisions, PullTexts, Remark,
+    RepoName, Risk, RunTexts, Sha, StepId, TemplateKind, TierReason, Usd, Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -84,6 +84,8 @@ pub struct PromptContext<'a> {
     pub inputs: &'a [(InputSpec, Json)],
     /// What the step is done for, where that is an item of a list.
     pub item: Option<Item<'a>>,
+    /// What earlier runs kept on branches.
+    pub kept: &'a [Kept],
 }
 
 /// What a comment or a pull request is made of.
@@ -107,6 +109,8 @@ pub struct ProposalContext<'a> {
     pub inputs: &'a [(InputSpec, Json)],
     /// What the step is done for, where that is an item of a list.
     pub item: Option<Item<'a>>,
+    /// What earlier runs kept on branches.
+    pub kept: &'a [Kept],
     /// The change, where there is one.
     pub change: Option<&'a Change>,
     /// The verification of that change.
@@ -128,6 +132,7 @@ impl PromptContext<'_> {
                 "author": name(&texts.author),
                 "title": taken(&texts.title, TITLE_LIMIT),
                 "body": taken(&texts.body, BODY_LIMIT),
+                "kept": kept(self.kept),
             },
             "base": name(self.base.as_str()),
             "trunk": self.trunk.as_str(),
@@ -176,7 +181,12 @@ impl ProposalContext<'_> {
         let values = json!({
             "repo": self.repo.to_string(),
             "project": project(&self.texts.open),
-            "issue": { "number": self.issue.0, "author": name(&self.texts.author), "title": cut(&self.texts.title, TITLE_LIMIT) },
+            "issue": {
+                "number": self.issue.0,
+                "author": name(&self.texts.author),
+                "title": cut(&self.texts.title, TITLE_LIMIT),
+                "kept": kept(self.kept),
+            },
             "base": name(self.base.as_str()),
             "branch": name(self.branch.as_str()),
             "attempt": self.attempt,
@@ -231,6 +241,22 @@ fn project(open: &OpenIssues) -> Json {
         })
     });
     json!({ "issues": issues.collect::<Vec<_>>(), "issues_cut": open.cut })
+}
+
+/// What earlier runs kept: where, and how it is run.
+fn kept(all: &[Kept]) -> Json {
+    let one = |kept: &Kept| {
+        json!({
+            "name": kept.name,
+            "issue": kept.issue.0,
+            "formula": kept.formula,
+            "branch": name(kept.branch.as_str()),
+            "commit": kept.sha.as_str(),
+            "base": kept.base.as_str(),
+            "commands": kept.commands,
+        })
+    };
+    all.iter().map(one).collect()
 }
 
 /// What the formula is given, by name.

@@ -1,6 +1,6 @@
 //! What a formula says, in a few words.
 
-use crate::model::{Access, EndWord, Gate, Proposal, Risk, StepKind, TierSource, Triggers, Wanted};
+use crate::model::{Access, Commands, EndWord, Expect, Gate, Proposal, Risk, RunsOn, StepKind, TierSource, Triggers, Wanted};
 
 /// What starts it, as in `label claude-queue, comment /fix`.
 pub fn triggers(triggers: &Triggers) -> String {
@@ -48,7 +48,16 @@ pub fn step(kind: &StepKind) -> String {
         StepKind::Agent { role, access: Access::Read, .. } => format!("agent {role}, reads"),
         StepKind::Agent { role, access: Access::Write, .. } => format!("agent {role}, writes"),
         StepKind::Verify { .. } => "run project.verify".to_owned(),
-        StepKind::Run { commands, .. } => format!("run {}", commands.join("; ")),
+        StepKind::Run { commands, on, expect, .. } => {
+            let what = match commands {
+                Commands::List(commands) => commands.join("; "),
+                Commands::Of { of } => format!("the commands of {}", of.0),
+                Commands::Kept { kept } => format!("what was kept as {kept}"),
+            };
+            let on = if *on == RunsOn::Base { " on the base" } else { "" };
+            let fails = if *expect == Expect::Success { "" } else { ", which must fail" };
+            format!("run {what}{on}{fails}")
+        }
         StepKind::Propose(proposal) => format!("propose {}", self::proposal(proposal)),
         StepKind::Gate(Gate::Time { after }) => format!("wait {}", humantime(*after)),
         StepKind::Gate(Gate::Checks) => "wait for green checks".to_owned(),
@@ -65,6 +74,8 @@ pub fn proposal(proposal: &Proposal) -> &'static str {
         Proposal::PullRequest { .. } => "pull-request",
         Proposal::Labels { .. } => "labels",
         Proposal::Close { .. } => "close",
+        Proposal::Reopen => "reopen",
+        Proposal::Branch { .. } => "branch",
         Proposal::Issue { .. } => "issue",
         Proposal::SubIssues { .. } => "sub-issues",
         Proposal::Review { .. } => "review",
@@ -83,6 +94,7 @@ pub fn end_word(word: EndWord) -> &'static str {
         EndWord::Queue => "queue",
         EndWord::Interactive => "interactive",
         EndWord::NeedsInfo => "needs-info",
+        EndWord::HandOver => "hand-over",
     }
 }
 

@@ -12,11 +12,13 @@ pub fn outcome(outcome: &RunOutcome) -> String {
         RunOutcome::Routed { to: Route::Queue, .. } => "done: an agent can do it".to_owned(),
         RunOutcome::Routed { to: Route::Interactive, .. } => "done: a person must do it".to_owned(),
         RunOutcome::Routed { to: Route::NeedsInfo, .. } => "done: there is a question".to_owned(),
+        RunOutcome::HandedOver { to, .. } => format!("done: {to} goes on"),
         RunOutcome::NoChange { summary } => format!("the agent found nothing to change: {}", quoted(summary)),
         RunOutcome::Refused { summary } => format!("the agent declined: {}", quoted(summary)),
         RunOutcome::InvalidOutput { why } => format!("the agent gave no valid answer, also when asked again ({why})"),
         RunOutcome::VerificationFailed { evidence } => match evidence.commands.last() {
             Some(last) if evidence.timed_out => format!("the verification ran out of time at `{}`", last.command),
+            Some(last) if evidence.passed => format!("the verification failed: `{}` passed, and was to fail", last.command),
             Some(last) => {
                 let exit = last.exit.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
                 format!("the verification failed: `{}` ended with {exit}", last.command)
@@ -65,7 +67,7 @@ fn hand(how: &HandOutcome) -> String {
 pub fn remedy(outcome: &RunOutcome) -> &'static str {
     match outcome {
         RunOutcome::Succeeded { .. } => "look at the pull request",
-        RunOutcome::Routed { .. } => "see its label",
+        RunOutcome::Routed { .. } | RunOutcome::HandedOver { .. } => "see its label",
         RunOutcome::NoChange { .. } => "if there is something to change, say so more plainly in the issue and hand it over again",
         RunOutcome::Refused { .. } => "answer its concern in the issue and hand it over again, or do it yourself",
         RunOutcome::InvalidOutput { .. } => "decide where the issue goes by its label",

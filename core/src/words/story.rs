@@ -1,8 +1,8 @@
 //! The journal's story, a line for each event that a person wants to read.
 
 use crate::model::{
-    About, Advance, AgentName, Checks, Command, Declined, Event, Intent, IssueNumber, LabelsMean, Outcome, PullState, Saying,
-    Skipped, StepId, StopWhy, Told, Trigger,
+    About, Advance, AgentName, Checks, Command, Declined, Event, Expected, Intent, IssueNumber, LabelsMean, Outcome, PullState,
+    Saying, Skipped, StepId, StopWhy, Told, Trigger,
 };
 
 use super::{outcome, refusal};
@@ -22,6 +22,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Close => "close the issue".to_owned(),
         Intent::Relabel { step, on, .. } => format!("put the labels of step {step} on and take its others off{}", on_issue(*on)),
         Intent::CloseNamed { on, .. } => format!("close issue {on}"),
+        Intent::Reopen { .. } => "open the issue again".to_owned(),
         Intent::File { item: Some((draft, _)), .. } => format!("file an issue: {}", draft.title),
         Intent::File { item: None, step, .. } => format!("file the issue of step {step}"),
         Intent::Review { pull, verdict, head, .. } => format!("review {pull} at {}: {}", head.short(), verdict.word()),
@@ -41,7 +42,12 @@ pub fn intent(intent: &Intent) -> String {
             format!("let {who} work on step {step}{how}")
         }
         Intent::Take { .. } => "take the commits over".to_owned(),
-        Intent::Verify { sha, .. } => format!("verify {}", sha.short()),
+        Intent::Verify { sha, trial: None, .. } => format!("verify {}", sha.short()),
+        Intent::Verify { sha, trial: Some(trial), .. } => {
+            let over = trial.over.as_ref().map_or_else(String::new, |kept| format!(" with the files of {}", kept.branch));
+            let fails = if trial.expect == Expected::Success { "" } else { ", which must fail" };
+            format!("run {} on {}{over}{fails}", trial.commands.join("; "), sha.short())
+        }
         Intent::Push { branch, sha, .. } => format!("push {} to {branch}", sha.short()),
         Intent::OpenPull { head, base, .. } => format!("open the pull request from {head} to {base}"),
         Intent::Discard { keep_workspace: true, .. } => "tidy up; the workspace is kept".to_owned(),
@@ -202,6 +208,7 @@ fn moved(trigger: Trigger) -> &'static str {
         Trigger::TriagedQueue => "triage says an agent can do it",
         Trigger::TriagedPerson => "triage leaves it to a person",
         Trigger::TriagedQuestion => "triage has a question",
+        Trigger::HandedOver => "another formula goes on",
         Trigger::Answered => "the question was answered, or the text edited",
         Trigger::Unanswered => "nobody answered, or nobody can",
         Trigger::Dispatched => "an agent begins",
@@ -243,6 +250,7 @@ fn of(step: Option<&StepId>) -> String {
 fn advanced(how: &Advance, step: &StepId) -> Option<String> {
     match how {
         Advance::Next | Advance::Begun | Advance::Worked { .. } => None,
+        Advance::Kept { kept } => Some(format!("  kept as {} on branch {} at {}", kept.name, kept.branch, kept.sha.short())),
         Advance::Listed { planned } => Some(format!("  step {step} files {}", super::counted(planned.len() as u64, "issue"))),
         Advance::Replying { planned } => Some(format!("  step {step} answers {}", super::counted(planned.len() as u64, "point"))),
         Advance::Skipped { why: Skipped::Condition { when } } => Some(format!("  step {step} is skipped: {when} does not hold")),
@@ -335,6 +343,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         | Outcome::Said { .. }
         | Outcome::Unsaid
         | Outcome::Closed
+        | Outcome::Reopened
         | Outcome::Rewritten
         | Outcome::Replied
         | Outcome::Reviewed { counts: true }

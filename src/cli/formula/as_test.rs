@@ -10,13 +10,13 @@ use crate::cli::{CliError, print_bytes, runtime};
 use crate::engine::TextStore;
 use crate::journal::JournalReader;
 use crate::model::{
-    EffectKey, Event, Formula, HandOutcome, Intent, OpenIssues, Outcome, Record, RunId, RunOutcome, RunTexts, SeenIssue, StepId,
-    Subject,
+    EffectKey, Event, Formula, HandOutcome, Intent, Kept, OpenIssues, Outcome, Record, RunId, RunOutcome, RunTexts, SeenIssue,
+    StepId, Subject,
 };
 use crate::ports::Forge as _;
 
 use super::asked::PullAsked;
-use super::recorded::{self, Answered, CommentText, Expected, IssueText, OpenText, Recorded, Resulted};
+use super::recorded::{self, Answered, CommentText, Expected, IssueText, KeptText, OpenText, Recorded, Resulted};
 
 /// How much of the end of what was printed is kept.
 const TAIL: usize = 2_000;
@@ -28,6 +28,7 @@ struct Taped {
     attempt: u32,
     seen: Option<SeenIssue>,
     open: Option<OpenIssues>,
+    kept: Vec<Kept>,
     turns: BTreeMap<EffectKey, StepId>,
     answers: Vec<Answered>,
     results: Vec<Resulted>,
@@ -67,7 +68,7 @@ fn unplayable(subject: &Subject, ended: &str, why: &str) -> CliError {
 }
 
 fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
-    if let Event::RunStarted { run, subject, formula, attempt, .. } = &record.event {
+    if let Event::RunStarted { run, subject, formula, attempt, kept, .. } = &record.event {
         if subject == wanted {
             runs.push(Taped {
                 run: run.clone(),
@@ -75,6 +76,7 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 attempt: *attempt,
                 seen: None,
                 open: None,
+                kept: kept.clone(),
                 turns: BTreeMap::new(),
                 answers: Vec::new(),
                 results: Vec::new(),
@@ -124,6 +126,12 @@ impl Taped {
         }
     }
 
+    /// Those that it could have handed over to, and did not.
+    fn off(&self, ended: &str) -> Vec<String> {
+        let to = self.formula.outcomes.iter().filter_map(|ending| Some(ending.hands.as_ref()?.to.to_string()));
+        to.filter(|_| ended != "hand-over").collect()
+    }
+
     /// Of the issues of a project the journal has all but the bodies.
     fn as_seen(&self) -> Option<RunTexts> {
         self.open.clone().map(|open| RunTexts { open, ..RunTexts::default() })
@@ -154,6 +162,8 @@ impl Taped {
             issue: (!subject.is_project()).then_some(issue),
             open: texts.iter().flat_map(|texts| texts.open.items.iter().map(OpenText::of)).collect(),
             pull: texts.as_ref().and_then(|texts| texts.pull.as_ref()).map(PullAsked::of),
+            kept: self.kept.iter().map(KeptText::of).collect(),
+            off: self.off(ended),
             answers: self.answers.clone(),
             results: self.results.clone(),
             expect,

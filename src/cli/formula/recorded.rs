@@ -14,19 +14,20 @@ use crate::cli::CliError;
 use crate::document::{Fault, Faults, SourceFile, nearest};
 use crate::engine::{Answer, Cast, Played, ProjectSettings, Scene, Shown, Stage};
 use crate::model::{
-    About, Branch, Formula, Issue, IssueNumber, Login, OpenIssue, OpenIssues, Remark, RepoName, Route, RunOutcome, RunTexts,
-    Shape, StepId, Subject, Timestamp,
+    About, Branch, Formula, FormulaName, Issue, IssueNumber, Kept, Login, OpenIssue, OpenIssues, Remark, RepoName, Route,
+    RunOutcome, RunTexts, Shape, StepId, Subject, Timestamp,
 };
 use crate::{formula, words};
 
 /// What the words for an ending may be that a formula can name.
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 11] = [
     "done",
     "no-change",
     "refused",
     "queue",
     "interactive",
     "needs-info",
+    "hand-over",
     "verification-failed",
     "invalid-output",
     "too-many-items",
@@ -51,6 +52,12 @@ pub(super) struct Recorded {
     /// What is asked of the pull request, for a formula that revises one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) pull: Option<PullAsked>,
+    /// What earlier runs kept on branches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) kept: Vec<KeptText>,
+    /// Formulas that are not on for the project, of those that it hands over to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) off: Vec<String>,
     /// What agents answer, for each step in its order.
     #[serde(default, rename = "answer", skip_serializing_if = "Vec::is_empty")]
     pub(super) answers: Vec<Answered>,
@@ -134,6 +141,38 @@ impl OpenText {
             comments: self.comments,
             parts: BTreeSet::new(),
             open_parts: BTreeSet::new(),
+        })
+    }
+}
+
+/// What an earlier run kept on a branch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeptText {
+    pub(super) name: String,
+    /// The issue that the run was about; the one of this test, without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) issue: Option<u64>,
+    pub(super) commands: Vec<String>,
+}
+
+impl KeptText {
+    /// As it was kept.
+    pub(super) fn of(kept: &Kept) -> Self {
+        Self { name: kept.name.clone(), issue: Some(kept.issue.0), commands: kept.commands.clone() }
+    }
+
+    fn read(&self, own: u64) -> Result<Kept, String> {
+        let issue = self.issue.unwrap_or(own);
+        let commit = |digit: &str| digit.repeat(40).parse().map_err(|_| "no commit".to_owned());
+        Ok(Kept {
+            name: self.name.clone(),
+            issue: IssueNumber(issue),
+            formula: "reproduce".into(),
+            branch: Branch(format!("claude/issue-{issue}-reproduce")),
+            sha: commit("2")?,
+            base: commit("1")?,
+            commands: self.commands.clone(),
         })
     }
 }
@@ -306,6 +345,8 @@ impl Recorded {
             branch_prefix: "claude/issue-".into(),
             base: Branch::from("main"),
             now,
+            kept: self.kept.iter().map(|kept| kept.read(issue.number)).collect::<Result<_, _>>()?,
+            off: self.off.iter().map(|name| FormulaName(name.clone())).collect(),
         })
     }
 
@@ -346,6 +387,7 @@ pub(super) fn outcome(outcome: &RunOutcome) -> String {
         RunOutcome::Routed { to: Route::Queue, .. } => "queue".to_owned(),
         RunOutcome::Routed { to: Route::Interactive, .. } => "interactive".to_owned(),
         RunOutcome::Routed { to: Route::NeedsInfo, .. } => "needs-info".to_owned(),
+        RunOutcome::HandedOver { .. } => "hand-over".to_owned(),
         other => other.word().to_owned(),
     }
 }

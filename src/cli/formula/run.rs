@@ -1,7 +1,7 @@
 //! `forgehand formula run NAME [--issue N]`: leaves the order for the daemon, or for the next `once`; with `--dry-run` it shows what a run would
 //! tell agents and propose, with placeholders for what nobody answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
@@ -10,8 +10,10 @@ use crate::cli::setup::Setup;
 use crate::cli::{CliError, Kind, runtime, subject, wiring};
 use crate::engine::{Placeholders, Played, Scene, Stage, Unread};
 use crate::formula::inputs;
+use crate::journal::History;
 use crate::model::{
-    About, Command, Decision, Dependency, Formula, InputKind, Issue, LabelNames, Skipped, Step, StepId, Subject, Wanted, WantedBy,
+    About, Command, Decision, Dependency, Formula, FormulaName, InputKind, Issue, LabelNames, Skipped, Step, StepId, Subject,
+    Wanted, WantedBy,
 };
 use crate::words;
 
@@ -47,7 +49,9 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
         return Err(CliError::usage("a dry run makes its inputs up", "leave --input out, or --dry-run"));
     }
     let read = runtime()?.block_on(wiring::stage(&setup, &subject, &formula))?;
-    let (stage, depends) = read.map_err(|unread| not_read(&subject, unread))?;
+    let (mut stage, depends) = read.map_err(|unread| not_read(&subject, unread))?;
+    stage.kept = setup.known(&History::Of(subject.clone()))?.ledger.kept(&subject);
+    stage.off = off(&setup, &formula, &subject);
     let played = stage.play(&mut Placeholders).map_err(|why| {
         let what = format!("formula {} comes to no end on {subject}", formula.name);
         CliError::usage(what, format!("`forgehand formula lint {}` checks it", formula.name)).because(why)
@@ -58,6 +62,13 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     }
     show(&formula, &played);
     Ok(())
+}
+
+/// The formulas that it hands over to and that are not on there.
+fn off(setup: &Setup, formula: &Formula, subject: &Subject) -> BTreeSet<FormulaName> {
+    let on = setup.config.project(&subject.repo).map(|project| &project.formulas);
+    let to = formula.outcomes.iter().filter_map(|ending| Some(&ending.hands.as_ref()?.to));
+    to.filter(|to| !on.is_some_and(|on| on.contains(*to))).cloned().collect()
 }
 
 /// What it is to run on: the formula says whether that is an issue.
@@ -218,7 +229,10 @@ fn tell(scene: &Scene, step: Option<&Step>) {
         Scene::Taken { .. } => anstream::println!("its commits would be taken over"),
         Scene::Ran { evidence, .. } => {
             evidence.commands.iter().for_each(|run| anstream::println!("would run: {}", run.command));
-            anstream::println!("(it counts as passed)");
+            anstream::println!(
+                "{}",
+                if evidence.passed { "(it counts as passed)" } else { "(it counts as failing, as it is to)" }
+            );
         }
         Scene::Back { to, .. } => anstream::println!("back to {to}"),
         Scene::Again { outcome, .. } => anstream::println!("failed ({}), done again", words::outcome(outcome)),

@@ -8,7 +8,7 @@ use crate::git::{self, Git};
 use crate::model::{FormulaLabel, LabelNames, Login, RepoFacts, RepoLabel, RepoName, Since, Timestamp};
 use crate::ports::{Clock as _, Forge as _, ForgeErrorKind};
 
-use super::super::setup::SystemClock;
+use super::super::setup::{SystemClock, usual_labels};
 use super::super::survey::{self, Place, Standing};
 use super::super::{CliError, Kind};
 use super::gather::Basics;
@@ -157,7 +157,7 @@ impl Eyes<'_> {
         let since = configured.map_or_else(|| arguments.since.clone(), |project| Some(taken_from(project.since)));
         let used = match &desk.existing {
             Some(existing) => existing.setup.labels_used(configured)?,
-            None => Vec::new(),
+            None => usual_labels(),
         };
         Ok(Found { repo: repo.clone(), names, labels, used, hook, proposal, standing, since, overruled })
     }

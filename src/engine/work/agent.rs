@@ -5,7 +5,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ledger::RunState;
 use crate::model::{
-    Access, AccountName, AgentName, Change, Failure, Outcome, Refusal, RunTexts, Sha, Step, StepId, StepKind, Subject, Told,
+    Access, AccountName, AgentName, Change, Commands, Evidence, Failure, Outcome, Refusal, RunTexts, Sha, Step, StepId, StepKind,
+    Subject, Told, Trial,
 };
 use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, TurnLimits, VerifyOrder};
 use crate::{text, words};
@@ -135,21 +136,31 @@ impl Worker {
         &self,
         order: &Order<'_>,
         step: &StepId,
-        sha: &Sha,
+        (sha, trial): (&Sha, Option<&Trial>),
         cancel: CancellationToken,
     ) -> Result<Outcome, Failure> {
+        let judged = order.run()?.change.as_ref().map(|change| &change.head);
+        let over = trial.and_then(|trial| trial.over.as_ref());
+        let tried = match judged == Some(sha) && over.is_none() {
+            true => sha.clone(),
+            false => {
+                let laid = self.ports.repos.lay_over(&order.subject.repo, &order.run()?.id, sha, over).await;
+                laid.map_err(repos)?
+            }
+        };
         let step = order.run()?.formula.steps.iter().find(|s| s.id == *step).ok_or_else(|| environment("the step is gone"))?;
         let verify = VerifyOrder {
             repo: order.subject.repo.clone(),
             run: order.run()?.id.clone(),
-            sha: sha.clone(),
-            commands: commands_of(step, order.project).to_vec(),
+            sha: tried,
+            commands: trial.map_or_else(|| commands_of(step, order.project).to_vec(), |trial| trial.commands.clone()),
             network: order.project.verify_network.clone(),
             timeout: step.timeout,
             given: self.given(order).await?,
         };
         let evidence = self.ports.hands.verify(&verify, cancel).await.map_err(hands)?;
-        Ok(Outcome::Verified { evidence })
+        // It speaks for the commit that was asked about, also where files were laid over that.
+        Ok(Outcome::Verified { evidence: Evidence { sha: sha.clone(), ..evidence } })
     }
 }
 
@@ -192,19 +203,27 @@ fn failing_prompt<'a>(run: &'a RunState, by: Option<&StepId>, to: &StepId) -> Op
     failing.filter_map(|step| step.kind.on_failure()).find(|back| back.to == *to).map(|back| back.prompt.as_str())
 }
 
-/// The commands of a step that runs some; nothing of any other.
+/// The commands that a step names itself; nothing of any other.
 pub(super) fn commands_of<'a>(step: &'a Step, project: &'a ProjectSettings) -> &'a [String] {
     match &step.kind {
         StepKind::Verify { .. } => &project.verify,
-        StepKind::Run { commands, .. } => commands,
-        StepKind::Agent { .. } | StepKind::Propose(_) | StepKind::Gate(_) | StepKind::Enter { .. } | StepKind::Leave { .. } => {
-            &[]
-        }
+        StepKind::Run { commands: Commands::List(commands), .. } => commands,
+        StepKind::Run { commands: Commands::Of { .. } | Commands::Kept { .. }, .. }
+        | StepKind::Agent { .. }
+        | StepKind::Propose(_)
+        | StepKind::Gate(_)
+        | StepKind::Enter { .. }
+        | StepKind::Leave { .. } => &[],
     }
 }
 
 /// All commands that a run has its commits pass; the project's verification where its formula names none.
 pub(super) fn all_commands(run: &RunState, project: &ProjectSettings) -> Vec<String> {
-    let all: Vec<String> = run.formula.steps.iter().flat_map(|step| commands_of(step, project)).cloned().collect();
+    let kept = |step: &Step| match &step.kind {
+        StepKind::Run { commands: Commands::Kept { kept }, .. } => run.kept.iter().find(|known| known.name == *kept),
+        _ => None,
+    };
+    let of = |step| commands_of(step, project).iter().chain(kept(step).into_iter().flat_map(|kept| &kept.commands));
+    let all: Vec<String> = run.formula.steps.iter().flat_map(of).cloned().collect();
     if all.is_empty() { project.verify.clone() } else { all }
 }

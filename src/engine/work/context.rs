@@ -52,6 +52,7 @@ pub(super) fn prompt(
         steps: &steps,
         inputs: &inputs,
         item: item(run, &step.id, variable.as_ref()),
+        kept: &run.kept,
     };
     render_prompt(template, &context).map_err(|e| broken(&e))
 }
@@ -77,6 +78,7 @@ pub(super) fn proposal(order: &Order<'_>, step: &StepId, templates: &[&str], tex
         steps: &steps,
         inputs: &inputs,
         item: item(run, step, variable.as_ref()),
+        kept: &run.kept,
         change: run.change.as_ref(),
         evidence: run.evidence.as_ref(),
         tier: tier.as_ref().map(|(risk, reasons)| (*risk, reasons.as_slice())),

@@ -218,11 +218,15 @@ impl Worker {
                 self.agent(order, &turn, heard, cancel).await
             }
             Intent::Take { .. } => self.take(order, cancel).await,
-            Intent::Verify { step, sha, .. } => self.verify(order, step, sha, cancel).await,
+            Intent::Verify { step, sha, trial, .. } => self.verify(order, step, (sha, trial.as_deref()), cancel).await,
             Intent::Push { sha, branch, lease, .. } => self.push(order, sha, branch, lease.as_ref()).await,
             Intent::OpenPull { step, head, base, .. } => self.open_pull(order, step, head, base).await,
             Intent::Relabel { step, on, .. } => self.relabel(order, step, *on).await,
             Intent::CloseNamed { on, .. } => self.close_named(order, *on).await,
+            Intent::Reopen { .. } => {
+                self.ports.forge.reopen_issue(&order.subject.repo, order.subject.issue).await.map_err(forge)?;
+                Ok(Outcome::Reopened)
+            }
             Intent::File { step, item, blocks, .. } => self.file(order, step, item.as_ref(), *blocks).await,
             Intent::Review { step, pull, head, verdict, .. } => {
                 self.review(order, &review::Asked { step, pull: *pull, head, verdict: *verdict }).await

@@ -71,7 +71,8 @@ impl Stage {
         let depends = worker.dependencies(&subject, &named).await.map_err(Unread::Project)?;
         let base = base_of(&formula, &project, &facts);
         let texts = RunTexts::default();
-        let mut stage = Self { formula, subject, issue, texts, project, branch_prefix, base, now };
+        let mut stage =
+            Self { formula, subject, issue, texts, project, branch_prefix, base, now, kept: Vec::new(), off: BTreeSet::new() };
         let ledger = stage.opened(&facts);
         let state = ledger.issue(&stage.subject).ok_or_else(|| environment("the issue is gone"))?;
         let run = state.run.as_ref().map(|run| &run.id);
@@ -102,7 +103,18 @@ impl Stage {
             comments: 0,
             pull: None,
         };
-        Self { formula, subject, issue, texts: RunTexts::default(), project, branch_prefix, base, now }
+        Self {
+            formula,
+            subject,
+            issue,
+            texts: RunTexts::default(),
+            project,
+            branch_prefix,
+            base,
+            now,
+            kept: Vec::new(),
+            off: BTreeSet::new(),
+        }
     }
 }
 

@@ -12,9 +12,9 @@ use serde_json::Value as Json;
 use crate::hands::output;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    Advance, Change, Checks, CommandRun, CommentId, Decision, EffectKey, Event, Evidence, Gate, HandOutcome, Intent, IssueDraft,
-    IssueNumber, LabelNames, Outcome, Proposal, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId, StepKind,
-    Timestamp,
+    Advance, Change, Checks, CommandRun, CommentId, Decision, EffectKey, Event, Evidence, Expected, Gate, HandOutcome, Intent,
+    IssueDraft, IssueNumber, LabelNames, Outcome, Proposal, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId,
+    StepKind, Timestamp,
 };
 use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
@@ -365,19 +365,35 @@ impl<'a> Play<'a> {
                 self.scenes.push(Scene::Taken { step: step.clone() });
                 Outcome::Taken { judged: Ok(change()?) }
             }
-            Intent::Verify { step, sha, .. } => {
+            Intent::Verify { step, sha, trial, .. } => {
                 let step = named(&order, step)?;
-                let commands = agent::commands_of(step, &stage.project);
-                let evidence = evidence(sha, commands, self.cast.shows(&step.id)?);
+                let own = || agent::commands_of(step, &stage.project);
+                let commands = trial.as_ref().map_or_else(own, |trial| &trial.commands);
+                let shown = match trial.as_ref().map(|trial| &trial.expect) {
+                    // Nobody knows what it shows: it shows what it is to.
+                    Some(Expected::Failure { prints }) if self.cast.stands_in() => {
+                        Shown { passed: false, tail: prints.clone().unwrap_or_default() }
+                    }
+                    _ => self.cast.shows(&step.id)?,
+                };
+                let evidence = evidence(sha, commands, shown);
                 self.scenes.push(Scene::Ran { step: step.id.clone(), evidence: evidence.clone() });
                 Outcome::Verified { evidence }
             }
             Intent::Push { .. } => {
-                let of = order.run().ok().and_then(|run| run.step_of(intent));
-                if let Some(step) = of.filter(|step| matches!(proposal_of(&order, step), Ok(Proposal::Push))) {
-                    self.proposed(&step, &Proposal::Push, None, String::new());
+                let step = state.run.as_ref().and_then(|run| Some((run.step_of(intent)?, run.branch.to_string())));
+                if let Some((step, branch)) = step {
+                    match proposal_of(&order, &step)? {
+                        proposal @ Proposal::Branch { .. } => self.proposed(&step, proposal, None, format!("{branch}\n")),
+                        proposal @ Proposal::Push => self.proposed(&step, proposal, None, String::new()),
+                        _ => {}
+                    }
                 }
                 Outcome::Pushed
+            }
+            Intent::Reopen { step, .. } => {
+                self.proposed(step, proposal_of(&order, step)?, None, String::new());
+                Outcome::Reopened
             }
             Intent::OpenPull { step, .. } => {
                 self.propose(&order, step)?;
@@ -409,6 +425,8 @@ impl<'a> Play<'a> {
             Proposal::PullRequest { title, body } => (Some(title), body),
             Proposal::Labels { .. }
             | Proposal::Close { .. }
+            | Proposal::Reopen
+            | Proposal::Branch { .. }
             | Proposal::Issue { .. }
             | Proposal::SubIssues { .. }
             | Proposal::Push
@@ -475,6 +493,7 @@ impl<'a> Play<'a> {
             Advance::Opened => gate().map(|gate| Scene::Opened { step: step.clone(), gate }),
             Advance::Each { items } => Some(Scene::Each { step: step.clone(), items: count(items) }),
             Advance::Failed { .. }
+            | Advance::Kept { .. }
             | Advance::ItemDone { .. }
             | Advance::Next
             | Advance::Listed { .. }

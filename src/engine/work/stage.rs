@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::ledger::Ledger;
 use crate::model::{
-    Branch, Checks, Decision, Event, Formula, Issue, JournalId, LabelsMean, Login, ProjectFacts, PullNumber, Record, RepoFacts,
-    Revision, RunId, RunTexts, SeenIssue, Subject, Timestamp, Usd, Wanted, WantedBy,
+    Branch, Checks, Decision, Event, Formula, FormulaName, Issue, JournalId, Kept, LabelsMean, Login, ProjectFacts, PullNumber,
+    Record, RepoFacts, Revision, RunId, RunTexts, SeenIssue, Subject, Timestamp, Usd, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, Policy, ProjectPolicy};
 
@@ -29,6 +29,10 @@ pub struct Stage {
     pub issue: Issue,
     /// What the run is given to read.
     pub texts: RunTexts,
+    /// What earlier runs kept for it.
+    pub kept: Vec<Kept>,
+    /// Formulas that are not on for the project, of those that it hands over to.
+    pub off: BTreeSet<FormulaName>,
     /// The project's part of the configuration.
     pub project: ProjectSettings,
     /// What a branch of ours begins with.
@@ -103,7 +107,11 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
     // Who writes was queued; who reviews finds a pull request.
     let standing = if reviews { Some(Decision::Pr) } else { writes.then_some(Decision::Queue) };
     seen.labels.extend(standing.map(|label| names.of(label).to_owned()));
-    let branch = if writes { Branch(format!("{}{}", stage.branch_prefix, subject.issue.0)) } else { "forgehand-read".into() };
+    let branch = match (writes, stage.formula.keeps_branch()) {
+        (false, _) => "forgehand-read".into(),
+        (true, false) => Branch(format!("{}{}", stage.branch_prefix, subject.issue.0)),
+        (true, true) => Branch(format!("{}{}-{}", stage.branch_prefix, subject.issue.0, stage.formula.name)),
+    };
     let run = RunId(format!("rehearsal-{}", subject.issue.0));
     let pull = BASE.parse().ok().filter(|_| reviews).map(|head| Event::PullFound {
         subject: subject.clone(),
@@ -124,7 +132,15 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
             meaning: LabelsMean::Standing { label: standing },
         },
     ];
-    let started = Event::RunStarted { run, subject, formula: Box::new(stage.formula.clone()), attempt: 1, branch, aside: None };
+    let started = Event::RunStarted {
+        run,
+        subject,
+        formula: Box::new(stage.formula.clone()),
+        attempt: 1,
+        branch,
+        aside: None,
+        kept: stage.kept.clone(),
+    };
     known.into_iter().chain(pull).chain([started]).collect()
 }
 
@@ -145,8 +161,16 @@ fn about_project(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
             attempt: 1,
             branch: "forgehand-read".into(),
             aside: Some(wanted),
+            kept: Vec::new(),
         },
     ]
+}
+
+/// The formula, and those that it hands over to, of which nothing but the name is asked.
+fn on(stage: &Stage) -> BTreeMap<FormulaName, Formula> {
+    let handed = stage.formula.outcomes.iter().filter_map(|ending| Some(&ending.hands.as_ref()?.to));
+    let all = handed.filter(|to| !stage.off.contains(*to)).chain([&stage.formula.name]);
+    all.map(|name| (name.clone(), Formula { name: name.clone(), ..stage.formula.clone() })).collect()
 }
 
 /// Nothing but the formula is in the way.
@@ -158,7 +182,7 @@ pub(super) fn policy(stage: &Stage) -> Policy {
         branch_prefix: stage.branch_prefix.clone(),
         intake: BTreeSet::new(),
         since: None,
-        formulas: BTreeMap::from([(stage.formula.name.clone(), stage.formula.clone())]),
+        formulas: on(stage),
         slots: None,
         usd_day: much,
         sets_up: false,
