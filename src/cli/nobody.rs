@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{Branch, Change, Evidence, IssueNumber, Kept, PortRange, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
-    AgentOrder, AgentReport, ClaimAnswer, HandError, HandErrorKind, HandEvent, Hands, Lease, Merge, NewClaim, PushAnswer,
-    RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
+    AgentOrder, AgentReport, ClaimAnswer, HandError, HandErrorKind, HandEvent, Hands, KeepAnswer, KeepOrder, Lease, Merge,
+    NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
 };
 
 /// Refuses everything.
@@ -91,6 +91,10 @@ impl Repos for Nobody {
     }
 
     async fn try_merge(&self, _: &RepoName, _: &Branch, _: &Branch) -> Result<Option<Merge>, RepoError> {
+        no_git()
+    }
+
+    async fn keep(&self, _: &RepoName, _: &KeepOrder) -> Result<KeepAnswer, RepoError> {
         no_git()
     }
 

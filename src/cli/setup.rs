@@ -263,6 +263,13 @@ impl Setup {
                 );
                 return Err(CliError::usage(what, hint));
             };
+            if formula.needs_ops() && self.config.ops.is_none() {
+                let what = format!(
+                    "formula {name} of project {} reads or writes an operations repository, and none is named",
+                    project.repo
+                );
+                return Err(CliError::usage(what, "write [ops] with repo = \"owner/ops\", or take it out of `formulas`"));
+            }
             let others = || project.formulas.iter().filter(|other| *other != name).filter_map(|other| formulas.get(other));
             let (label, comment) = (&formula.trigger.label, &formula.trigger.comment);
             let labelled = others().find(|other| label.is_some() && other.trigger.label == *label);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::config::{Agent, Backend, SandboxMode, SecretSource};
-use crate::engine::{Engine, Identity, Ports, Preview, ProjectSettings, Renewal, Settings, Stage, TextStore, Unread};
+use crate::engine::{Engine, Identity, Ops, Ports, Preview, ProjectSettings, Renewal, Settings, Stage, TextStore, Unread};
 use crate::forge;
 use crate::gateway::{Prices, Upstream};
 use crate::git::{self, Git};
@@ -179,6 +179,7 @@ fn settings(setup: &Setup) -> Settings {
         usd_call: config.limits.usd_call,
         lease: Duration::from_mins(10),
         overlap: Duration::from_secs(5),
+        ops: config.ops.as_ref().map(|ops| Ops { repo: ops.repo.clone(), branch: ops.branch.clone() }),
         projects: config.projects.iter().map(|p| (p.repo.clone(), project(p))).collect(),
     }
 }

@@ -26,6 +26,7 @@ mod diff;
 mod fault;
 mod history;
 mod judge;
+mod keep;
 mod layout;
 mod links;
 mod mirror;
@@ -46,7 +47,9 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::model::{Branch, Change, IssueNumber, Kept, Refusal, RepoName, RunId, Sha};
-use crate::ports::{ClaimAnswer, Lease, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder, Tips};
+use crate::ports::{
+    ClaimAnswer, KeepAnswer, KeepOrder, Lease, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder, Tips,
+};
 
 pub use author::Author;
 use fault::{environment, failed};
@@ -238,6 +241,10 @@ impl Repos for Git {
 
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError> {
         self.merge_in_passing(repo, head, base).await
+    }
+
+    async fn keep(&self, repo: &RepoName, order: &KeepOrder) -> Result<KeepAnswer, RepoError> {
+        self.keep_file(repo, order).await
     }
 
     async fn forget(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use forgehand::git::Limits;
 use forgehand::model::{Branch, FileMark, IssueNumber, JournalId, Kept, RunId, Sha, Timestamp};
-use forgehand::ports::{ClaimAnswer, Lease, NewClaim, PushAnswer, RepoErrorKind, Repos, TakeOrder};
+use forgehand::ports::{ClaimAnswer, KeepAnswer, KeepOrder, Lease, NewClaim, PushAnswer, RepoErrorKind, Repos, TakeOrder};
 use tokio::task::JoinSet;
 
 use crate::git_door::{AUTHOR, Manner, TOKEN, World, git_for, sh};
@@ -590,4 +590,70 @@ async fn a_run_that_cannot_name_a_folder_is_refused() {
         assert!(world.git.sync(&world.repo, &["main".into()], &RunId::from(run)).await.is_err(), "{run:?}");
         assert!(world.workspaces().paths(&world.repo, &RunId::from(run)).is_err(), "{run:?}");
     }
+}
+
+fn keep(path: &str, content: &str, read: Option<&Sha>, asked_by: Option<&str>) -> KeepOrder {
+    KeepOrder {
+        base: "main".into(),
+        asked_by: asked_by.map(Branch::from),
+        read: read.cloned(),
+        path: path.into(),
+        content: content.into(),
+        message: "Keep it".into(),
+        author: AUTHOR.into(),
+        at: Timestamp(1_790_000_000_000),
+    }
+}
+
+fn written(answer: KeepAnswer) -> Sha {
+    match answer {
+        KeepAnswer::Written(sha) => sha,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_kept_on_top_of_what_was_read_and_nobodys_words_are_lost() {
+    let world = World::new().await;
+    let read = sha(&sh(&world.person(), "git rev-parse main"));
+    let shows = |path: &str| sh(&world.person(), &format!("git fetch -q && git show origin/main:{path}"));
+    let first = written(world.git.keep(&world.repo, &keep("notes/a.md", "1\n", None, None)).await.expect("keeps"));
+    assert_eq!(shows("notes/a.md"), "1");
+    let tip = sh(&world.person(), "git fetch -q && git log -1 --format='%H %an %s' origin/main");
+    assert_eq!(tip, format!("{first} {} Keep it", AUTHOR.split(" <").next().expect("a name")));
+    // Done again, as after a crash.
+    assert_eq!(world.git.keep(&world.repo, &keep("notes/a.md", "1\n", None, None)).await.expect("keeps"), KeepAnswer::Same);
+
+    // A person changed the end of a file whose beginning is written, and added another one.
+    sh(
+        &world.person(),
+        "git checkout -q main && git pull -q && sed -i '$s/.*/mine/' src/a.txt && echo x >other && git add . && git commit -qm person && git push -q origin main",
+    );
+    let both = keep("src/a.txt", &sh(&world.person(), "git show origin/main~1:src/a.txt | sed '1s/.*/ours/'"), Some(&read), None);
+    let both = KeepOrder { content: format!("{}\n", both.content), ..both };
+    written(world.git.keep(&world.repo, &both).await.expect("keeps"));
+    let merged = shows("src/a.txt");
+    assert!(merged.starts_with("ours\n") && merged.ends_with("mine"), "{merged}");
+    assert_eq!(shows("other"), "x");
+
+    // And the very line that is written.
+    let against = keep("src/a.txt", "1\n2\nnot this\n", Some(&read), None);
+    assert_eq!(world.git.keep(&world.repo, &against).await.expect("answers"), KeepAnswer::Conflict);
+    assert_eq!(shows("src/a.txt"), merged, "nothing was written over");
+    let nowhere = KeepOrder { base: "nowhere".into(), ..keep("a", "1", None, None) };
+    assert_eq!(world.git.keep(&world.repo, &nowhere).await.expect("answers"), KeepAnswer::NoBranch);
+}
+
+#[tokio::test]
+async fn a_file_that_is_asked_for_stands_on_a_branch_of_its_own_once() {
+    let world = World::new().await;
+    let before = sh(&world.person(), "git rev-parse main");
+    let order = keep("notes/a.md", "1\n", None, Some("forgehand/ask"));
+    let first = written(world.git.keep(&world.repo, &order).await.expect("keeps"));
+    let again = written(world.git.keep(&world.repo, &order).await.expect("keeps"));
+    assert_eq!(first, again, "what stands there is taken as it is");
+    let main = sh(&world.person(), "git fetch -q && git rev-parse origin/main");
+    assert_eq!(main, before, "only a person brings it there");
+    let content = sh(&world.person(), "git show origin/forgehand/ask:notes/a.md");
+    assert_eq!(content, "1");
 }

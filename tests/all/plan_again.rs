@@ -167,6 +167,7 @@ impl Line {
                 read_up_to: None,
                 trunk: None,
                 tip_ours: false,
+                ops: None,
             },
             Intent::Agent { .. } => self.next().unwrap_or_else(|| agent(HandOutcome::Succeeded)),
             Intent::Take { .. } => match self.answers.first() {

@@ -1027,7 +1027,11 @@ impl World {
                 assert_eq!(twice, None, "#{number}: a point is answered once");
                 Outcome::Replied
             }
-            Intent::CloseNamed { .. } | Intent::Reopen { .. } | Intent::Rewrite { .. } | Intent::Review { .. } => {
+            Intent::CloseNamed { .. }
+            | Intent::Reopen { .. }
+            | Intent::Rewrite { .. }
+            | Intent::Review { .. }
+            | Intent::Keep { .. } => {
                 unreachable!("no formula of the world asks for that")
             }
             Intent::Relabel { .. } => {
@@ -1129,6 +1133,7 @@ impl World {
         let tip_ours = tip.as_ref().is_some_and(|tip| !on_branch && !known(tip) && !self.people.contains(tip));
         let read_up_to = issue.comments.iter().map(|c| c.0).max();
         Outcome::Prepared {
+            ops: None,
             base,
             base_branch: "main".into(),
             tip,
@@ -1261,6 +1266,7 @@ pub fn awaits_look(world: &World, number: u64) -> bool {
 
 fn prepared_project(state: &IssueState) -> Outcome {
     Outcome::Prepared {
+        ops: None,
         base: sha(1),
         base_branch: "main".into(),
         tip: None,

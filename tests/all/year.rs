@@ -211,7 +211,8 @@ impl Made {
             | Intent::File { .. }
             | Intent::Rewrite { .. }
             | Intent::Review { .. }
-            | Intent::Reply { .. } => {
+            | Intent::Reply { .. }
+            | Intent::Keep { .. } => {
                 unreachable!("no formula of the year asks for that")
             }
             Intent::Prepare { .. } => self.prepare(number),
@@ -278,6 +279,7 @@ impl Made {
             depends: Vec::new(),
         };
         Outcome::Prepared {
+            ops: None,
             over: None,
             open: None,
             revision: None,

@@ -25,6 +25,7 @@ mod latency;
 mod line;
 mod messages_api;
 mod notify;
+mod ops;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod outage;

@@ -254,6 +254,7 @@ impl<'s> Daemon<'s> {
             usd_call: Usd(1_000_000),
             lease: self.lease,
             overlap: Duration::from_secs(5),
+            ops: None,
             projects: BTreeMap::from([(self.repo.clone(), project)]),
         }
     }

@@ -17,9 +17,9 @@ use forgehand::model::{
 };
 use forgehand::ports::{
     AgentOrder, AgentReport, ClaimAnswer, Clock, CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, HandError,
-    HandErrorKind, HandEvent, Hands, IssueFilter, Journal, JournalError, Lease, LineComment, Listed, Merge, NewClaim, NewIssue,
-    NewPull, NewReview, PushAnswer, Recalled, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder,
-    WorkspaceOrder, WrittenReview,
+    HandErrorKind, HandEvent, Hands, IssueFilter, Journal, JournalError, KeepAnswer, KeepOrder, Lease, LineComment, Listed,
+    Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder,
+    Tips, VerifyOrder, WorkspaceOrder, WrittenReview,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -295,6 +295,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     write push(repo: &RepoName, run: &RunId, head: &Sha, branch: &Branch, lease: &Lease) -> PushAnswer;
     read remote_tip(repo: &RepoName, branch: &Branch) -> Option<Sha>;
     read try_merge(repo: &RepoName, head: &Branch, base: &Branch) -> Option<Merge>;
+    write keep(repo: &RepoName, order: &KeepOrder) -> KeepAnswer;
     read forget(repo: &RepoName, run: &RunId) -> ();
 }
 

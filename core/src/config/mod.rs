@@ -8,6 +8,7 @@ mod account;
 mod agent;
 mod daemon;
 mod notify;
+mod ops;
 mod project;
 mod provisions;
 mod retention;
@@ -23,6 +24,7 @@ pub use account::{Account, AccountSource};
 pub use agent::{Agent, Author, Backend, Claude};
 pub use daemon::{Daemon, Limits, LogFormat, Poll, Sandbox, SandboxMode};
 pub use notify::{Notify, NotifyBy, WebhookFormat};
+pub use ops::Ops;
 pub use project::{DEFAULT_PERSON_PATHS, Project};
 pub use retention::Retention;
 pub use schema::schema;
@@ -57,6 +59,8 @@ pub struct Config {
     pub notify: Vec<Notify>,
     /// `[retention]`.
     pub retention: Retention,
+    /// `[ops]`.
+    pub ops: Option<Ops>,
 }
 
 /// The forge, and who we are there.
@@ -195,7 +199,8 @@ impl Config {
         let sandbox = Sandbox::read(&root.table("sandbox"));
         let notify = root.tables("notify").iter().filter_map(Notify::read).collect();
         let retention = Retention::read(&root.table("retention"));
-        Some(Self { forge: forge?, projects, agent: agent?, agents, accounts, daemon, limits, sandbox, notify, retention })
+        let ops = if root.has("ops") { Ops::read(&root.table("ops")) } else { None };
+        Some(Self { forge: forge?, projects, agent: agent?, agents, accounts, daemon, limits, sandbox, notify, retention, ops })
     }
 
     fn read_projects(root: &Table<'_>, labels: &LabelNames) -> Vec<Project> {

@@ -77,7 +77,7 @@ impl Project {
     }
 
     pub(super) fn read(table: &Table<'_>, labels: &LabelNames) -> Option<Self> {
-        let repo = table.required("repo", "repo = \"owner/name\"", repo);
+        let repo = table.required("repo", "repo = \"owner/name\"", values::repo);
         let verify = table.required("verify", "verify = [\"sh ./test.sh\"]", verify);
         let logins = |key| table.or(key, Vec::new(), |v: &Value<'_>| v.list(values::login));
         let defaults = DEFAULT_PERSON_PATHS.map(str::to_owned).to_vec();
@@ -150,14 +150,6 @@ fn label(value: &Value<'_>) -> Option<String> {
         );
     }
     Some(text)
-}
-
-fn repo(value: &Value<'_>) -> Option<RepoName> {
-    let text = value.string()?;
-    match text.parse::<RepoName>() {
-        Ok(repo) => Some(repo),
-        Err(e) => value.wrong(e.to_string(), "the name alone, without the forge's address and without `.git`"),
-    }
 }
 
 fn verify(value: &Value<'_>) -> Option<Vec<String>> {

@@ -73,10 +73,22 @@ struct File {
     limits: Option<LimitsSection>,
     sandbox: Option<SandboxSection>,
     retention: Option<RetentionSection>,
+    ops: Option<OpsSection>,
     /// What the labels are called, for all projects that do not say otherwise.
     labels: Option<LabelsSection>,
     /// Who is told what beside the forge.
     notify: Option<Vec<NotifySection>>,
+}
+
+/// The operations repository, where formulas keep what is no code of a project: `prerequisites.md`, sprints, evidence, what they ask the vault.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OpsSection {
+    /// Where it is, on the same forge; the bot may write there.
+    repo: Repo,
+    /// The branch that counts.
+    #[schemars(extend("default" = "main"))]
+    branch: Option<Filled>,
 }
 
 /// Somebody who is told. One of `command`, `webhook_env` (or `_file`, `_credential`) and `mail` is needed.

@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::SecretSource;
 use crate::document::{Table, Value};
-use crate::model::{Login, Usd};
+use crate::model::{Login, RepoName, Usd};
 
 pub use crate::document::parse_duration;
 
@@ -189,5 +189,13 @@ pub(super) fn host(value: &Value<'_>) -> Option<String> {
             format!("`{text}` is not a host"),
             "write \"index.crates.io\" or \"index.crates.io:443\", without scheme and path",
         )
+    }
+}
+
+pub(super) fn repo(value: &Value<'_>) -> Option<RepoName> {
+    let text = value.string()?;
+    match text.parse::<RepoName>() {
+        Ok(repo) => Some(repo),
+        Err(e) => value.wrong(e.to_string(), "the name alone, without the forge's address and without `.git`"),
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn judge(value: &Value<'_>, meant: &Meant) {
             | Proposal::Labels { .. }
             | Proposal::Issue { .. }
             | Proposal::SubIssues { .. }
+            | Proposal::File { .. }
             | Proposal::Close { issue: Some(_) }
             | Proposal::UpdateIssue { issue: Some(_), .. },
         )) => return,

@@ -294,6 +294,24 @@ fn file(value: &Value<'_>) -> Option<String> {
     }
 }
 
+/// What is read of the operations repository: files, and folders with a slash at their end.
+pub(super) fn ops(table: &Table<'_>) -> Vec<String> {
+    let path = |v: &Value<'_>| {
+        let text = v.filled()?;
+        let bare = text.strip_suffix('/').unwrap_or(&text);
+        let right =
+            !bare.is_empty() && !bare.starts_with(['/', ':']) && bare.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        match right && !bare.contains(['\0', '\\']) {
+            true => Some(text),
+            false => v.wrong(
+                format!("`{text}` is no path in the operations repository"),
+                "write it from the root: \"prerequisites.md\", or \"sprints/\" for all files below",
+            ),
+        }
+    };
+    table.or("files", Vec::new(), |v| some(v, path))
+}
+
 /// A list with something in it.
 pub(super) fn some<T>(value: &Value<'_>, item: impl FnMut(&Value<'_>) -> Option<T>) -> Option<Vec<T>> {
     let items = value.list(item)?;

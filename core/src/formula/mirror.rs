@@ -76,6 +76,7 @@ struct File {
     require: Option<RequireSection>,
     limits: Option<LimitsSection>,
     workspace: Option<WorkspaceSection>,
+    ops: Option<OpsSection>,
     agent: Option<AgentSection>,
     /// Labels that it uses beside those of the lifecycle: `forgehand init` creates those that a repository lacks, `doctor` names them, and a
     /// step makes one that is missing when it first puts it on.
@@ -87,6 +88,15 @@ struct File {
     step: Option<Vec<StepSection>>,
     /// What it ends as: the first that holds; `done` where none does.
     outcome: Option<Vec<OutcomeSection>>,
+}
+
+/// What it reads of the operations repository, `[ops]` of the configuration: `ops.files` in prompts.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OpsSection {
+    /// Files by their paths from the root; with a slash at the end a folder, of which all files are read. One that is not there is left out.
+    #[schemars(length(min = 1))]
+    files: Option<Vec<FilePath>>,
 }
 
 /// What starts it. A person always may.
@@ -347,12 +357,22 @@ struct StepSection {
     on_failure: Option<OnFailureSection>,
     /// Something is asked of the forge.
     propose: Option<Propose>,
-    /// With `propose = "pull-request"` and `"issue"`: its title. With `"update-issue"`: the new one.
+    /// With `propose = "pull-request"` and `"issue"`: its title. With `"update-issue"`: the new one. With `"file"`: what is said about it, in a
+    /// line.
     title: Option<Template>,
+    /// With `propose = "file"`: where it stands in the operations repository: `prerequisites.md`, `portfolio.md`, `RESOURCES.md`, or below
+    /// `knowledge/`, `evidence/` or `sprints/`; with `pull_request` below `vault/actions/` and `vault/pending/` too.
+    path: Option<Template>,
+    /// With `propose = "file"`: a CEL expression that comes to its text. What somebody else wrote there meanwhile is merged with it; where
+    /// both changed the same lines the run ends, and says where the text is kept.
+    content: Option<Cel>,
+    /// With `propose = "file"`: it is asked for by a pull request there, instead of being committed directly.
+    #[schemars(extend("default" = false))]
+    pull_request: Option<bool>,
     /// With `propose = "review"`: a CEL expression that comes to `approve`, `request-changes` or `comment`.
     verdict: Option<Cel>,
     /// With `propose = "comment"`, `"pull-request"`, `"review"` and `"issue"`: the file below `prompts/` that its text is made from. With
-    /// `"update-issue"`: that of the new body.
+    /// `"update-issue"`: that of the new body. With `"file"` and `pull_request`: that of the pull request's body.
     body: Option<Prompt>,
     /// With `propose = "comment"`, `"labels"`, `"close"` and `"update-issue"`: a CEL expression that comes to the number of another issue of
     /// the repository. The run's own by default.
@@ -506,6 +526,8 @@ enum Propose {
     Push,
     /// What reviewers said about that pull request is answered, each point where it was made; one that no item answers too.
     Replies,
+    /// A file is kept in the operations repository.
+    File,
 }
 
 #[derive(JsonSchema)]

@@ -59,6 +59,7 @@ pub(super) fn check(steps: &[Placed<'_, '_>]) {
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }
                 | Proposal::Replies { .. }
+                | Proposal::File { .. }
                 | Proposal::UpdateIssue { .. },
             ) => {}
             StepKind::Propose(proposal @ (Proposal::PullRequest { .. } | Proposal::Branch { .. } | Proposal::Push)) => {

@@ -68,6 +68,9 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     if (over.revises() && !configured.revises()) || (has(over, &answers) && !has(configured, &answers)) {
         return Some("it revises a pull request, and the configured one does not".to_owned());
     }
+    if over.needs_ops() && !configured.needs_ops() {
+        return Some("it reads or writes the operations repository, and the configured one does not".to_owned());
+    }
     if over.reviews() && !configured.reviews() {
         return Some("it reviews, and the configured one does not".to_owned());
     }

@@ -5,7 +5,9 @@ use super::head;
 use super::read::{Scene, typed, word};
 use super::scope::ABOUT_THE_PROJECT;
 use crate::document::{Table, Value, nearest};
-use crate::model::{About, Decision, Expression, FormulaLabel, LabelNames, Proposal, TemplateKind, Variable, Verdict};
+use crate::model::{
+    About, Decision, Expression, FormulaLabel, LabelNames, Proposal, TemplateKind, Variable, Verdict, unwritable,
+};
 
 /// How labels begin that say what something privileged may do: only the vault puts those on.
 const PRIVILEGED: &str = "vault";
@@ -25,12 +27,16 @@ enum What {
     Review,
     Push,
     Replies,
+    File,
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
-const KEYS: [(&str, &[What]); 12] = [
-    ("title", &[What::PullRequest, What::Issue, What::UpdateIssue]),
-    ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review]),
+const KEYS: [(&str, &[What]); 15] = [
+    ("title", &[What::PullRequest, What::Issue, What::UpdateIssue, What::File]),
+    ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review, What::File]),
+    ("path", &[What::File]),
+    ("content", &[What::File]),
+    ("pull_request", &[What::File]),
     ("verdict", &[What::Review]),
     ("add", &[What::Labels]),
     ("remove", &[What::Labels]),
@@ -61,6 +67,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         ("review", What::Review),
         ("push", What::Push),
         ("replies", What::Replies),
+        ("file", What::File),
     ];
     let what = table.optional("propose", |v| v.one_of(&whats).and_then(|what| with_its_issue(v, table, what, scene.about)))?;
     misplaced(table, what, whats.iter().find(|(_, known)| *known == what).map_or("", |(word, _)| word));
@@ -102,6 +109,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
             let items = table.required("items", "items = \"steps.work.output.answers\"", |v| answers(v, scene));
             Some(Proposal::Replies { items: items? })
         }
+        What::File => file(table, scene, &vocabulary),
         What::UpdateIssue => {
             let title = table.optional("title", inline);
             let body = table.optional("body", |v| templates.file(v, TemplateKind::Proposal, &vocabulary));
@@ -112,6 +120,30 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
             Some(Proposal::UpdateIssue { title, body, issue })
         }
     }
+}
+
+/// A file of the operations repository. Where its path is known, whether it may stand there is said at once.
+fn file(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Option<Proposal> {
+    let inline = |v: &Value<'_>| scene.templates.inline(v, TemplateKind::Proposal, vocabulary);
+    let asks = table.or("pull_request", false, Value::boolean);
+    let path = table.required("path", "path = \"prerequisites.md\"", |v| {
+        let text = inline(v)?;
+        match unwritable(&text, asks).filter(|_| !text.contains("{{")) {
+            None => Some(text),
+            Some(why) => v.wrong(why, "docs/formulas.md says what is kept where"),
+        }
+    });
+    let content = table.required("content", "content = \"steps.plan.output.tree\"", |v| {
+        typed(v, scene.known, Wants::Text).map(|(expression, _)| expression)
+    });
+    let title = table.required("title", "title = \"Keep the tree\"", inline);
+    let body = |v: &Value<'_>| scene.templates.file(v, TemplateKind::Proposal, vocabulary);
+    let pull = match asks {
+        true => Some(table.required("body", "body = \"asked.md\"", body)?),
+        false => table
+            .optional("body", |v| v.wrong("what is committed directly has no body", "take it out, or write pull_request = true")),
+    };
+    Some(Proposal::File { path: path?, content: content?, title: title?, pull })
 }
 
 /// What a review comes to: one of the words, wherever that can be known.
@@ -209,7 +241,7 @@ fn new_labels(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -
 /// What is proposed needs an issue that it is about: where the formula has none of its own, the one that the step names.
 fn with_its_issue(value: &Value<'_>, table: &Table<'_>, what: What, about: About) -> Option<What> {
     match (what, about) {
-        (_, About::Issue) | (What::Issue | What::SubIssues, About::Project) => {}
+        (_, About::Issue) | (What::Issue | What::SubIssues | What::File, About::Project) => {}
         (What::Comment | What::Labels | What::Close | What::UpdateIssue, About::Project) if table.has("issue") => {}
         (What::Comment | What::Labels | What::Close | What::UpdateIssue, About::Project) => {
             let help = format!("{ABOUT_THE_PROJECT}: name one, such as issue = \"steps.work.output.number\"");

@@ -56,6 +56,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let mut require = head::require(&root.table("require"), about);
     let limits = head::limits(&root.table("limits"));
     let workspace = head::workspace(&root.table("workspace"));
+    let mut reads_ops = head::ops(&root.table("ops"));
     let defaults = head::agent(&root.table("agent"));
     let mut labels = head::labels(root);
     let inputs = inputs::specs(root);
@@ -112,6 +113,8 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                     let help = format!("that is what `{}` and this formula ask: take it out of one", called.name);
                     table.wrong(format!("the label `{both}` is asked for and ruled out"), help);
                 }
+                let more = called.reads_ops.iter().filter(|path| !reads_ops.contains(path)).cloned().collect::<Vec<_>>();
+                reads_ops.extend(more);
                 labels.extend(
                     called
                         .labels
@@ -148,6 +151,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         workspace,
         labels,
         inputs,
+        reads_ops,
         steps,
         outcomes,
     })

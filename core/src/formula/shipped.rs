@@ -15,6 +15,7 @@ const FORMULAS: &[(&str, &str)] = &[
     ("revise", include_str!("../../../formulas/revise.toml")),
     ("groom", include_str!("../../../formulas/groom.toml")),
     ("predict", include_str!("../../../formulas/predict.toml")),
+    ("plan", include_str!("../../../formulas/plan.toml")),
 ];
 
 const PROMPTS: &[(&str, &str)] = &[
@@ -41,6 +42,9 @@ const PROMPTS: &[(&str, &str)] = &[
     ("groomed-debt.md", include_str!("../../../prompts/groomed-debt.md")),
     ("predict.md", include_str!("../../../prompts/predict.md")),
     ("prediction.md", include_str!("../../../prompts/prediction.md")),
+    ("plan.md", include_str!("../../../prompts/plan.md")),
+    ("constraint.md", include_str!("../../../prompts/constraint.md")),
+    ("prediction-answered.md", include_str!("../../../prompts/prediction-answered.md")),
 ];
 
 const SCHEMAS: &[(&str, &str)] = &[
@@ -52,6 +56,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("revise-result", include_str!("../../../formulas/schemas/revise-result.json")),
     ("grooming", include_str!("../../../formulas/schemas/grooming.json")),
     ("predictions", include_str!("../../../formulas/schemas/predictions.json")),
+    ("plan", include_str!("../../../formulas/schemas/plan.json")),
 ];
 
 const TESTS: &[(&str, &str)] = &[
@@ -91,6 +96,8 @@ const TESTS: &[(&str, &str)] = &[
     ("verify-fix-fails", include_str!("../../../formulas/tests/verify-fix-fails.toml")),
     ("verify-fix-of-another", include_str!("../../../formulas/tests/verify-fix-of-another.toml")),
     ("verify-fix-passes", include_str!("../../../formulas/tests/verify-fix-passes.toml")),
+    ("plan-files-at-the-constraint", include_str!("../../../formulas/tests/plan-files-at-the-constraint.toml")),
+    ("plan-waits-for-its-constraint", include_str!("../../../formulas/tests/plan-waits-for-its-constraint.toml")),
     ("predict-enough-are-open", include_str!("../../../formulas/tests/predict-enough-are-open.toml")),
 ];
 

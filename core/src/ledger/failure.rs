@@ -78,6 +78,7 @@ impl IssueState {
                 | Intent::Rewrite { .. }
                 | Intent::Review { .. }
                 | Intent::Reply { .. }
+                | Intent::Keep { .. }
                 | Intent::Say { what: Saying::Proposed { .. } | Saying::Note { .. }, .. },
                 FailureKind::Environment | FailureKind::Refused | FailureKind::Gone,
             ) => self.broken(failure),

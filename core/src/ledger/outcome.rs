@@ -66,6 +66,7 @@ impl IssueState {
             | Outcome::Rewritten
             | Outcome::Replied
             | Outcome::Reviewed { .. }
+            | Outcome::Kept { .. }
             | Outcome::Cut => {
                 if let (Intent::Labels { to: Some(to), .. }, Outcome::Cut) = (intent, outcome) {
                     self.unsure.insert(*to);

@@ -104,6 +104,9 @@ pub struct Prepared {
     pub open: OpenIssues,
     /// What is asked of the pull request, where it revises one.
     pub revision: Option<Revision>,
+    /// Where the operations repository was when it was read.
+    #[serde(default)]
+    pub ops: Option<Sha>,
 }
 
 /// How a step ended.
@@ -194,7 +197,7 @@ impl RunState {
 
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, at: Timestamp) {
         match outcome {
-            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours, over, open, revision } => {
+            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours, over, open, revision, ops } => {
                 if let Some(over) = over {
                     self.goes_on_with(over);
                 }
@@ -208,6 +211,7 @@ impl RunState {
                     tip_ours: *tip_ours,
                     open: open.as_deref().cloned().unwrap_or_default(),
                     revision: revision.as_deref().cloned(),
+                    ops: ops.clone(),
                 });
                 self.in_work.clear();
                 self.reach(at);
@@ -252,6 +256,10 @@ impl RunState {
             Outcome::Filed { issue, .. } => self.filed(step, *issue),
             Outcome::Rewritten | Outcome::Reopened => self.proposed(step, json!({})),
             Outcome::Replied => self.replied(step),
+            Outcome::Kept { path, commit, pull } => {
+                let (commit, pull) = (commit.as_ref().map(Sha::as_str), pull.map(|pull| pull.0));
+                self.proposed(step, json!({ "path": path, "commit": commit, "pull": pull }));
+            }
             Outcome::Reviewed { counts } => {
                 if let Intent::Review { verdict, .. } = intent {
                     self.proposed(step, json!({ "verdict": verdict.word(), "counts": counts }));

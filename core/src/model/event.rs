@@ -9,8 +9,8 @@ use super::{
     AccountName, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined,
     Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, IssueDraft, IssueNumber, JournalId,
     Kept, LabelsMean, Login, ModelCall, OpenIssues, ProjectFacts, PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName,
-    Revision, RunId, RunOutcome, Scope, SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Trial, Trigger, Trouble, Usd,
-    Verdict, Wanted,
+    Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Told, Trial, Trigger,
+    Trouble, Usd, Verdict, Wanted,
 };
 
 /// An event as it was journalled.
@@ -573,6 +573,15 @@ pub enum Intent {
         /// The answer.
         reply: Reply,
     },
+    /// Keep a file in the operations repository.
+    Keep {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// What it says.
+        content: String,
+    },
     /// Write an issue anew.
     Rewrite {
         /// The run.
@@ -588,57 +597,6 @@ pub enum Intent {
         run: RunId,
         /// The workspace is kept, so that a person finds the work.
         keep_workspace: bool,
-    },
-}
-
-/// What a comment of ours says. Of each kind an issue has one; notes apart, of which each step has one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "saying")]
-pub enum Saying {
-    /// What a step of a run proposes: the triage breakdown.
-    Proposed {
-        /// The run.
-        run: RunId,
-        /// The step.
-        step: StepId,
-    },
-    /// What another step of a run proposes: a comment of its own.
-    Note {
-        /// The run.
-        run: RunId,
-        /// The step.
-        step: StepId,
-        /// Another issue than the run's.
-        #[serde(default)]
-        on: Option<IssueNumber>,
-    },
-    /// Where the issue's story stands.
-    Status {
-        /// Where.
-        status: super::Status,
-    },
-}
-
-/// What an agent is told at the start of a turn.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "told")]
-pub enum Told {
-    /// The step's prompt.
-    Prompt,
-    /// That it was cut, and should go on.
-    GoOn,
-    /// That its answer was missing or invalid.
-    AnswerAgain {
-        /// What was wrong.
-        why: String,
-    },
-    /// That the verification failed.
-    Failing {
-        /// How.
-        evidence: Box<Evidence>,
-        /// The step that it failed.
-        #[serde(default)]
-        by: Option<StepId>,
     },
 }
 
@@ -688,6 +646,15 @@ pub enum Outcome {
         unlinked: bool,
         /// Labels of the repository that were learned of by this.
         learned: Vec<RepoLabel>,
+    },
+    /// The file says what it was to say.
+    Kept {
+        /// Where it stands in the operations repository.
+        path: String,
+        /// The commit that says so; none where it said so already.
+        commit: Option<Sha>,
+        /// The pull request by which it is asked for.
+        pull: Option<PullNumber>,
     },
     /// The issue says what it was to say.
     Rewritten,
@@ -739,6 +706,9 @@ pub enum Outcome {
         /// What is asked of the pull request, where the run revises one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<Box<Revision>>,
+        /// Where the operations repository was when it was read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ops: Option<Sha>,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere {
@@ -822,6 +792,7 @@ impl Intent {
             Self::Rewrite { .. } => "rewrite",
             Self::Review { .. } => "review",
             Self::Reply { .. } => "reply",
+            Self::Keep { .. } => "keep",
             Self::Discard { .. } => "discard",
         }
     }

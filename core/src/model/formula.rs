@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::{Branch, Commands, Ending, Expect, FormulaName, LabelNames, Provisions, RunsOn, StepId, Subject, Usd};
+use super::{Branch, Commands, Ending, Expect, FormulaName, LabelNames, Provisions, RunsOn, Shape, StepId, Subject, Usd};
 
 /// A workflow, parsed and checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct Formula {
     /// What it is given by whoever starts or calls it.
     #[serde(default)]
     pub inputs: Vec<InputSpec>,
+    /// What it reads of the operations repository: files, and folders with a slash at their end.
+    #[serde(default)]
+    pub reads_ops: Vec<String>,
     /// The steps, in the order of the file.
     pub steps: Vec<Step>,
     /// What it ends as: the first that holds; `done` where none does.
@@ -442,6 +445,12 @@ impl Formula {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Branch { .. })))
     }
 
+    /// Whether it reads or writes the operations repository.
+    pub fn needs_ops(&self) -> bool {
+        let keeps = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::File { .. }));
+        !self.reads_ops.is_empty() || self.steps.iter().any(keeps)
+    }
+
     /// Whether one of its steps opens a pull request.
     pub fn opens_pull(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })))
@@ -472,6 +481,10 @@ impl StepKind {
             Self::Propose(Proposal::Review { .. }) => {
                 let words = json!({ "enum": Verdict::ALL.map(Verdict::word) });
                 vec![("verdict", words), ("counts", json!({ "type": "boolean" }))]
+            }
+            Self::Propose(Proposal::File { .. }) => {
+                let commit = json!({ "type": ["string", "null"] });
+                vec![("path", text()), ("commit", commit), ("pull", json!({ "type": ["integer", "null"] }))]
             }
             Self::Propose(Proposal::SubIssues { .. }) => {
                 let id = json!({ "type": ["string", "null"] });
@@ -511,39 +524,6 @@ impl StepId {
         self.0.split_at(self.0.rfind('.').map_or(0, |dot| dot + 1))
     }
 }
-
-/// The shape of a structured output: a JSON schema.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Shape {
-    /// What its file is called, without the ending.
-    pub name: String,
-    /// The schema, draft 7, without references to elsewhere.
-    pub schema: Json,
-}
-
-impl<'de> Deserialize<'de> for Shape {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Whole { name: String, schema: Json },
-            // Journals of older versions knew two by name.
-            Word(String),
-        }
-        match Written::deserialize(from)? {
-            Written::Whole { name, schema } => Ok(Self { name, schema }),
-            Written::Word(word) => {
-                let old = [("triage", TRIAGE_RESULT), ("fix", FIX_RESULT)].into_iter().find(|(name, _)| *name == word);
-                let (_, text) = old.ok_or_else(|| serde::de::Error::custom(format!("no shape is called {word}")))?;
-                let schema = serde_json::from_str(text).map_err(serde::de::Error::custom)?;
-                Ok(Self { name: format!("{word}-result"), schema })
-            }
-        }
-    }
-}
-
-const TRIAGE_RESULT: &str = include_str!("../../../formulas/schemas/triage-result.json");
-const FIX_RESULT: &str = include_str!("../../../formulas/schemas/fix-result.json");
 
 fn label_or_triggers<'de, D: Deserializer<'de>>(from: D) -> Result<Triggers, D::Error> {
     #[derive(Deserialize)]
@@ -668,6 +648,17 @@ pub enum Proposal {
         /// The answers: a list of objects with `to`, what the prompt calls the point, and `text`.
         items: Expression,
     },
+    /// A file is kept in the operations repository.
+    File {
+        /// The template of where it stands.
+        path: String,
+        /// What it says: a text.
+        content: Expression,
+        /// The template of what is said about it, in a line.
+        title: String,
+        /// The template of the body of the pull request by which it is asked for; without one it is committed directly.
+        pull: Option<String>,
+    },
     /// An issue is written anew.
     UpdateIssue {
         /// Its title's template; as it is, without one.
@@ -720,7 +711,8 @@ impl Proposal {
             | Self::SubIssues { .. }
             | Self::Review { .. }
             | Self::Push
-            | Self::Replies { .. } => None,
+            | Self::Replies { .. }
+            | Self::File { .. } => None,
         }
     }
 }

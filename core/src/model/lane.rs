@@ -37,6 +37,7 @@ impl Intent {
             | Self::File { .. }
             | Self::Review { .. }
             | Self::Reply { .. }
+            | Self::Keep { .. }
             | Self::Rewrite { .. }
             | Self::Discard { .. } => Lane::Main,
         }
@@ -55,6 +56,7 @@ impl Intent {
             | Self::File { step, .. }
             | Self::Review { step, .. }
             | Self::Reply { step, .. }
+            | Self::Keep { step, .. }
             | Self::Rewrite { step, .. }
             | Self::Say { what: Saying::Proposed { step, .. } | Saying::Note { step, .. }, .. } => Some(step),
             Self::Say { what: Saying::Status { .. }, .. }

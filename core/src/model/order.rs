@@ -40,6 +40,7 @@ impl Works {
                 | Proposal::Issue { .. }
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }
+                | Proposal::File { .. }
                 | Proposal::UpdateIssue { .. },
             )
             | StepKind::Gate(Gate::Time { .. })

@@ -60,8 +60,16 @@ impl TemplateKind {
         let output = |(id, output): (&StepId, Variable)| (id.0.clone(), record([("output", output)]));
         let steps = Variable::Record(steps.into_iter().map(output).collect());
         let inputs = Variable::Record(inputs.into_iter().map(|spec| (spec.name.clone(), of_input(&spec.kind))).collect());
-        let common =
-            [("repo", Plain), ("base", Plain), ("branch", Plain), ("attempt", Plain), ("steps", steps), ("inputs", inputs)];
+        let ops = record([("files", list(record([("path", Plain), ("text", Outside)])))]);
+        let common = [
+            ("repo", Plain),
+            ("base", Plain),
+            ("branch", Plain),
+            ("attempt", Plain),
+            ("steps", steps),
+            ("inputs", inputs),
+            ("ops", ops),
+        ];
         let own = match self {
             Self::Prompt => vec![
                 (

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Login, OpenIssues, Point, PullNumber, Risk, TextHash, Timestamp};
+use super::{Login, OpenIssues, OpsFile, Point, PullNumber, Risk, TextHash, Timestamp};
 
 /// Why a change is of a tier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,6 +59,9 @@ pub struct RunTexts {
     /// The project's open issues, raw, where the run is about the project and asks for them.
     #[serde(default)]
     pub open: OpenIssues,
+    /// What the run's formula reads of the operations repository, raw.
+    #[serde(default)]
+    pub ops: Vec<OpsFile>,
     /// What is asked of the pull request, where the run revises one.
     #[serde(default)]
     pub pull: Option<PullTexts>,

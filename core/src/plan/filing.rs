@@ -128,6 +128,7 @@ mod tests {
             workspace: Default::default(),
             labels: vec![FormulaLabel { name: "child".into(), color: "#112233".into(), description: String::new() }],
             inputs: Vec::new(),
+            reads_ops: Vec::new(),
             steps: Vec::new(),
             outcomes: Vec::new(),
         }

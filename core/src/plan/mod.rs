@@ -17,6 +17,7 @@ mod found;
 mod gate;
 mod group;
 mod invariants;
+mod keep;
 mod labels;
 mod look;
 mod notices;

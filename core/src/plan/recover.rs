@@ -128,6 +128,8 @@ fn is_looked_up(intent: &Intent) -> bool {
         | Intent::CloseNamed { .. }
         | Intent::Reopen { .. }
         | Intent::Rewrite { .. }
+        // What is kept already is not kept again.
+        | Intent::Keep { .. }
         | Intent::Discard { .. } => false,
     }
 }

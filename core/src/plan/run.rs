@@ -276,6 +276,7 @@ impl Context<'_> {
             }
             (Proposal::Replies { items }, StepState::Ready { .. }) => self.replies(here, items),
             (Proposal::Replies { .. }, StepState::Replying { planned, done }) => self.reply(here, planned, *done),
+            (Proposal::File { content, .. }, StepState::Ready { .. }) => self.keep_file(here, content),
             (_, _) => self.unexpected(here),
         }
     }
@@ -309,7 +310,8 @@ impl Context<'_> {
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }
                 | Proposal::Push
-                | Proposal::Replies { .. },
+                | Proposal::Replies { .. }
+                | Proposal::File { .. },
                 _,
             ) => return self.unexpected(here),
         };

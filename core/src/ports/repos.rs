@@ -61,6 +61,9 @@ pub trait Repos: Send + Sync {
     /// Tries to merge one branch into another: both are fetched, and merged in a place that is thrown away, without a work tree. None where one
     /// of them is not on the forge. Repeating it is harmless.
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError>;
+    /// Writes a file by a commit of ours, on top of what was read: what else came meanwhile is merged. Repeating it is harmless: what says so
+    /// already is not written again.
+    async fn keep(&self, repo: &RepoName, order: &KeepOrder) -> Result<KeepAnswer, RepoError>;
     /// Drops what was kept for a run: its ref in the mirror and its throw-away repository.
     async fn forget(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError>;
 }
@@ -134,6 +137,40 @@ pub struct TakeOrder {
     pub private: Option<String>,
     /// The project's verify commands: files of the change that they name are told.
     pub verify: Vec<String>,
+}
+
+/// A file to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepOrder {
+    /// The branch that it is to be on in the end.
+    pub base: Branch,
+    /// The branch that it is pushed to instead, which is made for it: a pull request asks for it.
+    pub asked_by: Option<Branch>,
+    /// The commit of `base` that its writer had read; where it is now, without one.
+    pub read: Option<Sha>,
+    /// Where it stands, from the root.
+    pub path: String,
+    /// What it says.
+    pub content: String,
+    /// The commit's message.
+    pub message: String,
+    /// Author and committer, `Name <mail>`.
+    pub author: String,
+    /// When, by the forge's clock.
+    pub at: Timestamp,
+}
+
+/// What came of writing a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeepAnswer {
+    /// It is written, by this commit.
+    Written(Sha),
+    /// It says so already.
+    Same,
+    /// Somebody else changed the same lines since it was read.
+    Conflict,
+    /// The branch is not there.
+    NoBranch,
 }
 
 /// What must be at the remote branch for a push to be let through.

@@ -9,7 +9,7 @@ use super::characters::{cut, printable};
 use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
-    About, Branch, Change, CheckText, Evidence, InputSpec, IssueNumber, Kept, OpenIssues, Provisions, PullTexts, Remark,
+    About, Branch, Change, CheckText, Evidence, InputSpec, IssueNumber, Kept, OpenIssues, OpsFile, Provisions, PullTexts, Remark,
     RepoName, Risk, RunTexts, Sha, StepId, TemplateKind, TierReason, Usd, Variable,
 };
 
@@ -24,6 +24,9 @@ const TAILS_LIMIT: usize = 24 << 10;
 /// A body in the list of a project's issues, and all of them together.
 const LISTED_BODY_LIMIT: usize = 4 << 10;
 const BODIES_LIMIT: usize = 96 << 10;
+/// A file of the operations repository, and all of them together.
+const OPS_FILE_LIMIT: usize = 48 << 10;
+const OPS_LIMIT: usize = 96 << 10;
 /// All comments together; the newest are kept.
 const COMMENTS_LIMIT: usize = 96 << 10;
 
@@ -127,6 +130,7 @@ impl PromptContext<'_> {
         let values = json!({
             "repo": self.repo.to_string(),
             "project": project(&texts.open),
+            "ops": ops(&texts.ops),
             "issue": {
                 "number": self.issue.0,
                 "author": name(&texts.author),
@@ -181,6 +185,7 @@ impl ProposalContext<'_> {
         let values = json!({
             "repo": self.repo.to_string(),
             "project": project(&self.texts.open),
+            "ops": ops(&self.texts.ops),
             "issue": {
                 "number": self.issue.0,
                 "author": name(&self.texts.author),
@@ -257,6 +262,20 @@ fn kept(all: &[Kept]) -> Json {
         })
     };
     all.iter().map(one).collect()
+}
+
+/// What was read of the operations repository. What comes first counts first; that something is left out is said in its place.
+fn ops(files: &[OpsFile]) -> Json {
+    let mut room = OPS_LIMIT;
+    let files = files.iter().map(|file| {
+        // A file is no page that people saw: what Markdown hides is part of it.
+        let text = cut(&printable(&file.text), OPS_FILE_LIMIT);
+        let left = room.checked_sub(text.len());
+        room = left.unwrap_or(room);
+        let text = if left.is_some() { text } else { "[left out: all files together are too long]".to_owned() };
+        json!({ "path": name(&file.path), "text": text })
+    });
+    json!({ "files": files.collect::<Vec<_>>() })
 }
 
 /// What the formula is given, by name.

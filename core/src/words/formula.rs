@@ -82,6 +82,7 @@ pub fn proposal(proposal: &Proposal) -> &'static str {
         Proposal::Push => "push",
         Proposal::Replies { .. } => "replies",
         Proposal::UpdateIssue { .. } => "update-issue",
+        Proposal::File { .. } => "file",
     }
 }
 

@@ -27,6 +27,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::File { item: None, step, .. } => format!("file the issue of step {step}"),
         Intent::Review { pull, verdict, head, .. } => format!("review {pull} at {}: {}", head.short(), verdict.word()),
         Intent::Reply { pull, reply, .. } => format!("answer {} on {pull}", reply.to.by),
+        Intent::Keep { step, .. } => format!("keep the file of step {step} in the operations repository"),
         Intent::Rewrite { step, on, .. } => format!("write the issue anew that step {step} is about{}", on_issue(*on)),
         Intent::Prepare { .. } => "prepare a workspace".to_owned(),
         Intent::SetUp { .. } => "set the workspace up".to_owned(),
@@ -335,6 +336,9 @@ fn ended(ended: &Outcome) -> Option<String> {
         Outcome::Filed { issue, unlinked: true, .. } => {
             format!("  issue {issue}; the forge keeps no dependencies here, so nothing waits for it")
         }
+        Outcome::Kept { path, commit: None, .. } => format!("  {path} says so already"),
+        Outcome::Kept { path, commit: Some(commit), pull: None } => format!("  {path} at {}", commit.short()),
+        Outcome::Kept { path, pull: Some(pull), .. } => format!("  {path}, asked for by pull request {pull} there"),
         Outcome::Failed { failure } => format!("  failed: {}", failure.why),
         Outcome::Cut => "  cut".to_owned(),
         Outcome::Released

@@ -16,7 +16,7 @@ use crate::model::{
 use crate::ports::Forge as _;
 
 use super::asked::PullAsked;
-use super::recorded::{self, Answered, CommentText, Expected, IssueText, KeptText, OpenText, Recorded, Resulted};
+use super::recorded::{self, Answered, CommentText, Expected, IssueText, KeptText, OpenText, OpsText, Recorded, Resulted};
 
 /// How much of the end of what was printed is kept.
 const TAIL: usize = 2_000;
@@ -164,6 +164,7 @@ impl Taped {
             pull: texts.as_ref().and_then(|texts| texts.pull.as_ref()).map(PullAsked::of),
             kept: self.kept.iter().map(KeptText::of).collect(),
             off: self.off(ended),
+            ops: texts.iter().flat_map(|texts| texts.ops.iter().map(OpsText::of)).collect(),
             answers: self.answers.clone(),
             results: self.results.clone(),
             expect,

@@ -14,8 +14,8 @@ use crate::cli::CliError;
 use crate::document::{Fault, Faults, SourceFile, nearest};
 use crate::engine::{Answer, Cast, Played, ProjectSettings, Scene, Shown, Stage};
 use crate::model::{
-    About, Branch, Formula, FormulaName, Issue, IssueNumber, Kept, Login, OpenIssue, OpenIssues, Remark, RepoName, Route,
-    RunOutcome, RunTexts, Shape, StepId, Subject, Timestamp,
+    About, Branch, Formula, FormulaName, Issue, IssueNumber, Kept, Login, OpenIssue, OpenIssues, OpsFile, Remark, RepoName,
+    Route, RunOutcome, RunTexts, Shape, StepId, Subject, Timestamp,
 };
 use crate::{formula, words};
 
@@ -58,6 +58,9 @@ pub(super) struct Recorded {
     /// Formulas that are not on for the project, of those that it hands over to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) off: Vec<String>,
+    /// What is read of the operations repository.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) ops: Vec<OpsText>,
     /// What agents answer, for each step in its order.
     #[serde(default, rename = "answer", skip_serializing_if = "Vec::is_empty")]
     pub(super) answers: Vec<Answered>,
@@ -174,6 +177,21 @@ impl KeptText {
             base: commit("1")?,
             commands: self.commands.clone(),
         })
+    }
+}
+
+/// A file of the operations repository.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OpsText {
+    pub(super) path: String,
+    pub(super) text: String,
+}
+
+impl OpsText {
+    /// As it was read.
+    pub(super) fn of(file: &OpsFile) -> Self {
+        Self { path: file.path.clone(), text: file.text.clone() }
     }
 }
 
@@ -339,6 +357,7 @@ impl Recorded {
                 comments: issue.comments.iter().map(remark).collect(),
                 pull: self.pull.as_ref().map(|pull| pull.read(now)),
                 open,
+                ops: self.ops.iter().map(|file| OpsFile { path: file.path.clone(), text: file.text.clone() }).collect(),
                 ..RunTexts::default()
             },
             project: ProjectSettings { verify: vec!["the project's verification".into()], ..ProjectSettings::default() },

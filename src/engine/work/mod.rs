@@ -8,6 +8,7 @@ mod claim;
 mod context;
 mod find;
 mod issues;
+mod keep;
 mod labels;
 mod observe;
 mod placeholder;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use keep::Ops;
 pub use placeholder::{Placeholders, placeholder};
 pub use reading::Unread;
 pub use rehearsal::{Answer, Cast, Played, Scene, Shown};
@@ -74,6 +76,8 @@ pub struct Settings {
     pub lease: Duration,
     /// The overlap of looks.
     pub overlap: Duration,
+    /// The operations repository.
+    pub ops: Option<Ops>,
     /// Each project's own part.
     pub projects: BTreeMap<RepoName, ProjectSettings>,
 }
@@ -228,6 +232,7 @@ impl Worker {
                 Ok(Outcome::Reopened)
             }
             Intent::File { step, item, blocks, .. } => self.file(order, step, item.as_ref(), *blocks).await,
+            Intent::Keep { step, content, .. } => self.keep(order, step, content).await,
             Intent::Review { step, pull, head, verdict, .. } => {
                 self.review(order, &review::Asked { step, pull: *pull, head, verdict: *verdict }).await
             }

@@ -72,6 +72,7 @@ impl Worker {
             Err(why) => return Ok(Outcome::FormulaRefused { why }),
         };
         let from = if on_branch { tip.clone().unwrap_or_else(|| base.clone()) } else { base.clone() };
+        let ops = self.read_ops(&run.id, over.as_ref().unwrap_or(&run.formula)).await?;
         let (mut texts, seen, read_up_to) = match read {
             Read::Issue(issue, comments) => (
                 self.texts_of(order, &issue, &comments, guide).await?,
@@ -92,6 +93,7 @@ impl Worker {
             }
             None => None,
         };
+        texts.ops = ops.files;
         let open = order.subject.is_project().then(|| Box::new(without_texts(&texts.open)));
         let workspace = self.workspace(order, &from)?;
         let (kept, made) = tokio::join!(self.texts.write(&run.id, texts), self.ports.hands.prepare(&workspace));
@@ -108,6 +110,7 @@ impl Worker {
             over: over.map(Box::new),
             open,
             revision,
+            ops: ops.at,
         })
     }
 
@@ -291,6 +294,9 @@ impl Worker {
         if !keep_workspace {
             self.ports.hands.discard(repo, run).await.map_err(hands)?;
             self.ports.repos.forget(repo, run).await.map_err(repos)?;
+        }
+        if let Some(ops) = self.settings.ops.as_ref().filter(|_| order.run().is_ok_and(|run| run.formula.needs_ops())) {
+            self.ports.repos.forget(&ops.repo, run).await.map_err(repos)?;
         }
         self.texts.remove(run)?;
         Ok(Outcome::Discarded)

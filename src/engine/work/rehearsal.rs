@@ -23,7 +23,7 @@ use super::super::core::Facts;
 use super::labels::{self, Relabel};
 use super::prepare::without_texts;
 use super::stage::{BASE, PULL, facts, policy};
-use super::{Order, Stage, agent, context, issues};
+use super::{Order, Stage, agent, context, issues, keep};
 
 /// Decisions and effects of one rehearsal at most.
 const ROUNDS: usize = 5_000;
@@ -332,6 +332,7 @@ impl<'a> Play<'a> {
                 self.propose(&order, step)?;
                 Outcome::Reviewed { counts: true }
             }
+            Intent::Keep { step, content, .. } => self.keep(&order, step, content)?,
             Intent::Rewrite { step, .. } => {
                 let (title, body) = issues::rewritten(&order, step, &stage.texts).map_err(|failure| failure.why)?;
                 self.proposed(step, proposal_of(&order, step)?, title, body.unwrap_or_default());
@@ -348,6 +349,7 @@ impl<'a> Play<'a> {
                 tip_ours: false,
                 over: None,
                 revision: self.stage.revision()?,
+                ops: None,
             },
             Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { step, resume, told, .. } => {
@@ -431,6 +433,7 @@ impl<'a> Play<'a> {
             | Proposal::SubIssues { .. }
             | Proposal::Push
             | Proposal::Replies { .. }
+            | Proposal::File { .. }
             | Proposal::UpdateIssue { .. } => return Err(format!("step {} says nothing", step.id)),
         };
         let render = |template: &String| {
@@ -461,6 +464,19 @@ impl<'a> Play<'a> {
         let body = if labels.is_empty() { draft.body } else { format!("{}\n{labels}\n", draft.body.trim_end()) };
         self.proposed(step, proposal_of(order, step)?, Some(draft.title), body);
         Ok(Outcome::Filed { issue: IssueNumber(FILED + order.state.effects), unlinked: false, learned: Vec::new() })
+    }
+
+    /// A file that would be kept, below its path.
+    fn keep(&mut self, order: &Order<'_>, step: &StepId, content: &str) -> Result<Outcome, String> {
+        let draft = match keep::draft_of(order, step, &self.stage.texts) {
+            Ok(draft) => draft,
+            Err(failure) => return Ok(Outcome::Failed { failure }),
+        };
+        let asks = draft.asks.as_ref().map_or_else(String::new, |body| format!("{}\n\n", body.trim_end()));
+        let body = format!("{asks}{}:\n\n{content}", draft.path);
+        self.proposed(step, proposal_of(order, step)?, Some(draft.title), body);
+        let pull = draft.asks.map(|_| PULL);
+        Ok(Outcome::Kept { path: draft.path, commit: Some(sha(HEAD)?), pull })
     }
 
     /// The labels that would be written, a line for each.

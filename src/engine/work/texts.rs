@@ -45,6 +45,22 @@ impl TextStore {
         read().map_err(|e| environment(format!("reading the run's texts from {}: {e}", path.display())))
     }
 
+    /// Keeps what a run could not write elsewhere, for people; answers with where.
+    pub fn keep_aside(&self, run: &RunId, path: &str, content: &str) -> Result<PathBuf, Failure> {
+        let folder = self.folder.with_file_name("unwritten");
+        let kept = folder.join(format!("{run}-{}", path.replace('/', "-")));
+        let write = || -> std::io::Result<()> {
+            std::fs::create_dir_all(&folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+            file.write_all(content.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(&kept)?;
+            Ok(())
+        };
+        write().map_err(|e| environment(format!("{}: {e}", kept.display())))?;
+        Ok(kept)
+    }
+
     /// Drops them.
     pub fn remove(&self, run: &RunId) -> Result<(), Failure> {
         match std::fs::remove_file(self.path(run)) {

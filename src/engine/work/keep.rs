@@ -1,0 +1,167 @@
+//! The operations repository: what a run reads of it, and the files that its steps keep there.
+//!
+//! Promises: what a file says is written on top of what the run had read, so that nobody's words are lost; where it cannot be written, the text
+//! stays in a file of the state folder, and the failure says where. Keeping is repeated after a crash: what says so already is not written
+//! again, and a pull request that stands is not opened twice.
+
+use crate::model::{
+    Branch, Failure, FailureKind, Formula, OpsFile, Outcome, Proposal, PullNumber, RepoName, RunId, Sha, Step, StepId, StepKind,
+    unwritable,
+};
+use crate::ports::{KeepAnswer, KeepOrder, NewPull};
+use crate::text;
+
+use super::{Order, Worker, context, environment, forge, repos};
+
+/// A file that is read at most, in bytes, and how many of a folder.
+const FILE: u64 = 256 * 1024;
+const FILES: usize = 200;
+
+/// The operations repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ops {
+    /// Where it is.
+    pub repo: RepoName,
+    /// The branch that counts.
+    pub branch: Branch,
+}
+
+/// What was read of it.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) files: Vec<OpsFile>,
+    pub(super) at: Option<Sha>,
+}
+
+/// A file as a step would keep it.
+pub(super) struct Draft {
+    pub(super) path: String,
+    pub(super) title: String,
+    /// The body of the pull request that asks for it.
+    pub(super) asks: Option<String>,
+}
+
+fn refused(why: impl Into<String>) -> Failure {
+    Failure { kind: FailureKind::Refused, why: why.into() }
+}
+
+/// What a step's file is called, and what is said about it.
+pub(super) fn draft_of(order: &Order<'_>, step: &StepId, texts: &crate::model::RunTexts) -> Result<Draft, Failure> {
+    let run = order.run()?;
+    let Some(Step { kind: StepKind::Propose(Proposal::File { path, title, pull, .. }), .. }) =
+        run.formula.steps.iter().find(|s| s.id == *step)
+    else {
+        return Err(environment(format!("step {step} keeps no file")));
+    };
+    let templates: Vec<&str> = [path, title].into_iter().chain(pull).map(String::as_str).collect();
+    let mut rendered = context::proposal(order, step, &templates, texts)?.into_iter();
+    let path = rendered.next().unwrap_or_default().trim().to_owned();
+    let title = rendered.next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some(why) = unwritable(&path, pull.is_some()) {
+        return Err(refused(format!("step {step}: {why}")));
+    }
+    if title.is_empty() {
+        return Err(refused(format!("step {step}: nothing is said about {path}, its `title` comes to nothing")));
+    }
+    Ok(Draft { path, title, asks: rendered.next() })
+}
+
+impl Worker {
+    fn ops(&self) -> Result<&Ops, Failure> {
+        self.settings
+            .ops
+            .as_ref()
+            .ok_or_else(|| refused("there is no operations repository: name it by [ops] repo in the configuration"))
+    }
+
+    /// What a formula reads of the operations repository. What is not there is left out, and so is all where nothing is committed yet.
+    pub(super) async fn read_ops(&self, run: &RunId, formula: &Formula) -> Result<Read, Failure> {
+        if !formula.needs_ops() {
+            return Ok(Read::default());
+        }
+        let Ops { repo, branch } = self.ops()?;
+        let tips = self.ports.repos.sync(repo, std::slice::from_ref(branch), run).await.map_err(repos)?;
+        let Some(at) = tips.0.into_iter().next().flatten() else { return Ok(Read::default()) };
+        let mut files = Vec::new();
+        for path in &formula.reads_ops {
+            match path.strip_suffix('/') {
+                Some(folder) => {
+                    let below = self.ports.repos.files(repo, &at, folder, FILE, FILES).await.map_err(repos)?;
+                    files.extend(below.into_iter().map(|(name, text)| OpsFile { path: format!("{path}{name}"), text }));
+                }
+                None => {
+                    let text = self.ports.repos.read(repo, &at, path, FILE).await.map_err(repos)?;
+                    files.extend(text.map(|text| OpsFile { path: path.clone(), text }));
+                }
+            }
+        }
+        Ok(Read { files, at: Some(at) })
+    }
+
+    pub(super) async fn keep(&self, order: &Order<'_>, step: &StepId, content: &str) -> Result<Outcome, Failure> {
+        let run = order.run()?;
+        let Ops { repo, branch } = self.ops()?;
+        let draft = draft_of(order, step, &self.texts.read(&run.id)?)?;
+        // A text with its middle taken out is no file that anybody wanted.
+        if self.scanner.redact(content) != content {
+            return Err(refused(format!("step {step}: what {} would say holds a secret, or what looks like one", draft.path)));
+        }
+        let asked_by = draft.asks.is_some().then(|| Branch(format!("forgehand/{}-{step}", run.id)));
+        let file = KeepOrder {
+            base: branch.clone(),
+            asked_by: asked_by.clone(),
+            read: run.prepared.as_ref().and_then(|prepared| prepared.ops.clone()),
+            path: draft.path.clone(),
+            content: content.to_owned(),
+            message: format!("{}\n\nForgehand-Effect: {}", self.scanner.redact(&draft.title), order.key),
+            author: self.author(run),
+            at: self.forge_now(),
+        };
+        let answer = match self.as_author(run).1.keep(repo, &file).await.map_err(repos) {
+            Err(failure) if failure.kind == FailureKind::Refused => {
+                return Err(self.aside(run.id.clone(), &draft.path, content, failure.why));
+            }
+            answer => answer?,
+        };
+        match answer {
+            KeepAnswer::Same => Ok(Outcome::Kept { path: draft.path, commit: None, pull: None }),
+            KeepAnswer::Written(commit) => {
+                let pull = match &asked_by {
+                    Some(head) => Some(self.ask(order, &draft, head).await?),
+                    None => None,
+                };
+                Ok(Outcome::Kept { path: draft.path, commit: Some(commit), pull })
+            }
+            KeepAnswer::Conflict => {
+                let why = format!("somebody changed the same lines of {} in {repo} since they were read", draft.path);
+                Err(self.aside(run.id.clone(), &draft.path, content, why))
+            }
+            KeepAnswer::NoBranch => {
+                let why = format!("{repo} has no branch {branch}: commit something there, or name another by [ops] branch");
+                Err(self.aside(run.id.clone(), &draft.path, content, why))
+            }
+        }
+    }
+
+    /// The pull request in the operations repository, looked up and then opened.
+    async fn ask(&self, order: &Order<'_>, draft: &Draft, head: &Branch) -> Result<PullNumber, Failure> {
+        let Ops { repo, branch } = self.ops()?;
+        let there = self.ports.forge.pulls(repo, head, branch, None).await.map_err(forge)?;
+        if let Some(pull) = self.the_one(repo, order.facts, there).await? {
+            return Ok(pull);
+        }
+        let body = self.scanner.redact(draft.asks.as_deref().unwrap_or_default());
+        let body = format!("{body}\n\n{}", text::marker(order.key));
+        let new = NewPull { head: head.clone(), base: branch.clone(), title: self.scanner.redact(&draft.title), body };
+        let pull = self.as_author(order.run()?).0.create_pull(repo, &new).await.map_err(forge)?;
+        Ok(pull.number)
+    }
+
+    /// A bot that cannot write must never look like one that has nothing to say: the text is kept, and the failure says where.
+    fn aside(&self, run: RunId, path: &str, content: &str, why: String) -> Failure {
+        match self.texts.keep_aside(&run, path, content) {
+            Ok(kept) => refused(format!("{why}; what was to be written is kept in {}", kept.display())),
+            Err(failure) => refused(format!("{why}; nor could it be kept: {}", failure.why)),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The operations repository: what roles about the project read there and keep there.
+
+use forgehand::localforge::SeedFile;
+use forgehand::model::{Event, Outcome};
+
+use crate::rig::{Agent, Plan, Rig, TRIAGE, until};
+
+const OPS: &str = "owner/ops";
+const TREE: &str = "## Objective: people can add\n\nStatus: BLOCKED — it gives 5\n\n- [ ] two and two make four\n";
+
+/// Reads the tree, ticks its line, finds a constraint, and answers the prediction that is open.
+const PLANS: &str = r###"case $FORGEHAND_STEP in
+    think) asked_for 'Status: BLOCKED — it gives 5' && asked_for 'Prediction: it breaks' &&
+        cat >"$FORGEHAND_RESULT" <<'END'
+{"summary":"Sums are what all waits for.",
+ "tree":"## Objective: people can add\n\nStatus: BLOCKED — it gives 5\n\n- [x] two and two make four\n",
+ "constraint":[{"title":"Add right","why":"All waits for it.","acceptance":["2 and 2 gives 4"]}],
+ "predictions":[{"number":1,"answer":"dismissed","why":"It did not."}]}
+END
+    ;;
+esac"###;
+
+async fn rig(test: &'static str) -> Rig {
+    let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, PLANS)).mode(forgehand::sandbox::Mode::None);
+    let rig = plan.project("formulas = [\"triage\", \"plan\"]").rig().await.expect("it needs nothing");
+    rig.seed.create_label("owner/app", "prediction", "#5319e7").await.expect("a label");
+    rig.reconfigure("[agent]\n", &format!("[ops]\nrepo = \"{OPS}\"\n\n[agent]\n"));
+    rig
+}
+
+async fn seeded(rig: &Rig) {
+    let file = SeedFile { path: "prerequisites.md", content: TREE, executable: false };
+    rig.seed.create_repo("owner", "ops", false, &[file]).await.expect("a repository");
+    rig.seed.add_collaborator(OPS, "bot", "write").await.expect("a collaborator");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test looks at a forge as a person would")]
+/// What git says in a fresh clone of the operations repository.
+async fn in_ops(rig: &Rig, args: &[&str]) -> String {
+    let clone = tempfile::tempdir().expect("a folder");
+    let url = rig.forge.url().replace("http://", "http://owner:Correct-Horse-9-Battery@");
+    let git = async |args: &[&str]| {
+        let mut git = tokio::process::Command::new("git");
+        git.arg("-C").arg(clone.path()).args(args).env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        let said = git.output().await.expect("git");
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    };
+    git(&["clone", "-q", &format!("{}/{OPS}.git", url.trim_end_matches('/')), "."]).await;
+    git(args).await
+}
+
+fn kept(rig: &Rig) -> Vec<Outcome> {
+    let outcome = |event: &Event| match event {
+        Event::Ended { outcome: outcome @ Outcome::Kept { .. }, .. } => Some(outcome.clone()),
+        _ => None,
+    };
+    rig.records().iter().filter_map(|record| outcome(&record.event)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_keeps_its_tree_files_at_the_constraint_and_answers_predictions() {
+    let rig = rig("ops::a_plan").await;
+    seeded(&rig).await;
+    rig.seed
+        .create_issue("owner/app", "reporter", "Prediction: it breaks", "By spring.", &["prediction"])
+        .await
+        .expect("an issue");
+    rig.once().await;
+    rig.run(&["formula", "run", "plan"]).await.ok();
+    rig.once().await;
+    let tree = in_ops(&rig, &["show", "main:prerequisites.md"]).await;
+    assert!(tree.contains("- [x] two and two make four"), "{tree}\n{}", rig.story());
+    let issues = rig.seed.issues("owner/app").expect("the issues");
+    let filed = issues.iter().find(|issue| issue.title == "Add right").unwrap_or_else(|| panic!("{}", rig.story()));
+    assert!(filed.labels.contains(&"portal".to_owned()) && filed.labels.contains(&"constraint".to_owned()), "{filed:?}");
+    let told = rig.run(&["logs", "owner/app"]).await.ok().out;
+    assert!(told.contains("keep the file of step keep in the operations repository"), "{told}");
+    assert_eq!(kept(&rig).len(), 1, "{}", rig.story());
+    assert!(!rig.seed.issues("owner/app").expect("the issues").iter().any(|issue| issue.number == 1 && issue.open), "answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_is_kept_and_said() {
+    let rig = rig("ops::unwritable").await;
+    let file = SeedFile { path: "prerequisites.md", content: TREE, executable: false };
+    rig.seed.create_repo("owner", "ops", false, &[file]).await.expect("a repository");
+    rig.seed.add_collaborator(OPS, "bot", "read").await.expect("a collaborator");
+    rig.seed
+        .create_issue("owner/app", "reporter", "Prediction: it breaks", "By spring.", &["prediction"])
+        .await
+        .expect("an issue");
+    rig.once().await;
+    rig.run(&["formula", "run", "plan"]).await.ok();
+    rig.once().await;
+    let told = rig.run(&["logs", "owner/app"]).await.ok().out;
+    let path = told.lines().find_map(|line| Some(line.split_once("is kept in ")?.1.trim())).unwrap_or_else(|| panic!("{told}"));
+    let text = std::fs::read_to_string(path).expect("the text");
+    assert!(text.contains("- [x] two and two make four"), "{text}");
+    assert_eq!(rig.seed.issues("owner/app").expect("the issues").len(), 1, "nothing is filed on a tree that is not kept");
+    let status = rig.run(&["status"]).await.ok().out;
+    assert!(status.contains("plan"), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_formula_that_needs_one_says_so_before_it_starts() {
+    let plan = Plan::new("ops::none").agent(Agent::scripted(TRIAGE, PLANS)).mode(forgehand::sandbox::Mode::None);
+    let rig = plan.project("formulas = [\"triage\", \"plan\"]").rig().await.expect("it needs nothing");
+    let refused = rig.run(&["once"]).await;
+    assert_eq!(refused.code, Some(2), "{refused:#?}");
+    assert!(refused.err.contains("operations repository") && refused.err.contains("[ops]"), "{}", refused.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_dies_while_it_keeps_a_file_keeps_it_once() {
+    let rig = rig("ops::dies").await;
+    seeded(&rig).await;
+    rig.seed
+        .create_issue("owner/app", "reporter", "Prediction: it breaks", "By spring.", &["prediction"])
+        .await
+        .expect("an issue");
+    rig.once().await;
+    rig.run(&["formula", "run", "plan"]).await.ok();
+    let daemon = rig.start(&["run"]);
+    let begun = |event: &Event| matches!(event, Event::Intended { intent: forgehand::model::Intent::Keep { .. }, .. });
+    until("the file", || rig.records().iter().any(|record| begun(&record.event)).then_some(())).await;
+    daemon.kill().await;
+    rig.once().await;
+    let log = in_ops(&rig, &["log", "--format=%s", "main"]).await;
+    assert_eq!(log.matches("Keep the tree").count(), 1, "{log}\n{}", rig.story());
+}
