@@ -12,6 +12,8 @@ use crate::formula::{self, FormulaErrors, Sources};
 use crate::model::{Formula, FormulaName, Triggers};
 use crate::ports::Formulas;
 
+use super::CliError;
+
 /// Mistakes of a base branch's formula that are said.
 const MISTAKES: usize = 3;
 
@@ -19,11 +21,15 @@ const MISTAKES: usize = 3;
 pub(super) struct Library {
     /// What a base branch has, by paths below `.forgehand/`.
     over: BTreeMap<String, String>,
+    /// The `.forgehand/` of a clone that this was read from.
+    over_at: Option<PathBuf>,
     /// Some of that was asked for.
     laid: Cell<bool>,
     /// The folder beside the configuration; none: only what is shipped.
     folder: Option<PathBuf>,
     asked: RefCell<BTreeSet<PathBuf>>,
+    /// Those of the base branch that were asked for.
+    asked_over: RefCell<BTreeSet<String>>,
 }
 
 /// A formula's text.
@@ -43,12 +49,65 @@ impl Library {
 
     /// Those that are shipped.
     pub(super) fn shipped() -> Self {
-        Self { over: BTreeMap::new(), laid: Cell::new(false), folder: None, asked: RefCell::default() }
+        Self {
+            over: BTreeMap::new(),
+            over_at: None,
+            laid: Cell::new(false),
+            folder: None,
+            asked: RefCell::default(),
+            asked_over: RefCell::default(),
+        }
     }
 
-    /// The folder of the author's own.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        self.folder.as_deref()
+    /// With these files of a base branch laid over, by their paths below `.forgehand/`.
+    pub(super) fn laid(self, over: BTreeMap<String, String>) -> Self {
+        Self { over, ..self }
+    }
+
+    /// With those of a clone laid over, whatever branch is checked out there.
+    pub(super) fn laid_of_clone(self, clone: &Path) -> Result<Self, CliError> {
+        let at = clone.join(formula::OVER_FOLDER);
+        Ok(Self { over: files_of(&at)?, over_at: Some(at), ..self })
+    }
+
+    /// The same without what is laid over.
+    pub(super) fn configured(&self) -> Self {
+        Self { folder: self.folder.clone(), ..Self::shipped() }
+    }
+
+    /// What a base branch has that nothing asked for so far, by paths below `.forgehand/`.
+    pub(super) fn idle_over(&self) -> Vec<&String> {
+        let used = |place: &str| ["prompts/", "formulas/"].iter().any(|part| place.starts_with(part));
+        let asked = self.asked_over.borrow();
+        self.over.keys().filter(|place| used(place) && !place.starts_with("formulas/tests/") && !asked.contains(*place)).collect()
+    }
+
+    /// Whether a formula that the configuration has calls this one.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        let fresh = Self { over: self.over.clone(), ..self.configured() };
+        for other in self.configured().names() {
+            // One that does not load calls nothing; its mistakes are told where it is checked.
+            let _loaded = fresh.load(&other);
+        }
+        fresh.asked_over.borrow().contains(&format!("formulas/{name}.toml"))
+    }
+
+    /// What a file of the base branch is called for whoever reads an error.
+    pub(super) fn over_name(&self, place: &str) -> String {
+        match &self.over_at {
+            Some(at) => at.join(place).display().to_string(),
+            None => format!("{}/{place}", formula::OVER_FOLDER),
+        }
+    }
+
+    /// Whether the last formula that was loaded has something of the base branch.
+    pub(super) fn is_laid(&self) -> bool {
+        self.laid.get()
+    }
+
+    /// The folders of authors: that beside the configuration, and that of a clone.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.folder.iter().chain(&self.over_at).map(PathBuf::as_path)
     }
 
     /// All names, in order.
@@ -60,7 +119,7 @@ impl Library {
     pub(super) fn text(&self, name: &str) -> Option<Text> {
         let place = format!("formulas/{name}.toml");
         if let Some(text) = self.over(&place) {
-            return Some(Text { file: format!(".forgehand/{place}"), text, own: None });
+            return Some(Text { file: self.over_name(&place), text, own: self.over_at.as_ref().map(|at| at.join(&place)) });
         }
         if let Some((path, text)) = self.own(&place) {
             return Some(Text { file: path.display().to_string(), text, own: Some(path) });
@@ -71,6 +130,7 @@ impl Library {
 
     /// Loads a formula; none where there is none of that name.
     pub(super) fn load(&self, name: &str) -> Option<Result<Formula, FormulaErrors>> {
+        self.laid.set(false);
         let Text { file, text, .. } = self.text(name)?;
         let prompts = |prompt: &str| {
             let place = format!("prompts/{prompt}");
@@ -80,7 +140,7 @@ impl Library {
         let schemas = |schema: &str| {
             let file = format!("formulas/schemas/{schema}.json");
             if let Some(text) = self.over(&file) {
-                return Some((format!(".forgehand/{file}"), text));
+                return Some((self.over_name(&file), text));
             }
             let own = self.own(&file).map(|(path, text)| (path.display().to_string(), text));
             own.or_else(|| Some((file, formula::shipped_schema(schema)?.to_owned())))
@@ -105,6 +165,7 @@ impl Library {
     fn over(&self, place: &str) -> Option<String> {
         let text = self.over.get(place)?.clone();
         self.laid.set(true);
+        self.asked_over.borrow_mut().insert(place.to_owned());
         Some(text)
     }
 
@@ -142,12 +203,40 @@ impl Shelf {
 
 impl Formulas for Shelf {
     fn over(&self, name: &FormulaName, files: &BTreeMap<String, String>) -> Option<Result<Formula, String>> {
-        let library = Library { over: files.clone(), ..Library::of(&self.folder) };
+        let library = Library::of(&self.folder).laid(files.clone());
         let loaded = library.load(name.as_str())?;
         // The first mistake often is the reason for the others.
         let said = |faults: FormulaErrors| faults.lines().into_iter().take(MISTAKES).collect::<Vec<_>>().join("; ");
         library.laid.get().then(|| loaded.map_err(said))
     }
+}
+
+/// The files of a folder of formulas, by their paths below it, as a run reads them off a base branch.
+fn files_of(at: &Path) -> Result<BTreeMap<String, String>, CliError> {
+    if !at.is_dir() {
+        return Err(CliError::usage(format!("{} is no folder", at.display()), "name the clone that has it: --clone ."));
+    }
+    let files = super::in_force::files_below(at);
+    if files.len() > formula::OVER_FILES {
+        let what = format!("{} has more than {} files", at.display(), formula::OVER_FILES);
+        return Err(CliError::usage(what, "take some out: a run would end for it"));
+    }
+    let refused = |file: &Path, why: &str| {
+        CliError::usage(format!("{}: {why}", file.display()), "mend it, or take it out: a run would not read it as it is")
+    };
+    let one = |file: &PathBuf| {
+        if file.is_symlink() {
+            return Err(refused(file, "it is a link"));
+        }
+        let bytes = std::fs::read(file).map_err(|e| refused(file, "it cannot be read").because(e))?;
+        if bytes.len() as u64 > formula::OVER_FILE {
+            return Err(refused(file, &format!("it is over {} KiB", formula::OVER_FILE >> 10)));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| refused(file, "it is no UTF-8 text"))?;
+        let place = file.strip_prefix(at).unwrap_or(file);
+        Ok((place.display().to_string(), text))
+    };
+    files.iter().map(one).collect()
 }
 
 /// What takes a shipped one's place takes its trigger too, unless it names one.

@@ -3,6 +3,8 @@
 //!
 //! Races it knows: two that set up at once can each create a label or a webhook of the same name; both are reported by the next look.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use reqwest::Method;
 use serde_json::json;
@@ -147,6 +149,47 @@ impl Client {
         let call = Call::of(Method::GET, repo, &["contents"]).query("ref", branch);
         let entries: Option<Vec<wire::Entry>> = self.json(&call).await?;
         Ok(entries.unwrap_or_default().into_iter().map(|e| Entry { is_file: e.kind == "file", name: e.name }).collect())
+    }
+
+    /// The text files of a folder of a branch and of the folders in it, by their paths below it, as far as `most` files of at most `limit`
+    /// bytes; nothing where there is no such folder.
+    ///
+    /// # Errors
+    /// The forge's; and [`ForgeErrorKind::Invalid`] where there are more.
+    pub async fn folder(
+        &self,
+        repo: &RepoName,
+        branch: &str,
+        folder: &str,
+        limit: u64,
+        most: usize,
+    ) -> Result<BTreeMap<String, String>, ForgeError> {
+        let (mut found, mut folders) = (BTreeMap::new(), vec![String::new()]);
+        while let Some(below) = folders.pop() {
+            let path: Vec<&str> = [folder].into_iter().chain(below.split('/').filter(|part| !part.is_empty())).collect();
+            let parts: Vec<&str> = ["contents"].into_iter().chain(path.iter().copied()).collect();
+            let call = Call::of(Method::GET, repo, &parts).query("ref", branch);
+            let entries: Option<Vec<wire::Entry>> = match self.json(&call).await {
+                Err(ForgeError { kind: ForgeErrorKind::NotFound, .. }) if below.is_empty() => return Ok(found),
+                listed => listed?,
+            };
+            for entry in entries.unwrap_or_default() {
+                let place = format!("{below}{}", entry.name);
+                match entry.kind.as_str() {
+                    "dir" => folders.push(format!("{place}/")),
+                    "file" if entry.size <= limit => {
+                        let text = self.file(repo, branch, &format!("{folder}/{place}")).await?;
+                        found.extend(text.map(|text| (place, text)));
+                    }
+                    _ => {}
+                }
+            }
+            if found.len() + folders.len() > most {
+                let why = format!("there are more than {most} files");
+                return Err(ForgeError { kind: ForgeErrorKind::Invalid, what: format!("{folder} of {repo}"), why });
+            }
+        }
+        Ok(found)
     }
 
     /// A text file of a branch; none if it is not there, not text, or larger than the forge gives out.

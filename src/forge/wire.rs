@@ -69,6 +69,9 @@ pub(super) struct Entry {
     pub name: String,
     #[serde(rename = "type", default)]
     pub kind: String,
+    /// In bytes.
+    #[serde(default)]
+    pub size: u64,
     /// Base64; not in the list of a folder.
     #[serde(default)]
     pub content: Option<String>,

@@ -29,6 +29,9 @@ async fn the_base_branch_lays_prompts_and_formulas_over_those_of_the_configurati
     let plan = plan("base_formulas::laid_over").file(".forgehand/prompts/fix.md", &prompt);
     let Some(rig) = plan.file(".forgehand/formulas/fix.toml", &formula).rig().await else { return };
     let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    let tried = rig.run(&["formula", "run", "fix", "--issue", &number.to_string(), "--dry-run"]).await.ok().out;
+    assert!(tried.contains("note: it is laid over by .forgehand of main") && tried.contains("Do it as this project"), "{tried}");
+    assert!(tried.contains("(ours)"), "{tried}");
     rig.once().await;
     assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
     let pull = rig.pulls().pop().expect("a pull request");
@@ -52,12 +55,19 @@ async fn the_base_branch_weakens_nothing_and_what_is_broken_there_is_said() {
     let weaker = shipped_text("fix").expect("shipped").replace("run = \"project.verify\"", "run = [\"true\"]");
     let broken = shipped_text("fix").expect("shipped").replace("agent = \"dev\"", "agnet = \"dev\"");
     let cases = [
-        ("base_formulas::weaker", weaker, "it leaves out the project's verification"),
-        ("base_formulas::broken", broken, ".forgehand/formulas/fix.toml:17:1: unknown key `agnet`"),
+        ("base_formulas::weaker", weaker, "it leaves out the project's verification", "it leaves out the project's verification"),
+        (
+            "base_formulas::broken",
+            broken,
+            ".forgehand/formulas/fix.toml:17:1: unknown key `agnet`",
+            "unknown key `agnet` in [[step]]",
+        ),
     ];
-    for (test, formula, says) in cases {
+    for (test, formula, says, at_the_desk) in cases {
         let Some(rig) = plan(test).file(".forgehand/formulas/fix.toml", &formula).rig().await else { return };
         let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+        let tried = rig.run(&["formula", "run", "fix", "--issue", &number.to_string(), "--dry-run"]).await;
+        assert!(tried.code == Some(2) && tried.err.contains(at_the_desk), "{tried:?}");
         rig.once().await;
         assert_eq!(rig.labels(number), ["claude-failed"], "{}", rig.story());
         assert!(rig.story().contains(says), "{}", rig.story());

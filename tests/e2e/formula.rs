@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use forgehand::formula::shipped_names;
+use forgehand::formula::{shipped_names, shipped_text};
 use forgehand::sandbox::Mode;
 use serde_json::{Value, json};
 
@@ -142,6 +142,57 @@ fn lint_tells_each_mistake_with_its_place_and_a_hint() {
     assert!(said.out.ends_with("0 errors, 3 warnings\n"), "{}", said.out);
     let said = desk.run(&["lint", "tidi"]);
     assert!(said.code == Some(2) && said.err.contains("did you mean `tidy`?"), "{}", said.err);
+}
+
+/// As a project has it on its base branch, checked in a clone before anybody runs it.
+#[test]
+fn what_a_clone_lays_over_is_checked_as_a_run_would_check_it() {
+    let desk = Desk::new();
+    let lint = |more: &[&str]| desk.run(&[&["lint", "--clone", "clone"], more].concat());
+    let said = lint(&[]);
+    assert!(said.code == Some(2) && said.err.contains("clone/.forgehand is no folder"), "{}", said.err);
+    let prompt = format!("As we do it.\n\n{}", forgehand::formula::shipped_prompt("fix.md").expect("shipped"));
+    desk.write("clone/.forgehand/prompts/fix.md", &prompt);
+    let said = lint(&[]);
+    assert!(said.code == Some(0) && said.out.ends_with("0 errors, 0 warnings\n"), "{}{}", said.out, said.err);
+
+    let fix = shipped_text("fix").expect("shipped");
+    let formula = "clone/.forgehand/formulas/fix.toml";
+    desk.write(formula, &fix.replace("run = \"project.verify\"", "run = [\"true\"]"));
+    let said = lint(&["fix"]);
+    let refused = "formulas/fix.toml:3:8: error: a run would refuse it: it leaves out the project's verification";
+    assert!(said.code == Some(2) && said.out.contains(refused), "{}{}", said.out, said.err);
+    desk.write(formula, &fix.replace("agent = \"dev\"", "agnet = \"dev\""));
+    let said = lint(&["fix"]);
+    assert!(said.code == Some(2) && said.out.contains("clone/.forgehand/formulas/fix.toml:"), "{}{}", said.out, said.err);
+    assert!(said.out.contains("unknown key `agnet`"), "{}", said.out);
+    desk.write(formula, fix);
+
+    // A prompt's mistake is told with where it lies; what nobody names or starts is told too.
+    desk.write("clone/.forgehand/prompts/fix.md", "{{issue.titel}}");
+    let said = lint(&[]);
+    assert!(said.code == Some(2) && said.out.contains("clone/.forgehand/prompts/fix.md:1:1: error"), "{}{}", said.out, said.err);
+    desk.write("clone/.forgehand/prompts/fix.md", &prompt);
+    desk.write("clone/.forgehand/prompts/lost.md", "Nobody reads this.");
+    desk.write("clone/.forgehand/formulas/alone.toml", &fix.replace("name = \"fix\"", "name = \"alone\""));
+    let said = lint(&[]);
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert!(said.out.contains("lost.md:1:1: warning: no formula names this file"), "{}", said.out);
+    assert!(said.out.contains("alone.toml:3:8: warning: nothing starts it"), "{}", said.out);
+    let caller = "formula = 1\nname = \"caller\"\ntitle = \"Calls\"\nblast_radius = \"medium\"\n[trigger]\nmanual = true\n\
+                  [[step]]\nid = \"other\"\nformula = \"alone\"\n[[outcome]]\nis = \"done\"\n";
+    desk.write("formulas/caller.toml", caller);
+    let said = lint(&[]);
+    assert!(!said.out.contains("alone.toml"), "{}{}", said.out, said.err);
+
+    let shown = desk.run(&["show", "fix", "--clone", "clone"]);
+    assert!(shown.err.contains("clone/.forgehand/formulas/fix.toml"), "{}", shown.err);
+    for wrong in [&["list", "--clone", "clone"][..], &["new", "tidy", "--clone", "clone"], &["run", "fix", "--clone", "clone"]] {
+        assert_eq!(desk.run(wrong).code, Some(2), "{wrong:?}");
+    }
+    std::os::unix::fs::symlink("/etc/hostname", desk.path("clone/.forgehand/prompts/linked.md")).expect("a link");
+    let said = lint(&[]);
+    assert!(said.code == Some(2) && said.err.contains("linked.md: it is a link"), "{}", said.err);
 }
 
 #[test]

@@ -31,7 +31,7 @@ use std::collections::BTreeSet;
 pub use cron::Cron;
 pub use each::{item as each_item, specs as input_specs, variable, with_item};
 pub use mirror::schema;
-pub use over::laid_over;
+pub use over::{OVER_FILE, OVER_FILES, OVER_FOLDER, laid_over};
 pub use page::page;
 pub use propose::unfit as unfit_label;
 pub use shipped::{

@@ -9,6 +9,14 @@ use std::collections::BTreeSet;
 use super::call::also_required;
 use crate::model::{Access, Formula, FormulaLimits, Gate, Proposal, Step, StepId, StepKind};
 
+/// The folder of a base branch with formulas, prompts and schemas of its own; how long a file in it may be, in bytes, and how many there may
+/// be.
+pub const OVER_FOLDER: &str = ".forgehand";
+/// See [`OVER_FOLDER`].
+pub const OVER_FILE: u64 = 64 * 1024;
+/// See [`OVER_FOLDER`].
+pub const OVER_FILES: usize = 200;
+
 /// The formula that a run goes on with; or why the one of the base branch would do more than the configured one.
 pub fn laid_over(over: Formula, configured: &Formula) -> Result<Formula, String> {
     if over.about() != configured.about() {

@@ -1,4 +1,5 @@
-//! `forgehand formula lint [NAME]`: every mistake of a formula and of all that it names, and what is there for nothing.
+//! `forgehand formula lint [NAME] [--clone DIR]`: every mistake of a formula and of all that it names, and what is there for nothing; of a
+//! clone's `.forgehand/` also what a run would refuse, because it could do more than the configuration's own.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,6 +10,7 @@ use crate::cli::library::{Library, Text};
 use crate::cli::setup::print_json;
 use crate::cli::{CliError, Kind};
 use crate::document::{self, Fault, SourceFile};
+use crate::formula;
 use crate::model::{Formula, FormulaName};
 
 /// Arguments of `formula lint`.
@@ -59,7 +61,8 @@ pub(super) fn run(library: &Library, arguments: &Arguments) -> Result<(), CliErr
     let errors = found.iter().filter(|finding| finding.severity == Severity::Error).count();
     // One that does not load may not have come to all that it names.
     if arguments.name.is_none() && errors == 0 {
-        found.extend(library.idle().iter().map(|file| idle(file)));
+        found.extend(library.idle().iter().map(|file| idle(&file.display().to_string())));
+        found.extend(library.idle_over().into_iter().map(|place| idle(&library.over_name(place))));
     }
     if arguments.json {
         print_json(&found)?;
@@ -77,9 +80,35 @@ fn counted(number: usize, what: &str) -> String {
 
 fn examined(library: &Library, name: &str, text: &Text) -> Vec<Finding> {
     match library.load(name) {
-        Some(Ok(formula)) => remarks(name, &formula, text),
-        Some(Err(faults)) => faults.iter().map(|fault| Finding::of(fault, Severity::Error, library.folder())).collect(),
+        Some(Ok(formula)) => {
+            let mut found = remarks(name, &formula, text);
+            found.extend(library.is_laid().then(|| laid(library, name, formula, text)).flatten());
+            found
+        }
+        Some(Err(faults)) => faults.iter().map(|fault| Finding::of(fault, Severity::Error, library.folders())).collect(),
         None => Vec::new(),
+    }
+}
+
+/// What a run would say of a formula that a base branch has a part of.
+fn laid(library: &Library, name: &str, formula: Formula, text: &Text) -> Option<Finding> {
+    let at = |what: String, help: &str, severity| {
+        let (places, source) = (Places::of(text), SourceFile::new(&text.file, &text.text));
+        Finding::of(&Fault::at(&source, places.name.unwrap_or(0..0), what, Some(help.to_owned())), severity, std::iter::empty())
+    };
+    match library.configured().load(name) {
+        Some(Ok(configured)) => {
+            let why = formula::laid_over(formula, &configured).err()?;
+            let what = format!("a run would refuse it: {why}");
+            Some(at(what, "a base branch only does less than the configuration; what is more goes there", Severity::Error))
+        }
+        // That one is told by itself, without --clone.
+        Some(Err(_)) => None,
+        None if library.is_called(name) => None,
+        None => {
+            let help = "name it as that one, call it in another with `formula = `, or put it beside the configuration";
+            Some(at("nothing starts it: the configuration has no formula of that name".to_owned(), help, Severity::Warning))
+        }
     }
 }
 
@@ -110,7 +139,7 @@ impl Places {
 fn remarks(name: &str, formula: &Formula, text: &Text) -> Vec<Finding> {
     let (places, source) = (Places::of(text), SourceFile::new(&text.file, &text.text));
     let at = |span: Option<Range<usize>>, what: String, help: String, severity| {
-        Finding::of(&Fault::at(&source, span.unwrap_or(0..0), what, Some(help)), severity, None)
+        Finding::of(&Fault::at(&source, span.unwrap_or(0..0), what, Some(help)), severity, std::iter::empty())
     };
     let mut found = Vec::new();
     if formula.name != FormulaName::from(name) {
@@ -144,10 +173,10 @@ fn uses(said: &str, input: &str) -> bool {
     by_dot || ["'", "\\\""].iter().any(|quote| said.contains(&format!("inputs[{quote}{input}{quote}]")))
 }
 
-fn idle(file: &Path) -> Finding {
+fn idle(file: &str) -> Finding {
     let (what, hint) = ("no formula names this file", "name it in a step, or remove it");
     Finding {
-        file: file.display().to_string(),
+        file: file.to_owned(),
         line: 1,
         column: 1,
         severity: Severity::Warning,
@@ -157,9 +186,9 @@ fn idle(file: &Path) -> Finding {
 }
 
 impl Finding {
-    fn of(fault: &Fault, severity: Severity, folder: Option<&Path>) -> Self {
-        // A template is called by its name; an author's own has a path.
-        let own = folder.map(|folder| folder.join(fault.file())).filter(|path| path.is_file());
+    fn of<'l>(fault: &Fault, severity: Severity, folders: impl Iterator<Item = &'l Path>) -> Self {
+        // A template is called by its name; an author's own has a path, that of a clone before that beside the configuration.
+        let own = folders.map(|folder| folder.join(fault.file())).filter(|path| path.is_file()).last();
         Self {
             file: own.map_or_else(|| fault.file().to_owned(), |path| path.display().to_string()),
             line: fault.line(),

@@ -12,7 +12,7 @@ mod run;
 mod show;
 mod test;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -30,6 +30,9 @@ use super::setup;
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// A clone of the project: what `.forgehand/` of its working tree has is laid over the formulas, as a run lays that of the base branch
+    #[arg(long, global = true, value_name = "DIR")]
+    clone: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -52,15 +55,30 @@ enum Command {
 
 /// Does what an author asks for.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
+    let clone = arguments.clone.as_deref();
     match &arguments.command {
-        Command::List(a) => list::run(config, a),
-        Command::Show(a) => show::run(&library(config)?, a),
-        Command::New(a) => new::run(config, a),
-        Command::Lint(a) => lint::run(&library(config)?, a),
-        Command::Graph(a) => graph::run(&library(config)?, a),
-        Command::Run(a) => run::run(config, a),
-        Command::Test(a) => test::run(&library(config)?, a),
+        Command::List(a) => unlaid(clone, "list").and_then(|()| list::run(config, a)),
+        Command::Show(a) => show::run(&laid(config, clone)?, a),
+        Command::New(a) => unlaid(clone, "new").and_then(|()| new::run(config, a)),
+        Command::Lint(a) => lint::run(&laid(config, clone)?, a),
+        Command::Graph(a) => graph::run(&laid(config, clone)?, a),
+        Command::Run(a) => run::run(config, clone, a),
+        Command::Test(a) => test::run(&laid(config, clone)?, a),
     }
+}
+
+fn laid(config: Option<PathBuf>, clone: Option<&Path>) -> Result<Library, CliError> {
+    let library = library(config)?;
+    match clone {
+        Some(clone) => library.laid_of_clone(clone),
+        None => Ok(library),
+    }
+}
+
+/// For what is about the configuration's own alone.
+fn unlaid(clone: Option<&Path>, command: &str) -> Result<(), CliError> {
+    let refused = |_| CliError::usage(format!("`formula {command}` looks at no clone"), "leave --clone out");
+    clone.map_or(Ok(()), |clone| Err(refused(clone)))
 }
 
 /// The formulas beside the configuration, which need not be right itself; the shipped ones where there is none at all.

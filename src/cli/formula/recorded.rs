@@ -292,13 +292,13 @@ impl Test {
 }
 
 /// The recorded tests that are shipped, and those beside the configuration.
-pub(super) fn tests(folder: Option<&Path>) -> Result<Vec<(Test, bool)>, CliError> {
+pub(super) fn tests<'l>(folders: impl Iterator<Item = &'l Path>) -> Result<Vec<(Test, bool)>, CliError> {
     let mut tests = Vec::new();
     for (name, text) in formula::shipped_tests() {
         tests.push((Test::parse(&format!("formulas/tests/{name}.toml"), text)?, true));
     }
-    let own = folder.map(|folder| crate::cli::in_force::files_below(&folder.join("formulas/tests"))).unwrap_or_default();
-    for file in own.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "toml")) {
+    let own = folders.flat_map(|folder| crate::cli::in_force::files_below(&folder.join("formulas/tests")));
+    for file in own.filter(|file| file.extension().is_some_and(|ending| ending == "toml")) {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(&file)
             .map_err(|e| CliError::usage(format!("{name} cannot be read"), "check its permissions").because(e))?;

@@ -2,19 +2,20 @@
 //! tell agents and propose, with placeholders for what nobody answered.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
 use crate::cli::setup::Setup;
 use crate::cli::{CliError, Kind, runtime, subject, wiring};
 use crate::engine::{Placeholders, Played, Scene, Stage, Unread};
-use crate::formula::inputs;
+use crate::formula::{self, inputs};
 use crate::journal::History;
 use crate::model::{
     About, Command, Decision, Dependency, Formula, FormulaName, InputKind, Issue, LabelNames, Skipped, Step, StepId, Subject,
     Wanted, WantedBy,
 };
+use crate::ports::Forge as _;
 use crate::words;
 
 /// Arguments of `formula run`.
@@ -37,18 +38,22 @@ pub(super) struct Arguments {
 }
 
 /// Runs it.
-pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
+pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = if arguments.dry_run { Setup::load(config)? } else { Setup::shown(config)? };
     let formula = super::loaded(&setup.library(), &arguments.name)?;
     let subject = subject_of(&setup, &formula, arguments)?;
     let inputs = given(&formula, &arguments.inputs)?;
     if !arguments.dry_run {
+        super::unlaid(clone, "run")?;
         return order(&setup, subject, &formula, inputs);
     }
     if !arguments.inputs.is_empty() {
         return Err(CliError::usage("a dry run makes its inputs up", "leave --input out, or --dry-run"));
     }
-    let read = runtime()?.block_on(wiring::stage(&setup, &subject, &formula))?;
+    let runtime = runtime()?;
+    let over = runtime.block_on(laid(&setup, clone, &subject, &formula))?;
+    let (formula, over) = over.map_or((formula, None), |(formula, from)| (formula, Some(from)));
+    let read = runtime.block_on(wiring::stage(&setup, &subject, &formula))?;
     let (mut stage, depends) = read.map_err(|unread| not_read(&subject, unread))?;
     stage.kept = setup.known(&History::Of(subject.clone()))?.ledger.kept(&subject);
     stage.off = off(&setup, &formula, &subject);
@@ -57,11 +62,45 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
         CliError::usage(what, format!("`forgehand formula lint {}` checks it", formula.name)).because(why)
     })?;
     anstream::println!("{} on {subject}: {}", formula.name, formula.title);
-    for line in in_the_way(&setup, &stage, &depends) {
+    let over = over.map(|from| format!("it is laid over by {from}"));
+    for line in over.into_iter().chain(in_the_way(&setup, &stage, &depends)) {
         anstream::println!("note: {line}");
     }
     show(&formula, &played);
     Ok(())
+}
+
+/// The formula as a run would go on with it, and what is laid over it: files of a clone, or of the base branch as it is on the forge.
+async fn laid(
+    setup: &Setup,
+    clone: Option<&Path>,
+    subject: &Subject,
+    configured: &Formula,
+) -> Result<Option<(Formula, String)>, CliError> {
+    let (library, from) = match clone {
+        Some(clone) => (setup.library().laid_of_clone(clone)?, clone.join(formula::OVER_FOLDER).display().to_string()),
+        None => {
+            let client = setup.forge()?;
+            let of_project = setup.config.project(&subject.repo).and_then(|project| project.base.clone());
+            let base = match configured.workspace.base.clone().or(of_project) {
+                Some(base) => base,
+                None => client.repository(&subject.repo).await?.default_branch,
+            };
+            let (repo, folder) = (&subject.repo, formula::OVER_FOLDER);
+            let files = client.folder(repo, base.as_str(), folder, formula::OVER_FILE, formula::OVER_FILES).await?;
+            (setup.library().laid(files), format!("{folder} of {base}"))
+        }
+    };
+    let over = super::loaded(&library, configured.name.as_str());
+    if !library.is_laid() {
+        return Ok(None);
+    }
+    let refused = |why: String| {
+        let what = format!("a run of {} would end at once: {from} is refused", configured.name);
+        CliError::usage(what, "`forgehand formula lint --clone DIR` checks a clone of it").because(why)
+    };
+    let over = formula::laid_over(over?, configured).map_err(refused)?;
+    Ok(Some((over, from)))
 }
 
 /// The formulas that it hands over to and that are not on there.

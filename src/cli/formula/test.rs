@@ -31,7 +31,7 @@ struct Row {
 /// Plays them.
 pub(super) fn run(library: &Library, arguments: &Arguments) -> Result<(), CliError> {
     let mut rows = Vec::new();
-    for (test, shipped) in recorded::tests(library.folder())? {
+    for (test, shipped) in recorded::tests(library.folders())? {
         let name = test.recorded.formula.get_ref();
         if arguments.name.as_ref().is_some_and(|wanted| wanted != name) {
             continue;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::formula::laid_over;
+use crate::formula::{OVER_FILE, OVER_FILES, OVER_FOLDER, laid_over};
 use crate::model::{
     Access, Branch, Comment, Failure, FailureKind, Formula, Issue, IssueNumber, Login, OpenIssue, OpenIssues, Outcome,
     Permission, ProjectFacts, Remark, RepoName, RunId, RunTexts, Sha, StepKind, Subject, Trouble,
@@ -15,10 +15,6 @@ use super::{Order, ProjectSettings, Worker, forge, hands, repos};
 
 /// CLAUDE.md of the base branch is cut at this many bytes.
 const GUIDE: u64 = 64 * 1024;
-/// Where a base branch has formulas, prompts and schemas of its own; how long such a file may be, and how many there may be.
-const OWN: &str = ".forgehand";
-const FILE: u64 = 64 * 1024;
-const FILES: usize = 200;
 /// How long ago a part may have been closed to be known, and how many issues are read to find those.
 const PARTS: std::time::Duration = std::time::Duration::from_hours(24 * 90);
 const PARTS_READ: usize = 2_000;
@@ -168,13 +164,13 @@ impl Worker {
     /// The run's formula as the base branch has it, where that has files of its own for it.
     async fn over(&self, order: &Order<'_>, base: &Sha) -> Result<Result<Option<Formula>, String>, Failure> {
         let (repo, configured) = (&order.subject.repo, &order.run()?.formula);
-        let files = self.ports.repos.files(repo, base, OWN, FILE, FILES).await.map_err(repos)?;
+        let files = self.ports.repos.files(repo, base, OVER_FOLDER, OVER_FILE, OVER_FILES).await.map_err(repos)?;
         if files.is_empty() {
             return Ok(Ok(None));
         }
         let Some(over) = self.ports.formulas.over(&configured.name, &files) else { return Ok(Ok(None)) };
         let laid = over.and_then(|over| laid_over(over, configured));
-        Ok(laid.map(Some).map_err(|why| format!("{} in {OWN}: {why}", configured.name)))
+        Ok(laid.map(Some).map_err(|why| format!("{} in {OVER_FOLDER}: {why}", configured.name)))
     }
 
     pub(super) async fn read_issue(&self, subject: &Subject) -> Result<(Issue, Vec<Comment>), Failure> {
