@@ -206,6 +206,7 @@ impl Setup {
             backoff: limits.backoff.clone(),
             adopt_after: limits.adopt_after,
             question: limits.question,
+            open_pulls: limits.open_pulls,
             usd_run: self.config.usd_run_at_most(),
             usd_day: limits.usd_day,
             lookup_gap: Duration::from_secs(30),

@@ -132,6 +132,8 @@ pub struct PullRead {
     pub head: Option<Sha>,
     /// The checks of that head.
     pub checks: Checks,
+    /// They are red, and all that are were ended from outside.
+    pub cut: bool,
     /// What its reviews come to, where they were read.
     pub reviews: Option<Reviewed>,
     /// Whether it conflicts with its base, where that could be found out.

@@ -222,8 +222,7 @@ impl Forge for Client {
     }
 
     async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, ForgeError> {
-        let statuses = self.statuses(repo, sha).await?;
-        Ok(statuses.into_iter().map(|status| status.state).fold(Checks::None, wire::worse))
+        Ok(Checks::of(self.statuses(repo, sha).await?.into_iter().map(|status| status.state)))
     }
 
     async fn statuses(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<CommitStatus>, ForgeError> {

@@ -494,6 +494,7 @@ impl CombinedStatus {
         let one = |status: Status| CommitStatus {
             context: status.context,
             state: state(status.status),
+            cut: state(status.status) == model::Checks::Failure && status.description.as_deref().is_some_and(was_cut),
             description: status.description.unwrap_or_default(),
             link: status.target_url.unwrap_or_default(),
         };
@@ -501,15 +502,9 @@ impl CombinedStatus {
     }
 }
 
-/// One red thing makes the whole red, whatever has not ended.
-pub(super) fn worse(one: model::Checks, other: model::Checks) -> model::Checks {
-    use model::Checks::{Failure, None, Pending, Success};
-    match (one, other) {
-        (Failure, _) | (_, Failure) => Failure,
-        (Pending, _) | (_, Pending) => Pending,
-        (Success, _) | (_, Success) => Success,
-        (None, None) => None,
-    }
+/// What the forge's own CI says of a job that somebody, or its own clock, ended: such a status is red like one that failed.
+fn was_cut(description: &str) -> bool {
+    description.trim_start().starts_with("Has been cancelled")
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -492,9 +492,12 @@ async fn contract_statuses(ctx: &Ctx) {
     let head = ctx.branch("claude/issue-1").await;
     let pull = bot.create_pull(&ctx.repo, &new_pull(&head)).await.expect("a pull request");
     let path = format!("/statuses/{}", pull.head_sha);
-    for (state, context, description) in
-        [("pending", "ci", "running"), ("success", "lint", "ok"), ("failure", "ci", "Failing after 3s")]
-    {
+    for (state, context, description) in [
+        ("pending", "ci", "running"),
+        ("success", "lint", "ok"),
+        ("failure", "ci", "Failing after 3s"),
+        ("failure", "long", "Has been cancelled"),
+    ] {
         let status =
             json!({ "state": state, "context": context, "description": description, "target_url": "http://127.0.0.1:1/runs/1" });
         ctx.by_bot(Method::POST, &path, status).await;
@@ -502,8 +505,14 @@ async fn contract_statuses(ctx: &Ctx) {
     let mut all = bot.statuses(&ctx.repo, &pull.head_sha).await.expect("statuses");
     all.sort_by(|one, other| one.context.cmp(&other.context));
     let link = "http://127.0.0.1:1/runs/1";
-    let told: Vec<_> = all.iter().map(|s| (s.context.as_str(), s.state, s.description.as_str(), s.link.as_str())).collect();
-    assert_eq!(told, [("ci", Checks::Failure, "Failing after 3s", link), ("lint", Checks::Success, "ok", link)]);
+    let told: Vec<_> =
+        all.iter().map(|s| (s.context.as_str(), s.state, s.cut, s.description.as_str(), s.link.as_str())).collect();
+    let expected = [
+        ("ci", Checks::Failure, false, "Failing after 3s", link),
+        ("lint", Checks::Success, false, "ok", link),
+        ("long", Checks::Failure, true, "Has been cancelled", link),
+    ];
+    assert_eq!(told, expected);
     assert_eq!(bot.checks(&ctx.repo, &pull.head_sha).await.expect("checks"), Checks::Failure);
 }
 

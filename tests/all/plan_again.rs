@@ -408,7 +408,16 @@ fn a_gate_whose_time_is_over_opens_if_it_can_when_it_is_read_once_more() {
     // Nobody looked for an hour, and the checks are green meanwhile.
     line.now = Timestamp(line.now.0 + 60 * MINUTE);
     let (checks, changes_requested, conflicts, approved, head) = (Checks::Success, false, false, false, None);
-    line.note(Event::ChecksSeen { subject: subject(), checks, changes_requested, conflicts, approved, head, asks: Vec::new() });
+    line.note(Event::ChecksSeen {
+        subject: subject(),
+        checks,
+        changes_requested,
+        conflicts,
+        approved,
+        head,
+        asks: Vec::new(),
+        cut: false,
+    });
     assert_eq!(line.outcome(), RunOutcome::Succeeded { pull: Some(PullNumber(2)) });
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use forgehand::ledger::Ledger;
 use forgehand::model::{
-    Branch, BudgetOf, Decision, Event, FilesAsked, FilesFound, FilesSought, Intent, IssueNumber, LabelsMean, ModelCall, Outcome,
-    ProjectFacts, Record, RepoFacts, RepoName, RunId, Scope, SeenIssue, Sha, Subject, TextMark, Timestamp, Trouble, Usd, Wait,
+    Branch, BudgetOf, Checks, Decision, Event, FilesAsked, FilesFound, FilesSought, Intent, IssueNumber, LabelsMean, ModelCall,
+    Outcome, ProjectFacts, PullNumber, PullState, Record, RepoFacts, RepoName, RunId, Scope, SeenIssue, Sha, Subject, TextMark,
+    Timestamp, Trouble, Usd, Wait,
 };
 use forgehand::plan::{Action, Plan, Policy, ProjectPolicy, View, budgets, plan};
 
@@ -424,4 +425,73 @@ fn files_are_looked_for_where_there_is_room_and_believed_for_a_while() {
     assert_eq!((looks(&made), starts(&made).len()), (1, 0));
     site.project("o/a").formulas.get_mut(&"fix".into()).expect("a fix").require.files.pop();
     assert_eq!(starts(&held(&site, &read, NOW).1).len(), 0);
+}
+
+/// An open pull request of ours for an issue, that waits for people.
+fn waiting(site: &mut Site, name: &str, number: u64) {
+    let (subject, label) = (at(name, number), Decision::Pr);
+    let labels = BTreeSet::from(["claude-pr".to_owned()]);
+    site.note(Event::Seen { subject: subject.clone(), issue: SeenIssue { labels, ..seen() } });
+    let meaning = LabelsMean::Standing { label: Some(label) };
+    site.note(Event::LabelsRead { subject: subject.clone(), found: BTreeSet::from([label]), meaning });
+    site.note(Event::PullFound {
+        subject,
+        pull: PullNumber(100 + number),
+        branch: Branch(format!("claude/issue-{number}")),
+        base: "main".into(),
+        head: head(),
+        at: Timestamp(0),
+    });
+}
+
+fn head() -> Sha {
+    "2".repeat(40).parse().expect("a name of an object")
+}
+
+fn checked(site: &mut Site, subject: &Subject, checks: Checks, cut: bool) {
+    site.note(Event::ChecksSeen {
+        subject: subject.clone(),
+        checks,
+        changes_requested: false,
+        conflicts: false,
+        approved: false,
+        head: Some(head()),
+        asks: Vec::new(),
+        cut,
+    });
+}
+
+#[test]
+fn nothing_new_is_begun_while_too_many_pull_requests_wait_for_people() {
+    let mut site = Site::new(4, &[("o/a", 2), ("o/b", 1)]);
+    site.policy.open_pulls = 2;
+    waiting(&mut site, "o/a", 3);
+    let (waits, made) = held(&site, &View::default(), NOW);
+    assert_eq!((waits, starts(&made).len()), (None, 3), "one waits, and two may");
+    waiting(&mut site, "o/a", 4);
+    let (waits, made) = held(&site, &View::default(), NOW);
+    assert_eq!((waits, starts(&made)), (Some(Wait::OpenPulls { open: 2, limit: 2 }), Vec::new()), "of all projects");
+    assert_eq!(made.waits.get(&at("o/b", 1)), Some(&Wait::OpenPulls { open: 2, limit: 2 }));
+    // One that is merged makes room.
+    site.note(Event::PullSeen { subject: at("o/a", 4), state: PullState::Merged });
+    assert_eq!(site.starts().len(), 3);
+}
+
+#[test]
+fn checks_that_were_cancelled_are_no_reason_to_revise() {
+    let mut site = Site::new(2, &[("o/a", 0)]);
+    site.policy.projects = plan_world::revising_policy().projects.into_values().map(|project| (repo("o/a"), project)).collect();
+    waiting(&mut site, "o/a", 1);
+    let read = View { checked: [(at("o/a", 1), NOW)].into(), ..View::default() };
+    checked(&mut site, &at("o/a", 1), Checks::Failure, true);
+    // There is no status comment to edit.
+    let key = forgehand::model::EffectKey("say".into());
+    let action = held(&site, &read, NOW).1.actions.pop().expect("an action");
+    let Action::Do { subject, intent: intent @ Intent::Say { if_there: true, .. } } = action else { panic!("{action:?}") };
+    site.note(Event::Intended { key: key.clone(), subject, intent });
+    site.note(Event::Ended { key, outcome: Outcome::Unsaid });
+    let (waits, made) = held(&site, &read, NOW);
+    assert_eq!((waits, starts(&made).len()), (Some(Wait::ChecksCut { pull: PullNumber(101) }), 0), "{made:?}");
+    checked(&mut site, &at("o/a", 1), Checks::Failure, false);
+    assert_eq!(starts(&held(&site, &read, NOW).1), ["o/a#1"], "red is");
 }

@@ -234,6 +234,7 @@ pub fn revising_policy() -> Policy {
     let revise = shipped().remove(&"revise".into()).expect("shipped");
     let mut policy = policy();
     policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("revise".into(), revise.clone())));
+    policy.open_pulls = 2;
     policy
 }
 
@@ -414,6 +415,7 @@ pub fn policy() -> Policy {
         backoff: vec![secs(60), secs(300), secs(900)],
         adopt_after: secs(7200),
         question: DAY * 7,
+        open_pulls: 10_000,
         usd_run: Usd(5_000_000),
         usd_day: Usd(25_000_000),
         lookup_gap: secs(30),
@@ -585,6 +587,13 @@ impl World {
                 let beside = self.shadow.issues().filter_map(|(_, other)| group(&other.live_run()?.formula));
                 assert!(beside.into_iter().all(|other| Some(other) != group(formula)), "{subject}: beside another of its group");
                 assert!(state.run.is_none(), "{subject}: a second run");
+                let waiting =
+                    self.shadow.issues().filter(|(_, other)| other.at == Some(Decision::Pr) && other.open_pull().is_some());
+                let new = formula.opens_pull() && aside.is_none() && state.open_pull().is_none();
+                assert!(
+                    !new || waiting.count() < self.policy.open_pulls as usize,
+                    "{subject}: begun while too many wait for people"
+                );
                 let spent = aside.is_none() && state.attempts >= self.policy.attempts;
                 assert!(!spent, "{subject}: more attempts than allowed");
                 assert_eq!(self.shadow.pause_of(subject, at), None, "{subject}: started while it was paused");
@@ -730,7 +739,13 @@ impl World {
                 let asks = self.asked(subject.issue.0, dice == 3 && reviews);
                 let reviewed = Reviewed { changes_requested: dice == 3, approved: !matches!(dice % 16, 1..=3), asks };
                 let conflicts = [Some(false), Some(true), None].into_iter().cycle().nth(dice.into()).flatten();
-                let read = PullRead { head: None, checks, reviews: reviews.then_some(reviewed), conflicts };
+                let read = PullRead {
+                    head: None,
+                    checks,
+                    cut: checks == Checks::Failure && dice % 32 == 19,
+                    reviews: reviews.then_some(reviewed),
+                    conflicts,
+                };
                 Input::Checks { subject, moved: pull.moved, result: if well { Ok(read) } else { Err(trouble()) } }
             }
             Job::Find { key, subject, intent, .. } => {

@@ -335,7 +335,7 @@ fn change(head: Sha) -> Change {
 }
 
 fn green() -> PullRead {
-    PullRead { head: None, checks: Checks::Success, reviews: None, conflicts: Some(false) }
+    PullRead { head: None, checks: Checks::Success, cut: false, reviews: None, conflicts: Some(false) }
 }
 
 fn sha(n: u64) -> Sha {

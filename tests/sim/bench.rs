@@ -227,6 +227,7 @@ impl<'s> Daemon<'s> {
             backoff: vec![secs(60), secs(300)],
             adopt_after: secs(7200),
             question: secs(7 * 86_400),
+            open_pulls: 100,
             usd_run: Usd(5_000_000),
             usd_day: Usd(25_000_000),
             lookup_gap: secs(30),

@@ -450,6 +450,9 @@ struct LimitsSection {
     /// Changed lines of a diff.
     #[schemars(range(min = 1, max = 10000000), extend("default" = 4000))]
     diff_lines: Option<u64>,
+    /// No new fix is begun while so many pull requests of forgehand's wait for people.
+    #[schemars(range(min = 1, max = 10000), extend("default" = 10))]
+    open_pulls: Option<u64>,
     /// Dollars for one call of the model.
     #[schemars(range(min = 0), extend("default" = 1))]
     usd_call: Option<f64>,

@@ -242,9 +242,10 @@ impl IssueState {
                     pull.state = *state;
                 }
             }
-            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, asks, .. } => {
+            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, asks, cut, .. } => {
                 if let Some(pull) = self.pull.as_mut() {
                     pull.asks.clone_from(asks);
+                    pull.cut = *cut;
                     pull.checks = *checks;
                     pull.changes_requested = *changes_requested;
                     pull.conflicts = *conflicts;

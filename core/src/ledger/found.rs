@@ -36,6 +36,7 @@ impl IssueState {
                     head: head.clone(),
                     state: PullState::Open,
                     checks: Checks::None,
+                    cut: false,
                     changes_requested: false,
                     conflicts: false,
                     approved: false,

@@ -307,6 +307,8 @@ pub struct PullRef {
     pub state: PullState,
     /// Its checks, as last seen.
     pub checks: Checks,
+    /// They are red, and all that are were ended from outside, as last seen.
+    pub cut: bool,
     /// A reviewer asks for changes, as last seen.
     pub changes_requested: bool,
     /// It cannot be merged into its base as it stands, as last seen.

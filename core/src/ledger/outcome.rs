@@ -108,6 +108,7 @@ impl IssueState {
                 head: sha.clone(),
                 state: PullState::Open,
                 checks: Checks::None,
+                cut: false,
                 changes_requested: false,
                 conflicts: false,
                 approved: false,

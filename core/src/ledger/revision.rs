@@ -57,6 +57,7 @@ impl PullRef {
     pub(super) fn pushed(&mut self, head: &Sha) {
         self.head = head.clone();
         self.checks = Checks::None;
+        self.cut = false;
         self.conflicts = false;
         self.approved = false;
         self.reviews = Reviews::Unread;
@@ -68,6 +69,7 @@ impl PullRef {
         self.asks.clone_from(&revision.asks);
         self.changes_requested |= !revision.asks.is_empty();
         self.checks = revision.checks;
+        self.cut &= revision.checks == Checks::Failure;
         self.conflicts = revision.conflicts;
     }
 

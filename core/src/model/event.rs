@@ -227,6 +227,9 @@ pub enum Event {
         /// The requests for changes that stand, of those who may ask.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         asks: Vec<Ask>,
+        /// The checks are red, and all that are were ended from outside.
+        #[serde(default)]
+        cut: bool,
     },
     /// The decision labels on the forge differ from what we left there: what that means was decided.
     LabelsRead {

@@ -242,6 +242,18 @@ pub enum Checks {
     Failure,
 }
 
+impl Checks {
+    /// What several come to: one red thing makes the whole red, whatever has not ended.
+    pub fn of(all: impl IntoIterator<Item = Self>) -> Self {
+        all.into_iter().fold(Self::None, |one, other| match (one, other) {
+            (Self::Failure, _) | (_, Self::Failure) => Self::Failure,
+            (Self::Pending, _) | (_, Self::Pending) => Self::Pending,
+            (Self::Success, _) | (_, Self::Success) => Self::Success,
+            (Self::None, Self::None) => Self::None,
+        })
+    }
+}
+
 /// What the reviews of a pull request come to: the last word of each reviewer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reviews {

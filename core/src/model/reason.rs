@@ -169,6 +169,18 @@ pub enum Wait {
         /// It.
         pull: PullNumber,
     },
+    /// The checks of its pull request were ended from outside: what they would say is not known.
+    ChecksCut {
+        /// It.
+        pull: PullNumber,
+    },
+    /// As many of our pull requests wait for people as may.
+    OpenPulls {
+        /// How many do.
+        open: u32,
+        /// How many may.
+        limit: u32,
+    },
     /// What was asked of its pull request was answered; whoever asked for it looks again.
     Reviewer {
         /// It.
@@ -281,6 +293,8 @@ impl Wait {
             | Self::Failed
             | Self::Merge { .. }
             | Self::Reviewer { .. }
+            | Self::ChecksCut { .. }
+            | Self::OpenPulls { .. }
             | Self::Unasked
             | Self::NeedsFormula { .. }
             | Self::Leaving

@@ -334,6 +334,9 @@ impl Context<'_> {
         if let Some(wait) = self.backs_off(state) {
             return Verdict::Wait(self.halted(subject).unwrap_or(wait));
         }
+        if let Some(wait) = self.too_many_open(state, formula) {
+            return Verdict::Wait(self.halted(subject).unwrap_or(wait));
+        }
         let depends = matches!(candidate.wants, Wants::Work) || formula.require.dependencies_closed;
         self.start_when_free(Wish { subject, state, formula, depends, aside: None, since: candidate.age }, room)
     }
@@ -444,6 +447,20 @@ impl Context<'_> {
             return Some(Wait::Paused { what, until: pause.until });
         }
         self.project_wait(&subject.repo)
+    }
+
+    /// People come first to what is done: nothing new is begun while too much of it waits for them.
+    fn too_many_open(&self, state: &IssueState, formula: &Formula) -> Option<Wait> {
+        if !formula.opens_pull() || state.open_pull().is_some() {
+            return None;
+        }
+        let waits = |(subject, state): &(Subject, &IssueState)| {
+            let known = self.policy.projects.contains_key(&subject.repo);
+            known && state.at == Some(Decision::Pr) && state.live_run().is_none() && state.open_pull().is_some()
+        };
+        let (open, limit) = (self.ledger.issues().filter(waits).count(), self.policy.open_pulls);
+        let open = u32::try_from(open).unwrap_or(u32::MAX);
+        (open >= limit).then_some(Wait::OpenPulls { open, limit })
     }
 
     fn backs_off(&self, state: &IssueState) -> Option<Wait> {

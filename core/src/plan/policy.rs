@@ -26,6 +26,8 @@ pub struct Policy {
     pub adopt_after: Duration,
     /// How long a question waits for its answer.
     pub question: Duration,
+    /// No new fix is begun while so many of our pull requests wait for people.
+    pub open_pulls: u32,
     /// A run's money.
     pub usd_run: Usd,
     /// The day's money.

@@ -47,6 +47,8 @@ enum Asked {
     Answered,
     /// It was tried, and stands as it was.
     InVain,
+    /// It says nothing about the change.
+    Cut,
 }
 
 fn asked(pull: &PullRef, event: ForgeEvent) -> Asked {
@@ -54,6 +56,7 @@ fn asked(pull: &PullRef, event: ForgeEvent) -> Asked {
         ForgeEvent::ChangesRequested if pull.open_asks().next().is_some() => Asked::Open,
         ForgeEvent::ChangesRequested if !pull.asks.is_empty() => Asked::Answered,
         ForgeEvent::ChecksFailed if pull.checks != Checks::Failure => Asked::No,
+        ForgeEvent::ChecksFailed if pull.cut => Asked::Cut,
         ForgeEvent::ChecksFailed if pull.rounds.red.as_ref() == Some(&pull.head) => Asked::InVain,
         ForgeEvent::ChecksFailed => Asked::Open,
         ForgeEvent::PullConflicts if !pull.conflicts => Asked::No,
@@ -89,6 +92,9 @@ impl Context<'_> {
         }
         if let Some(because) = without_reviser(pull, project) {
             return Some(Next::Wait(Wait::NeedsFormula { formula: "revise".into(), because }));
+        }
+        if known.iter().any(|(_, _, asked)| matches!(asked, Asked::Cut)) {
+            return Some(Next::Wait(Wait::ChecksCut { pull: pull.number }));
         }
         let answered = known.iter().any(|(_, _, asked)| matches!(asked, Asked::Answered));
         answered.then(|| {

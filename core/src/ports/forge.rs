@@ -115,6 +115,8 @@ pub struct CommitStatus {
     pub description: String,
     /// Where more is said, raw.
     pub link: String,
+    /// It is red because it was ended from outside, and says nothing about the commit.
+    pub cut: bool,
 }
 
 /// A job of the forge's own CI that failed, or was ended.

@@ -54,6 +54,13 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::Person => "a person does this one".to_owned(),
         Wait::Failed => "it failed for good".to_owned(),
         Wait::Merge { pull } => format!("pull request {pull} is open and waits for a person to merge it"),
+        Wait::ChecksCut { pull } => {
+            format!("the checks of pull request {pull} were cancelled, which says nothing about it: no agent is asked")
+        }
+        Wait::OpenPulls { open, limit } => {
+            let open = counted(u64::from(*open), "pull request");
+            format!("{open} of forgehand's wait for people (at most {limit} may), so no new one is begun")
+        }
         Wait::Reviewer { pull, by } => {
             let by: Vec<&str> = by.iter().map(|login| login.as_str()).collect();
             format!("what was asked of pull request {pull} is answered; it waits for {} to look again", by.join(", "))
@@ -149,6 +156,8 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Question { .. } => "a comment with the answer, or an edit of the body".to_owned(),
         Wait::Person | Wait::Failed => format!("label {queue} or `forgehand retry` hands it to an agent again"),
         Wait::Merge { .. } => format!("merging or closing the pull request; label {queue} asks for more work on it"),
+        Wait::ChecksCut { pull } => format!("running the checks of {pull} again; forgehand looks every minute"),
+        Wait::OpenPulls { .. } => "merging or closing one of them, or a higher `open_pulls` in [limits]".to_owned(),
         Wait::Reviewer { pull, .. } => {
             format!(
                 "another review of {pull}, or dismissing the last one; merging or closing it; label {queue} asks for more work on it"

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::ledger::PullRef;
 use crate::model::{
-    AgentName, Branch, Comment, Dependency, FilesAsked, FilesFound, Issue, IssueNumber, LabelEvent, Login, ProjectFacts,
+    AgentName, Branch, Checks, Comment, Dependency, FilesAsked, FilesFound, Issue, IssueNumber, LabelEvent, Login, ProjectFacts,
     RepoName, Subject, Timestamp, Trouble,
 };
-use crate::ports::{ForgeError, ForgeErrorKind, IssueFilter, Merge};
+use crate::ports::{CommitStatus, ForgeError, ForgeErrorKind, IssueFilter, Merge};
 use crate::text;
 
 use super::super::core::PullsAsked;
@@ -202,7 +202,10 @@ impl Worker {
         let merge = self.try_merge(repo, pull).await;
         let (head, conflicts) = merge.map_or((None, None), |merge| (Some(merge.head), Some(merge.conflicts)));
         let at = head.as_ref().unwrap_or(&pull.head);
-        let checks = self.ports.forge.checks(repo, at).await.map_err(trouble)?;
+        let statuses = self.ports.forge.statuses(repo, at).await.map_err(trouble)?;
+        let checks = Checks::of(statuses.iter().map(|status| status.state));
+        let cut = all_cut(&statuses);
+        drop(statuses);
         let reviews = match reviews {
             true => {
                 let reviews = self.ports.forge.reviews(repo, pull.number).await.map_err(trouble)?;
@@ -213,7 +216,7 @@ impl Worker {
             }
             false => None,
         };
-        Ok(PullRead { head, checks, reviews, conflicts })
+        Ok(PullRead { head, checks, cut, reviews, conflicts })
     }
 
     /// None where git cannot tell now: what is known of it stands, and it is asked again with the next reading.
@@ -226,6 +229,12 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether something is red, and all that is was ended from outside.
+fn all_cut(statuses: &[CommitStatus]) -> bool {
+    let red: Vec<&CommitStatus> = statuses.iter().filter(|status| status.state == Checks::Failure).collect();
+    !red.is_empty() && red.iter().all(|status| status.cut)
 }
 
 /// What a failed reading means for the project.

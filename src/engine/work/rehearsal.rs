@@ -285,6 +285,7 @@ impl<'a> Play<'a> {
             approved: true,
             head: None,
             asks: Vec::new(),
+            cut: false,
         }
     }
 

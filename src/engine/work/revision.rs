@@ -88,7 +88,7 @@ impl Worker {
         let reviews = self.ports.forge.reviews(repo, number).await.map_err(forge)?;
         let asks = self.asks(repo, pull, head, &reviews, order.facts).await?;
         let points = self.points(order, pull, head, &asks).await?;
-        let red: Vec<&CommitStatus> = statuses.iter().filter(|status| status.state == Checks::Failure).collect();
+        let red: Vec<&CommitStatus> = statuses.iter().filter(|status| status.state == Checks::Failure && !status.cut).collect();
         let jobs = if red.is_empty() { Vec::new() } else { self.ports.forge.failed_jobs(repo, head).await.map_err(forge)? };
         let red = with_logs(&red, jobs);
         let checks = if red.is_empty() { Checks::None } else { Checks::Failure };

@@ -196,6 +196,7 @@ pub(super) fn policy(stage: &Stage) -> Policy {
         backoff: vec![none],
         adopt_after: none,
         question: none,
+        open_pulls: u32::MAX,
         usd_run: much,
         usd_day: much,
         lookup_gap: none,
