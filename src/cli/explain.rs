@@ -57,7 +57,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     }
     let explanation = match known.ledger.issue(&subject) {
         Some(state) => of_ours(&known, &subject, state),
-        None => super::runtime()?.block_on(of_another(&setup, &subject))?,
+        None => super::block_on(of_another(&setup, &subject))??,
     };
     if arguments.json {
         return print_json(&explanation);

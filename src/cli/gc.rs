@@ -73,7 +73,7 @@ struct Mirror {
 /// Does it now.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = Setup::load(config)?;
-    super::runtime()?.block_on(async {
+    super::block_on(async {
         let report = if setup.state_dir.exists() {
             let _alone = alone(&setup)?;
             sweep(&setup, arguments.dry_run, ASKED).await?
@@ -86,7 +86,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
         }
         report.print();
         Ok(())
-    })
+    })?
 }
 
 /// Goes on for as long as the daemon does: once a day.

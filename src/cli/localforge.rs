@@ -31,10 +31,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
         },
     };
     let options = Options { data: arguments.data.clone(), listen: arguments.listen, admin, root_url: None };
-    super::runtime()?.block_on(async {
+    super::block_on(async {
         let say = |forge: &localforge::LocalForge| anstream::println!("localforge listens on {}", forge.url());
         localforge::serve(options, say, super::run::interrupted()).await.map_err(of_localforge)
-    })
+    })?
 }
 
 /// What stood in its way.

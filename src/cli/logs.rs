@@ -40,7 +40,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     if let (true, Some(subject)) = (arguments.as_test, &wanted) {
         return super::formula::print_as_test(&setup, &journal, subject);
     }
-    super::runtime()?.block_on(async {
+    super::block_on(async {
         let mut teller = Teller { wanted, json: arguments.json, ledger: Ledger::default() };
         let (mut seq, up_to) = chapter(&journal, teller.wanted.as_ref(), arguments.follow)?;
         loop {
@@ -58,7 +58,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
             }
             tokio::time::sleep(FOLLOW).await;
         }
-    })
+    })?
 }
 
 /// Where the story of an issue begins, less one, and where it ends: before its first record nothing is about it, nor is anything after it

@@ -51,6 +51,7 @@ mod wiring;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -177,11 +178,14 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
     }
 }
 
-/// The program's runtime: two threads are enough for what mostly waits.
-fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| {
+/// Does something on a runtime of its own: two threads are enough for what mostly waits. What is done is boxed, or its code would be made
+/// once for each way in which a runtime comes to it.
+fn block_on<'w, T>(work: impl Future<Output = T> + 'w) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| {
         CliError::environment("the runtime could not be started", e, "see whether the machine is out of threads or memory")
-    })
+    })?;
+    let work: Pin<Box<dyn Future<Output = T> + 'w>> = Box::pin(work);
+    Ok(runtime.block_on(work))
 }
 
 /// Prints what was made in full. Whoever closed the pipe has seen enough.

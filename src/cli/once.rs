@@ -37,9 +37,9 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = Setup::load(config)?;
     if arguments.dry_run {
-        return super::runtime()?.block_on(dry_run(&setup));
+        return super::block_on(dry_run(&setup))?;
     }
-    super::runtime()?.block_on(once(&setup, arguments))
+    super::block_on(once(&setup, arguments))?
 }
 
 async fn once(setup: &Setup, arguments: &Arguments) -> Result<(), CliError> {

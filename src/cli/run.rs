@@ -25,7 +25,7 @@ pub(super) struct Arguments {}
 /// Runs until it is told to stop.
 pub(super) fn run(config: Option<PathBuf>, _arguments: &Arguments, doors: &dyn Doors) -> Result<(), CliError> {
     let setup = Setup::load(config)?;
-    super::runtime()?.block_on(daemon(setup, doors))
+    super::block_on(daemon(setup, doors))?
 }
 
 async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {

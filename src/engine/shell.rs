@@ -5,6 +5,7 @@
 //! one. SIGTERM (told through `stop`) drains, then ends agents politely; asked twice it ends at once.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -398,7 +399,9 @@ impl Engine {
         }
         let (worker, heard) = (self.workers.of(&job, self.core.ledger()), self.heard.0.clone());
         let span = self.spans.of(&job);
-        self.jobs.spawn(async move { worker.run(job, heard, cancel).await }.instrument(span));
+        // Boxed, or all that a worker does is compiled once for each place of the runtime that comes to it.
+        let work: Pin<Box<dyn Future<Output = Input> + Send>> = Box::pin(async move { worker.run(job, heard, cancel).await });
+        self.jobs.spawn(work.instrument(span));
     }
 
     /// After a failed write: stop everything, open the journal anew, fold it, and go on from what is really there.

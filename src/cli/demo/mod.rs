@@ -74,7 +74,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Shows it.
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
-    super::runtime()?.block_on(demo(arguments))
+    super::block_on(demo(arguments))?
 }
 
 async fn demo(arguments: &Arguments) -> Result<(), CliError> {

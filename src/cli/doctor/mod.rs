@@ -98,7 +98,7 @@ struct Patient {
 
 /// Looks at everything.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    let report = super::runtime()?.block_on(examine(config, arguments));
+    let report = super::block_on(examine(config, arguments))?;
     if arguments.json {
         let worst = report.worst();
         setup::print_json(&serde_json::json!({ "checks": report.checks, "worst": worst }))?;

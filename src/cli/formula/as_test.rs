@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use serde_spanned::Spanned;
 
 use crate::cli::setup::Setup;
-use crate::cli::{CliError, print_bytes, runtime};
+use crate::cli::{CliError, block_on, print_bytes};
 use crate::engine::TextStore;
 use crate::journal::JournalReader;
 use crate::model::{
@@ -178,7 +178,7 @@ fn as_it_stands(setup: &Setup, subject: &Subject) -> Option<RunTexts> {
         return None;
     }
     let read = || -> Result<RunTexts, CliError> {
-        let issue = runtime()?.block_on(setup.forge()?.issue(&subject.repo, subject.issue))?;
+        let issue = block_on(setup.forge()?.issue(&subject.repo, subject.issue))??;
         Ok(RunTexts { title: issue.title, body: issue.body, author: issue.author.to_string(), ..RunTexts::default() })
     };
     match read() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use crate::cli::setup::Setup;
-use crate::cli::{CliError, Kind, runtime, subject, wiring};
+use crate::cli::{CliError, Kind, block_on, subject, wiring};
 use crate::engine::{Placeholders, Played, Scene, Stage, Unread};
 use crate::formula::{self, inputs};
 use crate::journal::History;
@@ -50,10 +50,9 @@ pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arg
     if !arguments.inputs.is_empty() {
         return Err(CliError::usage("a dry run makes its inputs up", "leave --input out, or --dry-run"));
     }
-    let runtime = runtime()?;
-    let over = runtime.block_on(laid(&setup, clone, &subject, &formula))?;
+    let over = block_on(laid(&setup, clone, &subject, &formula))??;
     let (formula, over) = over.map_or((formula, None), |(formula, from)| (formula, Some(from)));
-    let read = runtime.block_on(wiring::stage(&setup, &subject, &formula))?;
+    let read = block_on(wiring::stage(&setup, &subject, &formula))??;
     let (mut stage, depends) = read.map_err(|unread| not_read(&subject, unread))?;
     stage.kept = setup.known(&History::Of(subject.clone()))?.ledger.kept(&subject);
     stage.off = off(&setup, &formula, &subject);

@@ -117,7 +117,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     let file = std::path::absolute(&file).unwrap_or(file);
     let existing = found.is_some().then(|| existing(&file)).transpose()?;
     let desk = Desk { asker, file, existing };
-    super::runtime()?.block_on(setting_up(&desk, arguments))
+    super::block_on(setting_up(&desk, arguments))?
 }
 
 fn existing(file: &Path) -> Result<Existing, CliError> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::setup::{Setup, print_json, read_secret};
-use crate::cli::{CliError, Kind, runtime, subject, wiring};
+use crate::cli::{CliError, Kind, block_on, subject, wiring};
 use crate::git::{self, Matters, NoChange};
 use crate::model::{Change, PullNumber, PullState, Risk, TierReason};
 use crate::ports::{Forge, ForgeErrorKind, RepoErrorKind};
@@ -70,7 +70,7 @@ fn of_range(dir: &Path, range: &str) -> Result<Change, CliError> {
         CliError::usage(format!("`{}` is no range of commits", range.escape_debug()), "write BASE..HEAD, such as main..HEAD")
     })?;
     let or_head = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
-    runtime()?.block_on(git::in_folder(dir, &or_head(base), &or_head(head))).map_err(unchanged)
+    block_on(git::in_folder(dir, &or_head(base), &or_head(head)))?.map_err(unchanged)
 }
 
 fn of_pull(config: Option<PathBuf>, text: &str) -> Result<Change, CliError> {
@@ -88,7 +88,7 @@ fn of_pull(config: Option<PathBuf>, text: &str) -> Result<Change, CliError> {
     });
     let token = read_secret(&setup.config.forge.token, "the forge's token")?;
     let (forge, git) = (setup.forge()?, wiring::open_git(&setup, &setup.state_dir, token)?);
-    runtime()?.block_on(async {
+    block_on(async {
         let pull = forge.pull(&repo, number).await.map_err(|error| match error.kind {
             ForgeErrorKind::NotFound => {
                 let hint = "check the number, `repo`, and the bot's access; an issue has no tier";
@@ -101,7 +101,7 @@ fn of_pull(config: Option<PathBuf>, text: &str) -> Result<Change, CliError> {
             return Err(CliError::usage(format!("{repo}{number} is merged: nothing is left to decide"), hint));
         }
         git.of_pull(&repo, number, (&pull.base, &pull.head_sha), &matters).await.map_err(unchanged)
-    })
+    })?
 }
 
 fn unchanged(error: NoChange) -> CliError {
