@@ -27,6 +27,7 @@ mod logs;
 mod man;
 mod nobody;
 mod once;
+mod ops;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod pause;
@@ -107,6 +108,8 @@ enum Command {
     Formula(formula::Arguments),
     /// Tell how much a change could break, and why
     Vault(vault::Arguments),
+    /// Lay out the operations repository, and protect what is to be protected there
+    Ops(ops::Arguments),
     /// Serve the small embedded forge on loopback
     Localforge(localforge::Arguments),
     /// Show the whole line on the embedded forge, with a scripted agent
@@ -167,6 +170,7 @@ fn dispatch(arguments: Arguments, doors: &dyn Doors) -> Result<(), CliError> {
         Command::Agents(a) => agents::run(config, &a),
         Command::Formula(a) => formula::run(config, &a),
         Command::Vault(a) => vault::run(config, &a),
+        Command::Ops(a) => ops::run(config, &a),
         Command::Localforge(a) => localforge::run(&a),
         Command::Demo(a) => demo::run(&a),
         Command::Completions(a) => {

@@ -26,6 +26,7 @@ mod actions;
 mod calls;
 mod counts;
 mod paging;
+mod protection;
 mod refusal;
 mod survey;
 mod transport;

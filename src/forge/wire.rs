@@ -77,6 +77,14 @@ pub(super) struct Entry {
     pub content: Option<String>,
 }
 
+/// What a branch's rule says of its files.
+#[derive(Deserialize)]
+pub(super) struct Protection {
+    pub rule_name: String,
+    #[serde(default)]
+    pub protected_file_patterns: String,
+}
+
 /// A deleted account is null or nameless; pages of a Forgejo call it Ghost.
 fn login(user: Option<User>) -> Login {
     match user {

@@ -1,4 +1,4 @@
-//! Writing a file of another repository by a commit of our own: no work tree, no index of the mirror.
+//! Writing files of another repository by a commit of our own: no work tree, no index of the mirror.
 //!
 //! Promises: the commit is made on top of what its writer had read, so that git merges what somebody else wrote meanwhile, and says where
 //! both changed the same lines. The same text is not written twice: a merge that changes nothing is no commit.
@@ -20,10 +20,12 @@ use super::process::{Call, Reach};
 use super::push::{Landed, OneRef};
 use super::{Git, failed, on_disk};
 
+/// How many files an error names.
+const NAMED: usize = 3;
 /// How often somebody may be faster.
 const TRIES: u32 = 5;
 
-/// A file that is being written.
+/// Files that are being written.
 struct Writing<'a> {
     repo: &'a RepoName,
     order: &'a KeepOrder,
@@ -33,15 +35,17 @@ struct Writing<'a> {
     what: &'a str,
 }
 
-/// What the file came to on top of a tip.
+/// What they came to on top of a tip.
 enum Merged {
     Tree(Sha),
     Conflict,
 }
 
 impl Git {
-    pub(super) async fn keep_file(&self, repo: &RepoName, order: &KeepOrder) -> Result<KeepAnswer, RepoError> {
-        let what = format!("writing {} of {repo}", order.path);
+    pub(super) async fn keep_files(&self, repo: &RepoName, order: &KeepOrder) -> Result<KeepAnswer, RepoError> {
+        let named: Vec<&str> = order.files.keys().map(String::as_str).take(NAMED).collect();
+        let more = if order.files.len() > NAMED { " and others" } else { "" };
+        let what = format!("writing {}{more} of {repo}", named.join(", "));
         let room = self.intake.join(format!("{}~keep.git", repo.folder()));
         for _ in 0..TRIES {
             let asked = Instant::now();
@@ -68,8 +72,7 @@ impl Git {
     async fn keep_on(&self, writing: &Writing<'_>, tip: &Sha, there: Option<&Sha>) -> Result<Option<KeepAnswer>, RepoError> {
         let Writing { repo, order, room, what } = *writing;
         let read = order.read.as_ref().unwrap_or(tip);
-        let blob = self.write_object(room, "blob", order.content.clone().into_bytes()).await?;
-        let ours = self.tree_with(room, read, &blob, &order.path, what).await?;
+        let ours = self.tree_with(room, read, order, what).await?;
         let tree = match self.merged_onto(writing, read, tip, ours).await? {
             Merged::Tree(tree) => tree,
             Merged::Conflict => return Ok(Some(KeepAnswer::Conflict)),
@@ -97,11 +100,14 @@ impl Git {
         }
     }
 
-    /// The tree of a commit with one file written.
-    async fn tree_with(&self, room: &Path, of: &Sha, blob: &Sha, path: &str, what: &str) -> Result<Sha, RepoError> {
+    /// The tree of a commit with the files written.
+    async fn tree_with(&self, room: &Path, of: &Sha, order: &KeepOrder, what: &str) -> Result<Sha, RepoError> {
         self.runner.ok(Call::bare(room, what).args(["read-tree", of.as_str()])).await?;
-        let entry = format!("100644,{blob},{path}");
-        self.runner.ok(Call::bare(room, what).args(["update-index", "--add", "--cacheinfo", &entry])).await?;
+        for (path, text) in &order.files {
+            let blob = self.write_object(room, "blob", text.clone().into_bytes()).await?;
+            let entry = format!("100644,{blob},{path}");
+            self.runner.ok(Call::bare(room, what).args(["update-index", "--add", "--cacheinfo", &entry])).await?;
+        }
         one_sha(what, &self.runner.ok(Call::bare(room, what).arg("write-tree")).await?)
     }
 

@@ -244,7 +244,7 @@ impl Repos for Git {
     }
 
     async fn keep(&self, repo: &RepoName, order: &KeepOrder) -> Result<KeepAnswer, RepoError> {
-        self.keep_file(repo, order).await
+        self.keep_files(repo, order).await
     }
 
     async fn forget(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError> {

@@ -597,8 +597,7 @@ fn keep(path: &str, content: &str, read: Option<&Sha>, asked_by: Option<&str>) -
         base: "main".into(),
         asked_by: asked_by.map(Branch::from),
         read: read.cloned(),
-        path: path.into(),
-        content: content.into(),
+        files: [(path.to_owned(), content.to_owned())].into(),
         message: "Keep it".into(),
         author: AUTHOR.into(),
         at: Timestamp(1_790_000_000_000),
@@ -629,8 +628,8 @@ async fn a_file_is_kept_on_top_of_what_was_read_and_nobodys_words_are_lost() {
         &world.person(),
         "git checkout -q main && git pull -q && sed -i '$s/.*/mine/' src/a.txt && echo x >other && git add . && git commit -qm person && git push -q origin main",
     );
-    let both = keep("src/a.txt", &sh(&world.person(), "git show origin/main~1:src/a.txt | sed '1s/.*/ours/'"), Some(&read), None);
-    let both = KeepOrder { content: format!("{}\n", both.content), ..both };
+    let ours = sh(&world.person(), "git show origin/main~1:src/a.txt | sed '1s/.*/ours/'");
+    let both = keep("src/a.txt", &format!("{ours}\n"), Some(&read), None);
     written(world.git.keep(&world.repo, &both).await.expect("keeps"));
     let merged = shows("src/a.txt");
     assert!(merged.starts_with("ours\n") && merged.ends_with("mine"), "{merged}");

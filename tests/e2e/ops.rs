@@ -129,3 +129,91 @@ async fn a_daemon_that_dies_while_it_keeps_a_file_keeps_it_once() {
     let log = in_ops(&rig, &["log", "--format=%s", "main"]).await;
     assert_eq!(log.matches("Keep the tree").count(), 1, "{log}\n{}", rig.story());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_laid_out_once_and_keeps_what_is_there() {
+    let rig = rig("ops::laid_out").await;
+    seeded(&rig).await;
+    let tried = rig.run(&["ops", "init", "--dry-run"]).await.ok();
+    assert!(tried.out.contains("would write vault/actions, ") && !tried.out.contains("prerequisites.md"), "{tried:?}");
+    assert_eq!(in_ops(&rig, &["log", "--format=%h", "main"]).await.lines().count(), 1, "nothing was touched");
+    let said = rig.run(&["ops", "init"]).await.ok();
+    assert!(said.out.contains("wrote ") && said.out.contains("commit "), "{said:?}");
+    let files = in_ops(&rig, &["ls-tree", "-r", "--name-only", "main"]).await;
+    for file in ["vault/fired/.gitkeep", "evidence/red-team/.gitkeep", "knowledge/.gitkeep", "portfolio.md", "RESOURCES.md"] {
+        assert!(files.lines().any(|line| line == file), "{file}: {files}");
+    }
+    assert_eq!(in_ops(&rig, &["show", "main:prerequisites.md"]).await, TREE, "a person's words stay");
+    let log = in_ops(&rig, &["log", "--format=%an %s", "main"]).await;
+    assert!(log.lines().count() == 2 && log.contains("Robot Lay out the operations repository"), "{log}");
+    for command in ["init", "migrate"] {
+        assert!(rig.run(&["ops", command]).await.ok().out.contains("all is there"));
+    }
+    // What an older version, or a person, left out comes; the rest is as it was.
+    rig.seed
+        .api("owner", "DELETE", &format!("repos/{OPS}/contents/RESOURCES.md"), of_file(&rig, "RESOURCES.md").await)
+        .await
+        .expect("gone");
+    let said = rig.run(&["ops", "migrate"]).await.ok();
+    assert!(said.out.contains("wrote RESOURCES.md to main"), "{said:?}");
+}
+
+/// What the forge wants to know of a file that is to go.
+async fn of_file(rig: &Rig, path: &str) -> serde_json::Value {
+    let there = rig.seed.api("owner", "GET", &format!("repos/{OPS}/contents/{path}"), serde_json::Value::Null).await.expect("it");
+    serde_json::json!({ "branch": "main", "message": "Gone", "sha": there["sha"] })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_vault_is_protected_by_who_may_and_a_rule_keeps_what_it_says() {
+    let rig = rig("ops::protected").await;
+    seeded(&rig).await;
+    let refused = rig.run(&["ops", "init", "--protect"]).await;
+    assert!(refused.code == Some(3) && refused.err.contains("rights_token_env"), "{refused:?}");
+    let owner = rig.seed.token("owner", &["write:repository", "read:user"]).await.expect("a token");
+    rig.reconfigure("token_file = \"token\"\n", "token_file = \"token\"\nrights_token_env = \"OWNER_TOKEN\"\n");
+    let rig = rig.with_env("OWNER_TOKEN", &owner);
+    let said = rig.run(&["ops", "init", "--protect"]).await.ok();
+    assert!(said.out.contains("vault/** on main of owner/ops is protected now"), "{said:?}");
+    let path = format!("repos/{OPS}/branch_protections");
+    let rules = async || rig.seed.api("owner", "GET", &path, serde_json::Value::Null).await.expect("the rules");
+    let rule = &rules().await[0];
+    assert_eq!(
+        (&rule["protected_file_patterns"], &rule["enable_push"], &rule["required_approvals"]),
+        (&"vault/**".into(), &true.into(), &1.into())
+    );
+    assert!(rig.run(&["ops", "init", "--protect"]).await.ok().out.contains("protected already"));
+
+    // A rule of theirs is only added to.
+    let theirs = serde_json::json!({ "protected_file_patterns": "*.lock; secrets/**", "required_approvals": 2 });
+    rig.seed.api("owner", "PATCH", &format!("{path}/main"), theirs).await.expect("changed");
+    rig.run(&["ops", "migrate", "--protect"]).await.ok();
+    let rule = &rules().await[0];
+    assert_eq!(
+        (&rule["protected_file_patterns"], &rule["required_approvals"]),
+        (&"*.lock;secrets/**;vault/**".into(), &2.into())
+    );
+    assert_eq!(rules().await.as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operations_repository_that_cannot_be_laid_out_says_why() {
+    let rig = rig("ops::cannot").await;
+    let refused = rig.run(&["ops", "init"]).await;
+    assert!(refused.code == Some(3) && refused.err.contains("no repository owner/ops"), "{refused:?}");
+    let file = SeedFile { path: "README.md", content: "ops\n", executable: false };
+    rig.seed.create_repo("owner", "ops", false, &[file]).await.expect("a repository");
+    rig.seed.add_collaborator(OPS, "bot", "read").await.expect("a collaborator");
+    let refused = rig.run(&["ops", "init"]).await;
+    assert!(refused.code == Some(3) && refused.err.contains("may not write to owner/ops"), "{refused:?}");
+    rig.seed.add_collaborator(OPS, "bot", "write").await.expect("a collaborator");
+    let refused = rig.run(&["ops", "migrate"]).await;
+    assert!(refused.code == Some(2) && refused.err.contains("`forgehand ops init` lays it out"), "{refused:?}");
+    rig.reconfigure("repo = \"owner/ops\"\n", "repo = \"owner/ops\"\nbranch = \"trunk\"\n");
+    let refused = rig.run(&["ops", "init"]).await;
+    assert!(refused.code == Some(2) && refused.err.contains("no branch `trunk`"), "{refused:?}");
+    rig.reconfigure("[ops]\nrepo = \"owner/ops\"\nbranch = \"trunk\"\n\n", "");
+    rig.reconfigure("formulas = [\"triage\", \"plan\"]", "formulas = [\"triage\"]");
+    let refused = rig.run(&["ops", "init"]).await;
+    assert!(refused.code == Some(2) && refused.err.contains("no operations repository is configured"), "{refused:?}");
+}

@@ -61,7 +61,7 @@ pub trait Repos: Send + Sync {
     /// Tries to merge one branch into another: both are fetched, and merged in a place that is thrown away, without a work tree. None where one
     /// of them is not on the forge. Repeating it is harmless.
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError>;
-    /// Writes a file by a commit of ours, on top of what was read: what else came meanwhile is merged. Repeating it is harmless: what says so
+    /// Writes files by one commit of ours, on top of what was read: what else came meanwhile is merged. Repeating it is harmless: what says so
     /// already is not written again.
     async fn keep(&self, repo: &RepoName, order: &KeepOrder) -> Result<KeepAnswer, RepoError>;
     /// Drops what was kept for a run: its ref in the mirror and its throw-away repository.
@@ -148,10 +148,8 @@ pub struct KeepOrder {
     pub asked_by: Option<Branch>,
     /// The commit of `base` that its writer had read; where it is now, without one.
     pub read: Option<Sha>,
-    /// Where it stands, from the root.
-    pub path: String,
-    /// What it says.
-    pub content: String,
+    /// What is written: texts by their paths from the root, in one commit.
+    pub files: BTreeMap<String, String>,
     /// The commit's message.
     pub message: String,
     /// Author and committer, `Name <mail>`.

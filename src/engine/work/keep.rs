@@ -4,6 +4,8 @@
 //! stays in a file of the state folder, and the failure says where. Keeping is repeated after a crash: what says so already is not written
 //! again, and a pull request that stands is not opened twice.
 
+use std::collections::BTreeMap;
+
 use crate::model::{
     Branch, Failure, FailureKind, Formula, OpsFile, Outcome, Proposal, PullNumber, RepoName, RunId, Sha, Step, StepId, StepKind,
     unwritable,
@@ -111,8 +113,7 @@ impl Worker {
             base: branch.clone(),
             asked_by: asked_by.clone(),
             read: run.prepared.as_ref().and_then(|prepared| prepared.ops.clone()),
-            path: draft.path.clone(),
-            content: content.to_owned(),
+            files: BTreeMap::from([(draft.path.clone(), content.to_owned())]),
             message: format!("{}\n\nForgehand-Effect: {}", self.scanner.redact(&draft.title), order.key),
             author: self.author(run),
             at: self.forge_now(),
