@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use crate::ledger::{IssueState, PullRef, Reviews};
 use crate::model::{
-    Asked, Comment, Decision, Dependency, Event, FormulaName, Intent, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName,
-    SeenIssue, Subject, TextMark, Timestamp, Trouble,
+    Asked, Comment, Decision, Dependency, Event, Intent, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName, SeenIssue,
+    Subject, TextMark, Timestamp, Trouble,
 };
 use crate::plan;
 use crate::text;
@@ -277,22 +277,19 @@ fn dependency_seen(core: &Core, subject: &Subject, open: bool) -> Option<Event> 
 fn asked(core: &Core, repo: &RepoName, comments: &[Comment]) -> Vec<Event> {
     let Some((project, policy)) = core.ledger.projects.get(repo).zip(core.policy.projects.get(repo)) else { return Vec::new() };
     let Some(facts) = project.facts.as_ref().filter(|_| project.looked.is_some()) else { return Vec::new() };
-    let mut asking: Vec<(&Comment, Subject, FormulaName)> = comments
+    let mut asking: Vec<(Subject, Asked)> = comments
         .iter()
         .filter(|comment| !facts.is_ours(&comment.author))
         .filter_map(|comment| {
             let subject = Subject { repo: repo.clone(), issue: comment.issue };
             let heard = core.ledger.issue(&subject)?.heard;
-            let formula = policy.asked_by(&comment.body)?.clone();
-            (heard.is_none_or(|heard| heard < comment.id)).then_some((comment, subject, formula))
+            let (formula, inputs) = policy.asked_by(&comment.body)?;
+            let asked = Asked { comment: comment.id, login: comment.author.clone(), formula: formula.clone(), inputs };
+            (heard.is_none_or(|heard| heard < comment.id)).then_some((subject, asked))
         })
         .collect();
-    asking.sort_by_key(|(comment, ..)| comment.id);
-    let event = |(comment, subject, formula): (&Comment, Subject, FormulaName)| Event::Asked {
-        subject,
-        asked: Asked { comment: comment.id, login: comment.author.clone(), formula },
-    };
-    asking.into_iter().map(event).collect()
+    asking.sort_by_key(|(_, asked)| asked.comment);
+    asking.into_iter().map(|(subject, asked)| Event::Asked { subject, asked }).collect()
 }
 
 /// A person's comment, newer than what triage read, on an issue that waits for an answer.

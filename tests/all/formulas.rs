@@ -305,7 +305,7 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:19: unknown variable `repo` (inside the list are `at`, `author`, `body`)
     prompts/own.md:1:1: `issue` is not a list (write {{#if issue}})
     prompts/own.md:1:1: `comments` is a list (write {{#each comments}} .. {{/each}})
-    prompts/own.md:1:1: `issue` is not a text (below it are `author`, `body`, `kept`, `number`, `title`)
+    prompts/own.md:1:1: `issue` is not a text (below it are `author`, `body`, `kept`, `listed_in`, `number`, `tasks`, `tasks_cut`, `title`)
     prompts/own.md:1:1: there is no helper `lookup` here (here are `outside`, `line`)
     prompts/own.md:1:1: there is no block `with` (here are `#if`, `#unless` and `#each`)
     prompts/own.md:1:1: only names can stand here (write the name of a variable)
@@ -479,7 +479,7 @@ fn proposal(formula: &str) -> (Option<String>, String) {
     let says = |kind: &StepKind| matches!(kind, StepKind::Propose(Proposal::Comment { .. } | Proposal::PullRequest { .. }));
     match all[&formula.into()].steps.iter().map(|s| s.kind.clone()).rfind(says) {
         Some(StepKind::Propose(Proposal::Comment { body, .. })) => (None, body),
-        Some(StepKind::Propose(Proposal::PullRequest { title, body })) => (Some(title), body),
+        Some(StepKind::Propose(Proposal::PullRequest { title, body, .. })) => (Some(title), body),
         other => panic!("{other:?}"),
     }
 }

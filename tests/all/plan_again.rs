@@ -168,6 +168,7 @@ impl Line {
                 trunk: None,
                 tip_ours: false,
                 ops: None,
+                tasks: None,
             },
             Intent::Agent { .. } => self.next().unwrap_or_else(|| agent(HandOutcome::Succeeded)),
             Intent::Take { .. } => match self.answers.first() {

@@ -1149,6 +1149,7 @@ impl World {
         let read_up_to = issue.comments.iter().map(|c| c.0).max();
         Outcome::Prepared {
             ops: None,
+            tasks: None,
             base,
             base_branch: "main".into(),
             tip,
@@ -1282,6 +1283,7 @@ pub fn awaits_look(world: &World, number: u64) -> bool {
 fn prepared_project(state: &IssueState) -> Outcome {
     Outcome::Prepared {
         ops: None,
+        tasks: None,
         base: sha(1),
         base_branch: "main".into(),
         tip: None,

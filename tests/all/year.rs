@@ -280,6 +280,7 @@ impl Made {
         };
         Outcome::Prepared {
             ops: None,
+            tasks: None,
             over: None,
             open: None,
             revision: None,

@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod doctor;
 mod endings;
+mod epic;
 mod faulty;
 mod filing;
 mod formula;

@@ -85,9 +85,9 @@ pub(super) fn starts_alone(table: &Table<'_>, trigger: &Triggers, inputs: &[Inpu
         value.wrong::<()>(what, "give the input a `default`, or let people start it by hand alone");
     }
     let opens = steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })));
-    if opens && !of_lifecycle && trigger.cron.is_none() {
-        let help = format!("write label = \"{queue}\" beside it, or take the proposal out");
-        value.wrong::<()>(format!("what opens a pull request starts at the label {queue}"), help);
+    if let Some(event) = table.value("event").filter(|_| opens && !of_lifecycle) {
+        let help = format!("start it by the label {queue}, by a label of its own or by a comment, or take the proposal out");
+        event.wrong::<()>("what opens a pull request is started by no event", help);
     }
 }
 

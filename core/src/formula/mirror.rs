@@ -109,7 +109,8 @@ struct TriggerSection {
     /// those that are missed while forgehand does not run, or while the last run is still at work, start one or none. Nothing else but a person
     /// starts such a formula, and nothing in it can name an issue.
     cron: Option<Cron>,
-    /// What begins a comment of somebody who may write to the repository, such as `/tidy`: starts a run beside the lifecycle.
+    /// What begins a comment of somebody who may write to the repository, such as `/tidy`: starts a run beside the lifecycle. What stands behind it on
+    /// the same line as `NAME=VALUE` is given to inputs, a list's items parted by commas: `/tidy area=docs`.
     comment: Option<Command>,
     /// What happens on the forge, to an issue of ours or to our pull request of it: starts a run beside the lifecycle, once for each pull
     /// request, commit or closing. What the end of an issue's story starts, `issue-closed` and `pull-merged`, lives on the closed issue.
@@ -374,13 +375,21 @@ struct StepSection {
     /// With `propose = "comment"`, `"pull-request"`, `"review"` and `"issue"`: the file below `prompts/` that its text is made from. With
     /// `"update-issue"`: that of the new body. With `"file"` and `pull_request`: that of the pull request's body.
     body: Option<Prompt>,
-    /// With `propose = "comment"`, `"labels"`, `"close"` and `"update-issue"`: a CEL expression that comes to the number of another issue of
-    /// the repository. The run's own by default.
+    /// With `propose = "comment"`, `"labels"`, `"close"`, `"update-issue"` and `"start"`: a CEL expression that comes to the number of another
+    /// issue of the repository. The run's own by default.
     issue: Option<Cel>,
     /// With `propose = "issue"` and `"sub-issues"`: the labels that a new issue gets: those that `[[label]]` describes, and `portal` or
     /// `claude-queue`, by which work comes in. Templates too.
     #[schemars(length(min = 1))]
     labels: Option<Vec<Template>>,
+    /// With `propose = "pull-request"`: what goes on when it is merged. The issue stays open until that has ended.
+    then: Option<ThenSection>,
+    /// With `propose = "start"`: the formula of which a run is started, on its own or on `issue`: one that the run's own lists as a task, or
+    /// that is known. It runs beside the lifecycle; runs start each other at most 3 deep.
+    starts: Option<Word>,
+    /// With `propose = "update-issue"`: a CEL expression that comes to a list of numbers: the tasks (`- [ ] #N`) that are ticked in the body that
+    /// stands there, of which nothing else changes.
+    tick: Option<Cel>,
     /// With `propose = "branch"`: the name by which later runs about the issue find it, and those about issues that were filed for it:
     /// `issue.kept`, and `run = { kept = "..." }`.
     keep: Option<Word>,
@@ -409,7 +418,17 @@ struct StepSection {
     after: Option<Filled>,
     /// Another formula is called: its steps stand here. What it requires this one requires too; limits and a workspace of its own it may not have.
     formula: Option<Word>,
-    /// With `formula`: what its inputs are given.
+    /// With `formula` and `propose = "start"`: what its inputs are given.
+    with: Option<BTreeMap<String, Given>>,
+}
+
+/// A run that is started when the pull request is merged, before its issue is closed.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ThenSection {
+    /// Its formula. Where that is off by then, the issue is closed at once.
+    formula: Word,
+    /// What its inputs are given, with what is known when the pull request is opened.
     with: Option<BTreeMap<String, Given>>,
 }
 
@@ -528,6 +547,8 @@ enum Propose {
     Replies,
     /// A file is kept in the operations repository.
     File,
+    /// Another run is started.
+    Start,
 }
 
 #[derive(JsonSchema)]

@@ -23,6 +23,7 @@ mod runs;
 pub mod scope;
 mod shape;
 mod shipped;
+mod starts;
 mod template;
 
 use std::cell::RefCell;

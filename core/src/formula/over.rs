@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::call::also_required;
-use crate::model::{Access, Formula, FormulaLimits, Gate, Proposal, Step, StepId, StepKind};
+use crate::model::{Access, Formula, FormulaLimits, FormulaName, Gate, Proposal, Step, StepId, StepKind};
 
 /// The folder of a base branch with formulas, prompts and schemas of its own; how long a file in it may be, in bytes, and how many there may
 /// be.
@@ -79,6 +79,9 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     if over.needs_ops() && !configured.needs_ops() {
         return Some("it reads or writes the operations repository, and the configured one does not".to_owned());
     }
+    if let Some(formula) = starts(over).into_iter().find(|formula| !starts(configured).contains(formula)) {
+        return Some(format!("it starts runs of {formula}, and the configured one does not"));
+    }
     if over.reviews() && !configured.reviews() {
         return Some("it reviews, and the configured one does not".to_owned());
     }
@@ -90,6 +93,19 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     }
     let unknown = over.inputs.iter().find(|spec| spec.default.is_none() && configured.inputs.iter().all(|i| i.name != spec.name));
     unknown.map(|spec| format!("nobody gives it its input `{}`: give that a default", spec.name))
+}
+
+/// The formulas that it starts runs of, now or when its pull request is merged.
+fn starts(formula: &Formula) -> BTreeSet<&FormulaName> {
+    fn of(step: &Step) -> Option<&FormulaName> {
+        match &step.kind {
+            StepKind::Propose(Proposal::Start { start, .. } | Proposal::PullRequest { then: Some(start), .. }) => {
+                Some(&start.formula)
+            }
+            _ => None,
+        }
+    }
+    formula.steps.iter().filter_map(of).collect()
 }
 
 /// A tool that no step of the configured one is given; where one is given what its access allows, that is all.

@@ -41,6 +41,25 @@ const ORDER: &str = "
   at work beside it is stopped. Where failing output goes back to an agent, that step and all that wait for it are done again.
 ";
 
+const TASKS: &str = "
+### Tasks of the issue
+
+`issue.tasks` are the issues that the body of the run's issue lists as tasks, `- [ ] #N` or `- [x] #N`, outside of code and comments: at most 100, each
+once, in their order; `issue.tasks_cut` says that there are more. `open` is the state of the issue itself, `ticked` that of the line, and `tasks` are the
+numbers that the task lists in its turn. `issue.listed_in` are the numbers of the open issues that list the run's as a task. All of it is read once, when the
+run is prepared, and only where a formula names it.
+
+`file_targets` and `acceptance_criteria` are lists in the task's body: the items below a heading (`## File targets`), a line in bold (`**Acceptance
+criteria**`) or a line `file_targets:`, up to the next such line, heading or paragraph; or what stands behind that colon, parted by commas. Words may be parted
+by `_`, `-` or a space; ticks and backquotes of items are left out; what stands in a fenced block or an HTML comment is not read. At most 30 items of 300
+characters are.
+
+In templates a task has its `body` too, cut at 16 KiB, and left out behind 96 KiB of them in a prompt and 24 KiB in what is proposed.
+
+| Name | What it is |
+|---|---|
+";
+
 const PROJECT: &str = "
 ### About the project
 
@@ -74,6 +93,8 @@ pub fn page() -> String {
     page.push_str("\n## What expressions may name\n\nConditions and values are written in CEL, the Common Expression Language, and checked against these types.\n\n| Name | What it is |\n|---|---|\n");
     types(&mut page, "", &scope(&[], "", Type::object(), About::Issue));
     page.push_str("| `steps.ID.status` | `done` or `skipped` |\n| `steps.ID.output` | what the step left behind |\n| `inputs.NAME` | as `[[input]]` says |\n");
+    page.push_str(TASKS);
+    of_list(&mut page, "issue", "tasks", About::Issue);
     page.push_str(PROJECT);
     of_project(&mut page);
     for (kind, heading) in [(TemplateKind::Prompt, "prompts"), (TemplateKind::Proposal, "what is proposed")] {
@@ -94,8 +115,15 @@ fn of_project(page: &mut String) {
     let Type::Record(scope) = scope(&[], "", Type::object(), About::Project) else { return };
     let Some(Type::Record(project)) = scope.field("project") else { return };
     types(page, "project.", &Type::Record(project.clone()));
-    if let Some(Type::List(issue)) = project.field("issues") {
-        types(page, "project.issues: ", issue);
+    of_list(page, "project", "issues", About::Project);
+}
+
+/// What an item of a list has.
+fn of_list(page: &mut String, record: &str, list: &str, about: About) {
+    let Type::Record(scope) = scope(&[], "", Type::object(), about) else { return };
+    let Some(Type::Record(record_of)) = scope.field(record) else { return };
+    if let Some(Type::List(item)) = record_of.field(list) {
+        types(page, &format!("{record}.{list}: "), item);
     }
 }
 

@@ -4,6 +4,7 @@ use super::expression::{Type, Wants};
 use super::head;
 use super::read::{Scene, typed, word};
 use super::scope::ABOUT_THE_PROJECT;
+use super::starts;
 use crate::document::{Table, Value, nearest};
 use crate::model::{
     About, Decision, Expression, FormulaLabel, LabelNames, Proposal, TemplateKind, Variable, Verdict, unwritable,
@@ -28,10 +29,11 @@ enum What {
     Push,
     Replies,
     File,
+    Start,
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
-const KEYS: [(&str, &[What]); 15] = [
+const KEYS: [(&str, &[What]); 19] = [
     ("title", &[What::PullRequest, What::Issue, What::UpdateIssue, What::File]),
     ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review, What::File]),
     ("path", &[What::File]),
@@ -40,7 +42,11 @@ const KEYS: [(&str, &[What]); 15] = [
     ("verdict", &[What::Review]),
     ("add", &[What::Labels]),
     ("remove", &[What::Labels]),
-    ("issue", &[What::Comment, What::Labels, What::Close, What::UpdateIssue]),
+    ("issue", &[What::Comment, What::Labels, What::Close, What::UpdateIssue, What::Start]),
+    ("starts", &[What::Start]),
+    ("with", &[What::Start]),
+    ("then", &[What::PullRequest]),
+    ("tick", &[What::UpdateIssue]),
     ("labels", &[What::Issue, What::SubIssues]),
     ("blocks", &[What::Issue]),
     ("items", &[What::SubIssues, What::Replies]),
@@ -68,6 +74,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         ("push", What::Push),
         ("replies", What::Replies),
         ("file", What::File),
+        ("start", What::Start),
     ];
     let what = table.optional("propose", |v| v.one_of(&whats).and_then(|what| with_its_issue(v, table, what, scene.about)))?;
     misplaced(table, what, whats.iter().find(|(_, known)| *known == what).map_or("", |(word, _)| word));
@@ -79,7 +86,8 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         What::Comment => Some(Proposal::Comment { body: body()?, issue }),
         What::PullRequest => {
             let (title, body) = (table.required("title", "title = \"{{line issue.title}}\"", inline), body());
-            Some(Proposal::PullRequest { title: title?, body: body? })
+            let then = table.optional("then", |v| starts::then(&v.opened()?, scene));
+            Some(Proposal::PullRequest { title: title?, body: body?, then })
         }
         What::Labels => labels(table, scene, &vocabulary, issue),
         What::Close => Some(Proposal::Close { issue }),
@@ -110,14 +118,19 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
             Some(Proposal::Replies { items: items? })
         }
         What::File => file(table, scene, &vocabulary),
+        What::Start => starts::start(table, scene).map(|start| Proposal::Start { start, issue }),
         What::UpdateIssue => {
             let title = table.optional("title", inline);
             let body = table.optional("body", |v| templates.file(v, TemplateKind::Proposal, &vocabulary));
-            if !table.has("title") && !table.has("body") {
+            let tick = table.optional("tick", |v| starts::tick(v, scene));
+            if table.has("tick") && table.has("body") {
+                return table.value("tick")?.wrong("`tick` is for the body that stands there", "take `body` out, or `tick`");
+            }
+            if !table.has("title") && !table.has("body") && !table.has("tick") {
                 table.lacks("body", "body = \"report.md\"");
                 return None;
             }
-            Some(Proposal::UpdateIssue { title, body, issue })
+            Some(Proposal::UpdateIssue { title, body, tick, issue })
         }
     }
 }
@@ -242,8 +255,8 @@ fn new_labels(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -
 fn with_its_issue(value: &Value<'_>, table: &Table<'_>, what: What, about: About) -> Option<What> {
     match (what, about) {
         (_, About::Issue) | (What::Issue | What::SubIssues | What::File, About::Project) => {}
-        (What::Comment | What::Labels | What::Close | What::UpdateIssue, About::Project) if table.has("issue") => {}
-        (What::Comment | What::Labels | What::Close | What::UpdateIssue, About::Project) => {
+        (What::Comment | What::Labels | What::Close | What::UpdateIssue | What::Start, About::Project) if table.has("issue") => {}
+        (What::Comment | What::Labels | What::Close | What::UpdateIssue | What::Start, About::Project) => {
             let help = format!("{ABOUT_THE_PROJECT}: name one, such as issue = \"steps.work.output.number\"");
             return value.wrong(format!("`{}` has no issue here", value.string()?), help);
         }

@@ -84,6 +84,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
             defaults: &defaults,
             templates,
             calls,
+            own,
             about,
         };
         let meant = meant(table, &scene, |value, name| calls.load(value, name, (own, about), &mut templates.faults.borrow_mut()));
@@ -297,12 +298,14 @@ pub(super) fn word(value: &Value<'_>) -> Option<String> {
 pub(super) struct Scene<'s, 't> {
     pub(super) answers: &'s [Answer],
     pub(super) known: &'s Type,
-    inputs: &'s [InputSpec],
+    pub(super) inputs: &'s [InputSpec],
     item: Option<&'s Variable>,
     pub(super) labels: &'s [FormulaLabel],
     defaults: &'s head::Defaults,
     pub(super) templates: &'s Templates<'t>,
-    calls: &'s Calls<'t>,
+    pub(super) calls: &'s Calls<'t>,
+    /// The formula's own name.
+    pub(super) own: &'s str,
     pub(super) about: About,
 }
 
@@ -348,11 +351,19 @@ fn misplaced(table: &Table<'_>, kind: Option<&str>) {
         ("run", &["on_failure", "on", "expect", "prints", "go_on"][..]),
         (
             "propose",
-            &["title", "body", "add", "remove", "issue", "labels", "blocks", "items", "at_most", "verdict", "keep", "commands"][..],
+            &[
+                "title", "body", "add", "remove", "issue", "labels", "blocks", "items", "at_most", "verdict", "keep", "commands",
+                "starts", "then", "tick",
+            ][..],
         ),
         ("gate", &["after"][..]),
-        ("formula", &["with"][..]),
     ];
+    if let Some(value) = table.value("with").filter(|_| kind.is_some_and(|kind| !matches!(kind, "formula" | "propose"))) {
+        value.wrong::<()>(
+            "`with` means nothing in this step",
+            "`with` belongs to a step with `formula`, or with propose = \"start\"",
+        );
+    }
     for (owner, keys) in keys {
         for key in keys {
             if let Some(value) = table.value(key)

@@ -34,9 +34,25 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         ("commit", Type::text()),
         ("commands", Type::list(Type::text())),
     ];
+    let task = [
+        ("number", Type::Integer),
+        ("title", Type::text()),
+        ("author", Type::text()),
+        ("open", Type::Bool),
+        ("ticked", Type::Bool),
+        ("labels", Type::list(Type::text())),
+        ("file_targets", Type::list(Type::text())),
+        ("acceptance_criteria", Type::list(Type::text())),
+        ("tasks", Type::list(Type::Integer)),
+    ];
     let (issue, project) = match about {
         About::Issue => {
-            let own = issue.into_iter().chain([("kept", Type::list(Type::record(kept)))]);
+            let own = issue.into_iter().chain([
+                ("kept", Type::list(Type::record(kept))),
+                ("tasks", Type::list(Type::record(task))),
+                ("tasks_cut", Type::Bool),
+                ("listed_in", Type::list(Type::Integer)),
+            ]);
             (Some(("issue", Type::record(own))), Type::record([("repo", Type::text())]))
         }
         About::Project => {

@@ -16,6 +16,7 @@ const FORMULAS: &[(&str, &str)] = &[
     ("groom", include_str!("../../../formulas/groom.toml")),
     ("predict", include_str!("../../../formulas/predict.toml")),
     ("plan", include_str!("../../../formulas/plan.toml")),
+    ("epic", include_str!("../../../formulas/epic.toml")),
 ];
 
 const PROMPTS: &[(&str, &str)] = &[
@@ -45,6 +46,13 @@ const PROMPTS: &[(&str, &str)] = &[
     ("plan.md", include_str!("../../../prompts/plan.md")),
     ("constraint.md", include_str!("../../../prompts/constraint.md")),
     ("prediction-answered.md", include_str!("../../../prompts/prediction-answered.md")),
+    ("epic.md", include_str!("../../../prompts/epic.md")),
+    ("epic-prompt.md", include_str!("../../../prompts/epic-prompt.md")),
+    ("epic-next.md", include_str!("../../../prompts/epic-next.md")),
+    ("epic-pull-request.md", include_str!("../../../prompts/epic-pull-request.md")),
+    ("epic-not-done.md", include_str!("../../../prompts/epic-not-done.md")),
+    ("epic-task-done.md", include_str!("../../../prompts/epic-task-done.md")),
+    ("partials/evidence.md", include_str!("../../../prompts/partials/evidence.md")),
 ];
 
 const SCHEMAS: &[(&str, &str)] = &[
@@ -98,6 +106,13 @@ const TESTS: &[(&str, &str)] = &[
     ("verify-fix-passes", include_str!("../../../formulas/tests/verify-fix-passes.toml")),
     ("plan-files-at-the-constraint", include_str!("../../../formulas/tests/plan-files-at-the-constraint.toml")),
     ("plan-waits-for-its-constraint", include_str!("../../../formulas/tests/plan-waits-for-its-constraint.toml")),
+    ("epic-starts-the-next-block", include_str!("../../../formulas/tests/epic-starts-the-next-block.toml")),
+    ("epic-starts-the-named-block", include_str!("../../../formulas/tests/epic-starts-the-named-block.toml")),
+    ("epic-prints", include_str!("../../../formulas/tests/epic-prints.toml")),
+    ("epic-runs", include_str!("../../../formulas/tests/epic-runs.toml")),
+    ("epic-refused", include_str!("../../../formulas/tests/epic-refused.toml")),
+    ("epic-merged", include_str!("../../../formulas/tests/epic-merged.toml")),
+    ("epic-nothing-open", include_str!("../../../formulas/tests/epic-nothing-open.toml")),
     ("predict-enough-are-open", include_str!("../../../formulas/tests/predict-enough-are-open.toml")),
 ];
 

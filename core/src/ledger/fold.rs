@@ -281,6 +281,9 @@ impl IssueState {
                 if let Advance::Kept { kept } = how {
                     self.kept.insert(kept.name.clone(), kept.clone());
                 }
+                if let (Advance::Promised { wanted }, Some(pull)) = (how, self.pull.as_mut()) {
+                    pull.then = Some(wanted.clone());
+                }
             }
             Event::Stopping { why, .. } => run.stopping = Some(*why),
             Event::RunEnded { outcome, costs_attempt, backoff_until, .. } => {

@@ -45,6 +45,7 @@ impl IssueState {
                     found: true,
                     asks: Vec::new(),
                     rounds: Rounds::default(),
+                    then: None,
                 });
                 self.tip = Some(BranchTip { sha: head.clone() });
                 self.gap.get_or_insert(Gap::Found(now));

@@ -325,6 +325,9 @@ pub struct PullRef {
     pub asks: Vec<Ask>,
     /// How far it was revised.
     pub rounds: Rounds,
+    /// The run that is wanted when it is merged, before its issue is closed.
+    #[serde(default)]
+    pub then: Option<Wanted>,
 }
 
 /// What the journal cannot know of an issue.

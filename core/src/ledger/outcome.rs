@@ -117,6 +117,7 @@ impl IssueState {
                 found: false,
                 asks,
                 rounds,
+                then: None,
             });
         }
         match outcome {

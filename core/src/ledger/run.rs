@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 
 use crate::model::{
     AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, IssueNumber, Kept,
-    OpenIssues, Outcome, PullNumber, Revision, RunId, RunOutcome, Sha, Step, StepId, StopWhy, TextMark, Timestamp, Told, Usd,
+    OpenIssues, Outcome, PullNumber, Revision, RunId, RunOutcome, Sha, Step, StepId, StopWhy, Tasks, TextMark, Timestamp, Told,
+    Usd,
 };
 
 use super::{InWork, StepState};
@@ -25,6 +26,9 @@ pub struct RunState {
     pub aside: bool,
     /// The end of its issue's story started it: that the issue is closed does not stop it.
     pub at_end: bool,
+    /// How many runs started each other up to this one; 0 where no run started it.
+    #[serde(default)]
+    pub depth: u32,
     /// When it began, by our clock.
     pub started: Timestamp,
     /// The branch it works on.
@@ -107,6 +111,9 @@ pub struct Prepared {
     /// Where the operations repository was when it was read.
     #[serde(default)]
     pub ops: Option<Sha>,
+    /// What its issue lists as its tasks without their texts, where its formula asks for them.
+    #[serde(default)]
+    pub tasks: Tasks,
 }
 
 /// How a step ended.
@@ -162,6 +169,7 @@ impl RunState {
             attempt,
             aside: false,
             at_end: false,
+            depth: 0,
             started: at,
             branch,
             prepared: None,
@@ -197,7 +205,20 @@ impl RunState {
 
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, at: Timestamp) {
         match outcome {
-            Outcome::Prepared { base, base_branch, tip, issue, read_up_to, trunk, tip_ours, over, open, revision, ops } => {
+            Outcome::Prepared {
+                base,
+                base_branch,
+                tip,
+                issue,
+                read_up_to,
+                trunk,
+                tip_ours,
+                over,
+                open,
+                revision,
+                ops,
+                tasks,
+            } => {
                 if let Some(over) = over {
                     self.goes_on_with(over);
                 }
@@ -211,7 +232,8 @@ impl RunState {
                     tip_ours: *tip_ours,
                     open: open.as_deref().cloned().unwrap_or_default(),
                     revision: revision.as_deref().cloned(),
-                    ops: ops.clone(),
+                    ops: ops.as_deref().cloned(),
+                    tasks: tasks.as_deref().cloned().unwrap_or_default(),
                 });
                 self.in_work.clear();
                 self.reach(at);
@@ -398,7 +420,7 @@ impl RunState {
 
     pub(super) fn advance(&mut self, step: &StepId, how: &Advance, at: Timestamp) {
         match how {
-            Advance::Next | Advance::Opened => self.go_on(step, StepStatus::Done, at),
+            Advance::Next | Advance::Opened | Advance::Promised { .. } => self.go_on(step, StepStatus::Done, at),
             Advance::Each { items } => self.go_through(step, items, at),
             Advance::ItemDone { .. } => self.next_item(step, at),
             Advance::Skipped { .. } => self.go_on(step, StepStatus::Skipped, at),
@@ -412,6 +434,7 @@ impl RunState {
                 self.leaves(step, output.clone());
                 self.go_on(step, StepStatus::Done, at);
             }
+            Advance::Started { on, .. } => self.proposed(step, json!({ "issue": on.0 })),
             Advance::Back { to, evidence } => {
                 *self.rounds.entry(step.clone()).or_default() += 1;
                 let told = Told::Failing { evidence: Box::new(evidence.clone()), by: Some(step.clone()) };

@@ -35,7 +35,7 @@ impl IssueState {
 
     pub(super) fn want(&mut self, wanted: &Wanted, at: Timestamp) {
         match &wanted.by {
-            WantedBy::Hand | WantedBy::HandOver { .. } | WantedBy::Schedule { .. } => {}
+            WantedBy::Hand | WantedBy::HandOver { .. } | WantedBy::Run { .. } | WantedBy::Schedule { .. } => {}
             WantedBy::Comment { comment, .. } => self.asked_for.retain(|asked| asked.comment != *comment),
             WantedBy::Event { event, what } => {
                 self.happened.insert(format!("{}/{event}", wanted.formula), what.clone());
@@ -62,6 +62,10 @@ impl IssueState {
     pub(super) fn begun_aside(&mut self, run: &mut RunState, wanted: &Wanted) {
         run.aside = true;
         run.at_end = wanted.by.is_at_end();
+        run.depth = match wanted.by {
+            WantedBy::Run { depth, .. } => depth,
+            _ => 0,
+        };
         run.inputs.clone_from(&wanted.inputs);
         if let Some(at) = self.wanted.iter().position(|(other, _)| other.formula == wanted.formula && other.by == wanted.by) {
             self.wanted.remove(at);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Evidence, Kept, PlannedIssue, Reply, RunOutcome, StepId, Timestamp};
+use super::{Evidence, IssueNumber, Kept, PlannedIssue, Reply, RunOutcome, StepId, Timestamp, Wanted};
 
 /// How a run goes on after a step's work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,18 @@ pub enum Advance {
     Kept {
         /// As later runs find them.
         kept: Kept,
+    },
+    /// A run is wanted about an issue, which is said there.
+    Started {
+        /// Which run.
+        wanted: Wanted,
+        /// The issue.
+        on: IssueNumber,
+    },
+    /// To the next step: when the pull request is merged, this run is wanted.
+    Promised {
+        /// It.
+        wanted: Wanted,
     },
     /// The issues of a step are to be filed, in this order.
     Listed {

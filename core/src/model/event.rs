@@ -9,7 +9,7 @@ use super::{
     AccountName, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined,
     Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, IssueDraft, IssueNumber, JournalId,
     Kept, LabelsMean, Login, ModelCall, OpenIssues, ProjectFacts, PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName,
-    Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Told, Trial, Trigger,
+    Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger,
     Trouble, Usd, Verdict, Wanted,
 };
 
@@ -593,6 +593,9 @@ pub enum Intent {
         step: StepId,
         /// Another issue than the run's.
         on: Option<IssueNumber>,
+        /// The issues whose tasks are ticked in the body that stands there.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tick: Vec<IssueNumber>,
     },
     /// Remove what an ended run needed.
     Discard {
@@ -711,7 +714,10 @@ pub enum Outcome {
         revision: Option<Box<Revision>>,
         /// Where the operations repository was when it was read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        ops: Option<Sha>,
+        ops: Option<Box<Sha>>,
+        /// What the issue lists as its tasks without their texts, where the formula asks for them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tasks: Option<Box<Tasks>>,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere {

@@ -41,6 +41,7 @@ impl Works {
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }
                 | Proposal::File { .. }
+                | Proposal::Start { .. }
                 | Proposal::UpdateIssue { .. },
             )
             | StepKind::Gate(Gate::Time { .. })

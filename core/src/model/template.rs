@@ -72,10 +72,7 @@ impl TemplateKind {
         ];
         let own = match self {
             Self::Prompt => vec![
-                (
-                    "issue",
-                    record([("number", Plain), ("author", Plain), ("title", Outside), ("body", Outside), ("kept", of_kept())]),
-                ),
+                ("issue", record(of_issue())),
                 ("breakdown", Outside),
                 ("comments", list(record([("author", Plain), ("at", Plain), ("body", Outside)]))),
                 ("guide", Outside),
@@ -92,7 +89,7 @@ impl TemplateKind {
                 ("schema", Plain),
             ],
             Self::Proposal => vec![
-                ("issue", record([("number", Plain), ("author", Plain), ("title", Outside), ("kept", of_kept())])),
+                ("issue", record(of_issue())),
                 ("commit", Plain),
                 ("cost", Plain),
                 ("change", record([("commits", Plain), ("files", Plain), ("added", Plain), ("removed", Plain)])),
@@ -103,8 +100,8 @@ impl TemplateKind {
             ],
         };
         let project = (about == About::Project).then(|| ("project", of_project(self)));
-        let of_issue = |name: &str| matches!(name, "issue" | "breakdown" | "comments" | "pull");
-        let own = own.into_iter().filter(|(name, _)| about == About::Issue || !of_issue(name));
+        let on_issue = |name: &str| matches!(name, "issue" | "breakdown" | "comments" | "pull");
+        let own = own.into_iter().filter(|(name, _)| about == About::Issue || !on_issue(name));
         let each = item.into_iter().flat_map(|item| [("item", item), ("index", Plain)]);
         record(common.into_iter().chain(own).chain(project).chain(each))
     }
@@ -128,6 +125,33 @@ impl Variable {
 
 fn record(names: impl IntoIterator<Item = (&'static str, Variable)>) -> Variable {
     Variable::Record(names.into_iter().map(|(name, variable)| (name.to_owned(), variable)).collect())
+}
+
+/// The issue that a run is about.
+fn of_issue() -> [(&'static str, Variable); 8] {
+    use Variable::{Outside, Plain};
+    let task = [
+        ("number", Plain),
+        ("title", Outside),
+        ("author", Plain),
+        ("open", Plain),
+        ("ticked", Plain),
+        ("labels", list(Outside)),
+        ("body", Outside),
+        ("file_targets", list(Outside)),
+        ("acceptance_criteria", list(Outside)),
+        ("tasks", list(Plain)),
+    ];
+    [
+        ("number", Plain),
+        ("author", Plain),
+        ("title", Outside),
+        ("body", Outside),
+        ("kept", of_kept()),
+        ("tasks", list(record(task))),
+        ("tasks_cut", Plain),
+        ("listed_in", list(Plain)),
+    ]
 }
 
 /// What is asked of the pull request that a run revises.

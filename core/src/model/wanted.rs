@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{About, CommentId, ForgeEvent, FormulaName, Login, RunId, Timestamp};
+use super::{About, CommentId, ForgeEvent, FormulaName, IssueNumber, Login, RunId, Timestamp};
 
 /// A run that somebody wants of a formula that is none of the lifecycle's: it is done beside it, and takes part in it only where its
 /// outcome is a row of the table.
@@ -51,6 +51,15 @@ pub enum WantedBy {
         /// Of which formula.
         from: FormulaName,
     },
+    /// A run that started it.
+    Run {
+        /// Of which formula.
+        formula: FormulaName,
+        /// About which issue.
+        on: IssueNumber,
+        /// How many runs started each other up to this one.
+        depth: u32,
+    },
     /// The schedule of the formula, which is about the project.
     Schedule {
         /// The time that it is for: the last one that came round.
@@ -73,6 +82,7 @@ impl fmt::Display for WantedBy {
             Self::Label { label } => write!(f, "by the label {label}"),
             Self::Event { event, what } => write!(f, "by what happened: {event} ({what})"),
             Self::HandOver { from } => write!(f, "by {from}, which handed over to it"),
+            Self::Run { formula, on, .. } => write!(f, "by a run of {formula} on {on}"),
             Self::Schedule { at } => write!(f, "by its schedule, for {at}"),
         }
     }
@@ -87,6 +97,9 @@ pub struct Asked {
     pub login: Login,
     /// Which formula it asks for.
     pub formula: FormulaName,
+    /// What it gives to that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, Json>,
 }
 
 /// Why a run that was asked for does not take place.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Login, OpenIssues, OpsFile, Point, PullNumber, Risk, TextHash, Timestamp};
+use super::{Login, OpenIssues, OpsFile, Point, PullNumber, Risk, Tasks, TextHash, Timestamp};
 
 /// Why a change is of a tier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,6 +59,9 @@ pub struct RunTexts {
     /// The project's open issues, raw, where the run is about the project and asks for them.
     #[serde(default)]
     pub open: OpenIssues,
+    /// What the run's issue lists as its tasks, raw, where the formula asks for them.
+    #[serde(default, skip_serializing_if = "Tasks::is_empty")]
+    pub tasks: Tasks,
     /// What the run's formula reads of the operations repository, raw.
     #[serde(default)]
     pub ops: Vec<OpsFile>,

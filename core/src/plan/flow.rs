@@ -13,7 +13,7 @@ use crate::formula::{inputs, scope};
 use crate::ledger::{RunState, StepStatus};
 use crate::model::{
     About, Advance, EndWord, Ending, Expression, FormulaName, Given, Hands, INPUTS, InputSpec, Kept, OpenIssue, Route,
-    RunOutcome, Skipped, Step, StepId, StepKind,
+    RunOutcome, Skipped, Step, StepId, StepKind, Task, Tasks,
 };
 
 use super::each::with_item;
@@ -168,7 +168,8 @@ impl Context<'_> {
     /// What expressions may name, and what it is.
     pub(super) fn known(&self, live: Live<'_>, here: Option<Here<'_>>, inside: &str) -> (Type, Json) {
         let Live { subject, state, run } = live;
-        let seen = &state.seen;
+        let (seen, nothing) = (&state.seen, Tasks::default());
+        let tasks = run.prepared.as_ref().map_or(&nothing, |prepared| &prepared.tasks);
         let mut values = json!({
             "steps": steps(run, inside),
             "inputs": given(run, inside),
@@ -181,6 +182,9 @@ impl Context<'_> {
                 "updated": seen.updated.rfc3339(),
                 "comments": seen.comments,
                 "kept": run.kept.iter().map(known_kept).collect::<Vec<_>>(),
+                "tasks": tasks.items.iter().map(known_task).collect::<Vec<_>>(),
+                "tasks_cut": tasks.cut,
+                "listed_in": tasks.listed_in.iter().map(|issue| issue.0).collect::<Vec<_>>(),
             },
             "project": { "repo": subject.repo.to_string() },
             "run": {
@@ -220,6 +224,21 @@ fn known_kept(kept: &Kept) -> Json {
         "branch": kept.branch.as_str(),
         "commit": kept.sha.as_str(),
         "commands": kept.commands,
+    })
+}
+
+/// What expressions may name of a task that the issue lists.
+fn known_task(task: &Task) -> Json {
+    json!({
+        "number": task.number.0,
+        "title": task.seen.title,
+        "author": task.seen.author,
+        "open": task.seen.open,
+        "ticked": task.ticked,
+        "labels": task.seen.labels,
+        "file_targets": task.file_targets,
+        "acceptance_criteria": task.acceptance_criteria,
+        "tasks": task.tasks.iter().map(|issue| issue.0).collect::<Vec<_>>(),
     })
 }
 

@@ -28,6 +28,7 @@ mod review;
 mod revise;
 mod run;
 mod schedule;
+mod start;
 mod status;
 mod table;
 mod trial;
@@ -331,7 +332,7 @@ impl Context<'_> {
         }
         match pull.state {
             PullState::Open => None,
-            PullState::Merged => Some(Next::Act(Action::Do { subject: subject.clone(), intent: Intent::Close })),
+            PullState::Merged => self.merged(subject, state, pull),
             PullState::Closed => Some(Next::Act(Action::Record(self.moved(subject, state, Trigger::ClosedUnmerged)))),
         }
     }

@@ -98,6 +98,8 @@ fn at_gate(ledger: &Ledger, run: &RunId, step: &StepId, how: &Advance) -> Option
         | Advance::Each { .. }
         | Advance::ItemDone { .. }
         | Advance::Kept { .. }
+        | Advance::Started { .. }
+        | Advance::Promised { .. }
         | Advance::Worked { .. } => {}
         Advance::Begun
         | Advance::Listed { .. }

@@ -12,6 +12,7 @@ use crate::model::{
 use super::admit::Candidate;
 use super::each::done;
 use super::revise::revised;
+use super::start::in_other_hands;
 use super::{Action, Context, Next, ProjectPolicy};
 
 /// How often a cut session is resumed; after that the step starts afresh on the kept commits.
@@ -107,7 +108,9 @@ impl Context<'_> {
     /// Whoever writes finds the workspace set up; who only reads needs none of it.
     fn set_up(&self, live: Live<'_>, project: &ProjectPolicy) -> Option<Next> {
         let Live { subject, run, .. } = live;
-        let wanted = project.sets_up && !run.set_up && run.formula.steps.iter().any(writes);
+        // Whether a step is done that has a condition is known when that was decided.
+        let begins = run.steps_in_work().any(|(step, at)| writes(step) && (at.begun || step.when.is_none()));
+        let wanted = project.sets_up && !run.set_up && begins;
         wanted.then(|| self.local(subject, Intent::SetUp { run: run.id.clone() }))
     }
 
@@ -217,6 +220,9 @@ impl Context<'_> {
             return self.end(here, RunOutcome::Hand { how: HandOutcome::Budget { limit } });
         }
         let StepKind::Agent { role, .. } = &step.kind else { return self.unexpected(here) };
+        if let Some(outcome) = in_other_hands(here) {
+            return self.end(here, outcome);
+        }
         let member = self.policy.crew.of_role(role);
         let account = match self.account(member) {
             Ok(account) => account,
@@ -254,7 +260,9 @@ impl Context<'_> {
     fn propose(&self, here: Here<'_>, proposal: &Proposal) -> Next {
         let at = here.at;
         match (proposal, &at.state) {
+            (Proposal::PullRequest { then: Some(then), .. }, StepState::Proposed) => self.promise(here, then),
             (_, StepState::Proposed) => done(here),
+            (Proposal::Start { start, .. }, StepState::Ready { .. }) => self.start_another(here, proposal, start),
             (
                 Proposal::Comment { .. } | Proposal::Labels { .. } | Proposal::Close { .. } | Proposal::UpdateIssue { .. },
                 StepState::Ready { .. },
@@ -291,7 +299,10 @@ impl Context<'_> {
         let (id, of) = (run.id.clone(), step.id.clone());
         let intent = match (proposal, on) {
             (Proposal::Labels { .. }, on) => Intent::Relabel { run: id, step: of, on },
-            (Proposal::UpdateIssue { .. }, on) => Intent::Rewrite { run: id, step: of, on },
+            (Proposal::UpdateIssue { tick, .. }, on) => match self.ticked(here, tick.as_ref()) {
+                Ok(tick) => Intent::Rewrite { run: id, step: of, on, tick },
+                Err(outcome) => return self.end(here, outcome),
+            },
             (Proposal::Close { .. }, None) => Intent::Close,
             (Proposal::Close { .. }, Some(on)) => Intent::CloseNamed { run: id, step: of, on },
             (Proposal::Comment { .. }, None) if is_breakdown(&run.formula, step) => {
@@ -311,6 +322,7 @@ impl Context<'_> {
                 | Proposal::Review { .. }
                 | Proposal::Push
                 | Proposal::Replies { .. }
+                | Proposal::Start { .. }
                 | Proposal::File { .. },
                 _,
             ) => return self.unexpected(here),
@@ -452,6 +464,7 @@ impl Context<'_> {
         let moved = match &outcome {
             RunOutcome::Routed { .. } if !closed(live) => self.moved(subject, state, verdict(state, run, &outcome)),
             RunOutcome::HandedOver { to, .. } => vec![handed_on(live, to)],
+            RunOutcome::Succeeded { pull: Some(_) } if run.pull.is_some() => self.moved(subject, state, Trigger::PullOpened),
             _ => Vec::new(),
         };
         events.push(ended(run, outcome, false, None));

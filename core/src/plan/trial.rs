@@ -136,9 +136,12 @@ impl Context<'_> {
     /// The branch that a run would keep its commits on, where somebody else's stand there.
     pub(super) fn taken(&self, live: Live<'_>) -> Option<Branch> {
         let run = live.run;
-        let prepared = run.prepared.as_ref().filter(|_| run.formula.keeps_branch())?;
+        // The lifecycle asks that when it sends somebody to work.
+        let asks = run.formula.keeps_branch() || (run.aside && run.formula.opens_pull());
+        let prepared = run.prepared.as_ref().filter(|_| asks)?;
         let known = |tip: &Sha| live.state.kept.values().any(|kept| kept.branch == run.branch && kept.sha == *tip);
-        let theirs = prepared.tip.as_ref().is_some_and(|tip| !prepared.tip_ours && !known(tip));
+        let left = |tip: &Sha| live.state.tip.as_ref().is_some_and(|t| t.sha == *tip) || live.state.pushing.as_ref() == Some(tip);
+        let theirs = prepared.tip.as_ref().is_some_and(|tip| !prepared.tip_ours && !known(tip) && !left(tip));
         theirs.then(|| run.branch.clone())
     }
 }

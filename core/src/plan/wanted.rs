@@ -6,13 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value as Json;
+
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    Asked, Checks, Decision, Declined, Event, ForgeEvent, Formula, FormulaName, LabelNames, PullState, Subject, Timestamp,
-    Trigger, Wait, Wanted, WantedBy,
+    Asked, Checks, Decision, Declined, Event, ForgeEvent, Formula, FormulaName, InputKind, LabelNames, PullState, Subject,
+    Timestamp, Trigger, Wait, Wanted, WantedBy,
 };
 
 use super::{Action, Context, Next, Policy, ProjectPolicy, View, admit, found};
+
+/// Inputs that a comment gives at most.
+const GIVEN: usize = 20;
 
 impl ProjectPolicy {
     /// The formulas beside the lifecycle that labels start, each with its label.
@@ -26,10 +31,14 @@ impl ProjectPolicy {
         self.labelled().any(|(_, label)| labels.contains(label))
     }
 
-    /// The formula that a comment asks for: its first word is the formula's.
-    pub fn asked_by(&self, body: &str) -> Option<&FormulaName> {
-        let word = body.split_whitespace().next().filter(|word| word.starts_with('/'))?;
-        self.formulas.iter().find(|(_, formula)| formula.trigger.comment.as_deref() == Some(word)).map(|(name, _)| name)
+    /// The formula that a comment asks for: its first word is the formula's. What stands behind it on the line as `NAME=VALUE` is given to that.
+    pub fn asked_by(&self, body: &str) -> Option<(&FormulaName, BTreeMap<String, Json>)> {
+        let line = body.trim_start().lines().next()?;
+        let mut words = line.split_whitespace();
+        let word = words.next().filter(|word| word.starts_with('/'))?;
+        let (name, formula) = self.formulas.iter().find(|(_, formula)| formula.trigger.comment.as_deref() == Some(word))?;
+        let given = words.filter_map(|word| word.split_once('='));
+        Some((name, given.take(GIVEN).map(|(name, value)| (name.to_owned(), written(formula, name, value))).collect()))
     }
 }
 
@@ -76,7 +85,7 @@ impl Context<'_> {
             Trigger::LabelTakenOff
         } else {
             let by = WantedBy::Comment { comment: asked.comment, login: asked.login.clone() };
-            let wanted = Wanted { formula: asked.formula.clone(), inputs: BTreeMap::new(), by };
+            let wanted = Wanted { formula: asked.formula.clone(), inputs: asked.inputs.clone(), by };
             return vec![Event::Wanted { subject: subject.clone(), wanted }];
         };
         let mut events = vec![Event::Heard { subject: subject.clone(), comment: asked.comment }];
@@ -98,6 +107,18 @@ impl Context<'_> {
         }
         admit::Candidate::at_end(subject, state).map(|wanted| Next::Candidates(vec![wanted]))
     }
+}
+
+/// What a comment gives to an input, in its terms: a list's items are parted by commas. What it does not take is refused when the run is to start.
+fn written(formula: &Formula, name: &str, value: &str) -> Json {
+    let kind = formula.inputs.iter().find(|spec| spec.name == name).map(|spec| &spec.kind);
+    let other = || match kind {
+        Some(InputKind::Number { .. }) => value.parse::<i64>().ok().map(Json::from),
+        Some(InputKind::Flag) => value.parse::<bool>().ok().map(Json::from),
+        Some(InputKind::List) => Some(value.split(',').filter(|item| !item.is_empty()).collect()),
+        Some(InputKind::Text { .. }) | None => None,
+    };
+    other().unwrap_or_else(|| value.into())
 }
 
 /// Formulas that are started by what happened on the forge.

@@ -10,7 +10,7 @@ use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
     About, Branch, Change, CheckText, Evidence, InputSpec, IssueNumber, Kept, OpenIssues, OpsFile, Provisions, PullTexts, Remark,
-    RepoName, Risk, RunTexts, Sha, StepId, TemplateKind, TierReason, Usd, Variable,
+    RepoName, Risk, RunTexts, Sha, StepId, Task, Tasks, TemplateKind, TierReason, Usd, Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -24,6 +24,10 @@ const TAILS_LIMIT: usize = 24 << 10;
 /// A body in the list of a project's issues, and all of them together.
 const LISTED_BODY_LIMIT: usize = 4 << 10;
 const BODIES_LIMIT: usize = 96 << 10;
+/// All bodies of tasks together, in what is said on the forge, which takes less.
+const SAID_LIMIT: usize = 24 << 10;
+/// The body of a task.
+const TASK_LIMIT: usize = 16 << 10;
 /// A file of the operations repository, and all of them together.
 const OPS_FILE_LIMIT: usize = 48 << 10;
 const OPS_LIMIT: usize = 96 << 10;
@@ -137,6 +141,9 @@ impl PromptContext<'_> {
                 "title": taken(&texts.title, TITLE_LIMIT),
                 "body": taken(&texts.body, BODY_LIMIT),
                 "kept": kept(self.kept),
+                "tasks": tasks(&texts.tasks, BODIES_LIMIT),
+                "tasks_cut": texts.tasks.cut,
+                "listed_in": numbers(&texts.tasks.listed_in),
             },
             "base": name(self.base.as_str()),
             "trunk": self.trunk.as_str(),
@@ -191,6 +198,10 @@ impl ProposalContext<'_> {
                 "author": name(&self.texts.author),
                 "title": cut(&self.texts.title, TITLE_LIMIT),
                 "kept": kept(self.kept),
+                "body": taken(&self.texts.body, COMMENT_LIMIT),
+                "tasks": tasks(&self.texts.tasks, SAID_LIMIT),
+                "tasks_cut": self.texts.tasks.cut,
+                "listed_in": numbers(&self.texts.tasks.listed_in),
             },
             "base": name(self.base.as_str()),
             "branch": name(self.branch.as_str()),
@@ -262,6 +273,32 @@ fn kept(all: &[Kept]) -> Json {
         })
     };
     all.iter().map(one).collect()
+}
+
+/// What the issue lists as its tasks. Of their bodies those count first that stand first; that one is left out is said in its place.
+fn tasks(all: &Tasks, mut room: usize) -> Json {
+    let one = |task: &Task| {
+        let body = taken(&task.body, TASK_LIMIT);
+        let left = room.checked_sub(body.len());
+        room = left.unwrap_or(room);
+        json!({
+            "number": task.number.0,
+            "title": taken(&task.title, TITLE_LIMIT),
+            "author": name(task.seen.author.as_str()),
+            "open": task.seen.open,
+            "ticked": task.ticked,
+            "labels": task.seen.labels.iter().map(|label| clean(label)).collect::<Vec<_>>(),
+            "body": if left.is_some() { body } else { "[left out: all bodies together are too long]".to_owned() },
+            "file_targets": task.file_targets,
+            "acceptance_criteria": task.acceptance_criteria,
+            "tasks": numbers(&task.tasks),
+        })
+    };
+    all.items.iter().map(one).collect()
+}
+
+fn numbers(issues: &[IssueNumber]) -> Vec<u64> {
+    issues.iter().map(|issue| issue.0).collect()
 }
 
 /// What was read of the operations repository. What comes first counts first; that something is left out is said in its place.

@@ -72,22 +72,49 @@ fn take(issues: &str, found: &mut Vec<(Option<RepoName>, IssueNumber)>) {
 
 /// The text without what stands in code, in HTML comments or struck through.
 pub(super) fn outside_code(text: &str) -> String {
-    let text = COMMENT.replace_all(&without_blocks(text), " ").into_owned();
-    CODE_SPAN.replace_all(&text, " ").into_owned()
+    CODE_SPAN.replace_all(&without_hidden(text), " ").into_owned()
+}
+
+/// The text without fenced blocks and HTML comments.
+pub(super) fn without_hidden(text: &str) -> String {
+    COMMENT.replace_all(&without_blocks(text), " ").into_owned()
+}
+
+/// The lines of a text, each with its end and with whether it is seen: in no fenced block, and not begun in an HTML comment.
+pub(super) fn seen_lines(text: &str) -> Vec<(&str, bool)> {
+    let hidden: Vec<(usize, usize)> = COMMENT.find_iter(text).map(|found| (found.start(), found.end())).collect();
+    let (mut at, mut lines) = (0, Vec::new());
+    let mut blocks = Blocks::default();
+    for line in text.split_inclusive('\n') {
+        let commented = hidden.iter().any(|(start, end)| *start <= at && at < *end);
+        lines.push((line, blocks.shows(line) && !commented));
+        at += line.len();
+    }
+    lines
 }
 
 /// The text without fenced blocks, wherever they are indented.
 fn without_blocks(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut open: Option<String> = None;
-    for line in text.split_inclusive('\n') {
+    let mut blocks = Blocks::default();
+    text.split_inclusive('\n').filter(|line| blocks.shows(line)).collect()
+}
+
+/// Going through lines, the fence of the block that is open.
+#[derive(Default)]
+struct Blocks {
+    open: Option<String>,
+}
+
+impl Blocks {
+    /// Whether the next line stands in no block, and is no fence.
+    fn shows(&mut self, line: &str) -> bool {
         let fence = FENCE.captures(line).and_then(|f| f.get(1)).map(|f| f.as_str());
-        match (&open, fence) {
-            (None, None) => kept.push_str(line),
-            (None, Some(fence)) => open = Some(fence.to_owned()),
-            (Some(begun), Some(fence)) if fence.starts_with(begun.as_str()) => open = None,
+        match (&self.open, fence) {
+            (None, None) => return true,
+            (None, Some(fence)) => self.open = Some(fence.to_owned()),
+            (Some(begun), Some(fence)) if fence.starts_with(begun.as_str()) => self.open = None,
             (Some(_), _) => {}
         }
+        false
     }
-    kept
 }

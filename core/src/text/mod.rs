@@ -16,6 +16,7 @@ mod marker;
 mod neutral;
 mod parts;
 mod render;
+mod sections;
 mod segments;
 
 use sha2::{Digest, Sha256};
@@ -29,8 +30,9 @@ pub use dependencies::dependencies;
 pub use markdown::{block, code, line, prose};
 pub use marker::{BREAKDOWN, NOTE, STATUS, find_marker, marked_as, marker, strip_marker};
 pub use neutral::commit_message;
-pub use parts::{part_of, tasks};
+pub use parts::{part_of, task_lines, tasks, ticked};
 pub use render::{TextError, fence, render_prompt, render_proposal};
+pub use sections::listed;
 
 /// What is taken of an issue's body, in bytes.
 pub const BODY_LIMIT: usize = 64 << 10;

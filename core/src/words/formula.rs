@@ -83,6 +83,7 @@ pub fn proposal(proposal: &Proposal) -> &'static str {
         Proposal::Replies { .. } => "replies",
         Proposal::UpdateIssue { .. } => "update-issue",
         Proposal::File { .. } => "file",
+        Proposal::Start { .. } => "start",
     }
 }
 

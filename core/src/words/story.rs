@@ -28,6 +28,10 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Review { pull, verdict, head, .. } => format!("review {pull} at {}: {}", head.short(), verdict.word()),
         Intent::Reply { pull, reply, .. } => format!("answer {} on {pull}", reply.to.by),
         Intent::Keep { step, .. } => format!("keep the file of step {step} in the operations repository"),
+        Intent::Rewrite { step, on, tick, .. } if !tick.is_empty() => {
+            let tasks: Vec<String> = tick.iter().map(ToString::to_string).collect();
+            format!("tick {} in the body that step {step} is about{}", tasks.join(", "), on_issue(*on))
+        }
         Intent::Rewrite { step, on, .. } => format!("write the issue anew that step {step} is about{}", on_issue(*on)),
         Intent::Prepare { .. } => "prepare a workspace".to_owned(),
         Intent::SetUp { .. } => "set the workspace up".to_owned(),
@@ -252,6 +256,8 @@ fn advanced(how: &Advance, step: &StepId) -> Option<String> {
     match how {
         Advance::Next | Advance::Begun | Advance::Worked { .. } => None,
         Advance::Kept { kept } => Some(format!("  kept as {} on branch {} at {}", kept.name, kept.branch, kept.sha.short())),
+        Advance::Started { wanted, on } => Some(format!("  step {step} starts {} on {on}", wanted.formula)),
+        Advance::Promised { wanted } => Some(format!("  when it is merged, {} goes on with it", wanted.formula)),
         Advance::Listed { planned } => Some(format!("  step {step} files {}", super::counted(planned.len() as u64, "issue"))),
         Advance::Replying { planned } => Some(format!("  step {step} answers {}", super::counted(planned.len() as u64, "point"))),
         Advance::Skipped { why: Skipped::Condition { when } } => Some(format!("  step {step} is skipped: {when} does not hold")),
@@ -283,7 +289,7 @@ fn ended(ended: &Outcome) -> Option<String> {
             let people: Vec<String> = people.iter().map(|label| format!("{label:?}").to_lowercase()).collect();
             format!("  a person set the label of {} meanwhile; it stays", people.join(" and of "))
         }
-        Outcome::Prepared { base, tip, over, open, revision, .. } => {
+        Outcome::Prepared { base, tip, over, open, revision, tasks, .. } => {
             let asked = revision.as_deref().map_or_else(String::new, |revision| {
                 let points = super::counted(revision.points.len() as u64, "open point");
                 let red = if revision.checks == Checks::Failure { ", red checks" } else { "" };
@@ -296,7 +302,10 @@ fn ended(ended: &Outcome) -> Option<String> {
                 let more = if open.cut { " (there are more)" } else { "" };
                 format!("; {}{more}", super::counted(open.items.len() as u64, "open issue"))
             });
-            format!("  starts from {}{tip}{over}{open}{asked}", base.short())
+            let tasks = tasks
+                .as_deref()
+                .map_or_else(String::new, |tasks| format!("; {}", super::counted(tasks.items.len() as u64, "task")));
+            format!("  starts from {}{tip}{over}{open}{tasks}{asked}", base.short())
         }
         Outcome::SetUp => "  set up".to_owned(),
         Outcome::FormulaRefused { why } => format!("  the formula of the base branch cannot be used: {why}"),

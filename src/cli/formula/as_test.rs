@@ -11,11 +11,12 @@ use crate::engine::TextStore;
 use crate::journal::JournalReader;
 use crate::model::{
     EffectKey, Event, Formula, HandOutcome, Intent, Kept, OpenIssues, Outcome, Record, RunId, RunOutcome, RunTexts, SeenIssue,
-    StepId, Subject,
+    StepId, Subject, Tasks,
 };
 use crate::ports::Forge as _;
 
 use super::asked::PullAsked;
+use super::listed::TaskText;
 use super::recorded::{self, Answered, CommentText, Expected, IssueText, KeptText, OpenText, OpsText, Recorded, Resulted};
 
 /// How much of the end of what was printed is kept.
@@ -28,6 +29,8 @@ struct Taped {
     attempt: u32,
     seen: Option<SeenIssue>,
     open: Option<OpenIssues>,
+    tasks: Option<Tasks>,
+    inputs: BTreeMap<String, Json>,
     kept: Vec<Kept>,
     turns: BTreeMap<EffectKey, StepId>,
     answers: Vec<Answered>,
@@ -68,7 +71,7 @@ fn unplayable(subject: &Subject, ended: &str, why: &str) -> CliError {
 }
 
 fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
-    if let Event::RunStarted { run, subject, formula, attempt, kept, .. } = &record.event {
+    if let Event::RunStarted { run, subject, formula, attempt, kept, aside, .. } = &record.event {
         if subject == wanted {
             runs.push(Taped {
                 run: run.clone(),
@@ -76,6 +79,8 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 attempt: *attempt,
                 seen: None,
                 open: None,
+                tasks: None,
+                inputs: aside.as_ref().map(|wanted| wanted.inputs.clone()).unwrap_or_default(),
                 kept: kept.clone(),
                 turns: BTreeMap::new(),
                 answers: Vec::new(),
@@ -109,7 +114,9 @@ impl Taped {
     fn heard(&mut self, step: StepId, outcome: Outcome) {
         let step = Spanned::new(0..0, step.0);
         match outcome {
-            Outcome::Prepared { issue, open, .. } => (self.seen, self.open) = (Some(issue), open.map(|open| *open)),
+            Outcome::Prepared { issue, open, tasks, .. } => {
+                (self.seen, self.open, self.tasks) = (Some(issue), open.map(|open| *open), tasks.map(|tasks| *tasks));
+            }
             // A turn that was cut was taken up again, and its answer came later.
             Outcome::AgentEnded { how: HandOutcome::Succeeded, output, .. } => {
                 let (output, invalid) = match output {
@@ -154,6 +161,7 @@ impl Taped {
             labels: seen.map(|seen| seen.labels.iter().cloned().collect()).unwrap_or_default(),
             comments: texts.iter().flat_map(|texts| texts.comments.iter().map(comment)).collect(),
         };
+        let tasks = texts.as_ref().map(|texts| &texts.tasks).filter(|tasks| !tasks.is_empty()).or(self.tasks.as_ref());
         let outcome = Spanned::new(0..0, ended.to_owned());
         let expect = Expected { outcome, skipped: None, proposes: None, says: Vec::new(), asks: Vec::new() };
         Recorded {
@@ -162,6 +170,9 @@ impl Taped {
             issue: (!subject.is_project()).then_some(issue),
             open: texts.iter().flat_map(|texts| texts.open.items.iter().map(OpenText::of)).collect(),
             pull: texts.as_ref().and_then(|texts| texts.pull.as_ref()).map(PullAsked::of),
+            tasks: tasks.iter().flat_map(|tasks| tasks.items.iter().map(TaskText::of)).collect(),
+            listed_in: tasks.iter().flat_map(|tasks| tasks.listed_in.iter().map(|issue| issue.0)).collect(),
+            inputs: self.inputs.clone(),
             kept: self.kept.iter().map(KeptText::of).collect(),
             off: self.off(ended),
             ops: texts.iter().flat_map(|texts| texts.ops.iter().map(OpsText::of)).collect(),

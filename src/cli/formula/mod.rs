@@ -6,6 +6,7 @@ mod asked;
 mod graph;
 mod lint;
 mod list;
+mod listed;
 mod new;
 mod recorded;
 mod run;

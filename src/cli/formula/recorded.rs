@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use serde_spanned::Spanned;
 
 use super::asked::PullAsked;
+use super::listed::{self, TaskText};
 use crate::cli::CliError;
 use crate::document::{Fault, Faults, SourceFile, nearest};
 use crate::engine::{Answer, Cast, Played, ProjectSettings, Scene, Shown, Stage};
@@ -52,6 +53,15 @@ pub(super) struct Recorded {
     /// What is asked of the pull request, for a formula that revises one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) pull: Option<PullAsked>,
+    /// What the issue lists as its tasks.
+    #[serde(default, rename = "task", skip_serializing_if = "Vec::is_empty")]
+    pub(super) tasks: Vec<TaskText>,
+    /// The open issues that list it as a task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) listed_in: Vec<u64>,
+    /// What the formula is given; what is left out is as it says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) inputs: BTreeMap<String, Json>,
     /// What earlier runs kept on branches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) kept: Vec<KeptText>,
@@ -335,6 +345,10 @@ impl Recorded {
             About::Issue => Subject { repo, issue: IssueNumber(issue.number) },
             About::Project => Subject::project(repo),
         };
+        let inputs = match self.inputs.is_empty() {
+            true => BTreeMap::new(),
+            false => formula::inputs::taken(&formula.inputs, self.inputs.clone())?,
+        };
         Ok(Stage {
             formula,
             subject,
@@ -357,6 +371,7 @@ impl Recorded {
                 comments: issue.comments.iter().map(remark).collect(),
                 pull: self.pull.as_ref().map(|pull| pull.read(now)),
                 open,
+                tasks: listed::tasks(&self.tasks, &self.listed_in, now),
                 ops: self.ops.iter().map(|file| OpsFile { path: file.path.clone(), text: file.text.clone() }).collect(),
                 ..RunTexts::default()
             },
@@ -366,6 +381,7 @@ impl Recorded {
             now,
             kept: self.kept.iter().map(|kept| kept.read(issue.number)).collect::<Result<_, _>>()?,
             off: self.off.iter().map(|name| FormulaName(name.clone())).collect(),
+            inputs,
         })
     }
 

@@ -47,15 +47,15 @@ pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arg
         super::unlaid(clone, "run")?;
         return order(&setup, subject, &formula, inputs);
     }
-    if !arguments.inputs.is_empty() {
-        return Err(CliError::usage("a dry run makes its inputs up", "leave --input out, or --dry-run"));
-    }
     let over = block_on(laid(&setup, clone, &subject, &formula))??;
     let (formula, over) = over.map_or((formula, None), |(formula, from)| (formula, Some(from)));
     let read = block_on(wiring::stage(&setup, &subject, &formula))??;
     let (mut stage, depends) = read.map_err(|unread| not_read(&subject, unread))?;
     stage.kept = setup.known(&History::Of(subject.clone()))?.ledger.kept(&subject);
     stage.off = off(&setup, &formula, &subject);
+    if !inputs.is_empty() {
+        stage.inputs = startable(&formula, inputs)?;
+    }
     let played = stage.play(&mut Placeholders).map_err(|why| {
         let what = format!("formula {} comes to no end on {subject}", formula.name);
         CliError::usage(what, format!("`forgehand formula lint {}` checks it", formula.name)).because(why)
@@ -138,16 +138,10 @@ fn order(setup: &Setup, subject: Subject, formula: &Formula, given: BTreeMap<Str
         return Err(CliError::usage(format!("formula {name} is started by the label {}", names.portal), hint));
     }
     let queued = label == Some(names.of(Decision::Queue));
-    let opens = formula.opens_pull();
-    if opens && !queued {
-        let hint = format!("give it [trigger] label = \"{}\"", names.of(Decision::Queue));
-        return Err(CliError::usage(format!("formula {name} opens a pull request, and only what the queue starts may"), hint));
-    }
     let command = match queued {
         true => Command::Retry { subject: subject.clone() },
         false => {
-            inputs::taken(&formula.inputs, given.clone())
-                .map_err(|why| CliError::usage(format!("formula {name} cannot start: {why}"), "write --input NAME=VALUE"))?;
+            startable(formula, given.clone())?;
             let wanted = Wanted { formula: name.clone(), inputs: given, by: WantedBy::Hand };
             Command::Run { subject: subject.clone(), wanted }
         }
@@ -155,6 +149,13 @@ fn order(setup: &Setup, subject: Subject, formula: &Formula, given: BTreeMap<Str
     let (_, when) = setup.order(&command)?;
     anstream::println!("{name} is to run on {subject} {when}");
     Ok(())
+}
+
+/// What it works with, where it takes what it is given.
+fn startable(formula: &Formula, given: BTreeMap<String, Json>) -> Result<BTreeMap<String, Json>, CliError> {
+    let wrong =
+        |why: String| CliError::usage(format!("formula {} cannot start: {why}", formula.name), "write --input NAME=VALUE");
+    inputs::taken(&formula.inputs, given).map_err(wrong)
 }
 
 /// The inputs that were named, each as its specification says.

@@ -1,7 +1,9 @@
 //! Issues that steps of formulas file, write anew and close.
 //!
 //! Promises: an issue that was filed is found by its mark and not filed twice; what it waits for stands in its first line, in the same
-//! request; that the run's issue waits for it is a second request, which the look-up makes where the first process could not.
+//! request; that the run's issue waits for it is a second request, which the look-up makes where the first process could not. Ticking tasks changes
+//! nothing else of a body, and nothing where they are ticked. Known race: who edits a body between our reading and our writing of it, a
+//! moment later, edits in vain.
 
 use crate::formula::unfit_label;
 use crate::model::{
@@ -181,11 +183,25 @@ impl Worker {
         Ok((ids, learned))
     }
 
-    pub(super) async fn rewrite(&self, order: &Order<'_>, step: &StepId, on: Option<IssueNumber>) -> Result<Outcome, Failure> {
+    pub(super) async fn rewrite(
+        &self,
+        order: &Order<'_>,
+        step: &StepId,
+        on: Option<IssueNumber>,
+        tick: &[IssueNumber],
+    ) -> Result<Outcome, Failure> {
         let run = order.run()?;
         let (title, body) = rewritten(order, step, &self.texts.read(&run.id)?)?;
         let (title, body) = (title.map(|t| self.scanner.redact(&t)), body.map(|b| self.scanner.redact(&b)));
         let issue = on.unwrap_or(order.subject.issue);
+        let body = match tick {
+            [] => body,
+            // What stands there is published already, and stays as it is.
+            tick => text::ticked(&self.ports.forge.issue(&order.subject.repo, issue).await.map_err(forge)?.body, tick),
+        };
+        if title.is_none() && body.is_none() {
+            return Ok(Outcome::Rewritten);
+        }
         let edited = self.ports.forge.edit_issue(&order.subject.repo, issue, title.as_deref(), body.as_deref()).await;
         edited.map_err(forge)?;
         Ok(Outcome::Rewritten)

@@ -21,6 +21,7 @@ mod revision;
 mod say;
 mod setup;
 mod stage;
+mod tasks;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -237,7 +238,7 @@ impl Worker {
                 self.review(order, &review::Asked { step, pull: *pull, head, verdict: *verdict }).await
             }
             Intent::Reply { pull, reply, .. } => self.reply(order, *pull, reply).await,
-            Intent::Rewrite { step, on, .. } => self.rewrite(order, step, *on).await,
+            Intent::Rewrite { step, on, tick, .. } => self.rewrite(order, step, *on, tick).await,
             Intent::Discard { run, keep_workspace } => self.discard(order, run, *keep_workspace).await,
         }
     }

@@ -24,7 +24,7 @@ fn asks_for_issues(formula: &Formula) -> bool {
     names(formula, "issues")
 }
 
-fn names(formula: &Formula, word: &str) -> bool {
+pub(super) fn names(formula: &Formula, word: &str) -> bool {
     serde_json::to_string(&formula.steps).is_ok_and(|text| text.contains(word))
         || serde_json::to_string(&formula.outcomes).is_ok_and(|text| text.contains(word))
 }
@@ -70,11 +70,11 @@ impl Worker {
         let from = if on_branch { tip.clone().unwrap_or_else(|| base.clone()) } else { base.clone() };
         let ops = self.read_ops(&run.id, over.as_ref().unwrap_or(&run.formula)).await?;
         let (mut texts, seen, read_up_to) = match read {
-            Read::Issue(issue, comments) => (
-                self.texts_of(order, &issue, &comments, guide).await?,
-                seen_issue(repo, &issue),
-                comments.iter().map(|c| c.id).max(),
-            ),
+            Read::Issue(issue, comments) => {
+                let tasks = self.tasks(repo, &issue, over.as_ref().unwrap_or(&run.formula)).await?;
+                let texts = RunTexts { tasks, ..self.texts_of(order, &issue, &comments, guide).await? };
+                (texts, seen_issue(repo, &issue), comments.iter().map(|c| c.id).max())
+            }
             Read::Project => {
                 let open = self.open_issues(repo, over.as_ref().unwrap_or(&run.formula), order.facts).await?;
                 (RunTexts { guide, open, ..RunTexts::default() }, order.state.seen.clone(), None)
@@ -91,6 +91,7 @@ impl Worker {
         };
         texts.ops = ops.files;
         let open = order.subject.is_project().then(|| Box::new(without_texts(&texts.open)));
+        let tasks = (!texts.tasks.is_empty()).then(|| Box::new(texts.tasks.without_texts()));
         let workspace = self.workspace(order, &from)?;
         let (kept, made) = tokio::join!(self.texts.write(&run.id, texts), self.ports.hands.prepare(&workspace));
         kept?;
@@ -106,7 +107,8 @@ impl Worker {
             over: over.map(Box::new),
             open,
             revision,
-            ops: ops.at,
+            ops: ops.at.map(Box::new),
+            tasks,
         })
     }
 

@@ -63,7 +63,7 @@ impl Worker {
     fn new_pull(&self, order: &Order<'_>, step: &StepId, head: &Branch, base: &Branch) -> Result<NewPull, Failure> {
         let run = order.run()?;
         let step = run.formula.steps.iter().find(|s| s.id == *step).ok_or_else(|| environment("the step is gone"))?;
-        let StepKind::Propose(Proposal::PullRequest { title, body }) = &step.kind else {
+        let StepKind::Propose(Proposal::PullRequest { title, body, .. }) = &step.kind else {
             return Err(environment(format!("step {} opens no pull request", step.id)));
         };
         let texts = self.texts.read(&run.id)?;

@@ -2,7 +2,7 @@
 //!
 //! Promises: only reads. CLAUDE.md of the base branch is left out, because nothing is fetched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,15 +71,27 @@ impl Stage {
         let depends = worker.dependencies(&subject, &named).await.map_err(Unread::Project)?;
         let base = base_of(&formula, &project, &facts);
         let texts = RunTexts::default();
-        let mut stage =
-            Self { formula, subject, issue, texts, project, branch_prefix, base, now, kept: Vec::new(), off: BTreeSet::new() };
+        let mut stage = Self {
+            formula,
+            subject,
+            issue,
+            texts,
+            project,
+            branch_prefix,
+            base,
+            now,
+            kept: Vec::new(),
+            off: BTreeSet::new(),
+            inputs: BTreeMap::new(),
+        };
         let ledger = stage.opened(&facts);
         let state = ledger.issue(&stage.subject).ok_or_else(|| environment("the issue is gone"))?;
         let run = state.run.as_ref().map(|run| &run.id);
         let key = EffectKey::new(&stage.subject, run, &journal, "read", 1);
         let order = Order { key: &key, subject: &stage.subject, state, facts: &facts, project: &stage.project };
         let texts = worker.texts_of(&order, &stage.issue, &comments, None).await?;
-        stage.texts = texts;
+        let tasks = worker.tasks(&stage.subject.repo, &stage.issue, &stage.formula).await?;
+        stage.texts = RunTexts { tasks, ..texts };
         Ok((stage, depends))
     }
     /// Of a run about a project, which has no texts of an issue.
@@ -114,6 +126,7 @@ impl Stage {
             now,
             kept: Vec::new(),
             off: BTreeSet::new(),
+            inputs: BTreeMap::new(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::ledger::{IssueState, Ledger};
 use crate::model::{
     Advance, Change, Checks, CommandRun, CommentId, Decision, EffectKey, Event, Evidence, Expected, Gate, HandOutcome, Intent,
     IssueDraft, IssueNumber, LabelNames, Outcome, Proposal, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId,
-    StepKind, Timestamp,
+    StepKind, Subject, Timestamp, Wanted,
 };
 use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
@@ -221,6 +221,11 @@ impl<'a> Play<'a> {
     }
 
     fn note(&mut self, event: Event) {
+        // What becomes of other issues is not played.
+        let elsewhere = |of: &Subject| *of != self.stage.subject;
+        if matches!(&event, Event::Seen { subject, .. } | Event::Wanted { subject, .. } if elsewhere(subject)) {
+            return;
+        }
         self.tell(&event);
         self.now = Timestamp(self.now.0 + 1);
         let record = Record { seq: self.ledger.seq + 1, at: self.now, event };
@@ -334,8 +339,10 @@ impl<'a> Play<'a> {
                 Outcome::Reviewed { counts: true }
             }
             Intent::Keep { step, content, .. } => self.keep(&order, step, content)?,
-            Intent::Rewrite { step, .. } => {
+            Intent::Rewrite { step, on, tick, .. } => {
                 let (title, body) = issues::rewritten(&order, step, &stage.texts).map_err(|failure| failure.why)?;
+                let ticked = |issue: &IssueNumber| format!("- [x] {issue}, on {}\n", on.unwrap_or(stage.subject.issue));
+                let body = body.or_else(|| (!tick.is_empty()).then(|| tick.iter().map(ticked).collect()));
                 self.proposed(step, proposal_of(&order, step)?, title, body.unwrap_or_default());
                 Outcome::Rewritten
             }
@@ -351,6 +358,7 @@ impl<'a> Play<'a> {
                 over: None,
                 revision: self.stage.revision()?,
                 ops: None,
+                tasks: Some(Box::new(stage.texts.tasks.without_texts())),
             },
             Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { step, resume, told, .. } => {
@@ -425,7 +433,7 @@ impl<'a> Play<'a> {
         let StepKind::Propose(proposal) = &step.kind else { return Err(format!("step {} proposes nothing", step.id)) };
         let (title, body) = match proposal {
             Proposal::Comment { body, .. } | Proposal::Review { body, .. } => (None, body),
-            Proposal::PullRequest { title, body } => (Some(title), body),
+            Proposal::PullRequest { title, body, .. } => (Some(title), body),
             Proposal::Labels { .. }
             | Proposal::Close { .. }
             | Proposal::Reopen
@@ -435,6 +443,7 @@ impl<'a> Play<'a> {
             | Proposal::Push
             | Proposal::Replies { .. }
             | Proposal::File { .. }
+            | Proposal::Start { .. }
             | Proposal::UpdateIssue { .. } => return Err(format!("step {} says nothing", step.id)),
         };
         let render = |template: &String| {
@@ -448,6 +457,17 @@ impl<'a> Play<'a> {
 
     fn proposed(&mut self, step: &StepId, proposal: &Proposal, title: Option<String>, body: String) {
         self.scenes.push(Scene::Proposed { step: step.clone(), proposal: proposal.clone(), title, body });
+    }
+
+    /// A run that would be started.
+    fn started(&mut self, step: &StepId, wanted: &Wanted, on: IssueNumber) {
+        let Some(StepKind::Propose(proposal)) =
+            self.stage.formula.place(step).and_then(|at| self.stage.formula.steps.get(at)).map(|step| &step.kind)
+        else {
+            return;
+        };
+        let inputs: String = wanted.inputs.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+        self.proposed(step, &proposal.clone(), None, format!("{} on {on}\n{inputs}", wanted.formula));
     }
 
     /// An issue that would be filed, with its labels below. Its number is one that no forge has yet.
@@ -498,6 +518,9 @@ impl<'a> Play<'a> {
     /// What a decision shows of the order of the steps.
     fn tell(&mut self, event: &Event) {
         let Event::Advanced { step, how, .. } = event else { return };
+        if let Advance::Started { wanted, on } = how {
+            self.started(step, wanted, *on);
+        }
         let gate = || match &self.stage.formula.steps.get(self.stage.formula.place(step)?)?.kind {
             StepKind::Gate(gate) => Some(gate.clone()),
             _ => None,
@@ -511,6 +534,8 @@ impl<'a> Play<'a> {
             Advance::Each { items } => Some(Scene::Each { step: step.clone(), items: count(items) }),
             Advance::Failed { .. }
             | Advance::Kept { .. }
+            | Advance::Promised { .. }
+            | Advance::Started { .. }
             | Advance::ItemDone { .. }
             | Advance::Next
             | Advance::Listed { .. }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use crate::ledger::Ledger;
 use crate::model::{
-    Branch, Checks, Decision, Event, Formula, FormulaName, Issue, JournalId, Kept, LabelsMean, Login, ProjectFacts, PullNumber,
-    Record, RepoFacts, Revision, RunId, RunTexts, SeenIssue, Subject, Timestamp, Usd, Wanted, WantedBy,
+    Branch, Checks, Decision, Event, Formula, FormulaName, Issue, JournalId, Kept, LabelsMean, Login, ProjectFacts, Proposal,
+    PullNumber, Record, RepoFacts, Revision, RunId, RunTexts, SeenIssue, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, Policy, ProjectPolicy};
 
@@ -31,6 +33,8 @@ pub struct Stage {
     pub texts: RunTexts,
     /// What earlier runs kept for it.
     pub kept: Vec<Kept>,
+    /// What the formula is given by whoever starts it.
+    pub inputs: BTreeMap<String, Json>,
     /// Formulas that are not on for the project, of those that it hands over to.
     pub off: BTreeSet<FormulaName>,
     /// The project's part of the configuration.
@@ -105,7 +109,10 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
     }
     let reviews = stage.formula.reviews() || stage.formula.revises();
     // Who writes was queued; who reviews finds a pull request.
-    let standing = if reviews { Some(Decision::Pr) } else { writes.then_some(Decision::Queue) };
+    // What is given something is asked for beside the lifecycle.
+    let aside = (!stage.inputs.is_empty()).then(|| wanted(stage));
+    let queued = (writes && aside.is_none()).then_some(Decision::Queue);
+    let standing = if reviews { Some(Decision::Pr) } else { queued };
     seen.labels.extend(standing.map(|label| names.of(label).to_owned()));
     let branch = match (writes, stage.formula.keeps_branch()) {
         (false, _) => "forgehand-read".into(),
@@ -138,17 +145,21 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
         formula: Box::new(stage.formula.clone()),
         attempt: 1,
         branch,
-        aside: None,
+        aside,
         kept: stage.kept.clone(),
     };
     known.into_iter().chain(pull).chain([started]).collect()
 }
 
+fn wanted(stage: &Stage) -> Wanted {
+    let inputs = crate::formula::inputs::taken(&stage.formula.inputs, stage.inputs.clone());
+    Wanted { formula: stage.formula.name.clone(), inputs: inputs.unwrap_or_default(), by: WantedBy::Hand }
+}
+
 /// The same where it is about the project: somebody asked for it.
 fn about_project(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
     let (repo, subject) = (stage.subject.repo.clone(), stage.subject.clone());
-    let (formula, inputs) = (stage.formula.name.clone(), BTreeMap::new());
-    let wanted = Wanted { formula, inputs, by: WantedBy::Hand };
+    let wanted = wanted(stage);
     vec![
         Event::Surveyed { repo: repo.clone(), facts: facts.clone() },
         Event::Began { repo: repo.clone(), at: Timestamp::default() },
@@ -169,7 +180,11 @@ fn about_project(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
 /// The formula, and those that it hands over to, of which nothing but the name is asked.
 fn on(stage: &Stage) -> BTreeMap<FormulaName, Formula> {
     let handed = stage.formula.outcomes.iter().filter_map(|ending| Some(&ending.hands.as_ref()?.to));
-    let all = handed.filter(|to| !stage.off.contains(*to)).chain([&stage.formula.name]);
+    let started = stage.formula.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Propose(Proposal::Start { start, .. }) => Some(&start.formula),
+        _ => None,
+    });
+    let all = handed.chain(started).filter(|to| !stage.off.contains(*to)).chain([&stage.formula.name]);
     all.map(|name| (name.clone(), Formula { name: name.clone(), ..stage.formula.clone() })).collect()
 }
 
