@@ -274,9 +274,10 @@ impl Setup {
             let others = || project.formulas.iter().filter(|other| *other != name).filter_map(|other| formulas.get(other));
             let (label, comment) = (&formula.trigger.label, &formula.trigger.comment);
             let labelled = others().find(|other| label.is_some() && other.trigger.label == *label);
-            let asked = others().find(|other| comment.is_some() && other.trigger.comment == *comment);
+            let asked =
+                others().find_map(|other| Some((other, comment.iter().find(|word| other.trigger.comment.contains(word))?)));
             let twice = labelled.zip(label.as_ref().map(|label| format!("label {label}")));
-            if let Some((other, starts)) = twice.or_else(|| asked.zip(comment.as_ref().map(|word| format!("comment {word}")))) {
+            if let Some((other, starts)) = twice.or_else(|| asked.map(|(other, word)| (other, format!("comment {word}")))) {
                 let what = format!("{starts} starts two formulas of project {}: {name} and {}", project.repo, other.name);
                 return Err(CliError::usage(what, "take one of them out of `formulas`, or that out of its [trigger]"));
             }

@@ -283,8 +283,9 @@ fn asked(core: &Core, repo: &RepoName, comments: &[Comment]) -> Vec<Event> {
         .filter_map(|comment| {
             let subject = Subject { repo: repo.clone(), issue: comment.issue };
             let heard = core.ledger.issue(&subject)?.heard;
-            let (formula, inputs) = policy.asked_by(&comment.body)?;
-            let asked = Asked { comment: comment.id, login: comment.author.clone(), formula: formula.clone(), inputs };
+            let (formula, word, inputs) = policy.asked_by(&comment.body)?;
+            let (login, word) = (comment.author.clone(), word.to_owned());
+            let asked = Asked { comment: comment.id, login, formula: formula.clone(), word, inputs };
             (heard.is_none_or(|heard| heard < comment.id)).then_some((subject, asked))
         })
         .collect();

@@ -305,7 +305,7 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:19: unknown variable `repo` (inside the list are `at`, `author`, `body`)
     prompts/own.md:1:1: `issue` is not a list (write {{#if issue}})
     prompts/own.md:1:1: `comments` is a list (write {{#each comments}} .. {{/each}})
-    prompts/own.md:1:1: `issue` is not a text (below it are `author`, `body`, `kept`, `listed_in`, `number`, `tasks`, `tasks_cut`, `title`)
+    prompts/own.md:1:1: `issue` is not a text (below it are `author`, `body`, `kept`, `listed_in`, `number`, `sprint`, `tasks`, `tasks_cut`, `title`)
     prompts/own.md:1:1: there is no helper `lookup` here (here are `outside`, `line`)
     prompts/own.md:1:1: there is no block `with` (here are `#if`, `#unless` and `#each`)
     prompts/own.md:1:1: only names can stand here (write the name of a variable)
@@ -365,6 +365,7 @@ fn with_prompt_context<T>(texts: &RunTexts, failure: Option<&str>, use_it: impl 
         inputs: &[],
         item: None,
         kept: &[],
+        sprint: None,
     })
 }
 
@@ -523,6 +524,7 @@ fn rendered(template: &str, steps: &[Said]) -> String {
         inputs: &[],
         item: None,
         kept: &[],
+        sprint: None,
         change: Some(&change),
         evidence: Some(&evidence),
         tier: Some((Risk::Medium, &[reason])),
@@ -655,6 +657,7 @@ fn of_much_output_the_end_is_shown_and_the_whole_stays_within_a_bodys_limit() {
             inputs: &[],
             item: None,
             kept: &[],
+            sprint: None,
             change: None,
             evidence: Some(&evidence),
             tier: None,

@@ -169,6 +169,7 @@ impl Line {
                 tip_ours: false,
                 ops: None,
                 tasks: None,
+                sprint: None,
             },
             Intent::Agent { .. } => self.next().unwrap_or_else(|| agent(HandOutcome::Succeeded)),
             Intent::Take { .. } => match self.answers.first() {

@@ -6,7 +6,7 @@ use forgehand::model::{Command, Event, FormulaName, Record, Scope, Subject, Time
 use proptest::prelude::*;
 
 use super::plan_properties::{Step, kinds, lead, settle, step};
-use super::plan_world::{Fate, World, policy, repo, scheduled_policy};
+use super::plan_world::{Fate, GLANCE, World, glancing_policy, policy, repo, scheduled_policy, subject};
 
 /// Every ten minutes, and twice an hour.
 const CRONS: [(&str, &str); 2] = [("tend", "*/10 * * * *"), ("weed", "5,35 * * * *")];
@@ -57,6 +57,38 @@ fn scheduled(crons: &[(&str, &str)]) -> World {
     let mut world = World::new(&[], scheduled_policy(crons));
     work(&mut world);
     world
+}
+
+#[test]
+fn a_label_that_stays_on_starts_its_formula_again_and_no_sooner() {
+    const HOUR: i64 = 60 * MINUTE;
+    let mut policy = glancing_policy();
+    for project in policy.projects.values_mut() {
+        let glance = project.formulas.get_mut(&FormulaName::from("glance")).expect("it is on");
+        glance.trigger.again = Some(std::time::Duration::from_hours(6));
+    }
+    let mut world = World::new(&[(vec![GLANCE], true)], policy);
+    work(&mut world);
+    let first = world.now;
+    assert_eq!(started(&world, "glance"), 1);
+    let wake = world.core.plan().wake.expect("a time");
+    assert!(wake <= Timestamp(first.0 + 6 * HOUR), "it wakes for it: {wake:?}");
+    pass(&mut world, 5 * HOUR);
+    work(&mut world);
+    assert_eq!(started(&world, "glance"), 1, "no sooner");
+    // Missed for a long time, it is one all the same, and a restart begins no other.
+    pass(&mut world, 30 * HOUR);
+    world.begin();
+    work(&mut world);
+    pass(&mut world, MINUTE);
+    work(&mut world);
+    assert_eq!(started(&world, "glance"), 2);
+    world.label(1, GLANCE, false, "ann");
+    work(&mut world);
+    pass(&mut world, 30 * HOUR);
+    work(&mut world);
+    assert_eq!(started(&world, "glance"), 2, "the label is off");
+    assert!(world.core.ledger().issue(&subject(1)).is_some());
 }
 
 #[test]

@@ -249,8 +249,8 @@ pub fn glancing_policy() -> Policy {
     };
     glance.outcomes = Vec::new();
     let list = "[{'title': 'a', 'body': ''}, {'title': 'b', 'body': ''}]".to_owned();
-    let one = Proposal::Issue { title: "t".into(), body: "b".into(), labels: Vec::new(), blocks: true };
-    let some = Proposal::SubIssues { items: Expression(list), at_most: 2, labels: Vec::new() };
+    let one = Proposal::Issue { title: "t".into(), body: "b".into(), labels: Vec::new(), blocks: true, once: None };
+    let some = Proposal::SubIssues { items: Expression(list), at_most: 2, labels: Vec::new(), once: None };
     for (id, proposal) in [("one", one), ("some", some)] {
         let kind = StepKind::Propose(proposal);
         glance.steps.push(Step {
@@ -1150,6 +1150,7 @@ impl World {
         Outcome::Prepared {
             ops: None,
             tasks: None,
+            sprint: None,
             base,
             base_branch: "main".into(),
             tip,
@@ -1284,6 +1285,7 @@ fn prepared_project(state: &IssueState) -> Outcome {
     Outcome::Prepared {
         ops: None,
         tasks: None,
+        sprint: None,
         base: sha(1),
         base_branch: "main".into(),
         tip: None,

@@ -281,6 +281,7 @@ impl Made {
         Outcome::Prepared {
             ops: None,
             tasks: None,
+            sprint: None,
             over: None,
             open: None,
             revision: None,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod agents;
+mod architect;
 mod aside;
 mod base_formulas;
 mod branches;

@@ -5,7 +5,7 @@ use forgehand::model::{Event, Outcome};
 
 use crate::rig::{Agent, Plan, Rig, TRIAGE, until};
 
-const OPS: &str = "owner/ops";
+pub const OPS: &str = "owner/ops";
 const TREE: &str = "## Objective: people can add\n\nStatus: BLOCKED — it gives 5\n\n- [ ] two and two make four\n";
 
 /// Reads the tree, ticks its line, finds a constraint, and answers the prediction that is open.
@@ -34,20 +34,27 @@ async fn seeded(rig: &Rig) {
     rig.seed.add_collaborator(OPS, "bot", "write").await.expect("a collaborator");
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test looks at a forge as a person would")]
-/// What git says in a fresh clone of the operations repository.
-async fn in_ops(rig: &Rig, args: &[&str]) -> String {
+/// A fresh clone of the operations repository.
+pub async fn ops_clone(rig: &Rig) -> tempfile::TempDir {
     let clone = tempfile::tempdir().expect("a folder");
     let url = rig.forge.url().replace("http://", "http://owner:Correct-Horse-9-Battery@");
-    let git = async |args: &[&str]| {
-        let mut git = tokio::process::Command::new("git");
-        git.arg("-C").arg(clone.path()).args(args).env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        let said = git.output().await.expect("git");
-        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-        String::from_utf8_lossy(&said.stdout).into_owned()
-    };
-    git(&["clone", "-q", &format!("{}/{OPS}.git", url.trim_end_matches('/')), "."]).await;
-    git(args).await
+    git_in(&clone, &["clone", "-q", &format!("{}/{OPS}.git", url.trim_end_matches('/')), "."]).await;
+    clone
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test looks at a forge as a person would")]
+/// What git says in a clone.
+pub async fn git_in(clone: &tempfile::TempDir, args: &[&str]) -> String {
+    let mut git = tokio::process::Command::new("git");
+    git.arg("-C").arg(clone.path()).args(["-c", "user.name=Owner", "-c", "user.email=owner@example.test"]).args(args);
+    let said = git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null").output().await.expect("git");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    String::from_utf8_lossy(&said.stdout).into_owned()
+}
+
+/// What git says in a fresh clone of the operations repository.
+pub async fn in_ops(rig: &Rig, args: &[&str]) -> String {
+    git_in(&ops_clone(rig).await, args).await
 }
 
 fn kept(rig: &Rig) -> Vec<Outcome> {

@@ -1,5 +1,7 @@
 //! The header of a formula: what starts it, what must hold, what it may use up, where it works, what its agent steps have in common.
 
+use std::time::Duration;
+
 use super::cron::Cron;
 use super::read::word;
 use super::scope::ABOUT_THE_PROJECT;
@@ -9,6 +11,8 @@ use crate::model::{
     LabelNames, Proposal, Require, Step, StepKind, Triggers, Usd, WhenBusy,
 };
 
+/// A label that stays on starts a formula no sooner again.
+const SOONEST: Duration = Duration::from_mins(1);
 /// The longest name of a label on a forge.
 const LABEL: usize = 50;
 /// The tools that an agent may be given, and whether they can change or run something.
@@ -39,10 +43,12 @@ pub(super) fn trigger(table: &Table<'_>) -> Triggers {
         false => v.wrong("a person may always start a formula", "take `manual` out"),
     });
     about_one_thing(table);
+    let label = table.optional("label", started);
     Triggers {
-        label: table.optional("label", started),
+        again: table.optional("again", |v| again(v, label.as_deref())),
+        label,
         cron: table.optional("cron", cron),
-        comment: table.optional("comment", command),
+        comment: table.or("comment", Vec::new(), commands),
         event: table.or("event", Vec::new(), |v| some(v, |v| v.one_of(&events))),
     }
 }
@@ -91,11 +97,40 @@ pub(super) fn starts_alone(table: &Table<'_>, trigger: &Triggers, inputs: &[Inpu
     }
 }
 
-/// What begins a comment that starts the formula.
+/// After how long a label that stays on starts the formula again.
+fn again(value: &Value<'_>, label: Option<&str>) -> Option<Duration> {
+    let every = value.some_time()?;
+    let names = LabelNames::default();
+    match label {
+        None => value.wrong("nothing is started again without a `label`", "write label = \"vision\" beside it"),
+        Some(label) if label == names.portal || label == names.of(Decision::Queue) => {
+            value.wrong("what the lifecycle starts is not started again by its label", "take `again` out")
+        }
+        Some(_) if every < SOONEST => value.wrong("that is too often", "write \"1m\" or more"),
+        Some(_) => Some(every),
+    }
+}
+
+/// What begins a comment that starts the formula: one word, or several.
+fn commands(value: &Value<'_>) -> Option<Vec<String>> {
+    if !value.is_list() {
+        return command(value).map(|word| vec![word]);
+    }
+    let words = some(value, command)?;
+    match words.iter().enumerate().find(|(at, word)| words[..*at].contains(word)) {
+        Some((_, twice)) => value.wrong(format!("`{twice}` stands there twice"), "keep one of the two"),
+        None => Some(words),
+    }
+}
+
 fn command(value: &Value<'_>) -> Option<String> {
     let text = value.filled()?;
+    if (2..=32).contains(&text.len()) && text.chars().all(|c| c.is_ascii_uppercase()) {
+        return Some(text);
+    }
     let Some(name) = text.strip_prefix('/') else {
-        return value.wrong(format!("`{text}` does not begin with a `/`"), format!("write \"/{}\"", text.trim()));
+        let help = format!("write \"/{}\", or one word in capitals", text.trim());
+        return value.wrong(format!("`{text}` does not begin with a `/`"), help);
     };
     let right = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= 32
@@ -124,7 +159,7 @@ fn about_one_thing(table: &Table<'_>) {
     if table.value("cron").is_none() {
         return;
     }
-    for key in ["label", "comment", "event"] {
+    for key in ["label", "again", "comment", "event"] {
         if let Some(value) = table.value(key) {
             let help = format!("give `{key}` a formula of its own; `formula = \"..\"` calls what the two share");
             value.wrong::<()>(format!("`{key}` starts a run on an issue, and `cron` one about the project"), help);

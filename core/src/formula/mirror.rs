@@ -43,7 +43,7 @@ strings! {
     Filled r"\S" "text";
     Label r"^[^,\r\n]{1,50}$" "claude-queue";
     Cron r"^\s*\S+(\s+\S+){4,5}\s*$" "0 */6 * * *";
-    Command r"^/[a-z][a-z0-9-]{0,31}$" "/fix";
+    Command r"^(/[a-z][a-z0-9-]{0,31}|[A-Z]{2,32})$" "/fix";
     Cel r"\S" "steps.work.output.outcome == 'done'";
     Template r"\S" "{{line issue.title}}";
     Prompt r"\S" "fix.md";
@@ -105,13 +105,17 @@ struct OpsSection {
 struct TriggerSection {
     /// A label. `portal` and `claude-queue`, by their default names, are the lifecycle's; one of your own starts a run beside it, once for each time it is put on.
     label: Option<Label>,
+    /// With a `label` of your own: while that stays on, it is started again so long after it was asked for last, and on issues that carried the
+    /// label before forgehand came too.
+    again: Option<Time>,
     /// A cron pattern of five fields, or six with seconds first, in UTC: starts a run about the project, once for each time that comes round;
     /// those that are missed while forgehand does not run, or while the last run is still at work, start one or none. Nothing else but a person
     /// starts such a formula, and nothing in it can name an issue.
     cron: Option<Cron>,
-    /// What begins a comment of somebody who may write to the repository, such as `/tidy`: starts a run beside the lifecycle. What stands behind it on
-    /// the same line as `NAME=VALUE` is given to inputs, a list's items parted by commas: `/tidy area=docs`.
-    comment: Option<Command>,
+    /// What begins a comment of somebody who may write to the repository, such as `/tidy`, or a word in capitals such as `ACCEPT`: starts a run
+    /// beside the lifecycle. Several words are a list; `run.asked` is the one that was said. What stands behind it on the same line as
+    /// `NAME=VALUE` is given to inputs, a list's items parted by commas: `/tidy area=docs`.
+    comment: Option<Words>,
     /// What happens on the forge, to an issue of ours or to our pull request of it: starts a run beside the lifecycle, once for each pull
     /// request, commit or closing. What the end of an issue's story starts, `issue-closed` and `pull-merged`, lives on the closed issue.
     #[schemars(length(min = 1))]
@@ -398,6 +402,10 @@ struct StepSection {
     /// With `propose = "issue"`: the run's issue waits for the new one, as the forge's own dependency.
     #[schemars(extend("default" = false))]
     blocks: Option<bool>,
+    /// With `propose = "issue"` and `"sub-issues"`: a CEL expression that comes to a name, under which an issue is filed once about what the
+    /// run is about, whichever run does it: the new issue carries it as a mark, by which the forge is asked before another is filed. Of a list
+    /// each item has its own, by its `id`.
+    once: Option<Cel>,
     /// With `propose = "sub-issues"`: a CEL expression that comes to a list of objects with `title` and `body`, and perhaps with `id`,
     /// `depends_on` (ids of others of the list) and `labels` (of those that `[[label]]` describes). The run's issue waits for all of them.
     /// With `propose = "replies"`: one that comes to a list of objects with `to`, a point's `id` of `pull.points` in the prompt, and `text`.
@@ -467,6 +475,17 @@ struct OnFailureSection {
     #[schemars(extend("default" = "partials/verification-failed.md"))]
     prompt: Option<Prompt>,
 }
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+enum Words {
+    One(Command),
+    Several(SeveralWords),
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline)]
+struct SeveralWords(#[schemars(length(min = 1))] Vec<Command>);
 
 #[derive(JsonSchema)]
 #[schemars(untagged, inline)]

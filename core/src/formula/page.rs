@@ -74,6 +74,34 @@ first `when` says so: `when = \"project.issues.exists(i, 'stale' in i.labels)\"`
 |---|---|
 ";
 
+const SPRINT: &str = "
+### The sprint about an issue
+
+`issue.sprint` is there where a file that `[ops] files` reads is the sprint of the issue: it has a filer block that names the issue, or an open pull request of ours
+that was opened for the issue asks for it. `merged` says that it is on the branch that counts; else `pull` is the pull request. The block stands between two lines of
+their own, and is a fence of TOML, longer than any within a body:
+
+``````text
+<!-- filer:begin -->
+`````toml
+vision = \"owner/name#7\"
+
+[[issue]]
+id = \"model\"
+title = \"What is to be done\"
+labels = [\"feature\"]
+depends_on = []
+body = \"\"\"
+Why, and when it is done.
+\"\"\"
+`````
+<!-- filer:end -->
+``````
+
+An issue has `id`, `title` and `body`, and perhaps `labels` and `depends_on` (ids of others of the block); there are at most 50. What is wrong with it stands in `wrong`, a
+line for each mistake, `sprints/a.md:12:3: ..`, and `issues` is empty then. `propose = \"sub-issues\"` with `once` files them, each once.
+";
+
 /// The page, in Markdown.
 pub fn page() -> String {
     let root = schema();
@@ -95,6 +123,7 @@ pub fn page() -> String {
     page.push_str("| `steps.ID.status` | `done` or `skipped` |\n| `steps.ID.output` | what the step left behind |\n| `inputs.NAME` | as `[[input]]` says |\n");
     page.push_str(TASKS);
     of_list(&mut page, "issue", "tasks", About::Issue);
+    page.push_str(SPRINT);
     page.push_str(PROJECT);
     of_project(&mut page);
     for (kind, heading) in [(TemplateKind::Prompt, "prompts"), (TemplateKind::Proposal, "what is proposed")] {

@@ -33,7 +33,7 @@ enum What {
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
-const KEYS: [(&str, &[What]); 19] = [
+const KEYS: [(&str, &[What]); 20] = [
     ("title", &[What::PullRequest, What::Issue, What::UpdateIssue, What::File]),
     ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review, What::File]),
     ("path", &[What::File]),
@@ -49,6 +49,7 @@ const KEYS: [(&str, &[What]); 19] = [
     ("tick", &[What::UpdateIssue]),
     ("labels", &[What::Issue, What::SubIssues]),
     ("blocks", &[What::Issue]),
+    ("once", &[What::Issue, What::SubIssues]),
     ("items", &[What::SubIssues, What::Replies]),
     ("at_most", &[What::SubIssues]),
     ("keep", &[What::Branch]),
@@ -104,7 +105,8 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
                 (About::Project, true) => v.wrong("no issue waits for this one", ABOUT_THE_PROJECT),
                 (_, blocks) => Some(blocks),
             });
-            Some(Proposal::Issue { title: title?, body: body?, labels: labels?, blocks })
+            let once = once(table, scene);
+            Some(Proposal::Issue { title: title?, body: body?, labels: labels?, blocks, once })
         }
         What::Review => {
             let verdict = table.required("verdict", "verdict = \"steps.look.output.verdict\"", |v| verdict(v, scene));
@@ -184,6 +186,11 @@ fn number(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
     }
 }
 
+/// The name under which something is filed once.
+fn once(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
+    table.optional("once", |v| typed(v, scene.known, Wants::Text).map(|(expression, _)| expression))
+}
+
 fn sub_issues(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Option<Proposal> {
     let items = table.required("items", "items = \"steps.split.output.issues\"", |value| {
         let (expression, of) = typed(value, scene.known, Wants::List)?;
@@ -196,7 +203,7 @@ fn sub_issues(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -
     });
     let at_most = table.or("at_most", FILED, |v| v.whole(1, 100).and_then(|n| u32::try_from(n).ok()));
     let labels = new_labels(table, scene, vocabulary);
-    Some(Proposal::SubIssues { items: items?, at_most, labels: labels? })
+    Some(Proposal::SubIssues { items: items?, at_most, labels: labels?, once: once(table, scene) })
 }
 
 /// The answers to what reviewers said.

@@ -352,8 +352,8 @@ fn misplaced(table: &Table<'_>, kind: Option<&str>) {
         (
             "propose",
             &[
-                "title", "body", "add", "remove", "issue", "labels", "blocks", "items", "at_most", "verdict", "keep", "commands",
-                "starts", "then", "tick",
+                "title", "body", "add", "remove", "issue", "labels", "blocks", "once", "items", "at_most", "verdict", "keep",
+                "commands", "starts", "then", "tick",
             ][..],
         ),
         ("gate", &["after"][..]),

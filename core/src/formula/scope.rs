@@ -25,7 +25,7 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         ("updated", Type::Time),
         ("comments", Type::Integer),
     ];
-    let run = [("attempt", Type::Integer), ("branch", Type::text()), ("base", Type::text())];
+    let run = [("attempt", Type::Integer), ("branch", Type::text()), ("base", Type::text()), ("asked", Type::text())];
     let kept = [
         ("name", Type::text()),
         ("issue", Type::Integer),
@@ -53,7 +53,8 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
                 ("tasks_cut", Type::Bool),
                 ("listed_in", Type::list(Type::Integer)),
             ]);
-            (Some(("issue", Type::record(own))), Type::record([("repo", Type::text())]))
+            let own = with_maybe(Type::record(own), "sprint", sprint());
+            (Some(("issue", own)), Type::record([("repo", Type::text())]))
         }
         About::Project => {
             let parts = ["parts", "open_parts"].map(|name| (name, Type::list(Type::Integer)));
@@ -69,6 +70,32 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         ("now", Type::Time),
     ];
     Type::record(common.into_iter().chain(issue))
+}
+
+/// The sprint about an issue, as it stands in the operations repository.
+fn sprint() -> Type {
+    let texts = || Type::list(Type::text());
+    let texts_of = [("id", Type::text()), ("title", Type::text()), ("body", Type::text())];
+    let issue = texts_of.into_iter().chain([("labels", texts()), ("depends_on", texts())]);
+    let issues = Type::list(Type::record(issue));
+    Type::record([
+        ("path", Type::text()),
+        ("merged", Type::Bool),
+        ("pull", Type::Integer),
+        ("issues", issues),
+        ("wrong", Type::list(Type::text())),
+    ])
+}
+
+/// A record with a field that may be missing.
+fn with_maybe(of: Type, name: &str, field: Type) -> Type {
+    match of {
+        Type::Record(mut record) => {
+            record.fields.insert(name.to_owned(), Field { of: field, required: false });
+            Type::Record(record)
+        }
+        other => other,
+    }
 }
 
 /// A scope with one name more.

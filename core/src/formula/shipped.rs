@@ -17,6 +17,7 @@ const FORMULAS: &[(&str, &str)] = &[
     ("predict", include_str!("../../../formulas/predict.toml")),
     ("plan", include_str!("../../../formulas/plan.toml")),
     ("epic", include_str!("../../../formulas/epic.toml")),
+    ("architect", include_str!("../../../formulas/architect.toml")),
 ];
 
 const PROMPTS: &[(&str, &str)] = &[
@@ -53,6 +54,12 @@ const PROMPTS: &[(&str, &str)] = &[
     ("epic-not-done.md", include_str!("../../../prompts/epic-not-done.md")),
     ("epic-task-done.md", include_str!("../../../prompts/epic-task-done.md")),
     ("partials/evidence.md", include_str!("../../../prompts/partials/evidence.md")),
+    ("architect.md", include_str!("../../../prompts/architect.md")),
+    ("sprint-asked.md", include_str!("../../../prompts/sprint-asked.md")),
+    ("sprint.md", include_str!("../../../prompts/sprint.md")),
+    ("sprint-filed.md", include_str!("../../../prompts/sprint-filed.md")),
+    ("sprint-wrong.md", include_str!("../../../prompts/sprint-wrong.md")),
+    ("sprint-rejected.md", include_str!("../../../prompts/sprint-rejected.md")),
 ];
 
 const SCHEMAS: &[(&str, &str)] = &[
@@ -65,6 +72,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("grooming", include_str!("../../../formulas/schemas/grooming.json")),
     ("predictions", include_str!("../../../formulas/schemas/predictions.json")),
     ("plan", include_str!("../../../formulas/schemas/plan.json")),
+    ("sprint", include_str!("../../../formulas/schemas/sprint.json")),
 ];
 
 const TESTS: &[(&str, &str)] = &[
@@ -113,6 +121,14 @@ const TESTS: &[(&str, &str)] = &[
     ("epic-refused", include_str!("../../../formulas/tests/epic-refused.toml")),
     ("epic-merged", include_str!("../../../formulas/tests/epic-merged.toml")),
     ("epic-nothing-open", include_str!("../../../formulas/tests/epic-nothing-open.toml")),
+    ("architect-writes", include_str!("../../../formulas/tests/architect-writes.toml")),
+    ("architect-waits", include_str!("../../../formulas/tests/architect-waits.toml")),
+    ("architect-accepted", include_str!("../../../formulas/tests/architect-accepted.toml")),
+    ("architect-merged", include_str!("../../../formulas/tests/architect-merged.toml")),
+    ("architect-answered", include_str!("../../../formulas/tests/architect-answered.toml")),
+    ("architect-rejected", include_str!("../../../formulas/tests/architect-rejected.toml")),
+    ("architect-cannot-read", include_str!("../../../formulas/tests/architect-cannot-read.toml")),
+    ("architect-of-another", include_str!("../../../formulas/tests/architect-of-another.toml")),
     ("predict-enough-are-open", include_str!("../../../formulas/tests/predict-enough-are-open.toml")),
 ];
 

@@ -81,8 +81,9 @@ pub struct IssueState {
     pub asked_for: Vec<Asked>,
     /// Runs beside the lifecycle that are wanted, and since when, by our clock; in this order.
     pub wanted: Vec<(Wanted, Timestamp)>,
-    /// The labels it carries whose formula was started for them, by formula: each putting on starts one run.
-    pub labelled: BTreeMap<FormulaName, String>,
+    /// The labels it carries whose formula was started for them, by formula, and when last, by our clock: each putting on starts one run,
+    /// and more where the formula is to be started again.
+    pub labelled: BTreeMap<FormulaName, (String, Timestamp)>,
     /// The last event of each kind that started a formula, by formula and kind.
     pub happened: BTreeMap<String, String>,
     /// Which closing of it was seen last, from 1; none where it has come to rest since.

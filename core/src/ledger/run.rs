@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use crate::model::{
     AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, IssueNumber, Kept,
-    OpenIssues, Outcome, PullNumber, Revision, RunId, RunOutcome, Sha, Step, StepId, StopWhy, Tasks, TextMark, Timestamp, Told,
-    Usd,
+    OpenIssues, Outcome, PullNumber, Revision, RunId, RunOutcome, Sha, Sprint, Step, StepId, StopWhy, Tasks, TextMark, Timestamp,
+    Told, Usd,
 };
 
 use super::{InWork, StepState};
@@ -53,6 +53,8 @@ pub struct RunState {
     pub rounds: BTreeMap<StepId, u32>,
     /// How often each step was done again because it failed.
     pub retries: BTreeMap<StepId, u32>,
+    /// The word of a comment that asked for it.
+    pub asked: Option<String>,
     /// What it was given by who started it.
     pub inputs: BTreeMap<String, Json>,
     /// How steps ended.
@@ -114,6 +116,9 @@ pub struct Prepared {
     /// What its issue lists as its tasks without their texts, where its formula asks for them.
     #[serde(default)]
     pub tasks: Tasks,
+    /// The sprint about the issue, where its formula asks for it.
+    #[serde(default)]
+    pub sprint: Option<Sprint>,
 }
 
 /// How a step ended.
@@ -182,6 +187,7 @@ impl RunState {
             sessions: BTreeMap::new(),
             rounds: BTreeMap::new(),
             retries: BTreeMap::new(),
+            asked: None,
             inputs,
             statuses: BTreeMap::new(),
             outputs: BTreeMap::new(),
@@ -218,6 +224,7 @@ impl RunState {
                 revision,
                 ops,
                 tasks,
+                sprint,
             } => {
                 if let Some(over) = over {
                     self.goes_on_with(over);
@@ -234,6 +241,7 @@ impl RunState {
                     revision: revision.as_deref().cloned(),
                     ops: ops.as_deref().cloned(),
                     tasks: tasks.as_deref().cloned().unwrap_or_default(),
+                    sprint: sprint.as_deref().cloned(),
                 });
                 self.in_work.clear();
                 self.reach(at);

@@ -40,7 +40,7 @@ impl IssueState {
             WantedBy::Event { event, what } => {
                 self.happened.insert(format!("{}/{event}", wanted.formula), what.clone());
             }
-            WantedBy::Label { label } => drop(self.labelled.insert(wanted.formula.clone(), label.clone())),
+            WantedBy::Label { label } => drop(self.labelled.insert(wanted.formula.clone(), (label.clone(), at))),
         }
         // A schedule wants one at a time.
         if self.wanted.len() < KEPT || matches!(wanted.by, WantedBy::Schedule { .. }) {
@@ -56,7 +56,7 @@ impl IssueState {
     /// A label that was taken off may be put on again.
     pub(super) fn forget_labels(&mut self) {
         let labels = &self.seen.labels;
-        self.labelled.retain(|_, label| labels.contains(label));
+        self.labelled.retain(|_, (label, _)| labels.contains(label));
     }
 
     pub(super) fn begun_aside(&mut self, run: &mut RunState, wanted: &Wanted) {
@@ -67,6 +67,7 @@ impl IssueState {
             _ => 0,
         };
         run.inputs.clone_from(&wanted.inputs);
+        run.asked = wanted.by.word().map(str::to_owned);
         if let Some(at) = self.wanted.iter().position(|(other, _)| other.formula == wanted.formula && other.by == wanted.by) {
             self.wanted.remove(at);
         }

@@ -9,8 +9,8 @@ use super::{
     AccountName, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined,
     Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, IssueDraft, IssueNumber, JournalId,
     Kept, LabelsMean, Login, ModelCall, OpenIssues, ProjectFacts, PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName,
-    Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger,
-    Trouble, Usd, Verdict, Wanted,
+    Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha, Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial,
+    Trigger, Trouble, Usd, Verdict, Wanted,
 };
 
 /// An event as it was journalled.
@@ -551,6 +551,9 @@ pub enum Intent {
         item: Option<(IssueDraft, Vec<IssueNumber>)>,
         /// The run's issue waits for it.
         blocks: bool,
+        /// The name under which nothing else is filed about the issue.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        once: Option<String>,
     },
     /// Review a pull request of ours.
     Review {
@@ -718,6 +721,9 @@ pub enum Outcome {
         /// What the issue lists as its tasks without their texts, where the formula asks for them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tasks: Option<Box<Tasks>>,
+        /// The sprint about the issue that stands there, where the formula asks for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sprint: Option<Box<Sprint>>,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere {

@@ -4,7 +4,6 @@
 //! has older formulas in it: what came later has a default, and what was written otherwise is read as it was written.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -12,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Branch, Commands, Ending, Expect, FormulaName, LabelNames, Proposal, Provisions, RunsOn, Shape, StepId, Subject, Usd, Verdict,
+    Branch, Commands, Ending, Expect, FormulaName, LabelNames, Proposal, Provisions, RunsOn, Shape, StepId, Subject, Triggers,
+    Usd, Verdict,
 };
 
 /// A workflow, parsed and checked.
@@ -25,7 +25,7 @@ pub struct Formula {
     /// A few sentences for people; may be empty.
     pub description: String,
     /// What starts it.
-    #[serde(default, deserialize_with = "label_or_triggers")]
+    #[serde(default, deserialize_with = "super::triggers::label_or_triggers")]
     pub trigger: Triggers,
     /// How much it could break.
     pub blast_radius: Risk,
@@ -78,76 +78,6 @@ impl About {
     /// What a run on something is about.
     pub fn of(subject: &Subject) -> Self {
         if subject.is_project() { Self::Project } else { Self::Issue }
-    }
-}
-
-/// What starts a formula. A person always may.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Triggers {
-    /// A label, by its default name.
-    pub label: Option<String>,
-    /// A cron line with 5 or 6 fields, UTC: the formula is about the project then.
-    pub cron: Option<String>,
-    /// The first word of a comment, such as `/fix`.
-    pub comment: Option<String>,
-    /// What happens on the forge.
-    pub event: Vec<ForgeEvent>,
-}
-
-/// Something that happens on a forge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ForgeEvent {
-    /// An issue is filed.
-    IssueOpened,
-    /// An issue of ours is closed, by whomever.
-    IssueClosed,
-    /// A pull request of ours is opened.
-    PullOpened,
-    /// A pull request of ours is opened, or has a new head.
-    PullUpdated,
-    /// A pull request of ours is merged.
-    PullMerged,
-    /// A reviewer asks for changes on a pull request of ours.
-    ChangesRequested,
-    /// A check of a pull request of ours is red.
-    ChecksFailed,
-    /// A pull request of ours cannot be merged into its base as it stands.
-    PullConflicts,
-}
-
-impl ForgeEvent {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::IssueOpened,
-        Self::IssueClosed,
-        Self::PullOpened,
-        Self::PullUpdated,
-        Self::PullMerged,
-        Self::ChangesRequested,
-        Self::ChecksFailed,
-        Self::PullConflicts,
-    ];
-
-    /// Its word in formulas.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::IssueOpened => "issue-opened",
-            Self::IssueClosed => "issue-closed",
-            Self::PullOpened => "pull-opened",
-            Self::PullUpdated => "pull-updated",
-            Self::PullMerged => "pull-merged",
-            Self::ChangesRequested => "changes-requested",
-            Self::ChecksFailed => "checks-failed",
-            Self::PullConflicts => "pull-conflicts",
-        }
-    }
-}
-
-impl fmt::Display for ForgeEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
     }
 }
 
@@ -525,22 +455,6 @@ impl StepId {
     pub fn split(&self) -> (&str, &str) {
         self.0.split_at(self.0.rfind('.').map_or(0, |dot| dot + 1))
     }
-}
-
-fn label_or_triggers<'de, D: Deserializer<'de>>(from: D) -> Result<Triggers, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        // Journals of older versions knew labels alone.
-        Label(String),
-        All(Triggers),
-        Nothing(()),
-    }
-    Ok(match Written::deserialize(from)? {
-        Written::Label(label) => Triggers { label: Some(label), ..Triggers::default() },
-        Written::All(all) => all,
-        Written::Nothing(()) => Triggers::default(),
-    })
 }
 
 /// A structured output. In journals of older versions the word for its shape stands beside it.

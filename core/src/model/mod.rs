@@ -26,11 +26,13 @@ mod reason;
 mod revision;
 mod seen;
 mod shape;
+mod sprint;
 mod tasks;
 mod template;
 mod time;
 mod told;
 mod trial;
+mod triggers;
 mod wanted;
 mod work;
 
@@ -60,8 +62,10 @@ pub use shape::*;
 pub use tasks::*;
 pub use template::*;
 
+pub use sprint::*;
 pub use time::*;
 pub use told::*;
 pub use trial::*;
+pub use triggers::*;
 pub use wanted::*;
 pub use work::*;

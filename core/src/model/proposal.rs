@@ -80,6 +80,9 @@ pub enum Proposal {
         labels: Vec<String>,
         /// The run's issue waits for it.
         blocks: bool,
+        /// Whatever has this name is filed once about what the run is about, by whichever run: a text. So with the others.
+        #[serde(default)]
+        once: Option<Expression>,
     },
     /// An issue is filed for each item of a list, those first that others wait for; the run's issue waits for all of them.
     SubIssues {
@@ -89,6 +92,9 @@ pub enum Proposal {
         at_most: u32,
         /// The templates of the labels that each of them gets, beside those of its item.
         labels: Vec<String>,
+        /// The name of the list; that of each item is its `id`.
+        #[serde(default)]
+        once: Option<Expression>,
     },
     /// The pull request is reviewed that is open for the issue.
     Review {

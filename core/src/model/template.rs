@@ -72,7 +72,7 @@ impl TemplateKind {
         ];
         let own = match self {
             Self::Prompt => vec![
-                ("issue", record(of_issue())),
+                ("issue", record(of_issue().into_iter().chain([("sprint", of_sprint([("text", Outside)]))]))),
                 ("breakdown", Outside),
                 ("comments", list(record([("author", Plain), ("at", Plain), ("body", Outside)]))),
                 ("guide", Outside),
@@ -89,7 +89,7 @@ impl TemplateKind {
                 ("schema", Plain),
             ],
             Self::Proposal => vec![
-                ("issue", record(of_issue())),
+                ("issue", record(of_issue().into_iter().chain([("sprint", of_sprint([]))]))),
                 ("commit", Plain),
                 ("cost", Plain),
                 ("change", record([("commits", Plain), ("files", Plain), ("added", Plain), ("removed", Plain)])),
@@ -178,6 +178,13 @@ fn of_kept() -> Variable {
     list(record(plain.chain([("commands", list(Outside))])))
 }
 
+/// The sprint about the issue, as it stands in the operations repository.
+fn of_sprint(more: impl IntoIterator<Item = (&'static str, Variable)>) -> Variable {
+    use Variable::{Outside, Plain};
+    let known = [("path", Plain), ("merged", Plain), ("pull", Plain), ("wrong", list(Outside))];
+    record(known.into_iter().chain(more))
+}
+
 /// A project as a whole: its open issues.
 fn of_project(kind: TemplateKind) -> Variable {
     use Variable::{Outside, Plain};
@@ -233,8 +240,12 @@ fn of_schema(root: &Json) -> Variable {
             }
             Json::String(kind) if kind == "array" => list(below(&schema["items"])),
             Json::String(kind) if matches!(kind.as_str(), "integer" | "number" | "boolean") => Variable::Plain,
+            Json::Array(kinds) if kinds.iter().all(is_number_or_none) => Variable::Plain,
             _ => Variable::Outside,
         }
+    }
+    fn is_number_or_none(kind: &Json) -> bool {
+        matches!(kind.as_str(), Some("integer" | "number" | "boolean" | "null"))
     }
     fn all_constant(choices: &Json) -> bool {
         choices.as_array().is_some_and(|all| all.iter().all(|c| c.get("const").is_some() || c.get("enum").is_some()))

@@ -33,6 +33,9 @@ pub enum WantedBy {
         comment: CommentId,
         /// Who.
         login: Login,
+        /// The word that it begins with. Older journals do not say.
+        #[serde(default)]
+        word: String,
     },
     /// Whoever put a label on.
     Label {
@@ -68,6 +71,19 @@ pub enum WantedBy {
 }
 
 impl WantedBy {
+    /// The word by which a person asked in a comment.
+    pub fn word(&self) -> Option<&str> {
+        match self {
+            Self::Comment { word, .. } => Some(word),
+            Self::Hand
+            | Self::Label { .. }
+            | Self::Event { .. }
+            | Self::HandOver { .. }
+            | Self::Run { .. }
+            | Self::Schedule { .. } => None,
+        }
+    }
+
     /// Whether what happened is the end of an issue's story: such a run lives on the closed issue.
     pub fn is_at_end(&self) -> bool {
         matches!(self, Self::Event { event: ForgeEvent::IssueClosed | ForgeEvent::PullMerged, .. })
@@ -100,6 +116,9 @@ pub struct Asked {
     /// What it gives to that.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, Json>,
+    /// By which word.
+    #[serde(default)]
+    pub word: String,
 }
 
 /// Why a run that was asked for does not take place.

@@ -65,6 +65,9 @@ pub struct RunTexts {
     /// What the run's formula reads of the operations repository, raw.
     #[serde(default)]
     pub ops: Vec<OpsFile>,
+    /// The file of the sprint about the issue, raw, where the run's formula asks for it.
+    #[serde(default)]
+    pub sprint: Option<String>,
     /// What is asked of the pull request, where the run revises one.
     #[serde(default)]
     pub pull: Option<PullTexts>,

@@ -16,20 +16,32 @@ use crate::model::{
 use super::run::{Here, advance};
 use super::{Action, Context, Next};
 
+/// The longest name under which something is filed once, in bytes.
+const LONGEST_NAME: usize = 200;
+
 impl Context<'_> {
     /// The next issue of a step that files some.
     pub(super) fn file(&self, here: Here<'_>, proposal: &Proposal) -> Next {
         let Here { step, at, live } = here;
         let blocks = matches!(proposal, Proposal::Issue { blocks: true, .. } | Proposal::SubIssues { .. });
+        let once = match proposal {
+            Proposal::Issue { once, .. } | Proposal::SubIssues { once, .. } => once.as_ref(),
+            _ => None,
+        };
+        let mut name = match once.map(|once| self.named(here, once)).transpose() {
+            Ok(name) => name,
+            Err(outcome) => return self.end(here, outcome),
+        };
         let item = match (proposal, &at.state) {
             (Proposal::SubIssues { items, at_most, .. }, StepState::Ready { .. }) => {
-                return match self.planned(here, items, *at_most) {
+                return match self.planned(here, items, *at_most, once.is_some()) {
                     Ok(planned) => advance(here, Advance::Listed { planned }),
                     Err(outcome) => self.end(here, outcome),
                 };
             }
             (Proposal::SubIssues { .. }, StepState::Filing { planned, filed }) => match planned.get(filed.len()) {
                 Some(next) => {
+                    name = name.map(|list| format!("{list}/{}", next.id.as_deref().unwrap_or_default()));
                     let after = next.after.iter().filter_map(|place| filed.get(*place).copied()).collect();
                     Some((next.draft.clone(), after))
                 }
@@ -38,15 +50,31 @@ impl Context<'_> {
             (Proposal::Issue { .. }, StepState::Ready { .. }) => None,
             (_, _) => return self.unexpected(here),
         };
-        let intent = Intent::File { run: live.run.id.clone(), step: step.id.clone(), item, blocks };
+        let intent = Intent::File { run: live.run.id.clone(), step: step.id.clone(), item, blocks, once: name };
         Next::Act(Action::Do { subject: live.subject.clone(), intent })
     }
 
-    fn planned(&self, here: Here<'_>, items: &Expression, at_most: u32) -> Result<Vec<PlannedIssue>, RunOutcome> {
+    fn planned(&self, here: Here<'_>, items: &Expression, at_most: u32, by_id: bool) -> Result<Vec<PlannedIssue>, RunOutcome> {
         let step = here.step;
         let list = self.value(here, items).map_err(|why| super::flow::broken(step, &why))?;
-        in_order(&list, at_most, &here.run.formula)
-            .map_err(|why| RunOutcome::InvalidOutput { why: format!("step {}: {why}", step.id) })
+        let planned =
+            in_order(&list, at_most, &here.run.formula).and_then(|planned| match planned.iter().find(|p| p.id.is_none()) {
+                Some(nameless) if by_id => {
+                    Err(format!("the issue \"{}\" has no `id`, by which it would be filed once", nameless.draft.title))
+                }
+                _ => Ok(planned),
+            });
+        planned.map_err(|why| RunOutcome::InvalidOutput { why: format!("step {}: {why}", step.id) })
+    }
+
+    /// The name under which something is filed once.
+    fn named(&self, here: Here<'_>, once: &Expression) -> Result<String, RunOutcome> {
+        let step = here.step;
+        let name = self.value(here, once).map_err(|why| super::flow::broken(step, &why))?;
+        match name.as_str().map(str::trim).filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME) {
+            Some(name) => Ok(name.to_owned()),
+            None => Err(super::flow::broken(step, &format!("{}: a name has 1 to {LONGEST_NAME} bytes", once.0))),
+        }
     }
 
     /// The other issue that a step names; none where it is for the run's own.

@@ -13,7 +13,7 @@ use crate::formula::{inputs, scope};
 use crate::ledger::{RunState, StepStatus};
 use crate::model::{
     About, Advance, EndWord, Ending, Expression, FormulaName, Given, Hands, INPUTS, InputSpec, Kept, OpenIssue, Route,
-    RunOutcome, Skipped, Step, StepId, StepKind, Task, Tasks,
+    RunOutcome, Skipped, Sprint, Step, StepId, StepKind, Task, Tasks,
 };
 
 use super::each::with_item;
@@ -191,9 +191,14 @@ impl Context<'_> {
                 "attempt": run.attempt,
                 "branch": run.branch.as_str(),
                 "base": run.prepared.as_ref().map(|prepared| prepared.base_branch.as_str()),
+                "asked": run.asked.as_deref().unwrap_or_default(),
             },
             "now": self.now.rfc3339(),
         });
+        let sprint = run.prepared.as_ref().and_then(|prepared| prepared.sprint.as_ref());
+        if let Some(sprint) = sprint.filter(|_| !subject.is_project()) {
+            values["issue"]["sprint"] = known_sprint(sprint);
+        }
         if let (About::Project, Some(prepared)) = (About::of(subject), &run.prepared) {
             values["project"]["issues"] = prepared.open.items.iter().map(known_of).collect();
             values["project"]["issues_cut"] = prepared.open.cut.into();
@@ -239,6 +244,17 @@ fn known_task(task: &Task) -> Json {
         "file_targets": task.file_targets,
         "acceptance_criteria": task.acceptance_criteria,
         "tasks": task.tasks.iter().map(|issue| issue.0).collect::<Vec<_>>(),
+    })
+}
+
+/// What expressions may name of the sprint about an issue.
+fn known_sprint(sprint: &Sprint) -> Json {
+    json!({
+        "path": sprint.path,
+        "merged": sprint.asked.is_none(),
+        "pull": sprint.asked.as_ref().map_or(0, |asked| asked.pull.0),
+        "issues": sprint.issues,
+        "wrong": sprint.wrong,
     })
 }
 

@@ -233,7 +233,8 @@ pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Pl
     admit::plan(&context, candidates, &mut plan);
     budget::warn(&context, &mut plan);
     accounts::renew(&context, &mut plan);
-    let times = plan.waits.values().filter_map(Wait::until).chain(context.timers()).chain(context.schedule_times());
+    let rounds = context.schedule_times().chain(context.again_times());
+    let times = plan.waits.values().filter_map(Wait::until).chain(context.timers()).chain(rounds);
     plan.wake = times.filter(|t| *t > now).min();
     plan
 }

@@ -31,14 +31,22 @@ impl ProjectPolicy {
         self.labelled().any(|(_, label)| labels.contains(label))
     }
 
-    /// The formula that a comment asks for: its first word is the formula's. What stands behind it on the line as `NAME=VALUE` is given to that.
-    pub fn asked_by(&self, body: &str) -> Option<(&FormulaName, BTreeMap<String, Json>)> {
+    /// The formula that a comment asks for, and by which of its words: the comment begins with it. What stands behind it on the line as
+    /// `NAME=VALUE` is given to that.
+    pub fn asked_by(&self, body: &str) -> Option<(&FormulaName, &str, BTreeMap<String, Json>)> {
+        let (name, formula, word) =
+            self.formulas.iter().find_map(|(name, formula)| Some((name, formula, formula.trigger.word_of(body)?)))?;
         let line = body.trim_start().lines().next()?;
-        let mut words = line.split_whitespace();
-        let word = words.next().filter(|word| word.starts_with('/'))?;
-        let (name, formula) = self.formulas.iter().find(|(_, formula)| formula.trigger.comment.as_deref() == Some(word))?;
-        let given = words.filter_map(|word| word.split_once('='));
-        Some((name, given.take(GIVEN).map(|(name, value)| (name.to_owned(), written(formula, name, value))).collect()))
+        let given = line.split_whitespace().skip(1).filter_map(|word| word.split_once('='));
+        let given = given.take(GIVEN).map(|(name, value)| (name.to_owned(), written(formula, name, value))).collect();
+        Some((name, word, given))
+    }
+
+    /// When the label that an issue carries starts a formula again.
+    fn starts_again(&self, state: &IssueState, formula: &FormulaName) -> Option<Timestamp> {
+        let again = self.formulas.get(formula)?.trigger.again?;
+        let (_, last) = state.labelled.get(formula)?;
+        (!state.is_busy_with(formula)).then(|| *last + again)
     }
 }
 
@@ -61,17 +69,27 @@ impl Context<'_> {
     }
 
     fn by_labels(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Vec<Event> {
-        if found::old(self.ledger, subject, state, project).is_some() {
-            return Vec::new();
-        }
+        let old = found::old(self.ledger, subject, state, project).is_some();
         let on = project.labelled().filter(|(_, label)| state.seen.labels.contains(*label));
-        on.filter(|(formula, _)| !state.labelled.contains_key(*formula))
-            .map(|(formula, label)| {
-                let by = WantedBy::Label { label: label.to_owned() };
-                let wanted = Wanted { formula: formula.clone(), inputs: BTreeMap::new(), by };
-                Event::Wanted { subject: subject.clone(), wanted }
-            })
-            .collect()
+        let again = |formula: &FormulaName| project.formulas.get(formula).is_some_and(|formula| formula.trigger.again.is_some());
+        on.filter(|(formula, _)| match state.labelled.contains_key(*formula) {
+            true => project.starts_again(state, formula).is_some_and(|at| at <= self.now),
+            // What is started again and again begins with what stands there already.
+            false => !old || again(formula),
+        })
+        .map(|(formula, label)| {
+            let by = WantedBy::Label { label: label.to_owned() };
+            let wanted = Wanted { formula: formula.clone(), inputs: BTreeMap::new(), by };
+            Event::Wanted { subject: subject.clone(), wanted }
+        })
+        .collect()
+    }
+
+    /// When labels start formulas again.
+    pub(super) fn again_times(&self) -> impl Iterator<Item = Timestamp> {
+        let open = self.ledger.issues().filter(|(_, state)| state.seen.open && !state.labelled.is_empty());
+        let projects = open.filter_map(|(subject, state)| Some((self.policy.projects.get(&subject.repo)?, state)));
+        projects.flat_map(|(project, state)| state.labelled.keys().filter_map(move |name| project.starts_again(state, name)))
     }
 
     /// What a comment comes to whose writer may ask: where the formula is one of the lifecycle's, the order that a label is, else a run beside
@@ -84,7 +102,7 @@ impl Context<'_> {
         } else if label == Some(names.portal.as_str()) {
             Trigger::LabelTakenOff
         } else {
-            let by = WantedBy::Comment { comment: asked.comment, login: asked.login.clone() };
+            let by = WantedBy::Comment { comment: asked.comment, login: asked.login.clone(), word: asked.word.clone() };
             let wanted = Wanted { formula: asked.formula.clone(), inputs: asked.inputs.clone(), by };
             return vec![Event::Wanted { subject: subject.clone(), wanted }];
         };

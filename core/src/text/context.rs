@@ -10,7 +10,7 @@ use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
     About, Branch, Change, CheckText, Evidence, InputSpec, IssueNumber, Kept, OpenIssues, OpsFile, Provisions, PullTexts, Remark,
-    RepoName, Risk, RunTexts, Sha, StepId, Task, Tasks, TemplateKind, TierReason, Usd, Variable,
+    RepoName, Risk, RunTexts, Sha, Sprint, StepId, Task, Tasks, TemplateKind, TierReason, Usd, Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -93,6 +93,8 @@ pub struct PromptContext<'a> {
     pub item: Option<Item<'a>>,
     /// What earlier runs kept on branches.
     pub kept: &'a [Kept],
+    /// The sprint about the issue.
+    pub sprint: Option<&'a Sprint>,
 }
 
 /// What a comment or a pull request is made of.
@@ -118,6 +120,8 @@ pub struct ProposalContext<'a> {
     pub item: Option<Item<'a>>,
     /// What earlier runs kept on branches.
     pub kept: &'a [Kept],
+    /// The sprint about the issue.
+    pub sprint: Option<&'a Sprint>,
     /// The change, where there is one.
     pub change: Option<&'a Change>,
     /// The verification of that change.
@@ -144,6 +148,7 @@ impl PromptContext<'_> {
                 "tasks": tasks(&texts.tasks, BODIES_LIMIT),
                 "tasks_cut": texts.tasks.cut,
                 "listed_in": numbers(&texts.tasks.listed_in),
+                "sprint": self.sprint.map(|known| sprint(known, texts.sprint.as_deref())),
             },
             "base": name(self.base.as_str()),
             "trunk": self.trunk.as_str(),
@@ -202,6 +207,7 @@ impl ProposalContext<'_> {
                 "tasks": tasks(&self.texts.tasks, SAID_LIMIT),
                 "tasks_cut": self.texts.tasks.cut,
                 "listed_in": numbers(&self.texts.tasks.listed_in),
+                "sprint": self.sprint.map(|known| sprint(known, None)),
             },
             "base": name(self.base.as_str()),
             "branch": name(self.branch.as_str()),
@@ -299,6 +305,17 @@ fn tasks(all: &Tasks, mut room: usize) -> Json {
 
 fn numbers(issues: &[IssueNumber]) -> Vec<u64> {
     issues.iter().map(|issue| issue.0).collect()
+}
+
+/// The sprint about the issue.
+fn sprint(sprint: &Sprint, text: Option<&str>) -> Json {
+    json!({
+        "path": name(&sprint.path),
+        "merged": sprint.asked.is_none(),
+        "pull": sprint.asked.as_ref().map(|asked| asked.pull.0),
+        "wrong": sprint.wrong,
+        "text": text.map(|text| cut(&printable(text), OPS_FILE_LIMIT)),
+    })
 }
 
 /// What was read of the operations repository. What comes first counts first; that something is left out is said in its place.

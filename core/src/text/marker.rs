@@ -10,6 +10,8 @@ use crate::model::{EffectKey, Subject};
 
 static MARKER: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^[ \t]*<!-- forgehand:(\S+) -->[ \t]*\r?$\n?"));
 
+static ONCE: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^[ \t]*<!-- forgehand-once:(\S+) -->[ \t]*\r?$\n?"));
+
 /// The word in the key of the triage breakdown.
 pub const BREAKDOWN: &str = "comment";
 
@@ -26,8 +28,28 @@ pub fn marked_as(body: &str, subject: &Subject) -> Option<String> {
 
 /// The marker of an effect, to be put on a line of its own at the end.
 pub fn marker(key: &EffectKey) -> String {
+    format!("<!-- forgehand:{} -->", shown(key.as_str()))
+}
+
+/// The mark of what is filed once about a subject under a name: it holds for every run, also where the journal is lost.
+pub fn once_marker(subject: &Subject, name: &str) -> String {
+    format!("<!-- forgehand-once:{} -->", shown(&once(subject, name)))
+}
+
+/// Whether a text carries that mark on a line of its own.
+pub fn is_once(body: &str, subject: &Subject, name: &str) -> bool {
+    let wanted = shown(&once(subject, name));
+    ONCE.captures_iter(body).any(|found| found.get(1).is_some_and(|found| found.as_str() == wanted))
+}
+
+/// Without the repository, which may be renamed.
+fn once(subject: &Subject, name: &str) -> String {
+    format!("{}/{name}", subject.issue)
+}
+
+fn shown(key: &str) -> String {
     let mut shown = String::new();
-    for c in key.as_str().chars() {
+    for c in key.chars() {
         // `%` as well, so that it can be undone; nothing that could end the comment is left.
         if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '#') {
             shown.push(c);
@@ -36,7 +58,7 @@ pub fn marker(key: &EffectKey) -> String {
             c.encode_utf8(&mut bytes).bytes().for_each(|b| shown.push_str(&format!("%{b:02x}")));
         }
     }
-    format!("<!-- forgehand:{shown} -->")
+    shown
 }
 
 /// The key of the last marker that stands on a line of its own.
@@ -57,5 +79,5 @@ pub fn find_marker(body: &str) -> Option<EffectKey> {
 
 /// The text without markers, as people see it.
 pub fn strip_marker(body: &str) -> String {
-    MARKER.replace_all(body, "").trim_end().to_owned()
+    ONCE.replace_all(&MARKER.replace_all(body, ""), "").trim_end().to_owned()
 }

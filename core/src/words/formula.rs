@@ -4,8 +4,9 @@ use crate::model::{Access, Commands, EndWord, Expect, Gate, Proposal, Risk, Runs
 
 /// What starts it, as in `label claude-queue, comment /fix`.
 pub fn triggers(triggers: &Triggers) -> String {
-    let Triggers { label, cron, comment, event } = triggers;
-    let label = label.iter().map(|label| format!("label {label}"));
+    let Triggers { label, again, cron, comment, event } = triggers;
+    let often = again.map_or(String::new(), |again| format!(" (again after {})", humantime(again)));
+    let label = label.iter().map(|label| format!("label {label}{often}"));
     let comment = comment.iter().map(|word| format!("comment {word}"));
     let cron = cron.iter().map(|line| format!("cron {line}"));
     let event = event.iter().map(|event| format!("event {event}"));

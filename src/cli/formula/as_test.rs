@@ -11,7 +11,7 @@ use crate::engine::TextStore;
 use crate::journal::JournalReader;
 use crate::model::{
     EffectKey, Event, Formula, HandOutcome, Intent, Kept, OpenIssues, Outcome, Record, RunId, RunOutcome, RunTexts, SeenIssue,
-    StepId, Subject, Tasks,
+    Sprint, StepId, Subject, Tasks,
 };
 use crate::ports::Forge as _;
 
@@ -27,6 +27,8 @@ struct Taped {
     run: RunId,
     formula: Formula,
     attempt: u32,
+    asked: Option<String>,
+    sprint: Option<Sprint>,
     seen: Option<SeenIssue>,
     open: Option<OpenIssues>,
     tasks: Option<Tasks>,
@@ -77,6 +79,8 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 run: run.clone(),
                 formula: Formula::clone(formula),
                 attempt: *attempt,
+                asked: aside.as_ref().and_then(|wanted| wanted.by.word()).map(str::to_owned),
+                sprint: None,
                 seen: None,
                 open: None,
                 tasks: None,
@@ -114,8 +118,9 @@ impl Taped {
     fn heard(&mut self, step: StepId, outcome: Outcome) {
         let step = Spanned::new(0..0, step.0);
         match outcome {
-            Outcome::Prepared { issue, open, tasks, .. } => {
-                (self.seen, self.open, self.tasks) = (Some(issue), open.map(|open| *open), tasks.map(|tasks| *tasks));
+            Outcome::Prepared { issue, open, tasks, sprint, .. } => {
+                (self.seen, self.open) = (Some(issue), open.map(|open| *open));
+                (self.tasks, self.sprint) = (tasks.map(|tasks| *tasks), sprint.map(|sprint| *sprint));
             }
             // A turn that was cut was taken up again, and its answer came later.
             Outcome::AgentEnded { how: HandOutcome::Succeeded, output, .. } => {
@@ -137,6 +142,13 @@ impl Taped {
     fn off(&self, ended: &str) -> Vec<String> {
         let to = self.formula.outcomes.iter().filter_map(|ending| Some(ending.hands.as_ref()?.to.to_string()));
         to.filter(|_| ended != "hand-over").collect()
+    }
+
+    /// What was read of the operations repository, and what a pull request asks for there.
+    fn ops(&self, texts: Option<&RunTexts>) -> Vec<OpsText> {
+        let asked = self.sprint.as_ref().zip(texts.and_then(|texts| texts.sprint.as_deref()));
+        let asked = asked.and_then(|(sprint, text)| OpsText::asked(sprint, text));
+        texts.into_iter().flat_map(|texts| texts.ops.iter().map(OpsText::of)).chain(asked).collect()
     }
 
     /// Of the issues of a project the journal has all but the bodies.
@@ -175,7 +187,8 @@ impl Taped {
             inputs: self.inputs.clone(),
             kept: self.kept.iter().map(KeptText::of).collect(),
             off: self.off(ended),
-            ops: texts.iter().flat_map(|texts| texts.ops.iter().map(OpsText::of)).collect(),
+            asked: self.asked.clone(),
+            ops: self.ops(texts.as_ref()),
             answers: self.answers.clone(),
             results: self.results.clone(),
             expect,

@@ -15,8 +15,8 @@ use crate::cli::CliError;
 use crate::document::{Fault, Faults, SourceFile, nearest};
 use crate::engine::{Answer, Cast, Played, ProjectSettings, Scene, Shown, Stage};
 use crate::model::{
-    About, Branch, Formula, FormulaName, Issue, IssueNumber, Kept, Login, OpenIssue, OpenIssues, OpsFile, Remark, RepoName,
-    Route, RunOutcome, RunTexts, Shape, StepId, Subject, Timestamp,
+    About, AskedBy, Branch, Formula, FormulaName, Issue, IssueNumber, Kept, Login, OpenIssue, OpenIssues, OpsFile, PullNumber,
+    Remark, RepoName, Route, RunOutcome, RunTexts, Shape, Sprint, StepId, Subject, Timestamp,
 };
 use crate::{formula, words};
 
@@ -68,6 +68,9 @@ pub(super) struct Recorded {
     /// Formulas that are not on for the project, of those that it hands over to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) off: Vec<String>,
+    /// The word of a comment that asks for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) asked: Option<String>,
     /// What is read of the operations repository.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) ops: Vec<OpsText>,
@@ -196,12 +199,35 @@ impl KeptText {
 pub(super) struct OpsText {
     pub(super) path: String,
     pub(super) text: String,
+    /// The pull request that asks for it; without one it is on the branch that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pull: Option<u64>,
 }
 
 impl OpsText {
     /// As it was read.
     pub(super) fn of(file: &OpsFile) -> Self {
-        Self { path: file.path.clone(), text: file.text.clone() }
+        Self { path: file.path.clone(), text: file.text.clone(), pull: None }
+    }
+
+    /// A sprint that a pull request asks for.
+    pub(super) fn asked(sprint: &Sprint, text: &str) -> Option<Self> {
+        let pull = Some(sprint.asked.as_ref()?.pull.0);
+        Some(Self { path: sprint.path.clone(), text: text.to_owned(), pull })
+    }
+
+    fn is_merged(&self) -> bool {
+        self.pull.is_none()
+    }
+
+    /// The sprint about an issue that it is.
+    fn sprint(&self, about: &Subject) -> Option<(Sprint, String)> {
+        let block = formula::filer_block(&self.path, &self.text)?;
+        let branch = Branch::from("forgehand/asked");
+        let asked = self.pull.map(|pull| Some(AskedBy { pull: PullNumber(pull), branch, head: "3".repeat(40).parse().ok()? }));
+        let sprint = Sprint { path: self.path.clone(), asked: asked.flatten(), issues: block.issues, wrong: block.wrong };
+        let about_it = block.vision.as_ref().is_none_or(|vision| vision == about);
+        about_it.then(|| (sprint, self.text.clone()))
     }
 }
 
@@ -349,6 +375,9 @@ impl Recorded {
             true => BTreeMap::new(),
             false => formula::inputs::taken(&formula.inputs, self.inputs.clone())?,
         };
+        let sprint = self.ops.iter().find_map(|file| file.sprint(&subject)).filter(|_| !subject.is_project());
+        let (sprint, sprint_text) = sprint.unzip();
+        let merged = self.ops.iter().filter(|file| file.is_merged());
         Ok(Stage {
             formula,
             subject,
@@ -372,13 +401,16 @@ impl Recorded {
                 pull: self.pull.as_ref().map(|pull| pull.read(now)),
                 open,
                 tasks: listed::tasks(&self.tasks, &self.listed_in, now),
-                ops: self.ops.iter().map(|file| OpsFile { path: file.path.clone(), text: file.text.clone() }).collect(),
+                ops: merged.map(|file| OpsFile { path: file.path.clone(), text: file.text.clone() }).collect(),
+                sprint: sprint_text,
                 ..RunTexts::default()
             },
             project: ProjectSettings { verify: vec!["the project's verification".into()], ..ProjectSettings::default() },
             branch_prefix: "claude/issue-".into(),
             base: Branch::from("main"),
             now,
+            sprint,
+            asked: self.asked.clone(),
             kept: self.kept.iter().map(|kept| kept.read(issue.number)).collect::<Result<_, _>>()?,
             off: self.off.iter().map(|name| FormulaName(name.clone())).collect(),
             inputs,

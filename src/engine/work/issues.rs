@@ -19,6 +19,16 @@ use super::{Order, Worker, context, environment, forge};
 /// The longest title that a forge keeps, in characters.
 const TITLE: usize = 255;
 
+/// What is asked for, where no template says it.
+pub(super) struct Named<'a> {
+    /// What it says, and the issues that it waits for.
+    pub(super) item: Option<&'a (IssueDraft, Vec<IssueNumber>)>,
+    /// The run's issue waits for it.
+    pub(super) blocks: bool,
+    /// The name under which it is filed once.
+    pub(super) once: Option<&'a str>,
+}
+
 /// An issue as it is to be filed.
 pub(super) struct Draft {
     pub(super) title: String,
@@ -112,21 +122,33 @@ fn step_of<'o>(order: &'o Order<'_>, step: &StepId) -> Result<&'o Step, Failure>
 }
 
 impl Worker {
-    pub(super) async fn file(
-        &self,
-        order: &Order<'_>,
-        step: &StepId,
-        item: Option<&(IssueDraft, Vec<IssueNumber>)>,
-        blocks: bool,
-    ) -> Result<Outcome, Failure> {
+    pub(super) async fn file(&self, order: &Order<'_>, step: &StepId, named: &Named<'_>) -> Result<Outcome, Failure> {
+        let Named { item, blocks, once } = *named;
         let (repo, run) = (&order.subject.repo, order.run()?);
+        if let Some(name) = once
+            && let Some(issue) = self.filed_before(order, name).await?
+        {
+            let unlinked = self.make_wait(order.subject, blocks, issue).await?;
+            return Ok(Outcome::Filed { issue, unlinked, learned: Vec::new() });
+        }
         let draft = draft_of(order, step, item, &self.texts.read(&run.id)?)?;
         let (labels, learned) = self.label_ids(order, &draft.labels).await?;
-        let body = format!("{}\n\n{}", self.scanner.redact(&draft.body), text::marker(order.key));
+        let marks: Vec<String> =
+            once.map(|name| text::once_marker(order.subject, name)).into_iter().chain([text::marker(order.key)]).collect();
+        let body = format!("{}\n\n{}", self.scanner.redact(&draft.body), marks.join("\n"));
         let new = NewIssue { title: self.scanner.redact(&draft.title), body, labels };
         let issue = self.as_author(run).0.create_issue(repo, &new).await.map_err(forge)?.number;
         let unlinked = self.make_wait(order.subject, blocks, issue).await?;
         Ok(Outcome::Filed { issue, unlinked, learned })
+    }
+
+    /// What some run filed under a name, open or closed. Nothing was filed about an issue before that issue was.
+    async fn filed_before(&self, order: &Order<'_>, name: &str) -> Result<Option<IssueNumber>, Failure> {
+        let since = (!order.subject.is_project()).then_some(order.state.seen.created);
+        let filter = IssueFilter { since, no_pulls: true, ..IssueFilter::default() };
+        let listed = self.ports.forge.issues(&order.subject.repo, &filter).await.map_err(forge)?;
+        let ours = listed.items.iter().filter(|issue| order.facts.is_ours(&issue.author));
+        Ok(ours.filter(|issue| text::is_once(&issue.body, order.subject, name)).map(|issue| issue.number).min())
     }
 
     /// The issue that was filed and whose answer never came.

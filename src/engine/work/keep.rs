@@ -69,7 +69,7 @@ pub(super) fn draft_of(order: &Order<'_>, step: &StepId, texts: &crate::model::R
 }
 
 impl Worker {
-    fn ops(&self) -> Result<&Ops, Failure> {
+    pub(super) fn ops(&self) -> Result<&Ops, Failure> {
         self.settings
             .ops
             .as_ref()
@@ -84,20 +84,26 @@ impl Worker {
         let Ops { repo, branch } = self.ops()?;
         let tips = self.ports.repos.sync(repo, std::slice::from_ref(branch), run).await.map_err(repos)?;
         let Some(at) = tips.0.into_iter().next().flatten() else { return Ok(Read::default()) };
+        let files = self.ops_files(repo, &at, &formula.reads_ops).await?;
+        Ok(Read { files, at: Some(at) })
+    }
+
+    /// What is read of the operations repository at a commit.
+    pub(super) async fn ops_files(&self, repo: &RepoName, at: &Sha, paths: &[String]) -> Result<Vec<OpsFile>, Failure> {
         let mut files = Vec::new();
-        for path in &formula.reads_ops {
+        for path in paths {
             match path.strip_suffix('/') {
                 Some(folder) => {
-                    let below = self.ports.repos.files(repo, &at, folder, FILE, FILES).await.map_err(repos)?;
+                    let below = self.ports.repos.files(repo, at, folder, FILE, FILES).await.map_err(repos)?;
                     files.extend(below.into_iter().map(|(name, text)| OpsFile { path: format!("{path}{name}"), text }));
                 }
                 None => {
-                    let text = self.ports.repos.read(repo, &at, path, FILE).await.map_err(repos)?;
+                    let text = self.ports.repos.read(repo, at, path, FILE).await.map_err(repos)?;
                     files.extend(text.map(|text| OpsFile { path: path.clone(), text }));
                 }
             }
         }
-        Ok(Read { files, at: Some(at) })
+        Ok(files)
     }
 
     pub(super) async fn keep(&self, order: &Order<'_>, step: &StepId, content: &str) -> Result<Outcome, Failure> {
@@ -108,11 +114,15 @@ impl Worker {
         if self.scanner.redact(content) != content {
             return Err(refused(format!("step {step}: what {} would say holds a secret, or what looks like one", draft.path)));
         }
-        let asked_by = draft.asks.is_some().then(|| Branch(format!("forgehand/{}-{step}", run.id)));
+        let prepared = run.prepared.as_ref();
+        // What a pull request asks for already is written there anew.
+        let sprint = prepared.and_then(|prepared| prepared.sprint.as_ref()).filter(|sprint| sprint.path == draft.path);
+        let there = sprint.and_then(|sprint| sprint.asked.as_ref()).filter(|_| draft.asks.is_some());
+        let asked_by = draft.asks.is_some().then(|| Branch(format!("forgehand/{}-{step}", run.id))).filter(|_| there.is_none());
         let file = KeepOrder {
-            base: branch.clone(),
+            base: there.map_or(branch, |there| &there.branch).clone(),
             asked_by: asked_by.clone(),
-            read: run.prepared.as_ref().and_then(|prepared| prepared.ops.clone()),
+            read: there.map_or_else(|| prepared.and_then(|prepared| prepared.ops.clone()), |there| Some(there.head.clone())),
             files: BTreeMap::from([(draft.path.clone(), content.to_owned())]),
             message: format!("{}\n\nForgehand-Effect: {}", self.scanner.redact(&draft.title), order.key),
             author: self.author(run),
@@ -125,11 +135,11 @@ impl Worker {
             answer => answer?,
         };
         match answer {
-            KeepAnswer::Same => Ok(Outcome::Kept { path: draft.path, commit: None, pull: None }),
+            KeepAnswer::Same => Ok(Outcome::Kept { path: draft.path, commit: None, pull: there.map(|there| there.pull) }),
             KeepAnswer::Written(commit) => {
                 let pull = match &asked_by {
                     Some(head) => Some(self.ask(order, &draft, head).await?),
-                    None => None,
+                    None => there.map(|there| there.pull),
                 };
                 Ok(Outcome::Kept { path: draft.path, commit: Some(commit), pull })
             }
@@ -138,7 +148,10 @@ impl Worker {
                 Err(self.aside(run.id.clone(), &draft.path, content, why))
             }
             KeepAnswer::NoBranch => {
-                let why = format!("{repo} has no branch {branch}: commit something there, or name another by [ops] branch");
+                let why = match there {
+                    Some(there) => format!("the branch {} of {}, which asks for it in {repo}, is gone", there.branch, there.pull),
+                    None => format!("{repo} has no branch {branch}: commit something there, or name another by [ops] branch"),
+                };
                 Err(self.aside(run.id.clone(), &draft.path, content, why))
             }
         }

@@ -20,6 +20,7 @@ mod review;
 mod revision;
 mod say;
 mod setup;
+mod sprint;
 mod stage;
 mod tasks;
 mod texts;
@@ -232,7 +233,10 @@ impl Worker {
                 self.ports.forge.reopen_issue(&order.subject.repo, order.subject.issue).await.map_err(forge)?;
                 Ok(Outcome::Reopened)
             }
-            Intent::File { step, item, blocks, .. } => self.file(order, step, item.as_ref(), *blocks).await,
+            Intent::File { step, item, blocks, once, .. } => {
+                let names = issues::Named { item: item.as_ref(), blocks: *blocks, once: once.as_deref() };
+                self.file(order, step, &names).await
+            }
             Intent::Keep { step, content, .. } => self.keep(order, step, content).await,
             Intent::Review { step, pull, head, verdict, .. } => {
                 self.review(order, &review::Asked { step, pull: *pull, head, verdict: *verdict }).await

@@ -24,6 +24,7 @@ fn asks_for_issues(formula: &Formula) -> bool {
     names(formula, "issues")
 }
 
+/// Whether its steps or what it ends as say a word.
 pub(super) fn names(formula: &Formula, word: &str) -> bool {
     serde_json::to_string(&formula.steps).is_ok_and(|text| text.contains(word))
         || serde_json::to_string(&formula.outcomes).is_ok_and(|text| text.contains(word))
@@ -89,7 +90,8 @@ impl Worker {
             }
             None => None,
         };
-        texts.ops = ops.files;
+        let (sprint, text) = self.sprint(order, over.as_ref().unwrap_or(&run.formula), &ops).await?.unzip();
+        (texts.ops, texts.sprint) = (ops.files, text);
         let open = order.subject.is_project().then(|| Box::new(without_texts(&texts.open)));
         let tasks = (!texts.tasks.is_empty()).then(|| Box::new(texts.tasks.without_texts()));
         let workspace = self.workspace(order, &from)?;
@@ -109,6 +111,7 @@ impl Worker {
             revision,
             ops: ops.at.map(Box::new),
             tasks,
+            sprint: sprint.map(Box::new),
         })
     }
 

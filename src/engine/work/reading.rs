@@ -81,6 +81,8 @@ impl Stage {
             base,
             now,
             kept: Vec::new(),
+            sprint: None,
+            asked: None,
             off: BTreeSet::new(),
             inputs: BTreeMap::new(),
         };
@@ -125,6 +127,8 @@ impl Stage {
             base,
             now,
             kept: Vec::new(),
+            sprint: None,
+            asked: None,
             off: BTreeSet::new(),
             inputs: BTreeMap::new(),
         }

@@ -359,6 +359,7 @@ impl<'a> Play<'a> {
                 revision: self.stage.revision()?,
                 ops: None,
                 tasks: Some(Box::new(stage.texts.tasks.without_texts())),
+                sprint: stage.sprint.clone().map(Box::new),
             },
             Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { step, resume, told, .. } => {

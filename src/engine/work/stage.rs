@@ -7,8 +7,9 @@ use serde_json::Value as Json;
 
 use crate::ledger::Ledger;
 use crate::model::{
-    Branch, Checks, Decision, Event, Formula, FormulaName, Issue, JournalId, Kept, LabelsMean, Login, ProjectFacts, Proposal,
-    PullNumber, Record, RepoFacts, Revision, RunId, RunTexts, SeenIssue, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
+    Branch, Checks, CommentId, Decision, Event, Formula, FormulaName, Issue, JournalId, Kept, LabelsMean, Login, ProjectFacts,
+    Proposal, PullNumber, Record, RepoFacts, Revision, RunId, RunTexts, SeenIssue, Sprint, StepKind, Subject, Timestamp, Usd,
+    Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, Policy, ProjectPolicy};
 
@@ -35,6 +36,10 @@ pub struct Stage {
     pub kept: Vec<Kept>,
     /// What the formula is given by whoever starts it.
     pub inputs: BTreeMap<String, Json>,
+    /// The sprint about the issue.
+    pub sprint: Option<Sprint>,
+    /// The word of the comment that asks for the run.
+    pub asked: Option<String>,
     /// Formulas that are not on for the project, of those that it hands over to.
     pub off: BTreeSet<FormulaName>,
     /// The project's part of the configuration.
@@ -145,7 +150,7 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
         formula: Box::new(stage.formula.clone()),
         attempt: 1,
         branch,
-        aside,
+        aside: stage.asked.as_ref().map(|word| asked(stage, word)).or(aside),
         kept: stage.kept.clone(),
     };
     known.into_iter().chain(pull).chain([started]).collect()
@@ -154,6 +159,12 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
 fn wanted(stage: &Stage) -> Wanted {
     let inputs = crate::formula::inputs::taken(&stage.formula.inputs, stage.inputs.clone());
     Wanted { formula: stage.formula.name.clone(), inputs: inputs.unwrap_or_default(), by: WantedBy::Hand }
+}
+
+/// What a person asked for.
+fn asked(stage: &Stage, word: &str) -> Wanted {
+    let by = WantedBy::Comment { comment: CommentId(1), login: stage.subject.repo.owner().into(), word: word.to_owned() };
+    Wanted { by, ..wanted(stage) }
 }
 
 /// The same where it is about the project: somebody asked for it.

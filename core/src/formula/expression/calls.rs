@@ -216,7 +216,7 @@ fn other_function(name: &str, member: bool) -> String {
     match same.or_else(|| nearest(name, known)) {
         Some(right) => format!("did you mean {}?", written(right)),
         None if member => "of a text: `contains`, `startsWith`, `endsWith`, `matches`, `size`; of a list: `all`, `exists`, `filter`, `map`, `size`".into(),
-        None => "there are `has`, `size`, `matches`, `string`, `int`, `double`, `bool`, `timestamp` and `duration`".into(),
+        None => "there are `has`, `size`, `matches`, `string`, `int`, `double`, `bool`, `timestamp`, `duration` and `toml`".into(),
     }
 }
 

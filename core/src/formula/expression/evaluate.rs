@@ -12,7 +12,7 @@ use cel::{Context, Env, ExecutionError, Value};
 use serde_json::Value as Json;
 
 use super::types::{Record, Type};
-use super::{MAX_DEPTH, MAX_LOOPS, check, source};
+use super::{MAX_DEPTH, MAX_LOOPS, check, source, written};
 
 static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib().with_optional_support(false)));
 
@@ -42,6 +42,7 @@ pub fn evaluate(source: &str, scope: &Type, data: &Json) -> Result<Json, Evaluat
         return Err(EvaluateError::Failed("this is nested too deep".into()));
     }
     let mut context = Context::with_env(Arc::clone(&LANGUAGE));
+    context.add_function("toml", toml).map_err(|why| EvaluateError::Failed(why.to_string()))?;
     let named = expression.references();
     for (name, value) in data.as_object().into_iter().flatten().filter(|(name, _)| named.has_variable(name)) {
         let of = match scope {
@@ -85,6 +86,13 @@ pub(super) fn no_zone(name: &str) -> bool {
     let begin = call("timestamp", None, vec![literal(LiteralValue::Int(0.into()))]);
     let target = Some(Box::new(IdedExpr { id: 0, expr: Expr::Call(begin) }));
     fails(call("getHours", target, vec![literal(LiteralValue::String(name.to_owned().into()))]))
+}
+
+/// `toml(..)`
+fn toml(value: Value) -> Result<Arc<String>, ExecutionError> {
+    let data = to_json(&value).ok();
+    let text = data.as_ref().and_then(Json::as_object).and_then(written::toml);
+    text.map(Arc::new).ok_or_else(|| ExecutionError::function_error("toml", "it cannot be written"))
 }
 
 fn call(name: &str, target: Option<Box<IdedExpr>>, args: Vec<IdedExpr>) -> CallExpr {

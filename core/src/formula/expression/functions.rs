@@ -1,4 +1,4 @@
-//! The functions of the language: CEL's standard library, as far as formulas have a use for it.
+//! The functions of the language: CEL's standard library, as far as formulas have a use for it, and `toml`, which writes data as a document.
 
 use super::types::Type;
 
@@ -70,6 +70,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("startsWith", Member, &[&[Text, Text]], Bool),
     function("string", Global, &[&[Text], &[Integer], &[Number], &[Bool], &[Time], &[Duration]], Text),
     function("timestamp", Global, &[&[Text], &[Time], &[Integer]], Time),
+    function("toml", Global, &[&[Record]], Text),
 ];
 
 /// What goes through a list and names its items: the name, and how many things stand in its brackets.

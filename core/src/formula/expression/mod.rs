@@ -22,6 +22,7 @@ mod functions;
 mod operators;
 mod source;
 mod types;
+mod written;
 
 use std::ops::Range;
 
