@@ -90,6 +90,10 @@ impl Repos for Nobody {
         no_git()
     }
 
+    async fn delete_branch(&self, _: &RepoName, _: &Branch, _: &Sha) -> Result<bool, RepoError> {
+        no_git()
+    }
+
     async fn try_merge(&self, _: &RepoName, _: &Branch, _: &Branch) -> Result<Option<Merge>, RepoError> {
         no_git()
     }

@@ -239,6 +239,10 @@ impl Repos for Git {
         self.tip_on_forge(repo, &format!("refs/heads/{branch}")).await
     }
 
+    async fn delete_branch(&self, repo: &RepoName, branch: &Branch, at: &Sha) -> Result<bool, RepoError> {
+        self.remove_branch(repo, branch, at).await
+    }
+
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError> {
         self.merge_in_passing(repo, head, base).await
     }

@@ -62,6 +62,17 @@ impl Git {
         }
     }
 
+    pub(super) async fn remove_branch(&self, repo: &RepoName, branch: &Branch, at: &Sha) -> Result<bool, RepoError> {
+        let (what, name) = (format!("deleting {branch} of {repo}"), format!("refs/heads/{branch}"));
+        let dir = self.mirror(repo).await?;
+        let push = OneRef { new: None, name: &name, lease: &Lease::At(at.clone()), reach: Reach::Ask };
+        match self.push_ref(&dir, repo, &what, &push).await? {
+            Landed::Done => Ok(true),
+            Landed::Stale => Ok(self.tip_on_forge(repo, &name).await?.is_none()),
+            Landed::Refused(why) => Err(RepoError { kind: RepoErrorKind::Denied, what, why }),
+        }
+    }
+
     /// Pushes one ref. An error means that the push as a whole failed and nothing is known of the ref.
     pub(super) async fn push_ref(&self, dir: &Path, repo: &RepoName, what: &str, push: &OneRef<'_>) -> Result<Landed, RepoError> {
         let OneRef { new, name, lease, reach } = push;

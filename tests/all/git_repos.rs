@@ -656,3 +656,20 @@ async fn a_file_that_is_asked_for_stands_on_a_branch_of_its_own_once() {
     let content = sh(&world.person(), "git show origin/forgehand/ask:notes/a.md");
     assert_eq!(content, "1");
 }
+
+#[tokio::test]
+async fn a_branch_is_deleted_where_it_stands_at_the_commit_and_nowhere_else() {
+    let world = World::new().await;
+    let branch: Branch = "claude/issue-9".into();
+    sh(&world.person(), "git push -q origin main:claude/issue-9");
+    let there = sha(&sh(&world.person(), "git rev-parse main"));
+    let elsewhere: Sha = "1".repeat(40).parse().expect("a name");
+    assert!(!world.git.delete_branch(&world.repo, &branch, &elsewhere).await.expect("answers"));
+    assert_eq!(world.git.remote_tip(&world.repo, &branch).await.expect("it"), Some(there.clone()));
+    assert!(world.git.delete_branch(&world.repo, &branch, &there).await.expect("answers"));
+    assert_eq!(world.git.remote_tip(&world.repo, &branch).await.expect("it"), None);
+    assert!(world.git.delete_branch(&world.repo, &branch, &there).await.expect("answers"), "gone is gone");
+    sh(&world.bare(), "mkdir -p hooks && printf '#!/bin/sh\\nexit 1\\n' >hooks/pre-receive && chmod +x hooks/pre-receive");
+    let error = world.git.delete_branch(&world.repo, &"main".into(), &there).await.expect_err("refused");
+    assert_eq!(error.kind, RepoErrorKind::Denied);
+}

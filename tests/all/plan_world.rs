@@ -1055,6 +1055,14 @@ impl World {
                 Outcome::Relabelled { labels: self.issues[&number].labels.clone(), learned: Vec::new() }
             }
             Intent::Discard { .. } => Outcome::Discarded,
+            Intent::DropBranch { branch, .. } => match self.pulls.iter().any(|p| p.head == *branch && p.state == PullState::Open)
+            {
+                true => Outcome::BranchLeft { why: "another pull request comes from it".into() },
+                false => {
+                    self.branches.remove(branch);
+                    Outcome::BranchGone
+                }
+            },
         }
     }
 

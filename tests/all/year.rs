@@ -233,6 +233,7 @@ impl Made {
                 Outcome::PullOpened { pull: PullNumber(pull) }
             }
             Intent::Discard { .. } => Outcome::Discarded,
+            Intent::DropBranch { .. } => Outcome::BranchGone,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use forgehand::model::Event;
 use forgehand::sandbox::Mode;
+use serde_json::json;
 
 use crate::rig::{Agent, FIX, Plan, REPO, Rig, TRIAGE, now, until};
 
@@ -165,6 +166,29 @@ async fn what_depends_on_another_waits_until_that_is_closed() {
     rig.assert_status(first, "**Merged**");
     assert_eq!(rig.row(first).await["state"], "closed");
     assert_eq!(rig.labels(second), ["claude-pr"], "it goes on: {}", rig.story());
+    // The merged branch has done its work; the other one has not.
+    assert_eq!(rig.branch("claude/issue-1"), None, "{}", rig.story());
+    assert!(rig.branch("claude/issue-2").is_some() && rig.story().contains("delete the merged branch claude/issue-1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merged_branch_stays_where_somebody_pushed_to_it_since() {
+    let plan = Plan::new("line::a_merged_branch").agent(Agent::scripted(TRIAGE, FIX)).mode(Mode::None);
+    let Some(rig) = plan.rig().await else { return };
+    let number = wrong_total(&rig).await;
+    rig.once().await;
+    let pull = rig.pulls()[0].issue.number;
+    rig.seed.merge_pull(REPO, "owner", pull).await.expect("a merge");
+    let more = json!({ "branch": "claude/issue-1", "content": "aGk=", "message": "More" });
+    rig.seed.api("owner", "POST", &format!("repos/{REPO}/contents/more.txt"), more).await.expect("a commit");
+    let theirs = rig.branch("claude/issue-1");
+    rig.once().await;
+    assert!(!rig.issue_now(number).open, "{}", rig.story());
+    assert!(theirs.is_some() && rig.branch("claude/issue-1") == theirs, "{}", rig.story());
+    assert!(rig.story().contains("it stays: it moved on from"), "{}", rig.story());
+    // And that is not tried for ever.
+    rig.once().await;
+    assert_eq!(rig.story().matches("delete the merged branch").count(), 1, "{}", rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -294,6 +294,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     read lay_over(repo: &RepoName, run: &RunId, on: &Sha, over: Option<&Kept>) -> Sha;
     write push(repo: &RepoName, run: &RunId, head: &Sha, branch: &Branch, lease: &Lease) -> PushAnswer;
     read remote_tip(repo: &RepoName, branch: &Branch) -> Option<Sha>;
+    write delete_branch(repo: &RepoName, branch: &Branch, at: &Sha) -> bool;
     read try_merge(repo: &RepoName, head: &Branch, base: &Branch) -> Option<Merge>;
     write keep(repo: &RepoName, order: &KeepOrder) -> KeepAnswer;
     read forget(repo: &RepoName, run: &RunId) -> ();

@@ -42,6 +42,7 @@ impl IssueState {
                     approved: false,
                     moved: Some(*at),
                     reviews: Reviews::Unread,
+                    branch_settled: false,
                     found: true,
                     asks: Vec::new(),
                     rounds: Rounds::default(),

@@ -320,6 +320,8 @@ pub struct PullRef {
     pub moved: Option<Timestamp>,
     /// Whether its reviews were read since it moved.
     pub reviews: Reviews,
+    /// It was merged, and its branch is gone or stays for good.
+    pub branch_settled: bool,
     /// It was found standing, and nothing was decided on the issue since.
     pub found: bool,
     /// The requests for changes that stand, of those who may ask, as last seen.

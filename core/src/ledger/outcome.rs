@@ -51,6 +51,12 @@ impl IssueState {
                 self.run_outcome(intent, outcome, at);
             }
             Outcome::Discarded => {}
+            Outcome::BranchGone => {
+                // What is pushed there from now on makes it anew.
+                self.tip = None;
+                self.branch_settled();
+            }
+            Outcome::BranchLeft { .. } => self.branch_settled(),
             Outcome::Failed { failure } => self.failed(intent, failure),
             Outcome::Prepared { .. }
             | Outcome::NothingThere { .. }
@@ -73,6 +79,12 @@ impl IssueState {
                 }
                 self.run_outcome(intent, outcome, at);
             }
+        }
+    }
+
+    fn branch_settled(&mut self) {
+        if let Some(pull) = self.pull.as_mut() {
+            pull.branch_settled = true;
         }
     }
 
@@ -114,6 +126,7 @@ impl IssueState {
                 approved: false,
                 moved: None,
                 reviews: Reviews::Due,
+                branch_settled: false,
                 found: false,
                 asks,
                 rounds,

@@ -607,6 +607,13 @@ pub enum Intent {
         /// The workspace is kept, so that a person finds the work.
         keep_workspace: bool,
     },
+    /// Delete the branch of a merged pull request of ours, if it stands where it was merged.
+    DropBranch {
+        /// It.
+        branch: Branch,
+        /// The pull request.
+        pull: PullNumber,
+    },
 }
 
 /// What came of an effect.
@@ -772,6 +779,13 @@ pub enum Outcome {
     },
     /// It is gone.
     Discarded,
+    /// The branch is gone.
+    BranchGone,
+    /// The branch stays.
+    BranchLeft {
+        /// Why.
+        why: String,
+    },
     /// It did not work.
     Failed {
         /// What was in the way.
@@ -809,6 +823,7 @@ impl Intent {
             Self::Reply { .. } => "reply",
             Self::Keep { .. } => "keep",
             Self::Discard { .. } => "discard",
+            Self::DropBranch { .. } => "drop-branch",
         }
     }
 

@@ -39,7 +39,8 @@ impl Intent {
             | Self::Reply { .. }
             | Self::Keep { .. }
             | Self::Rewrite { .. }
-            | Self::Discard { .. } => Lane::Main,
+            | Self::Discard { .. }
+            | Self::DropBranch { .. } => Lane::Main,
         }
     }
 
@@ -67,7 +68,8 @@ impl Intent {
             | Self::Prepare { .. }
             | Self::SetUp { .. }
             | Self::Push { .. }
-            | Self::Discard { .. } => None,
+            | Self::Discard { .. }
+            | Self::DropBranch { .. } => None,
         }
     }
 }

@@ -315,6 +315,7 @@ impl Context<'_> {
                 return Some(Next::Wait(wait));
             }
             let leftovers = self.status_of_closed(subject, state).or_else(|| self.discard(subject, state));
+            let leftovers = leftovers.or_else(|| drop_branch(subject, state));
             let leftovers = leftovers.or_else(|| self.at_end(subject, state, project));
             let leftovers = leftovers.or_else(|| self.release(subject, state).map(Next::Act));
             return Some(leftovers.unwrap_or_else(|| settled(subject, state)));
@@ -451,6 +452,13 @@ impl Context<'_> {
             renew.into_iter().chain(steps).chain(checks).chain(self.files_due(&subject, state))
         })
     }
+}
+
+/// The branch of a merged pull request has done its work.
+fn drop_branch(subject: &Subject, state: &IssueState) -> Option<Next> {
+    let pull = state.pull.as_ref().filter(|pull| pull.state == PullState::Merged && !pull.branch_settled)?;
+    let intent = Intent::DropBranch { branch: pull.branch.clone(), pull: pull.number };
+    Some(Next::Act(Action::Do { subject: subject.clone(), intent }))
 }
 
 /// Nothing is left to do: the history has it, and it costs no plan any more.

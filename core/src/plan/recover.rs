@@ -130,6 +130,7 @@ fn is_looked_up(intent: &Intent) -> bool {
         | Intent::Rewrite { .. }
         // What is kept already is not kept again.
         | Intent::Keep { .. }
-        | Intent::Discard { .. } => false,
+        | Intent::Discard { .. }
+        | Intent::DropBranch { .. } => false,
     }
 }

@@ -58,6 +58,8 @@ pub trait Repos: Send + Sync {
     ) -> Result<PushAnswer, RepoError>;
     /// The tip of a branch on the forge itself (`ls-remote`).
     async fn remote_tip(&self, repo: &RepoName, branch: &Branch) -> Result<Option<Sha>, RepoError>;
+    /// Deletes a branch if it stands at a commit. Answers whether it is gone, which it may have been before.
+    async fn delete_branch(&self, repo: &RepoName, branch: &Branch, at: &Sha) -> Result<bool, RepoError>;
     /// Tries to merge one branch into another: both are fetched, and merged in a place that is thrown away, without a work tree. None where one
     /// of them is not on the forge. Repeating it is harmless.
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError>;

@@ -57,6 +57,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::OpenPull { head, base, .. } => format!("open the pull request from {head} to {base}"),
         Intent::Discard { keep_workspace: true, .. } => "tidy up; the workspace is kept".to_owned(),
         Intent::Discard { keep_workspace: false, .. } => "remove the workspace".to_owned(),
+        Intent::DropBranch { branch, .. } => format!("delete the merged branch {branch}"),
     }
 }
 
@@ -349,6 +350,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         Outcome::Kept { path, commit: Some(commit), pull: None } => format!("  {path} at {}", commit.short()),
         Outcome::Kept { path, pull: Some(pull), .. } => format!("  {path}, asked for by pull request {pull} there"),
         Outcome::Failed { failure } => format!("  failed: {}", failure.why),
+        Outcome::BranchLeft { why } => format!("  it stays: {why}"),
         Outcome::Cut => "  cut".to_owned(),
         Outcome::Released
         | Outcome::Labelled { .. }
@@ -361,6 +363,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         | Outcome::Replied
         | Outcome::Reviewed { counts: true }
         | Outcome::Pushed
+        | Outcome::BranchGone
         | Outcome::Discarded => {
             return None;
         }

@@ -244,6 +244,7 @@ impl Worker {
             Intent::Reply { pull, reply, .. } => self.reply(order, *pull, reply).await,
             Intent::Rewrite { step, on, tick, .. } => self.rewrite(order, step, *on, tick).await,
             Intent::Discard { run, keep_workspace } => self.discard(order, run, *keep_workspace).await,
+            Intent::DropBranch { branch, pull } => self.drop_branch(order, branch, *pull).await,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::model::{
     Branch, Failure, FailureKind, Outcome, Proposal, Pull, PullNumber, PullState, RepoName, Sha, StepId, StepKind,
 };
-use crate::ports::{Lease, NewPull, PushAnswer};
+use crate::ports::{Lease, NewPull, PushAnswer, RepoErrorKind};
 use crate::text;
 
 use super::{Facts, Order, Worker, context, environment, forge, repos};
@@ -24,6 +24,22 @@ impl Worker {
             PushAnswer::Pushed => Outcome::Pushed,
             PushAnswer::Stale { tip } => Outcome::PushStale { tip },
         })
+    }
+
+    /// Deletes the branch of a merged pull request, where nobody has pushed to it since. That it cannot be deleted is no failure of the work.
+    pub(super) async fn drop_branch(&self, order: &Order<'_>, branch: &Branch, pull: PullNumber) -> Result<Outcome, Failure> {
+        let repo = &order.subject.repo;
+        let left = |why: String| Ok(Outcome::BranchLeft { why });
+        let merged = self.ports.forge.pull(repo, pull).await.map_err(forge)?;
+        if merged.state != PullState::Merged {
+            return left(format!("the forge does not say of pull request {pull} that it is merged"));
+        }
+        match self.ports.repos.delete_branch(repo, branch, &merged.head_sha).await {
+            Ok(true) => Ok(Outcome::BranchGone),
+            Ok(false) => left(format!("it moved on from {}, which was merged", merged.head_sha.short())),
+            Err(error) if error.kind == RepoErrorKind::Denied => left(error.why),
+            Err(error) => Err(repos(error)),
+        }
     }
 
     /// Looked up, then opened. A 409 or a blank 500 is doubtful: the look-up tells.

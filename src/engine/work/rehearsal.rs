@@ -425,6 +425,7 @@ impl<'a> Play<'a> {
             }
             Intent::Relabel { step, .. } => self.relabel(&order, step)?,
             Intent::Discard { .. } => Outcome::Discarded,
+            Intent::DropBranch { .. } => Outcome::BranchGone,
         })
     }
 
