@@ -211,7 +211,9 @@ fn other_function(name: &str, member: bool) -> String {
         let global = style.map_or(right == "has", |style| style != Style::Member);
         if global { format!("`{right}(..)`") } else { format!("`.{right}(..)`") }
     };
-    let known = FUNCTIONS.iter().map(|function| function.name).chain(LOOPS.iter().map(|(name, _)| *name)).chain(["has"]);
+    // Behind a dot only what may stand there is near.
+    let fits = FUNCTIONS.iter().filter(|function| !member || function.style != Style::Global).map(|function| function.name);
+    let known = fits.chain(LOOPS.iter().map(|(name, _)| *name)).chain((!member).then_some("has"));
     let same = ELSEWHERE.iter().find(|(other, _)| *other == name.to_lowercase()).map(|(_, right)| *right);
     match same.or_else(|| nearest(name, known)) {
         Some(right) => format!("did you mean {}?", written(right)),
