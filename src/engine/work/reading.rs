@@ -70,22 +70,7 @@ impl Stage {
             .collect();
         let depends = worker.dependencies(&subject, &named).await.map_err(Unread::Project)?;
         let base = base_of(&formula, &project, &facts);
-        let texts = RunTexts::default();
-        let mut stage = Self {
-            formula,
-            subject,
-            issue,
-            texts,
-            project,
-            branch_prefix,
-            base,
-            now,
-            kept: Vec::new(),
-            sprint: None,
-            asked: None,
-            off: BTreeSet::new(),
-            inputs: BTreeMap::new(),
-        };
+        let mut stage = Self { issue, ..Self::about(formula, subject, project, branch_prefix, base, now) };
         let ledger = stage.opened(&facts);
         let state = ledger.issue(&stage.subject).ok_or_else(|| environment("the issue is gone"))?;
         let run = state.run.as_ref().map(|run| &run.id);
@@ -96,7 +81,8 @@ impl Stage {
         stage.texts = RunTexts { tasks, ..texts };
         Ok((stage, depends))
     }
-    /// Of a run about a project, which has no texts of an issue.
+
+    /// Before anything is read of an issue, which a run about a project has none of.
     fn about(
         formula: Formula,
         subject: Subject,
