@@ -3,7 +3,7 @@
 use forgehand::sandbox::Mode;
 use serde_json::Value;
 
-use crate::rig::{Agent, Plan, Rig, TRIAGE, until};
+use crate::rig::{Agent, Plan, Rig, TRIAGE, now, until};
 
 /// Breaks off where the issue asks for it.
 const MOODY: &str = "if asked_for 'boom'; then exit 3; fi; repair; commit 'Add properly'; answer done 'add.sh adds now.'";
@@ -131,11 +131,16 @@ async fn an_idle_once_leaves_nothing_in_the_journal() {
     assert_eq!(rig.labels(number), ["claude-pr"]);
 }
 
+/// Until a look brings nothing that began in a later second than the last news: the forge's times are whole seconds, and what moved in the
+/// second of a look is taken to have moved once more by the next one.
 async fn until_quiet(rig: &Rig) {
-    for _ in 0..20 {
-        let before = rig.records().len();
+    let mut news = now();
+    for _ in 0..200 {
+        let (began, before) = (now(), rig.records().len());
         rig.once().await;
-        if rig.records().len() == before {
+        if rig.records().len() != before {
+            news = now();
+        } else if began / 1_000 > news / 1_000 {
             return;
         }
     }
