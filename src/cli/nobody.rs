@@ -58,6 +58,10 @@ impl Repos for Nobody {
         no_git()
     }
 
+    async fn touched(&self, _: &RepoName, _: &Sha, _: &Sha, _: &str) -> Result<bool, RepoError> {
+        no_git()
+    }
+
     async fn claim(&self, _: &RepoName, _: IssueNumber, _: &NewClaim) -> Result<ClaimAnswer, RepoError> {
         no_git()
     }

@@ -42,6 +42,15 @@ impl Git {
         Ok(raw.len() == commits.len() && raw.values().all(|commit| authors.iter().any(|author| is_by(commit, author))))
     }
 
+    /// Whether a commit from `base` to `tip` changes a path.
+    pub(super) async fn touches(&self, repo: &RepoName, base: &Sha, tip: &Sha, path: &str) -> Result<bool, RepoError> {
+        let what = format!("looking for {path} on a branch of {repo}");
+        let dir = self.mirror_dir(repo);
+        let list = Call::bare(&dir, &what).args(["rev-list", "--max-count=1", tip.as_str(), &format!("^{base}"), "--"]);
+        let found = self.runner.ok(list.arg(path)).await?;
+        Ok(!many_shas(&what, &found)?.is_empty())
+    }
+
     /// Rewrites `commits`, parents first; answers with what `tip` became. A commit that is not among them stays as it is.
     pub(super) async fn reauthor(&self, dir: &Path, commits: &[String], tip: &Sha, author: &Author) -> Result<Sha, RepoError> {
         const WHAT: &str = "re-authoring commits";

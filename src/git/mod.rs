@@ -200,6 +200,10 @@ impl Repos for Git {
         self.committed_by(repo, base, tip, &authors).await
     }
 
+    async fn touched(&self, repo: &RepoName, base: &Sha, tip: &Sha, path: &str) -> Result<bool, RepoError> {
+        self.touches(repo, base, tip, path).await
+    }
+
     async fn claim(&self, repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> Result<ClaimAnswer, RepoError> {
         self.take_claim(repo, issue, claim).await
     }

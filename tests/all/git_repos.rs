@@ -655,6 +655,13 @@ async fn a_file_that_is_asked_for_stands_on_a_branch_of_its_own_once() {
     assert_eq!(main, before, "only a person brings it there");
     let content = sh(&world.person(), "git show origin/forgehand/ask:notes/a.md");
     assert_eq!(content, "1");
+    // Only the branch that asks for it changes it, whatever came to main since.
+    sh(&world.person(), "git checkout -q main && echo x >other && git add . && git commit -qm person && git push -q origin main");
+    let tips = world.git.sync(&world.repo, &["main".into(), "forgehand/ask".into()], &"r1".into()).await.expect("syncs");
+    let [Some(main), Some(ask)] = &tips.0[..] else { panic!("{tips:?}") };
+    for (path, touched) in [("notes/a.md", true), ("other", false), ("notes/*.md", false)] {
+        assert_eq!(world.git.touched(&world.repo, main, ask, path).await.expect("answers"), touched, "{path}");
+    }
 }
 
 #[tokio::test]

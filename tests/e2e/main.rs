@@ -4,6 +4,7 @@ mod accounts;
 mod agents;
 mod architect;
 mod aside;
+mod asked;
 mod base_formulas;
 mod branches;
 mod budgets;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use forgehand::engine::{Engine, Mode, Ports, ProjectSettings, Settings, Stop, TextStore, wakes};
+use forgehand::engine::{Engine, Mode, Ops, Ports, ProjectSettings, Settings, Stop, TextStore, wakes};
 use forgehand::forge::{Client, Options};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::git::{self, Git};
@@ -25,7 +25,9 @@ use super::faults::{Faults, Faulty, FaultyJournal, JumpingClock};
 use super::hands::{Played, Script};
 
 /// An agent can do it, and does.
-pub const PLAIN: Script = Script { route: "queue", verdict: "done", branches: false };
+pub const PLAIN: Script = Script { route: "queue", verdict: "done", branches: false, asks: false };
+/// The same, and a file is asked for.
+pub const ASKING: Script = Script { asks: true, ..PLAIN };
 
 /// A running forge with the bot and a person.
 pub struct Site {
@@ -101,11 +103,11 @@ impl Site {
         }
         for pull in seed.pulls(&name).expect("pulls") {
             let tree = self.tree(&pull.head_sha).await;
-            end.pulls.push((pull.head, pull.base, pull.issue.open, tree));
+            end.pulls.push((unnamed(&pull.head), pull.base, pull.issue.open, tree));
         }
         for name in seed.refs(&name).expect("refs").into_keys() {
             if name.starts_with("refs/heads/") {
-                end.branches.insert(name);
+                end.branches.insert(unnamed(&name));
             } else if name.contains("claims") {
                 end.claims.push(name);
             }
@@ -122,6 +124,11 @@ impl Site {
         }
         panic!("no repository has {sha}");
     }
+}
+
+/// The name of a branch, without that of its run.
+fn unnamed(branch: &str) -> String {
+    branch.split_once("forgehand/").map_or_else(|| branch.to_owned(), |(before, _)| format!("{before}forgehand/"))
 }
 
 /// A comment without its marker and without what differs from one life to the next.
@@ -208,6 +215,9 @@ impl<'s> Daemon<'s> {
         if self.script.branches {
             formulas.insert("fix".into(), branching());
         }
+        if self.script.asks {
+            formulas.insert("fix".into(), asking());
+        }
         let project = ProjectPolicy {
             labels: LabelNames::default(),
             branch_prefix: "claude/issue-".into(),
@@ -255,7 +265,7 @@ impl<'s> Daemon<'s> {
             usd_call: Usd(1_000_000),
             lease: self.lease,
             overlap: Duration::from_secs(5),
-            ops: None,
+            ops: self.script.asks.then(|| Ops { repo: self.repo.clone(), branch: "main".into() }),
             projects: BTreeMap::from([(self.repo.clone(), project)]),
         }
     }
@@ -400,6 +410,46 @@ body = "pull-request.md"
 "#;
     let prompts = |name: &str| match name {
         "side.md" => Some("From one side.".to_owned()),
+        other => shipped_prompt(other).map(str::to_owned),
+    };
+    load("fix.toml", text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
+}
+
+/// A fix that asks for a file as well.
+fn asking() -> Formula {
+    let text = r#"
+formula = 1
+name = "fix"
+title = "Fix it, and ask for what it needs"
+blast_radius = "low"
+[trigger]
+label = "claude-queue"
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "fix.md"
+access = "write"
+output = "fix-result"
+[[step]]
+id = "verify"
+run = "project.verify"
+on_failure = { to = "work", at_most = 2 }
+[[step]]
+id = "ask"
+propose = "file"
+pull_request = true
+path = "vault/pending/hello.md"
+title = "Ask for a greeting"
+body = "asked.md"
+content = "'## What\\n\\nA greeting.\\n'"
+[[step]]
+id = "open"
+propose = "pull-request"
+title = "Say hello"
+body = "pull-request.md"
+"#;
+    let prompts = |name: &str| match name {
+        "asked.md" => Some("It is needed.".to_owned()),
         other => shipped_prompt(other).map(str::to_owned),
     };
     load("fix.toml", text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()))

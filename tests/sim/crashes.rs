@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::bench::{Daemon, End, PLAIN, Site};
+use super::bench::{ASKING, Daemon, End, PLAIN, Site};
 use super::faults::{Fault, Faults, How, Site as Where};
 use super::hands::Script;
 
@@ -59,9 +59,9 @@ macro_rules! everywhere {
 }
 
 /// Triage has a question.
-const ASKS: Script = Script { route: "needs-info", verdict: "done", branches: false };
+const ASKS: Script = Script { route: "needs-info", ..PLAIN };
 /// The agent declines.
-const DECLINES: Script = Script { route: "queue", verdict: "refused", branches: false };
+const DECLINES: Script = Script { verdict: "refused", ..PLAIN };
 /// Who reads what was written does so side by side, and something is said beside them.
 const BRANCHES: Script = Script { branches: true, ..PLAIN };
 
@@ -86,6 +86,9 @@ everywhere! {
     with_branches_it_dies_before_hands_begin: BRANCHES, Hands, DiesBefore, 8;
     with_branches_it_dies_after_a_write_to_the_journal: BRANCHES, Journal, DiesAfter, 20;
     with_branches_an_answer_is_lost: BRANCHES, Forge, Lost, 9;
+    as_it_asks_for_a_file_it_dies_after_a_write_to_the_forge: ASKING, Forge, DiesAfter, 9;
+    as_it_asks_for_a_file_it_dies_after_a_call_of_git: ASKING, Repos, DiesAfter, 12;
+    as_it_asks_for_a_file_an_answer_is_lost: ASKING, Forge, Lost, 9;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,7 +104,7 @@ async fn each_life_ends_where_it_should() {
     assert_eq!(labels(&end), ["needs-info", "portal"]);
     let (end, _) = life(&site, DECLINES, None).await;
     assert_eq!(labels(&end), ["claude-failed", "portal"]);
-    let (end, _) = life(&site, Script { route: "interactive", verdict: "done", branches: false }, None).await;
+    let (end, _) = life(&site, Script { route: "interactive", ..PLAIN }, None).await;
     assert_eq!(labels(&end), ["interactive", "portal"]);
 }
 

@@ -286,6 +286,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     read holds(repo: &RepoName, at: &Sha, path: &str) -> bool;
     read missing(repo: &RepoName, branch: &Branch, paths: &[String]) -> Option<Vec<String>>;
     read all_by(repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> bool;
+    read touched(repo: &RepoName, base: &Sha, tip: &Sha, path: &str) -> bool;
     write claim(repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> ClaimAnswer;
     write release(repo: &RepoName, issue: IssueNumber, held: &Sha) -> ();
     read take(order: &TakeOrder) -> Result<Change, Refusal>;

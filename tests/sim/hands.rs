@@ -20,6 +20,8 @@ pub struct Script {
     pub verdict: &'static str,
     /// The fix has branches.
     pub branches: bool,
+    /// It asks for a file, in the project itself.
+    pub asks: bool,
 }
 
 pub struct Played {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::bench::{Daemon, Died, End, PLAIN, Site};
+use super::bench::{ASKING, Daemon, Died, End, PLAIN, Site};
 use super::faults::{Fault, Faults, How, Site as Where};
+use super::hands::Script;
 
 /// How many lives go on at a time.
 const AT_ONCE: usize = 6;
@@ -22,12 +23,12 @@ enum Journal {
     Restored,
 }
 
-async fn life(site: &Site, fault: Option<Fault>, journal: Journal) -> (End, bool) {
+async fn life(site: &Site, script: Script, fault: Option<Fault>, journal: Journal) -> (End, bool) {
     let repo = site.project().await;
     let seed = site.forge.seed();
     seed.create_issue(&repo.to_string(), "ann", "Say hello", "It should say hello.", &["portal"]).await.expect("an issue");
     let faults = Faults::new(fault);
-    let mut daemon = Daemon::new(site, &repo, PLAIN, Arc::clone(&faults));
+    let mut daemon = Daemon::new(site, &repo, script, Arc::clone(&faults));
     // What a lost journal has claimed is free at once: nobody waits ten minutes here.
     daemon.lease = Duration::ZERO;
     while daemon.process().await == Died::Quiet && !daemon.is_done() {
@@ -35,7 +36,7 @@ async fn life(site: &Site, fault: Option<Fault>, journal: Journal) -> (End, bool
     }
     match journal {
         Journal::Lost => {
-            let mut next = Daemon::new(site, &repo, PLAIN, Faults::new(None));
+            let mut next = Daemon::new(site, &repo, script, Faults::new(None));
             next.clock.ahead.store(daemon.clock.ahead.load(Ordering::SeqCst), Ordering::SeqCst);
             // Past `adopt_after`.
             next.pause = 1_000_000;
@@ -62,17 +63,18 @@ fn copy_journal(from: &std::path::Path, to: &std::path::Path) {
     }
 }
 
-async fn everywhere(at: Where, how: How, journal: Journal, least: u64) {
+async fn everywhere(script: Script, at: Where, how: How, journal: Journal, least: u64) {
     let site = Site::start().await;
-    let expected = End { claims: Vec::new(), ..life(&site, None, Journal::Restored).await.0 };
-    assert_eq!((expected.pulls.len(), expected.comments[0].1.len()), (1, 2), "{expected:#?}");
+    let expected = End { claims: Vec::new(), ..life(&site, script, None, Journal::Restored).await.0 };
+    let pulls = if script.asks { 2 } else { 1 };
+    assert_eq!((expected.pulls.len(), expected.comments[0].1.len()), (pulls, 2), "{expected:#?}");
     let mut lives = FuturesUnordered::new();
     let (mut next, mut ended, mut count) = (0, false, 0);
     loop {
         while lives.len() < AT_ONCE && !ended {
             let fault = Fault { site: at, at: next, how };
             let site = &site;
-            lives.push(async move { (fault, life(site, Some(fault), journal).await) });
+            lives.push(async move { (fault, life(site, script, Some(fault), journal).await) });
             next += 1;
         }
         let Some((fault, (end, fired))) = lives.next().await else { break };
@@ -84,19 +86,20 @@ async fn everywhere(at: Where, how: How, journal: Journal, least: u64) {
 }
 
 macro_rules! everywhere {
-    ($($name:ident: $site:ident, $how:ident, $journal:ident, $least:expr;)*) => {
+    ($($name:ident: $script:expr, $site:ident, $how:ident, $journal:ident, $least:expr;)*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            everywhere(Where::$site, How::$how, Journal::$journal, $least).await;
+            everywhere($script, Where::$site, How::$how, Journal::$journal, $least).await;
         })*
     };
 }
 
 everywhere! {
-    the_journal_is_lost_after_a_write_to_the_forge: Forge, DiesAfter, Lost, 8;
-    the_journal_is_lost_after_a_call_of_git: Repos, DiesAfter, Lost, 8;
-    the_journal_is_lost_after_a_write_to_it: Journal, DiesAfter, Lost, 12;
-    the_journal_is_restored_from_before_a_call_to_the_forge: Forge, DiesBefore, Restored, 20;
-    the_journal_is_restored_from_after_a_write_to_the_forge: Forge, DiesAfter, Restored, 8;
-    the_journal_is_restored_from_after_a_write_to_it: Journal, DiesAfter, Restored, 12;
+    the_journal_is_lost_after_a_write_to_the_forge: PLAIN, Forge, DiesAfter, Lost, 8;
+    the_journal_is_lost_after_a_call_of_git: PLAIN, Repos, DiesAfter, Lost, 8;
+    the_journal_is_lost_after_a_write_to_it: PLAIN, Journal, DiesAfter, Lost, 12;
+    the_journal_is_restored_from_before_a_call_to_the_forge: PLAIN, Forge, DiesBefore, Restored, 20;
+    the_journal_is_restored_from_after_a_write_to_the_forge: PLAIN, Forge, DiesAfter, Restored, 8;
+    the_journal_is_restored_from_after_a_write_to_it: PLAIN, Journal, DiesAfter, Restored, 12;
+    asking_for_a_file_the_journal_is_lost_after_a_write_to_the_forge: ASKING, Forge, DiesAfter, Lost, 9;
 }

@@ -371,7 +371,9 @@ struct StepSection {
     /// With `propose = "file"`: a CEL expression that comes to its text. What somebody else wrote there meanwhile is merged with it; where
     /// both changed the same lines the run ends, and says where the text is kept.
     content: Option<Cel>,
-    /// With `propose = "file"`: it is asked for by a pull request there, instead of being committed directly.
+    /// With `propose = "file"`: it is asked for by a pull request there, instead of being committed directly. Where an open one of ours asks for
+    /// the file already, it is written there anew; what somebody else committed to it, or what it asks for about another issue, stays, and
+    /// `steps.ID.output.left` says why.
     #[schemars(extend("default" = false))]
     pull_request: Option<bool>,
     /// With `propose = "review"`: a CEL expression that comes to `approve`, `request-changes` or `comment`.

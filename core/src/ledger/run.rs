@@ -286,9 +286,9 @@ impl RunState {
             Outcome::Filed { issue, .. } => self.filed(step, *issue),
             Outcome::Rewritten | Outcome::Reopened => self.proposed(step, json!({})),
             Outcome::Replied => self.replied(step),
-            Outcome::Kept { path, commit, pull } => {
+            Outcome::Kept { path, commit, pull, left } => {
                 let (commit, pull) = (commit.as_ref().map(Sha::as_str), pull.map(|pull| pull.0));
-                self.proposed(step, json!({ "path": path, "commit": commit, "pull": pull }));
+                self.proposed(step, json!({ "path": path, "commit": commit, "pull": pull, "left": left }));
             }
             Outcome::Reviewed { counts } => {
                 if let Intent::Review { verdict, .. } = intent {

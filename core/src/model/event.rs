@@ -671,6 +671,9 @@ pub enum Outcome {
         commit: Option<Sha>,
         /// The pull request by which it is asked for.
         pull: Option<PullNumber>,
+        /// Why that one, which was there, stays as it is, though it does not say the same.
+        #[serde(default)]
+        left: Option<String>,
     },
     /// The issue says what it was to say.
     Rewritten,

@@ -415,8 +415,9 @@ impl StepKind {
                 vec![("verdict", words), ("counts", json!({ "type": "boolean" }))]
             }
             Self::Propose(Proposal::File { .. }) => {
-                let commit = json!({ "type": ["string", "null"] });
-                vec![("path", text()), ("commit", commit), ("pull", json!({ "type": ["integer", "null"] }))]
+                let maybe = || json!({ "type": ["string", "null"] });
+                let pull = json!({ "type": ["integer", "null"] });
+                vec![("path", text()), ("commit", maybe()), ("pull", pull), ("left", maybe())]
             }
             Self::Propose(Proposal::SubIssues { .. }) => {
                 let id = json!({ "type": ["string", "null"] });

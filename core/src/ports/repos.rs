@@ -31,6 +31,8 @@ pub trait Repos: Send + Sync {
     async fn missing(&self, repo: &RepoName, branch: &Branch, paths: &[String]) -> Result<Option<Vec<String>>, RepoError>;
     /// Whether there are commits from `base` to `tip` in the mirror, and each of them was written and committed by one of these authors.
     async fn all_by(&self, repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> Result<bool, RepoError>;
+    /// Whether a commit from `base` to `tip` in the mirror changes a path.
+    async fn touched(&self, repo: &RepoName, base: &Sha, tip: &Sha, path: &str) -> Result<bool, RepoError>;
     /// Tries to take, renew or take over the claim of an issue by pushing a unique commit with a lease (`facts/forgejo.md`).
     async fn claim(&self, repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> Result<ClaimAnswer, RepoError>;
     /// Gives a claim back: deletes the ref if it still is `held`. One that is gone or is another's is no error.

@@ -346,8 +346,14 @@ fn ended(ended: &Outcome) -> Option<String> {
         Outcome::Filed { issue, unlinked: true, .. } => {
             format!("  issue {issue}; the forge keeps no dependencies here, so nothing waits for it")
         }
+        Outcome::Kept { path, pull: Some(pull), left: Some(why), .. } => {
+            format!("  {path} is asked for already by pull request {pull} there, which stays as it is: {why}")
+        }
+        Outcome::Kept { path, pull: Some(pull), commit: None, .. } => {
+            format!("  {path}: pull request {pull} there says so already")
+        }
         Outcome::Kept { path, commit: None, .. } => format!("  {path} says so already"),
-        Outcome::Kept { path, commit: Some(commit), pull: None } => format!("  {path} at {}", commit.short()),
+        Outcome::Kept { path, commit: Some(commit), pull: None, .. } => format!("  {path} at {}", commit.short()),
         Outcome::Kept { path, pull: Some(pull), .. } => format!("  {path}, asked for by pull request {pull} there"),
         Outcome::Failed { failure } => format!("  failed: {}", failure.why),
         Outcome::BranchLeft { why } => format!("  it stays: {why}"),

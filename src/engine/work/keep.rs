@@ -2,10 +2,12 @@
 //!
 //! Promises: what a file says is written on top of what the run had read, so that nobody's words are lost; where it cannot be written, the text
 //! stays in a file of the state folder, and the failure says where. Keeping is repeated after a crash: what says so already is not written
-//! again, and a pull request that stands is not opened twice.
+//! again, and of pull requests that ask for a file one stands: another run writes there what it
+//! would have there.
 
 use std::collections::BTreeMap;
 
+use crate::ledger::RunState;
 use crate::model::{
     Branch, Failure, FailureKind, Formula, OpsFile, Outcome, Proposal, PullNumber, RepoName, RunId, Sha, Step, StepId, StepKind,
     unwritable,
@@ -13,10 +15,11 @@ use crate::model::{
 use crate::ports::{KeepAnswer, KeepOrder, NewPull};
 use crate::text;
 
+use super::asked::Asking;
 use super::{Order, Worker, context, environment, forge, repos};
 
 /// A file that is read at most, in bytes, and how many of a folder.
-const FILE: u64 = 256 * 1024;
+pub(super) const FILE: u64 = 256 * 1024;
 const FILES: usize = 200;
 
 /// The operations repository.
@@ -68,6 +71,12 @@ pub(super) fn draft_of(order: &Order<'_>, step: &StepId, texts: &crate::model::R
     Ok(Draft { path, title, asks: rendered.next() })
 }
 
+/// The branch by which a run asks for the file of a step: one for each item, where it has several.
+fn own_branch(run: &RunState, step: &StepId) -> Branch {
+    let nth = run.at(step).and_then(|at| at.each.as_ref()).map(|each| format!("-{}", each.nth()));
+    Branch(format!("forgehand/{}-{step}{}", run.id, nth.unwrap_or_default()))
+}
+
 impl Worker {
     pub(super) fn ops(&self) -> Result<&Ops, Failure> {
         self.settings
@@ -115,10 +124,15 @@ impl Worker {
             return Err(refused(format!("step {step}: what {} would say holds a secret, or what looks like one", draft.path)));
         }
         let prepared = run.prepared.as_ref();
-        // What a pull request asks for already is written there anew.
-        let sprint = prepared.and_then(|prepared| prepared.sprint.as_ref()).filter(|sprint| sprint.path == draft.path);
-        let there = sprint.and_then(|sprint| sprint.asked.as_ref()).filter(|_| draft.asks.is_some());
-        let asked_by = draft.asks.is_some().then(|| Branch(format!("forgehand/{}-{step}", run.id))).filter(|_| there.is_none());
+        let own = draft.asks.is_some().then(|| own_branch(run, step));
+        let _asking = if own.is_some() { Some(self.asking.lock().await) } else { None };
+        let there = match self.asked_for(order, &draft.path, content, own.as_ref()).await? {
+            Asking::Nothing => None,
+            Asking::There(there) => Some(there),
+            Asking::Settled(pull, left) => return Ok(Outcome::Kept { path: draft.path, commit: None, pull: Some(pull), left }),
+        };
+        let there = there.as_ref();
+        let asked_by = own.filter(|_| there.is_none());
         let file = KeepOrder {
             base: there.map_or(branch, |there| &there.branch).clone(),
             asked_by: asked_by.clone(),
@@ -135,13 +149,15 @@ impl Worker {
             answer => answer?,
         };
         match answer {
-            KeepAnswer::Same => Ok(Outcome::Kept { path: draft.path, commit: None, pull: there.map(|there| there.pull) }),
+            KeepAnswer::Same => {
+                Ok(Outcome::Kept { path: draft.path, commit: None, pull: there.map(|there| there.pull), left: None })
+            }
             KeepAnswer::Written(commit) => {
                 let pull = match &asked_by {
                     Some(head) => Some(self.ask(order, &draft, head).await?),
                     None => there.map(|there| there.pull),
                 };
-                Ok(Outcome::Kept { path: draft.path, commit: Some(commit), pull })
+                Ok(Outcome::Kept { path: draft.path, commit: Some(commit), pull, left: None })
             }
             KeepAnswer::Conflict => {
                 let why = format!("somebody changed the same lines of {} in {repo} since they were read", draft.path);

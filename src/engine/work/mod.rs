@@ -4,6 +4,7 @@
 //! done again; what is published was scanned for secrets first.
 
 mod agent;
+mod asked;
 mod claim;
 mod context;
 mod find;
@@ -122,6 +123,8 @@ pub(super) struct Worker {
     skew: Arc<AtomicI64>,
     /// One label creation at a time in each project: names are not unique on a forge.
     labelling: Arc<Labelling>,
+    /// One question for a file of the operations repository at a time: who asks must see what another asked a moment ago.
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A lock for each project.
@@ -138,13 +141,14 @@ pub(super) struct Order<'a> {
 
 impl Worker {
     pub(super) fn new(ports: Ports, settings: Settings, texts: TextStore, scanner: Arc<Scanner>) -> Self {
-        Self { ports, settings, texts, scanner, skew: Arc::default(), labelling: Arc::default() }
+        Self { ports, settings, texts, scanner, skew: Arc::default(), labelling: Arc::default(), asking: Arc::default() }
     }
 
     /// The same with other ports and settings; what it has learned, and what keeps two from writing at once, it shares.
     pub(super) fn renewed(&self, ports: Ports, settings: Settings) -> Self {
         let (texts, scanner) = (self.texts.clone(), self.scanner.clone());
-        Self { ports, settings, texts, scanner, skew: self.skew.clone(), labelling: self.labelling.clone() }
+        let (skew, labelling, asking) = (self.skew.clone(), self.labelling.clone(), self.asking.clone());
+        Self { ports, settings, texts, scanner, skew, labelling, asking }
     }
 
     fn labelling(&self, repo: &RepoName) -> Arc<tokio::sync::Mutex<()>> {
@@ -266,6 +270,11 @@ impl Worker {
     fn author(&self, run: &RunState) -> String {
         let member = self.settings.crew.author_of(&run.formula);
         self.settings.authors.get(&member.name).unwrap_or(&self.settings.author).clone()
+    }
+
+    /// All authors of what is ours, as `Name <mail>`.
+    fn authors(&self) -> Vec<String> {
+        self.settings.authors.values().chain([&self.settings.author]).cloned().collect()
     }
 
     /// The one place that says as whom something is done on the forge: a run's breakdown, branch and pull request as the agent whose work

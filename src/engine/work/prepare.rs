@@ -195,8 +195,7 @@ impl Worker {
         match tip.filter(|tip| !on_branch && !known(tip)) {
             Some(tip) => {
                 // Another agent's attempt is ours too.
-                let authors: Vec<String> = self.settings.authors.values().chain([&self.settings.author]).cloned().collect();
-                self.ports.repos.all_by(&order.subject.repo, base, tip, &authors).await.map_err(repos)
+                self.ports.repos.all_by(&order.subject.repo, base, tip, &self.authors()).await.map_err(repos)
             }
             None => Ok(false),
         }

@@ -499,7 +499,7 @@ impl<'a> Play<'a> {
         let body = format!("{asks}{}:\n\n{content}", draft.path);
         self.proposed(step, proposal_of(order, step)?, Some(draft.title), body);
         let pull = draft.asks.map(|_| PULL);
-        Ok(Outcome::Kept { path: draft.path, commit: Some(sha(HEAD)?), pull })
+        Ok(Outcome::Kept { path: draft.path, commit: Some(sha(HEAD)?), pull, left: None })
     }
 
     /// The labels that would be written, a line for each.
