@@ -11,6 +11,7 @@ pub use forgehand_core::{config, document, formula, ledger, metrics, model, plan
 pub mod forge;
 pub mod gateway;
 pub mod git;
+pub mod host;
 pub mod journal;
 /// A small Forgejo, in a package of its own: it knows nothing of the rest.
 pub use localforge;

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Branch, Change, Evidence, IssueNumber, Kept, PortRange, Refusal, RepoName, RunId, Sha};
+use crate::model::{Branch, Change, Evidence, HostEnd, IssueNumber, Kept, PortRange, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
-    AgentOrder, AgentReport, ClaimAnswer, HandError, HandErrorKind, HandEvent, Hands, KeepAnswer, KeepOrder, Lease, Merge,
-    NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder,
+    AgentOrder, AgentReport, ClaimAnswer, DiskRoom, HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan,
+    KeepAnswer, KeepOrder, Lease, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips,
+    VerifyOrder, WorkspaceOrder,
 };
 
 /// Refuses everything.
@@ -143,5 +144,16 @@ impl Hands for Nobody {
 
     async fn discard(&self, _: &RepoName, _: &RunId) -> Result<(), HandError> {
         no_hands()
+    }
+}
+
+#[async_trait]
+impl Host for Nobody {
+    async fn run(&self, _: &HostOrder<'_>) -> HostRan {
+        HostRan { end: HostEnd::NotStarted, tail: WHY.into() }
+    }
+
+    async fn room(&self, _: &Path, _: std::time::Duration) -> Result<DiskRoom, String> {
+        Err(WHY.into())
     }
 }

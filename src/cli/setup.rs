@@ -8,13 +8,13 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::config::{Agent, Config, Project, SecretSource};
+use crate::config::{Agent, Config, Looks, Mend, Probe, Project, SecretSource};
 use crate::forge::{self, Client};
 use crate::formula;
 use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
-use crate::model::{Command, Formula, FormulaLabel, FormulaName, JournalId, Standings, Subject, Timestamp};
-use crate::plan::{Crew, Member, Policy, ProjectPolicy, Room};
+use crate::model::{Command, Formula, FormulaLabel, FormulaName, JournalId, Priority, ProbeName, Standings, Subject, Timestamp};
+use crate::plan::{Crew, Member, MendPolicy, Policy, ProjectPolicy, Room};
 use crate::ports::{Clock, Ids};
 
 use super::library::Library;
@@ -216,8 +216,31 @@ impl Setup {
             unreachable_pause: Duration::from_secs(5),
             retry: [5, 15, 60, 300].map(Duration::from_secs).to_vec(),
             crew: self.crew(),
+            mends: self.mends(),
             projects: self.config.projects.iter().map(|p| (p.repo.clone(), project(p))).collect(),
         })
+    }
+
+    /// The probes of the host: those that are named, and the disk of the state folder.
+    pub(super) fn probes(&self) -> Vec<Probe> {
+        let name = ProbeName::from(Probe::STATE_DISK);
+        let own = Probe {
+            name: name.clone(),
+            looks: Looks::Disk { path: self.state_dir.clone(), floor: self.config.retention.disk_floor },
+            timeout: Probe::PATIENCE,
+            priority: Priority::P1,
+            mend: None,
+        };
+        let named = &self.config.probes;
+        let own = Some(own).filter(|_| named.iter().all(|probe| probe.name != name));
+        own.into_iter().chain(named.iter().cloned()).collect()
+    }
+
+    /// How they may be mended, for the plan.
+    fn mends(&self) -> BTreeMap<ProbeName, MendPolicy> {
+        let policy = |mend: &Mend| MendPolicy { risk: mend.blast_radius, at_most: mend.at_most };
+        let probes = self.config.probes.iter();
+        probes.filter_map(|probe| Some((probe.name.clone(), policy(probe.mend.as_ref()?)))).collect()
     }
 
     /// Who works, for the plan.

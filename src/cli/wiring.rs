@@ -13,6 +13,7 @@ use crate::forge;
 use crate::gateway::{Prices, Upstream};
 use crate::git::{self, Git};
 use crate::hands::{self, ClaudeBackend, RealHands};
+use crate::host::Machine;
 use crate::journal::{History, SqliteJournal};
 use crate::model::{AgentName, Dependency, Formula, JournalId, Subject};
 use crate::notify::{Notifier, Post, Recipient};
@@ -121,6 +122,7 @@ fn reading_ports(setup: &Setup) -> Result<Ports, CliError> {
         rights,
         repos,
         hands,
+        host: Arc::new(Nobody),
         accounts: Arc::new(RealAccounts::new(setup, None)),
         identities,
         formulas: Arc::new(Shelf::of(&setup.folder)),
@@ -180,6 +182,7 @@ fn settings(setup: &Setup) -> Settings {
         lease: Duration::from_mins(10),
         overlap: Duration::from_secs(5),
         ops: config.ops.as_ref().map(|ops| Ops { repo: ops.repo.clone(), branch: ops.branch.clone() }),
+        probes: setup.probes(),
         projects: config.projects.iter().map(|p| (p.repo.clone(), project(p))).collect(),
     }
 }
@@ -202,6 +205,7 @@ fn ports(setup: &Setup, shared: &Shared) -> Result<Ports, CliError> {
         rights,
         repos: Arc::new(git),
         hands,
+        host: Arc::new(Machine::new(setup.folder.clone())),
         accounts: Arc::new(RealAccounts::new(setup, Some(shared.scanner.clone()))),
         identities: own,
         formulas: Arc::new(Shelf::of(&setup.folder)),

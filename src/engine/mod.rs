@@ -22,5 +22,6 @@ pub use reload::Renewal;
 pub use shell::{Ended, Engine, EngineError, Identity, Listener, Mode, Observer, Ports, Stop};
 pub use wakes::{Wake, Waker, Wakes, wakes};
 pub use work::{
-    Answer, Cast, Ops, Placeholders, Played, ProjectSettings, Scene, Settings, Shown, Stage, TextStore, Unread, placeholder,
+    Answer, Cast, Ops, Placeholders, Played, PlayedHost, ProjectSettings, Scene, Settings, Shown, Stage, TextStore, Unread,
+    placeholder,
 };

@@ -17,7 +17,7 @@ use tracing::Instrument;
 use crate::ledger::Ledger;
 use crate::model::{AgentName, EffectKey, Event, JournalId, RepoName, Timestamp, Trouble};
 use crate::plan::{Policy, Room, Violation};
-use crate::ports::{Accounts, Clock, Forge, Formulas, Hands, Ids, Journal, JournalError, Recalled, Repos};
+use crate::ports::{Accounts, Clock, Forge, Formulas, Hands, Host, Ids, Journal, JournalError, Recalled, Repos};
 use crate::scan::Scanner;
 
 use super::core::{Core, Effect, Job};
@@ -46,6 +46,8 @@ pub struct Ports {
     pub repos: Arc<dyn Repos>,
     /// Workspaces, agents, verification.
     pub hands: Arc<dyn Hands>,
+    /// The host that the daemon runs on.
+    pub host: Arc<dyn Host>,
     /// The accounts with the model's provider.
     pub accounts: Arc<dyn Accounts>,
     /// What an agent's own work is done with on the forge, of those that have an identity of their own.

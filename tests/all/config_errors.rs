@@ -519,3 +519,61 @@ fn how_long_things_are_kept_is_a_time_and_the_floor_a_size() {
         assert!(matches!(&found[..], [one] if one.contains(words) && one.contains("forgehand.toml:10:")), "{wrong}: {found:#?}");
     }
 }
+
+#[test]
+fn a_probe_says_what_it_looks_at_and_what_mends_it() {
+    use forgehand::config::{Looks, Mend, Probe};
+    use forgehand::model::{Priority, Risk};
+    let with = |lines: &str| format!("{SMALLEST}[[probe]]\n{lines}\n");
+    let one = |lines: &str| parse(&with(lines)).rooted(Path::new("/etc/forgehand"), None).probes.remove(0);
+    let plain = one("name = \"web\"\ncommand = [\"bin/ok\", \"a/b\"]\nmend = [\"systemctl\", \"restart\", \"web\"]");
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let mend = Mend {
+        command: words(&["systemctl", "restart", "web"]),
+        timeout: Duration::from_secs(120),
+        blast_radius: Risk::High,
+        at_most: 3,
+    };
+    let expected = Probe {
+        name: "web".into(),
+        looks: Looks::Command(words(&["/etc/forgehand/bin/ok", "a/b"])),
+        timeout: Duration::from_secs(30),
+        priority: Priority::P2,
+        mend: Some(mend),
+    };
+    assert_eq!(plain, expected, "what nobody judged could break everything");
+    let disk = one("name = \"data\"\ndisk = \"srv\"\nfloor = \"1GiB\"\npriority = \"P0\"\ntimeout = \"1s\"");
+    assert_eq!(disk.looks, Looks::Disk { path: "/etc/forgehand/srv".into(), floor: 1 << 30 });
+    assert_eq!((disk.priority, disk.timeout, disk.mend), (Priority::P0, Duration::from_secs(1), None));
+
+    for (lines, says, hint) in [
+        ("command = [\"true\"]", "[[probe]] lacks `name`", "name = \"nginx\""),
+        ("name = \"a_b\"\ncommand = [\"true\"]", "no name of a probe", "and `-`"),
+        ("name = \"A\"\ncommand = [\"true\"]", "`A` is not a name", "small letters"),
+        ("name = \"a\"", "does not say what it looks at", "disk = \"/srv\""),
+        ("name = \"a\"\ncommand = [\"true\"]\ndisk = \"/\"\nfloor = \"1GiB\"", "are both given", "keep one"),
+        ("name = \"a\"\ncommand = []", "`command` names no program", "as a list"),
+        ("name = \"a\"\ncommand = \"true\"", "`command` must be a list", "command = [\"true\"]"),
+        ("name = \"a\"\ndisk = \"/\"", "[[probe]] lacks `floor`", "floor = \"10GiB\""),
+        ("name = \"a\"\ncommand = [\"true\"]\nfloor = \"1GiB\"", "`floor` is for a disk", "take it out"),
+        ("name = \"a\"\ncommand = [\"true\"]\npriority = \"P5\"", "`priority` cannot be \"P5\"", "P"),
+        ("name = \"a\"\ncommand = [\"true\"]\nmend_blast_radius = \"low\"", "nothing mends the probe", "add mend"),
+        ("name = \"a\"\ncommand = [\"true\"]\nmend = [\"x\"]\nmend_blast_radius = \"lo\"", "cannot be \"lo\"", "\"low\""),
+        ("name = \"a\"\ncommand = [\"true\"]\nmend = [\"x\"]\nmend_at_most = 0", "mend_at_most", "1"),
+        (
+            "name = \"a\"\ncommand = [\"true\"]\n[[probe]]\nname = \"a\"\ncommand = [\"true\"]",
+            "two probes are called `a`",
+            "another",
+        ),
+    ] {
+        let found = mistakes(&with(lines));
+        assert_eq!(found.len(), 1, "{lines}: {found:#?}");
+        assert!(
+            found[0].contains(says) && found[0].contains(hint) && found[0].contains("forgehand.toml:"),
+            "{lines}: {}",
+            found[0]
+        );
+    }
+    let project = SMALLEST.replace("verify = [", "probe = []\nverify = [");
+    assert!(mistakes(&project)[0].contains("probe"), "a project has none: {:?}", mistakes(&project));
+}

@@ -8,7 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["model", "document"],
     &["config", "formula", "text", "scan", "tier", "ledger"],
     &["plan", "words", "ports", "metrics"],
-    &["forge", "git", "journal", "sandbox", "gateway", "notify"],
+    &["forge", "git", "host", "journal", "sandbox", "gateway", "notify"],
     &["workspace", "hands"],
     &["engine"],
     &["cli", "web"],

@@ -4,9 +4,9 @@ use forgehand::formula::{
     FormulaErrors, Sources, load, load_from, shipped, shipped_prompt, shipped_schema, shipped_schema_names, shipped_text,
 };
 use forgehand::model::{
-    Access, Branch, Change, ChangedFile, CommandRun, Commands, Evidence, Expect, Formula, Gate, IssueNumber, Login, OpenIssue,
-    OpenIssues, Proposal, Provisions, Remark, RepoName, Risk, RunTexts, RunsOn, Sha, StepId, StepKind, TierReason, TierSource,
-    Timestamp, Usd,
+    Access, Branch, Change, ChangedFile, CommandRun, Commands, Evidence, Expect, Formula, Gate, HostFacts, IssueNumber, Login,
+    OpenIssue, OpenIssues, Proposal, Provisions, Remark, RepoName, Risk, RunTexts, RunsOn, Sha, StepId, StepKind, TierReason,
+    TierSource, Timestamp, Usd,
 };
 use forgehand::text::{PROMPT_LIMIT, PromptContext, ProposalContext, Said, render_prompt, render_proposal};
 use proptest::prelude::*;
@@ -310,10 +310,10 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:1: there is no block `with` (here are `#if`, `#unless` and `#each`)
     prompts/own.md:1:1: only names can stand here (write the name of a variable)
     prompts/own.md:1:1: `outside` takes one text (write {{outside issue.title}})
-    prompts/own.md:1:1: unknown variable `../repo` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `steps`, `trunk`, `verify`)
-    prompts/own.md:1:1: unknown variable `@root.issue.body` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `steps`, `trunk`, `verify`)
+    prompts/own.md:1:1: unknown variable `../repo` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `host`, `inputs`, `issue`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `steps`, `trunk`, `verify`)
+    prompts/own.md:1:1: unknown variable `@root.issue.body` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `host`, `inputs`, `issue`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `steps`, `trunk`, `verify`)
     prompts/own.md:1:1: `each` takes one name (write {{#if name}}, {{#unless name}} or {{#each list}})
-    prompts/partials/inner.md:1:24: unknown variable `nonsense` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `inputs`, `issue`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `steps`, `trunk`, `verify`)
+    prompts/partials/inner.md:1:24: unknown variable `nonsense` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `host`, `inputs`, `issue`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `steps`, `trunk`, `verify`)
     prompts/own.md:1:1: there is no partial `nowhere` (put the text into prompts/partials/nowhere.md)
     prompts/own.md:1:1: `inner` cannot be put in (write it as {{> name}}, without parameters)
     prompts/own.md:1:1: templates have no decorators or blocks of partials (templates have `{{name}}`, helpers, `{{#if}}`, `{{#unless}}`, `{{#each}}` and `{{> partial}}`)
@@ -366,6 +366,7 @@ fn with_prompt_context<T>(texts: &RunTexts, failure: Option<&str>, use_it: impl 
         item: None,
         kept: &[],
         sprint: None,
+        host: &HostFacts::default(),
     })
 }
 
@@ -525,6 +526,7 @@ fn rendered(template: &str, steps: &[Said]) -> String {
         item: None,
         kept: &[],
         sprint: None,
+        host: &HostFacts::default(),
         change: Some(&change),
         evidence: Some(&evidence),
         tier: Some((Risk::Medium, &[reason])),
@@ -658,6 +660,7 @@ fn of_much_output_the_end_is_shown_and_the_whole_stays_within_a_bodys_limit() {
             item: None,
             kept: &[],
             sprint: None,
+            host: &HostFacts::default(),
             change: None,
             evidence: Some(&evidence),
             tier: None,

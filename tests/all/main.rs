@@ -20,6 +20,7 @@ mod git_repos;
 mod hands_bench;
 mod hands_command;
 mod hands_stream;
+mod host;
 mod journal;
 mod localforge;
 mod metrics;

@@ -170,6 +170,7 @@ impl Line {
                 ops: None,
                 tasks: None,
                 sprint: None,
+                host: None,
             },
             Intent::Agent { .. } => self.next().unwrap_or_else(|| agent(HandOutcome::Succeeded)),
             Intent::Take { .. } => match self.answers.first() {

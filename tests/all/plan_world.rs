@@ -425,6 +425,7 @@ pub fn policy() -> Policy {
         unreachable_pause: secs(30),
         retry: vec![secs(5), secs(15), secs(60), secs(300)],
         crew: Crew::default(),
+        mends: BTreeMap::new(),
         projects: BTreeMap::from([(repo(), project)]),
     }
 }
@@ -1046,7 +1047,8 @@ impl World {
             | Intent::Reopen { .. }
             | Intent::Rewrite { .. }
             | Intent::Review { .. }
-            | Intent::Keep { .. } => {
+            | Intent::Keep { .. }
+            | Intent::Mend { .. } => {
                 unreachable!("no formula of the world asks for that")
             }
             Intent::Relabel { .. } => {
@@ -1159,6 +1161,7 @@ impl World {
             ops: None,
             tasks: None,
             sprint: None,
+            host: None,
             base,
             base_branch: "main".into(),
             tip,
@@ -1168,7 +1171,7 @@ impl World {
             over: None,
             open: None,
             revision,
-            trunk: Some(sha(1)),
+            trunk: Some(Box::new(sha(1))),
         }
     }
 }
@@ -1294,12 +1297,13 @@ fn prepared_project(state: &IssueState) -> Outcome {
         ops: None,
         tasks: None,
         sprint: None,
+        host: None,
         base: sha(1),
         base_branch: "main".into(),
         tip: None,
         issue: state.seen.clone(),
         read_up_to: None,
-        trunk: Some(sha(1)),
+        trunk: Some(Box::new(sha(1))),
         tip_ours: false,
         over: None,
         open: None,

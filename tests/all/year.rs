@@ -212,7 +212,8 @@ impl Made {
             | Intent::Rewrite { .. }
             | Intent::Review { .. }
             | Intent::Reply { .. }
-            | Intent::Keep { .. } => {
+            | Intent::Keep { .. }
+            | Intent::Mend { .. } => {
                 unreachable!("no formula of the year asks for that")
             }
             Intent::Prepare { .. } => self.prepare(number),
@@ -283,6 +284,7 @@ impl Made {
             ops: None,
             tasks: None,
             sprint: None,
+            host: None,
             over: None,
             open: None,
             revision: None,
@@ -291,7 +293,7 @@ impl Made {
             tip: None,
             issue: seen,
             read_up_to: None,
-            trunk: Some(sha(1)),
+            trunk: Some(Box::new(sha(1))),
             tip_ours: false,
         }
     }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use forgehand::config::{Looks, Mend, Probe};
 use forgehand::engine::{Engine, Mode, Ops, Ports, ProjectSettings, Settings, Stop, TextStore, wakes};
 use forgehand::forge::{Client, Options};
-use forgehand::formula::{load, shipped, shipped_prompt};
+use forgehand::formula::{load, shipped, shipped_prompt, shipped_text};
 use forgehand::git::{self, Git};
 use forgehand::journal::SqliteJournal;
 use forgehand::ledger::{ClaimState, IssueState, Ledger};
 use forgehand::localforge::{LocalForge, Options as ForgeOptions, SeedFile};
-use forgehand::model::{Formula, LabelNames, RepoName, Usd};
-use forgehand::plan::{Crew, Policy, ProjectPolicy};
+use forgehand::model::{Formula, LabelNames, Priority, RepoName, Risk, Usd};
+use forgehand::plan::{Crew, MendPolicy, Policy, ProjectPolicy};
 use forgehand::ports::{Clock, Ids, Journal, JournalError};
 use forgehand::scan::Scanner;
 use forgehand::text::strip_marker;
@@ -21,11 +22,11 @@ use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use super::faults::{Faults, Faulty, FaultyJournal, JumpingClock};
+use super::faults::{Ailing, Faults, Faulty, FaultyJournal, JumpingClock};
 use super::hands::{Played, Script};
 
 /// An agent can do it, and does.
-pub const PLAIN: Script = Script { route: "queue", verdict: "done", branches: false, asks: false };
+pub const PLAIN: Script = Script { route: "queue", verdict: "done", branches: false, asks: false, mends: false };
 /// The same, and a file is asked for.
 pub const ASKING: Script = Script { asks: true, ..PLAIN };
 
@@ -144,6 +145,8 @@ pub struct Daemon<'s> {
     pub clock: Arc<JumpingClock>,
     pub state: TempDir,
     script: Script,
+    /// The machine that it runs on.
+    pub host: Arc<Ailing>,
     /// How many turns its agents had.
     pub turns: Arc<AtomicU64>,
     /// A write to the journal that fails ends the process.
@@ -201,6 +204,7 @@ impl<'s> Daemon<'s> {
             clock,
             state,
             script,
+            host: Arc::default(),
             turns: Arc::default(),
             fail_fast: true,
             lease: Duration::from_secs(600),
@@ -217,6 +221,9 @@ impl<'s> Daemon<'s> {
         }
         if self.script.asks {
             formulas.insert("fix".into(), asking());
+        }
+        if self.script.mends {
+            formulas.insert("fix".into(), mending());
         }
         let project = ProjectPolicy {
             labels: LabelNames::default(),
@@ -247,6 +254,7 @@ impl<'s> Daemon<'s> {
             unreachable_pause: secs(30),
             retry: vec![secs(5), secs(15), secs(60)],
             crew: Crew::default(),
+            mends: BTreeMap::from([("db".into(), MendPolicy { risk: Risk::Low, at_most: 3 })]),
             projects: BTreeMap::from([(self.repo.clone(), project)]),
         }
     }
@@ -266,6 +274,7 @@ impl<'s> Daemon<'s> {
             lease: self.lease,
             overlap: Duration::from_secs(5),
             ops: self.script.asks.then(|| Ops { repo: self.repo.clone(), branch: "main".into() }),
+            probes: vec![database()],
             projects: BTreeMap::from([(self.repo.clone(), project)]),
         }
     }
@@ -302,6 +311,7 @@ impl<'s> Daemon<'s> {
             rights: None,
             repos: Arc::new(Faulty { inner: git, faults: self.faults.clone() }),
             hands: Arc::new(Faulty { inner: played, faults: self.faults.clone() }),
+            host: Arc::new(Faulty { inner: self.host.clone(), faults: self.faults.clone() }),
             accounts: Arc::new(Ready),
             identities: BTreeMap::new(),
             formulas: Arc::new(Plain),
@@ -453,4 +463,18 @@ body = "pull-request.md"
         other => shipped_prompt(other).map(str::to_owned),
     };
     load("fix.toml", text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
+}
+
+/// What is not well until it is mended.
+fn database() -> Probe {
+    let timeout = Duration::from_secs(30);
+    let mend = Mend { command: vec!["mend".into()], timeout, blast_radius: Risk::Low, at_most: 3 };
+    Probe { name: "db".into(), looks: Looks::Command(vec!["look".into()]), timeout, priority: Priority::P1, mend: Some(mend) }
+}
+
+/// The usual fix, behind a step that mends.
+fn mending() -> Formula {
+    let step = "[[step]]\nid = \"mend\"\npropose = \"mend\"\nprobe = \"'db'\"\n\n[[step]]";
+    let text = shipped_text("fix").expect("shipped").replacen("[[step]]", step, 1);
+    load("fix.toml", &text, &|name| shipped_prompt(name).map(str::to_owned)).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
 }

@@ -24,6 +24,8 @@ async fn life(site: &Site, script: Script, fault: Option<Fault>) -> (End, bool) 
     let mut daemon = Daemon::new(site, &repo, script, Arc::clone(&faults));
     daemon.fail_fast = !matches!(fault, Some(Fault { site: Where::Journal, how: How::Unsent | How::Lost, .. }));
     daemon.live().await;
+    let mended = daemon.host.mended.load(Ordering::SeqCst);
+    assert_eq!(mended, u64::from(script.mends), "{fault:?}: what is well is not mended again");
     (site.end(&repo).await, faults.fired())
 }
 
@@ -64,6 +66,8 @@ const ASKS: Script = Script { route: "needs-info", ..PLAIN };
 const DECLINES: Script = Script { verdict: "refused", ..PLAIN };
 /// Who reads what was written does so side by side, and something is said beside them.
 const BRANCHES: Script = Script { branches: true, ..PLAIN };
+/// Before it works, what a probe looks at is mended.
+const MENDS: Script = Script { mends: true, ..PLAIN };
 
 everywhere! {
     it_dies_before_a_call_to_the_forge: PLAIN, Forge, DiesBefore, 20;
@@ -83,6 +87,8 @@ everywhere! {
     asking_it_dies_after_a_write_to_the_journal: ASKS, Journal, DiesAfter, 12;
     asking_an_answer_is_lost: ASKS, Forge, Lost, 4;
     declining_an_answer_is_lost: DECLINES, Forge, Lost, 7;
+    mending_it_dies_before_the_host_is_asked: MENDS, Host, DiesBefore, 4;
+    mending_it_dies_after_the_host_was_asked: MENDS, Host, DiesAfter, 4;
     with_branches_it_dies_before_hands_begin: BRANCHES, Hands, DiesBefore, 8;
     with_branches_it_dies_after_a_write_to_the_journal: BRANCHES, Journal, DiesAfter, 20;
     with_branches_an_answer_is_lost: BRANCHES, Forge, Lost, 9;

@@ -11,15 +11,15 @@ use async_trait::async_trait;
 use forgehand::git::Git;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
-    Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, Issue, IssueNumber, JournalId, Kept,
-    LabelEvent, Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, ReviewId,
+    Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, HostEnd, Issue, IssueNumber, JournalId,
+    Kept, LabelEvent, Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, ReviewId,
     Reviews, RunId, Sha, Spot, Timestamp,
 };
 use forgehand::ports::{
-    AgentOrder, AgentReport, ClaimAnswer, Clock, CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, HandError,
-    HandErrorKind, HandEvent, Hands, IssueFilter, Journal, JournalError, KeepAnswer, KeepOrder, Lease, LineComment, Listed,
-    Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder,
-    Tips, VerifyOrder, WorkspaceOrder, WrittenReview,
+    AgentOrder, AgentReport, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError, ForgeErrorKind, HandError,
+    HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan, IssueFilter, Journal, JournalError, KeepAnswer, KeepOrder, Lease,
+    LineComment, Listed, Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled, RepoError, RepoErrorKind, Repos,
+    SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder, WrittenReview,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ pub enum Site {
     Repos,
     Hands,
     Journal,
+    Host,
 }
 
 /// What happens there.
@@ -58,8 +59,8 @@ pub struct Fault {
 pub struct Faults {
     fault: Option<Fault>,
     fired: AtomicBool,
-    calls: [AtomicU64; 4],
-    writes: [AtomicU64; 4],
+    calls: [AtomicU64; 5],
+    writes: [AtomicU64; 5],
     busy: AtomicI64,
     kill: std::sync::Mutex<CancellationToken>,
 }
@@ -157,6 +158,12 @@ impl Unknown for RepoError {
 impl Unknown for HandError {
     fn unknown() -> Self {
         Self { kind: HandErrorKind::Environment, what: "hands".into(), why: "something broke".into() }
+    }
+}
+
+impl Unknown for std::convert::Infallible {
+    fn unknown() -> Self {
+        unreachable!("what a program ends as is known")
     }
 }
 
@@ -310,4 +317,34 @@ port! { Hands for super::hands::Played, Hands, HandError:
     read port(repo: &RepoName, run: &RunId, range: PortRange) -> u16;
     read retire(repo: &RepoName, run: &RunId) -> ();
     read discard(repo: &RepoName, run: &RunId) -> ();
+}
+
+/// A host with one thing that is not well until it is mended.
+#[derive(Default)]
+pub struct Ailing {
+    /// How often it was.
+    pub mended: AtomicU64,
+}
+
+#[async_trait]
+impl Host for Faulty<Arc<Ailing>> {
+    async fn run(&self, order: &HostOrder<'_>) -> HostRan {
+        let mend = order.words == ["mend"];
+        let run = async {
+            if mend {
+                self.inner.mended.fetch_add(1, Ordering::SeqCst);
+            }
+            let well = self.inner.mended.load(Ordering::SeqCst) > 0;
+            let end = HostEnd::Exited { code: i32::from(!well) };
+            Ok::<_, std::convert::Infallible>(HostRan { end, tail: "it is down".into() })
+        };
+        match self.faults.call(Site::Host, mend, run).await {
+            Ok(ran) => ran,
+            Err(never) => match never {},
+        }
+    }
+
+    async fn room(&self, _: &Path, _: Duration) -> Result<DiskRoom, String> {
+        Err("no probe of a disk is there".into())
+    }
 }

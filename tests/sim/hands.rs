@@ -22,6 +22,8 @@ pub struct Script {
     pub branches: bool,
     /// It asks for a file, in the project itself.
     pub asks: bool,
+    /// The fix mends the host first.
+    pub mends: bool,
 }
 
 pub struct Played {

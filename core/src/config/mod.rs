@@ -9,6 +9,7 @@ mod agent;
 mod daemon;
 mod notify;
 mod ops;
+mod probe;
 mod project;
 mod provisions;
 mod retention;
@@ -25,6 +26,7 @@ pub use agent::{Agent, Author, Backend, Claude};
 pub use daemon::{Daemon, Limits, LogFormat, Poll, Sandbox, SandboxMode};
 pub use notify::{Notify, NotifyBy, WebhookFormat};
 pub use ops::Ops;
+pub use probe::{Looks, Mend, Probe};
 pub use project::{DEFAULT_PERSON_PATHS, Project};
 pub use retention::Retention;
 pub use schema::schema;
@@ -61,6 +63,8 @@ pub struct Config {
     pub retention: Retention,
     /// `[ops]`.
     pub ops: Option<Ops>,
+    /// `[[probe]]`.
+    pub probes: Vec<Probe>,
 }
 
 /// The forge, and who we are there.
@@ -157,16 +161,24 @@ impl Config {
         self.forge.ca_file.iter_mut().for_each(root);
         self.daemon.state_dir.iter_mut().for_each(root);
         self.daemon.webhook_secret.iter_mut().for_each(root_secret);
+        // A program without a slash is left for `PATH`.
+        let root_program = |words: &mut Vec<String>| {
+            if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
+                let mut path = PathBuf::from(&*program);
+                root(&mut path);
+                *program = path.display().to_string();
+            }
+        };
+        for probe in &mut self.probes {
+            match &mut probe.looks {
+                Looks::Command(words) => root_program(words),
+                Looks::Disk { path, .. } => root(path),
+            }
+            probe.mend.iter_mut().for_each(|mend| root_program(&mut mend.command));
+        }
         for notify in &mut self.notify {
             match &mut notify.by {
-                NotifyBy::Command(words) => {
-                    // A program without a slash is left for `PATH`.
-                    if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
-                        let mut path = PathBuf::from(&*program);
-                        root(&mut path);
-                        *program = path.display().to_string();
-                    }
-                }
+                NotifyBy::Command(words) => root_program(words),
                 NotifyBy::Webhook { address, .. } => root_secret(address),
                 NotifyBy::Mail { sendmail, .. } => root(sendmail),
             }
@@ -200,7 +212,9 @@ impl Config {
         let notify = root.tables("notify").iter().filter_map(Notify::read).collect();
         let retention = Retention::read(&root.table("retention"));
         let ops = if root.has("ops") { Ops::read(&root.table("ops")) } else { None };
-        Some(Self { forge: forge?, projects, agent: agent?, agents, accounts, daemon, limits, sandbox, notify, retention, ops })
+        let probes = Probe::read_all(root);
+        let (forge, agent) = (forge?, agent?);
+        Some(Self { forge, projects, agent, agents, accounts, daemon, limits, sandbox, notify, retention, ops, probes })
     }
 
     fn read_projects(root: &Table<'_>, labels: &LabelNames) -> Vec<Project> {

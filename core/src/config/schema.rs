@@ -52,6 +52,7 @@ strings! {
     Recipient r"^[A-Za-z0-9._+=~-]+@[A-Za-z0-9._+=~-]+$" "me@example.org";
     Since r"^\s*(all|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?)\s*$" "2026-01-31";
     Filled r"\S" "text";
+    ProbeName r"^[a-z][a-z0-9-]{0,31}$" "nginx";
     Name r"^[a-z][a-z0-9_-]{0,31}$" "work";
     Credential r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$" "forge-token";
 }
@@ -74,6 +75,9 @@ struct File {
     sandbox: Option<SandboxSection>,
     retention: Option<RetentionSection>,
     ops: Option<OpsSection>,
+    /// What tells whether the host is well, for formulas such as `supervise`. The disk of the state folder is looked at without being named, as
+    /// the probe `state-disk`.
+    probe: Option<Vec<ProbeSection>>,
     /// What the labels are called, for all projects that do not say otherwise.
     labels: Option<LabelsSection>,
     /// Who is told what beside the forge.
@@ -89,6 +93,68 @@ struct OpsSection {
     /// The branch that counts.
     #[schemars(extend("default" = "main"))]
     branch: Option<Filled>,
+}
+
+/// A probe of the host. One of `command` and `disk` is needed.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ProbeSection {
+    /// What it is called; in issues too.
+    name: ProbeName,
+    /// A program and its arguments, run as the account of forgehand, beside the configuration file: all is well where it exits with 0. What it
+    /// prints is read where it does not.
+    #[schemars(length(min = 1))]
+    command: Option<Vec<String>>,
+    /// A path, on whose disk `floor` is to be free.
+    disk: Option<Path>,
+    /// With `disk`: how much.
+    floor: Option<Size>,
+    /// After this it is killed, with all that it started, and has failed.
+    #[schemars(extend("default" = "30s"))]
+    timeout: Option<Time>,
+    /// How urgent it is where it fails.
+    #[schemars(extend("default" = "P2"))]
+    priority: Option<Priority>,
+    /// A program and its arguments that mend it.
+    #[schemars(length(min = 1))]
+    mend: Option<Vec<String>>,
+    /// How long that may take.
+    #[schemars(extend("default" = "2m"))]
+    mend_timeout: Option<Time>,
+    /// How much that could break. Only what is `low` is done without a person.
+    #[schemars(extend("default" = "high"))]
+    mend_blast_radius: Option<BlastRadius>,
+    /// How often it is done in an hour.
+    #[schemars(range(min = 1, max = 60), extend("default" = 3))]
+    mend_at_most: Option<u64>,
+}
+
+/// How urgent something is, the most urgent first.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+enum Priority {
+    /// It is down: now.
+    P0,
+    /// It will be soon.
+    P1,
+    /// Something works badly.
+    P2,
+    /// Somebody should look when there is time.
+    P3,
+    /// It is only to be known.
+    P4,
+}
+
+/// How much something could break.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum BlastRadius {
+    /// Little, and easily undone.
+    Low,
+    /// Something.
+    Medium,
+    /// Much.
+    High,
 }
 
 /// Somebody who is told. One of `command`, `webhook_env` (or `_file`, `_credential`) and `mail` is needed.

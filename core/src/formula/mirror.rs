@@ -376,6 +376,9 @@ struct StepSection {
     /// `steps.ID.output.left` says why.
     #[schemars(extend("default" = false))]
     pull_request: Option<bool>,
+    /// With `propose = "mend"`: a CEL expression that comes to the name of a probe, `[[probe]]` of the configuration. What that has as its `mend`
+    /// is run where it is `low`, and not more often than it says; then the probe is read again, and `host.probes` shows that.
+    probe: Option<Cel>,
     /// With `propose = "review"`: a CEL expression that comes to `approve`, `request-changes` or `comment`.
     verdict: Option<Cel>,
     /// With `propose = "comment"`, `"pull-request"`, `"review"` and `"issue"`: the file below `prompts/` that its text is made from. With
@@ -566,6 +569,8 @@ enum Propose {
     Push,
     /// What reviewers said about that pull request is answered, each point where it was made; one that no item answers too.
     Replies,
+    /// What a probe of the host looks at is mended, by what the configuration has for it.
+    Mend,
     /// A file is kept in the operations repository.
     File,
     /// Another run is started.

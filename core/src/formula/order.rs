@@ -60,6 +60,7 @@ pub(super) fn check(steps: &[Placed<'_, '_>]) {
                 | Proposal::Review { .. }
                 | Proposal::Replies { .. }
                 | Proposal::File { .. }
+                | Proposal::Mend { .. }
                 | Proposal::Start { .. }
                 | Proposal::UpdateIssue { .. },
             ) => {}

@@ -79,6 +79,12 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     if over.needs_ops() && !configured.needs_ops() {
         return Some("it reads or writes the operations repository, and the configured one does not".to_owned());
     }
+    if over.mends() && !configured.mends() {
+        return Some("it mends what probes of the host look at, and the configured one does not".to_owned());
+    }
+    if over.reads_host() && !configured.reads_host() {
+        return Some("it reads the probes of the host, and the configured one does not".to_owned());
+    }
     if let Some(formula) = starts(over).into_iter().find(|formula| !starts(configured).contains(formula)) {
         return Some(format!("it starts runs of {formula}, and the configured one does not"));
     }

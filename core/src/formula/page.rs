@@ -102,6 +102,21 @@ An issue has `id`, `title` and `body`, and perhaps `labels` and `depends_on` (id
 line for each mistake, `sprints/a.md:12:3: ..`, and `issues` is empty then. `propose = \"sub-issues\"` with `once` files them, each once.
 ";
 
+const HOST: &str = "
+### The host
+
+`host.probes` is what the probes of the host showed, `[[probe]]` of the configuration and the disk of the state folder (`state-disk`), in any formula. They are
+read once, when the run is prepared, side by side, each for as long as its `timeout` says, and only where a formula names them; what a step with
+`propose = \"mend\"` has looked at again is shown as it is then. `ok` says that it is well; `exit` is null where it did not end by itself. `output` is the end
+of what it printed, at most 2 KiB, with secrets taken out, and empty where it is well; in templates it is text from outside. `mend` is how much its mend
+could break, or `none`; `tried` says that this run ran it.
+
+A base branch's own formula may name the probes, and mend, only where the configured one does.
+
+| Name | What it is |
+|---|---|
+";
+
 /// The page, in Markdown.
 pub fn page() -> String {
     let root = schema();
@@ -126,6 +141,8 @@ pub fn page() -> String {
     page.push_str(SPRINT);
     page.push_str(PROJECT);
     of_project(&mut page);
+    page.push_str(HOST);
+    of_list(&mut page, "host", "probes", About::Project);
     for (kind, heading) in [(TemplateKind::Prompt, "prompts"), (TemplateKind::Proposal, "what is proposed")] {
         let helpers = kind.helpers().iter().map(|helper| format!("`{{{{{helper} ..}}}}`")).collect::<Vec<_>>().join(", ");
         let _ = write!(

@@ -29,11 +29,13 @@ enum What {
     Push,
     Replies,
     File,
+    Mend,
     Start,
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
-const KEYS: [(&str, &[What]); 20] = [
+const KEYS: [(&str, &[What]); 21] = [
+    ("probe", &[What::Mend]),
     ("title", &[What::PullRequest, What::Issue, What::UpdateIssue, What::File]),
     ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review, What::File]),
     ("path", &[What::File]),
@@ -75,6 +77,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         ("push", What::Push),
         ("replies", What::Replies),
         ("file", What::File),
+        ("mend", What::Mend),
         ("start", What::Start),
     ];
     let what = table.optional("propose", |v| v.one_of(&whats).and_then(|what| with_its_issue(v, table, what, scene.about)))?;
@@ -120,6 +123,12 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
             Some(Proposal::Replies { items: items? })
         }
         What::File => file(table, scene, &vocabulary),
+        What::Mend => {
+            let probe = table.required("probe", "probe = \"item.name\"", |v| {
+                typed(v, scene.known, Wants::Text).map(|(expression, _)| expression)
+            });
+            Some(Proposal::Mend { probe: probe? })
+        }
         What::Start => starts::start(table, scene).map(|start| Proposal::Start { start, issue }),
         What::UpdateIssue => {
             let title = table.optional("title", inline);
@@ -261,7 +270,7 @@ fn new_labels(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -
 /// What is proposed needs an issue that it is about: where the formula has none of its own, the one that the step names.
 fn with_its_issue(value: &Value<'_>, table: &Table<'_>, what: What, about: About) -> Option<What> {
     match (what, about) {
-        (_, About::Issue) | (What::Issue | What::SubIssues | What::File, About::Project) => {}
+        (_, About::Issue) | (What::Issue | What::SubIssues | What::File | What::Mend, About::Project) => {}
         (What::Comment | What::Labels | What::Close | What::UpdateIssue | What::Start, About::Project) if table.has("issue") => {}
         (What::Comment | What::Labels | What::Close | What::UpdateIssue | What::Start, About::Project) => {
             let help = format!("{ABOUT_THE_PROJECT}: name one, such as issue = \"steps.work.output.number\"");

@@ -1,7 +1,7 @@
 //! What the expressions of a formula may name. One place says it for those who check expressions and for those who give them their values.
 
 use super::expression::{Field, Record, Type};
-use crate::model::{About, InputKind, InputSpec, Step, StepKind};
+use crate::model::{About, HostEnd, InputKind, InputSpec, Priority, Probed, Step, StepKind};
 
 /// Said where the name of an issue stands in a formula that knows of none.
 pub(super) const ABOUT_THE_PROJECT: &str = "what `cron` starts is about the project, and no issue is there";
@@ -67,9 +67,24 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         ("inputs", inputs),
         ("project", project),
         ("run", Type::record(run)),
+        ("host", Type::record([("probes", Type::list(probe()))])),
         ("now", Type::Time),
     ];
     Type::record(common.into_iter().chain(issue))
+}
+
+/// What a probe of the host showed.
+fn probe() -> Type {
+    Type::record([
+        ("name", Type::text()),
+        ("ok", Type::Bool),
+        ("priority", Type::words(Priority::ALL.map(Priority::word))),
+        ("ended", Type::words(HostEnd::WORDS)),
+        ("exit", Type::Integer.or_null()),
+        ("output", Type::text()),
+        ("mend", Type::words(Probed::MENDS)),
+        ("tried", Type::Bool),
+    ])
 }
 
 /// The sprint about an issue, as it stands in the operations repository.

@@ -79,6 +79,7 @@ impl IssueState {
                 | Intent::Review { .. }
                 | Intent::Reply { .. }
                 | Intent::Keep { .. }
+                | Intent::Mend { .. }
                 | Intent::Say { what: Saying::Proposed { .. } | Saying::Note { .. }, .. },
                 FailureKind::Environment | FailureKind::Refused | FailureKind::Gone,
             ) => self.broken(failure),

@@ -56,7 +56,12 @@ impl Ledger {
             Event::Seen { subject, issue } => self.seen(subject, issue, at),
             Event::Settled { subject } => self.settle(subject, at),
             Event::DependencySeen { dependency } => self.dependency_seen(dependency),
-            Event::Intended { key, subject, intent } => self.intended(key, subject, intent, at),
+            Event::Intended { key, subject, intent } => {
+                if let Intent::Mend { probe, .. } = intent {
+                    self.mends(probe, at);
+                }
+                self.intended(key, subject, intent, at);
+            }
             Event::NotFound { key } => {
                 if let Some(open) = self.open_mut(key) {
                     open.not_found += 1;

@@ -23,6 +23,7 @@ mod schedule;
 mod wanted;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +39,8 @@ pub use running::{Pause, Warned};
 pub use schedule::Schedule;
 
 use crate::model::{
-    AccountName, AgentName, BudgetOf, EffectKey, FormulaName, IssueNumber, Kept, Lane, ProjectFacts, PullNumber, RepoName, RunId,
-    Scope, StepId, Subject, Timestamp, Trouble, Usd,
+    AccountName, AgentName, BudgetOf, EffectKey, FormulaName, IssueNumber, Kept, Lane, ProbeName, ProjectFacts, PullNumber,
+    RepoName, RunId, Scope, StepId, Subject, Timestamp, Trouble, Usd,
 };
 
 /// Everything that is known.
@@ -60,6 +61,8 @@ pub struct Ledger {
     /// What people paused; what ended by time may still stand here.
     #[serde(with = "running::pairs")]
     pub paused: BTreeMap<Scope, Pause>,
+    /// When each probe of the host was mended, or tried to be, in the last hour.
+    pub mends: BTreeMap<ProbeName, Vec<Timestamp>>,
     /// Which budgets it was said of that they come to their end.
     #[serde(with = "running::pairs")]
     pub warned: BTreeMap<BudgetOf, Warned>,
@@ -164,7 +167,22 @@ fn spend(by_day: &mut BTreeMap<String, Usd>, day: String, cost: Usd) {
     }
 }
 
+/// For how long it is remembered that a probe was mended.
+const MENDS: Duration = Duration::from_hours(1);
+
 impl Ledger {
+    /// How often a probe was mended in the hour before a time.
+    pub fn mended(&self, probe: &ProbeName, now: Timestamp) -> usize {
+        self.mends.get(probe).map_or(0, |times| times.iter().filter(|time| **time > now - MENDS).count())
+    }
+
+    /// A probe is about to be mended.
+    fn mends(&mut self, probe: &ProbeName, at: Timestamp) {
+        let times = self.mends.entry(probe.clone()).or_default();
+        times.retain(|time| *time > at - MENDS);
+        times.push(at);
+    }
+
     /// What an agent cost in a UTC month.
     pub fn cost_of(&self, agent: &AgentName, month: &str) -> Usd {
         self.agents.get(agent).and_then(|months| months.get(month)).copied().unwrap_or_default()

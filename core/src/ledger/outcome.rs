@@ -73,6 +73,7 @@ impl IssueState {
             | Outcome::Replied
             | Outcome::Reviewed { .. }
             | Outcome::Kept { .. }
+            | Outcome::Mended { .. }
             | Outcome::Cut => {
                 if let (Intent::Labels { to: Some(to), .. }, Outcome::Cut) = (intent, outcome) {
                     self.unsure.insert(*to);

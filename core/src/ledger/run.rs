@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::model::{
-    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, Intent, IssueNumber, Kept,
-    OpenIssues, Outcome, PullNumber, Revision, RunId, RunOutcome, Sha, Sprint, Step, StepId, StopWhy, Tasks, TextMark, Timestamp,
-    Told, Usd,
+    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, HostEnd, HostFacts, Intent,
+    IssueNumber, Kept, OpenIssues, Outcome, Probed, PullNumber, Revision, RunId, RunOutcome, Sha, Sprint, Step, StepId, StopWhy,
+    Tasks, TextMark, Timestamp, Told, Usd,
 };
 
 use super::{InWork, StepState};
@@ -119,6 +119,9 @@ pub struct Prepared {
     /// The sprint about the issue, where its formula asks for it.
     #[serde(default)]
     pub sprint: Option<Sprint>,
+    /// What is known of the host by now, where its formula asks for it.
+    #[serde(default)]
+    pub host: HostFacts,
 }
 
 /// How a step ended.
@@ -225,6 +228,7 @@ impl RunState {
                 ops,
                 tasks,
                 sprint,
+                host,
             } => {
                 if let Some(over) = over {
                     self.goes_on_with(over);
@@ -232,7 +236,7 @@ impl RunState {
                 self.prepared = Some(Prepared {
                     base: base.clone(),
                     base_branch: base_branch.clone(),
-                    trunk: trunk.as_ref().unwrap_or(base).clone(),
+                    trunk: trunk.as_deref().unwrap_or(base).clone(),
                     tip: tip.clone(),
                     text: issue.text.clone(),
                     read_up_to: *read_up_to,
@@ -242,6 +246,7 @@ impl RunState {
                     ops: ops.as_deref().cloned(),
                     tasks: tasks.as_deref().cloned().unwrap_or_default(),
                     sprint: sprint.as_deref().cloned(),
+                    host: host.as_deref().cloned().unwrap_or_default(),
                 });
                 self.in_work.clear();
                 self.reach(at);
@@ -290,6 +295,7 @@ impl RunState {
                 let (commit, pull) = (commit.as_ref().map(Sha::as_str), pull.map(|pull| pull.0));
                 self.proposed(step, json!({ "path": path, "commit": commit, "pull": pull, "left": left }));
             }
+            Outcome::Mended { end, probed } => self.mended(step, *end, probed),
             Outcome::Reviewed { counts } => {
                 if let Intent::Review { verdict, .. } = intent {
                     self.proposed(step, json!({ "verdict": verdict.word(), "counts": counts }));
@@ -327,6 +333,21 @@ impl RunState {
             at.state = StepState::Proposed;
             self.leaves(step, output);
         }
+    }
+
+    /// What a probe looks at was mended, or tried to be.
+    fn mended(&mut self, step: &StepId, end: Option<HostEnd>, probed: &Probed) {
+        if let Some(prepared) = self.prepared.as_mut() {
+            prepared.host.know(probed);
+        }
+        let did = match (end, probed.is_well()) {
+            (None, _) => "well",
+            (Some(_), true) => "mended",
+            (Some(_), false) => "tried",
+        };
+        let exit = end.and_then(HostEnd::code);
+        let left = json!({ "probe": probed.name, "did": did, "ok": probed.is_well(), "exit": exit, "why": "" });
+        self.proposed(step, left);
     }
 
     /// An issue of a step is there.
@@ -441,6 +462,9 @@ impl RunState {
             Advance::Worked { output } => {
                 self.leaves(step, output.clone());
                 self.go_on(step, StepStatus::Done, at);
+            }
+            Advance::Held { probe, why } => {
+                self.proposed(step, json!({ "probe": probe, "did": "held", "ok": false, "exit": null, "why": why }));
             }
             Advance::Started { on, .. } => self.proposed(step, json!({ "issue": on.0 })),
             Advance::Back { to, evidence } => {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Evidence, IssueNumber, Kept, PlannedIssue, Reply, RunOutcome, StepId, Timestamp, Wanted};
+use super::{Evidence, IssueNumber, Kept, PlannedIssue, ProbeName, Reply, RunOutcome, StepId, Timestamp, Wanted};
 
 /// How a run goes on after a step's work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,13 @@ pub enum Advance {
     Promised {
         /// It.
         wanted: Wanted,
+    },
+    /// A probe is not mended.
+    Held {
+        /// Which.
+        probe: ProbeName,
+        /// Why.
+        why: String,
     },
     /// The issues of a step are to be filed, in this order.
     Listed {

@@ -7,10 +7,10 @@ use serde_json::Value as Json;
 
 use super::{
     AccountName, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined,
-    Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, IssueDraft, IssueNumber, JournalId,
-    Kept, LabelsMean, Login, ModelCall, OpenIssues, ProjectFacts, PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName,
-    Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha, Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial,
-    Trigger, Trouble, Usd, Verdict, Wanted,
+    Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, HostEnd, HostFacts, IssueDraft,
+    IssueNumber, JournalId, Kept, LabelsMean, Login, ModelCall, OpenIssues, ProbeName, Probed, ProjectFacts, PullNumber,
+    PullState, Refusal, Reply, RepoLabel, RepoName, Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha, Sprint, StepId,
+    StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, Verdict, Wanted,
 };
 
 /// An event as it was journalled.
@@ -588,6 +588,15 @@ pub enum Intent {
         /// What it says.
         content: String,
     },
+    /// Mend what a probe of the host looks at.
+    Mend {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// The probe.
+        probe: ProbeName,
+    },
     /// Write an issue anew.
     Rewrite {
         /// The run.
@@ -675,6 +684,13 @@ pub enum Outcome {
         #[serde(default)]
         left: Option<String>,
     },
+    /// What was to be mended was looked at again.
+    Mended {
+        /// How the mend ended; none where it was well by then, and nothing was run.
+        end: Option<HostEnd>,
+        /// What the probe shows now.
+        probed: Box<Probed>,
+    },
     /// The issue says what it was to say.
     Rewritten,
     /// The review is there.
@@ -712,7 +728,7 @@ pub enum Outcome {
         read_up_to: Option<CommentId>,
         /// The tip of that branch: what setup for the caches runs on. An older journal has none.
         #[serde(default)]
-        trunk: Option<Sha>,
+        trunk: Option<Box<Sha>>,
         /// The branch is at commits that the journal does not know, and all of them are by the author that we commit as.
         #[serde(default)]
         tip_ours: bool,
@@ -734,6 +750,9 @@ pub enum Outcome {
         /// The sprint about the issue that stands there, where the formula asks for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sprint: Option<Box<Sprint>>,
+        /// What is known of the host, where the formula asks for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<Box<HostFacts>>,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere {
@@ -796,42 +815,4 @@ pub enum Outcome {
     },
     /// The process that did it is gone; local work has left no more than its files.
     Cut,
-}
-
-impl Intent {
-    /// The intent's one word, for keys and logs.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Claim { renews: None } => "claim",
-            Self::Claim { renews: Some(_) } => "renew",
-            Self::Release { .. } => "release",
-            Self::Labels { .. } => "labels",
-            Self::Say { what: Saying::Proposed { .. }, .. } => "comment",
-            Self::Say { what: Saying::Note { .. }, .. } => "note",
-            Self::Say { what: Saying::Status { .. }, .. } => "status",
-            Self::Close => "close",
-            Self::Prepare { .. } => "prepare",
-            Self::SetUp { .. } => "setup",
-            Self::Agent { .. } => "agent",
-            Self::Take { .. } => "take",
-            Self::Verify { .. } => "verify",
-            Self::Push { .. } => "push",
-            Self::OpenPull { .. } => "pull",
-            Self::Relabel { .. } => "relabel",
-            Self::CloseNamed { .. } => "close",
-            Self::Reopen { .. } => "reopen",
-            Self::File { .. } => "issue",
-            Self::Rewrite { .. } => "rewrite",
-            Self::Review { .. } => "review",
-            Self::Reply { .. } => "reply",
-            Self::Keep { .. } => "keep",
-            Self::Discard { .. } => "discard",
-            Self::DropBranch { .. } => "drop-branch",
-        }
-    }
-
-    /// Work on this machine, which can be told to end and which slots are for.
-    pub fn is_local(&self) -> bool {
-        matches!(self, Self::Prepare { .. } | Self::SetUp { .. } | Self::Agent { .. } | Self::Take { .. } | Self::Verify { .. })
-    }
 }

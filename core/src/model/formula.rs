@@ -383,6 +383,17 @@ impl Formula {
         !self.reads_ops.is_empty() || self.steps.iter().any(keeps)
     }
 
+    /// Whether it is told what the probes of the host show: anything in it names them.
+    pub fn reads_host(&self) -> bool {
+        let names = |text: serde_json::Result<String>| text.is_ok_and(|text| text.contains("host.probes"));
+        names(serde_json::to_string(&self.steps)) || names(serde_json::to_string(&self.outcomes)) || self.mends()
+    }
+
+    /// Whether one of its steps mends what a probe of the host looks at.
+    pub fn mends(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Mend { .. })))
+    }
+
     /// Whether one of its steps opens a pull request.
     pub fn opens_pull(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })))
@@ -418,6 +429,11 @@ impl StepKind {
                 let maybe = || json!({ "type": ["string", "null"] });
                 let pull = json!({ "type": ["integer", "null"] });
                 vec![("path", text()), ("commit", maybe()), ("pull", pull), ("left", maybe())]
+            }
+            Self::Propose(Proposal::Mend { .. }) => {
+                let exit = json!({ "type": ["integer", "null"] });
+                let did = json!({ "enum": ["mended", "tried", "well", "held"] });
+                vec![("probe", text()), ("did", did), ("ok", json!({ "type": "boolean" })), ("exit", exit), ("why", text())]
             }
             Self::Propose(Proposal::SubIssues { .. }) => {
                 let id = json!({ "type": ["string", "null"] });

@@ -141,6 +141,10 @@ macro_rules! text {
 }
 
 text!(
+    /// The name of a probe of the host, as the configuration has it.
+    ProbeName
+);
+text!(
     /// A user's login name on the forge.
     Login
 );

@@ -38,6 +38,7 @@ impl Intent {
             | Self::Review { .. }
             | Self::Reply { .. }
             | Self::Keep { .. }
+            | Self::Mend { .. }
             | Self::Rewrite { .. }
             | Self::Discard { .. }
             | Self::DropBranch { .. } => Lane::Main,
@@ -58,6 +59,7 @@ impl Intent {
             | Self::Review { step, .. }
             | Self::Reply { step, .. }
             | Self::Keep { step, .. }
+            | Self::Mend { step, .. }
             | Self::Rewrite { step, .. }
             | Self::Say { what: Saying::Proposed { step, .. } | Saying::Note { step, .. }, .. } => Some(step),
             Self::Say { what: Saying::Status { .. }, .. }

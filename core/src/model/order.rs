@@ -41,6 +41,7 @@ impl Works {
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }
                 | Proposal::File { .. }
+                | Proposal::Mend { .. }
                 | Proposal::Start { .. }
                 | Proposal::UpdateIssue { .. },
             )

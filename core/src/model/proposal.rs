@@ -121,6 +121,11 @@ pub enum Proposal {
         /// The template of the body of the pull request by which it is asked for; without one it is committed directly.
         pull: Option<String>,
     },
+    /// What a probe of the host looks at is mended, by what the configuration of the host has for it.
+    Mend {
+        /// The probe's name: a text.
+        probe: Expression,
+    },
     /// An issue is written anew.
     UpdateIssue {
         /// Its title's template; as it is, without one.
@@ -178,6 +183,7 @@ impl Proposal {
             | Self::Review { .. }
             | Self::Push
             | Self::Replies { .. }
+            | Self::Mend { .. }
             | Self::File { .. } => None,
         }
     }

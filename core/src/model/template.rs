@@ -69,6 +69,7 @@ impl TemplateKind {
             ("steps", steps),
             ("inputs", inputs),
             ("ops", ops),
+            ("host", record([("probes", of_probes())])),
         ];
         let own = match self {
             Self::Prompt => vec![
@@ -169,6 +170,12 @@ fn of_pull() -> Variable {
         ("red", Plain),
     ];
     record(known)
+}
+
+/// What the probes of the host showed.
+fn of_probes() -> Variable {
+    let plain = ["name", "ok", "priority", "ended", "exit", "mend", "tried"].into_iter().map(|name| (name, Variable::Plain));
+    list(record(plain.chain([("output", Variable::Outside)])))
 }
 
 /// What earlier runs about an issue, or about the one that it was filed for, kept on branches.

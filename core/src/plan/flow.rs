@@ -12,8 +12,8 @@ use crate::formula::expression::{self, EvaluateError, Type};
 use crate::formula::{inputs, scope};
 use crate::ledger::{RunState, StepStatus};
 use crate::model::{
-    About, Advance, EndWord, Ending, Expression, FormulaName, Given, Hands, INPUTS, InputSpec, Kept, OpenIssue, Route,
-    RunOutcome, Skipped, Sprint, Step, StepId, StepKind, Task, Tasks,
+    About, Advance, EndWord, Ending, Expression, FormulaName, Given, Hands, HostFacts, INPUTS, InputSpec, Kept, OpenIssue,
+    Probed, Route, RunOutcome, Skipped, Sprint, Step, StepId, StepKind, Task, Tasks,
 };
 
 use super::each::with_item;
@@ -193,6 +193,7 @@ impl Context<'_> {
                 "base": run.prepared.as_ref().map(|prepared| prepared.base_branch.as_str()),
                 "asked": run.asked.as_deref().unwrap_or_default(),
             },
+            "host": known_host(run.prepared.as_ref().map(|prepared| &prepared.host)),
             "now": self.now.rfc3339(),
         });
         let sprint = run.prepared.as_ref().and_then(|prepared| prepared.sprint.as_ref());
@@ -245,6 +246,23 @@ fn known_task(task: &Task) -> Json {
         "acceptance_criteria": task.acceptance_criteria,
         "tasks": task.tasks.iter().map(|issue| issue.0).collect::<Vec<_>>(),
     })
+}
+
+/// What expressions may name of the host.
+fn known_host(facts: Option<&HostFacts>) -> Json {
+    let probe = |probed: &Probed| {
+        json!({
+            "name": probed.name,
+            "ok": probed.is_well(),
+            "priority": probed.priority.word(),
+            "ended": probed.end.word(),
+            "exit": probed.end.code(),
+            "output": probed.output,
+            "mend": probed.mend_word(),
+            "tried": probed.tried,
+        })
+    };
+    json!({ "probes": facts.iter().flat_map(|facts| &facts.probes).map(probe).collect::<Vec<_>>() })
 }
 
 /// What expressions may name of the sprint about an issue.

@@ -108,6 +108,7 @@ fn at_gate(ledger: &Ledger, run: &RunId, step: &StepId, how: &Advance) -> Option
         | Advance::Again { .. }
         | Advance::Back { .. }
         | Advance::Retry { .. }
+        | Advance::Held { .. }
         | Advance::Failed { .. } => return None,
     }
     let subject = ledger.subject_of(run)?;

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Crew;
-use crate::model::{Formula, FormulaName, JournalId, LabelNames, Login, RepoName, Since, Timestamp, Trouble, Usd};
+use crate::model::{
+    Formula, FormulaName, JournalId, LabelNames, Login, ProbeName, RepoName, Risk, Since, Timestamp, Trouble, Usd,
+};
 
 /// Who tries it files an issue and starts: what was filed this shortly before the first start counts as new.
 const GRACE: Duration = Duration::from_hours(1);
@@ -46,8 +48,19 @@ pub struct Policy {
     pub retry: Vec<Duration>,
     /// Who works, and on which accounts.
     pub crew: Crew,
+    /// The probes of the host that can be mended.
+    pub mends: BTreeMap<ProbeName, MendPolicy>,
     /// The projects under care.
     pub projects: BTreeMap<RepoName, ProjectPolicy>,
+}
+
+/// How a probe of the host may be mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MendPolicy {
+    /// How much that could break.
+    pub risk: Risk,
+    /// How often in an hour.
+    pub at_most: u32,
 }
 
 /// A project's own part.

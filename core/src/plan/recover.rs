@@ -113,7 +113,12 @@ fn cut(open: &Open) -> Action {
 fn is_looked_up(intent: &Intent) -> bool {
     match intent {
         Intent::Say { edit, if_there, .. } => edit.is_none() && !if_there,
-        Intent::OpenPull { .. } | Intent::File { .. } | Intent::Review { .. } | Intent::Reply { .. } => true,
+        Intent::OpenPull { .. }
+        | Intent::File { .. }
+        | Intent::Review { .. }
+        | Intent::Reply { .. }
+        // Whether the probe is well by now is asked before it is mended once more.
+        | Intent::Mend { .. } => true,
         Intent::Claim { .. }
         | Intent::Release { .. }
         | Intent::Labels { .. }

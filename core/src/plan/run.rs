@@ -285,6 +285,7 @@ impl Context<'_> {
             (Proposal::Replies { items }, StepState::Ready { .. }) => self.replies(here, items),
             (Proposal::Replies { .. }, StepState::Replying { planned, done }) => self.reply(here, planned, *done),
             (Proposal::File { content, .. }, StepState::Ready { .. }) => self.keep_file(here, content),
+            (Proposal::Mend { probe }, StepState::Ready { .. }) => self.mend(here, probe),
             (_, _) => self.unexpected(here),
         }
     }
@@ -323,6 +324,7 @@ impl Context<'_> {
                 | Proposal::Push
                 | Proposal::Replies { .. }
                 | Proposal::Start { .. }
+                | Proposal::Mend { .. }
                 | Proposal::File { .. },
                 _,
             ) => return self.unexpected(here),

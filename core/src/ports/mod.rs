@@ -8,6 +8,7 @@ mod door;
 mod forge;
 mod formulas;
 mod hands;
+mod host;
 mod journal;
 mod repos;
 
@@ -16,6 +17,7 @@ pub use door::*;
 pub use forge::*;
 pub use formulas::*;
 pub use hands::*;
+pub use host::*;
 pub use journal::*;
 pub use repos::*;
 

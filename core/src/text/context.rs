@@ -9,8 +9,8 @@ use super::characters::{cut, printable};
 use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
-    About, Branch, Change, CheckText, Evidence, InputSpec, IssueNumber, Kept, OpenIssues, OpsFile, Provisions, PullTexts, Remark,
-    RepoName, Risk, RunTexts, Sha, Sprint, StepId, Task, Tasks, TemplateKind, TierReason, Usd, Variable,
+    About, Branch, Change, CheckText, Evidence, HostFacts, InputSpec, IssueNumber, Kept, OpenIssues, OpsFile, Provisions,
+    PullTexts, Remark, RepoName, Risk, RunTexts, Sha, Sprint, StepId, Task, Tasks, TemplateKind, TierReason, Usd, Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -95,6 +95,8 @@ pub struct PromptContext<'a> {
     pub kept: &'a [Kept],
     /// The sprint about the issue.
     pub sprint: Option<&'a Sprint>,
+    /// What is known of the host.
+    pub host: &'a HostFacts,
 }
 
 /// What a comment or a pull request is made of.
@@ -122,6 +124,8 @@ pub struct ProposalContext<'a> {
     pub kept: &'a [Kept],
     /// The sprint about the issue.
     pub sprint: Option<&'a Sprint>,
+    /// What is known of the host.
+    pub host: &'a HostFacts,
     /// The change, where there is one.
     pub change: Option<&'a Change>,
     /// The verification of that change.
@@ -139,6 +143,7 @@ impl PromptContext<'_> {
             "repo": self.repo.to_string(),
             "project": project(&texts.open),
             "ops": ops(&texts.ops),
+            "host": host(self.host),
             "issue": {
                 "number": self.issue.0,
                 "author": name(&texts.author),
@@ -198,6 +203,7 @@ impl ProposalContext<'_> {
             "repo": self.repo.to_string(),
             "project": project(&self.texts.open),
             "ops": ops(&self.texts.ops),
+            "host": host(self.host),
             "issue": {
                 "number": self.issue.0,
                 "author": name(&self.texts.author),
@@ -339,6 +345,23 @@ fn given(inputs: &[(InputSpec, Json)]) -> Json {
 
 fn outputs(steps: &[Said]) -> Json {
     steps.iter().map(|said| (said.step.0.clone(), json!({ "output": said.output }))).collect::<Map<_, _>>().into()
+}
+
+/// What the probes of the host showed. What one printed was bounded when it was read.
+fn host(facts: &HostFacts) -> Json {
+    let probe = |probed: &crate::model::Probed| {
+        json!({
+            "name": name(probed.name.as_str()),
+            "ok": probed.is_well(),
+            "priority": probed.priority.word(),
+            "ended": probed.end.word(),
+            "exit": probed.end.code(),
+            "output": printable(&probed.output),
+            "mend": probed.mend_word(),
+            "tried": probed.tried,
+        })
+    };
+    json!({ "probes": facts.probes.iter().map(probe).collect::<Vec<_>>() })
 }
 
 /// What is asked of a pull request. Of its points those count first that were made first; that one is cut is said in its place.

@@ -84,6 +84,7 @@ pub fn proposal(proposal: &Proposal) -> &'static str {
         Proposal::Replies { .. } => "replies",
         Proposal::UpdateIssue { .. } => "update-issue",
         Proposal::File { .. } => "file",
+        Proposal::Mend { .. } => "mend",
         Proposal::Start { .. } => "start",
     }
 }

@@ -28,6 +28,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Review { pull, verdict, head, .. } => format!("review {pull} at {}: {}", head.short(), verdict.word()),
         Intent::Reply { pull, reply, .. } => format!("answer {} on {pull}", reply.to.by),
         Intent::Keep { step, .. } => format!("keep the file of step {step} in the operations repository"),
+        Intent::Mend { probe, .. } => format!("mend what the probe {probe} looks at"),
         Intent::Rewrite { step, on, tick, .. } if !tick.is_empty() => {
             let tasks: Vec<String> = tick.iter().map(ToString::to_string).collect();
             format!("tick {} in the body that step {step} is about{}", tasks.join(", "), on_issue(*on))
@@ -257,6 +258,7 @@ fn advanced(how: &Advance, step: &StepId) -> Option<String> {
     match how {
         Advance::Next | Advance::Begun | Advance::Worked { .. } => None,
         Advance::Kept { kept } => Some(format!("  kept as {} on branch {} at {}", kept.name, kept.branch, kept.sha.short())),
+        Advance::Held { probe, why } => Some(format!("  {probe} is not mended: {why}")),
         Advance::Started { wanted, on } => Some(format!("  step {step} starts {} on {on}", wanted.formula)),
         Advance::Promised { wanted } => Some(format!("  when it is merged, {} goes on with it", wanted.formula)),
         Advance::Listed { planned } => Some(format!("  step {step} files {}", super::counted(planned.len() as u64, "issue"))),
@@ -290,7 +292,7 @@ fn ended(ended: &Outcome) -> Option<String> {
             let people: Vec<String> = people.iter().map(|label| format!("{label:?}").to_lowercase()).collect();
             format!("  a person set the label of {} meanwhile; it stays", people.join(" and of "))
         }
-        Outcome::Prepared { base, tip, over, open, revision, tasks, .. } => {
+        Outcome::Prepared { base, tip, over, open, revision, tasks, host, .. } => {
             let asked = revision.as_deref().map_or_else(String::new, |revision| {
                 let points = super::counted(revision.points.len() as u64, "open point");
                 let red = if revision.checks == Checks::Failure { ", red checks" } else { "" };
@@ -306,7 +308,13 @@ fn ended(ended: &Outcome) -> Option<String> {
             let tasks = tasks
                 .as_deref()
                 .map_or_else(String::new, |tasks| format!("; {}", super::counted(tasks.items.len() as u64, "task")));
-            format!("  starts from {}{tip}{over}{open}{tasks}{asked}", base.short())
+            let host = host.as_deref().map_or_else(String::new, |host| {
+                let failing: Vec<&str> = host.probes.iter().filter(|p| !p.is_well()).map(|p| p.name.as_str()).collect();
+                let probes = super::counted(host.probes.len() as u64, "probe");
+                let how = if failing.is_empty() { "all well".to_owned() } else { format!("not well: {}", failing.join(", ")) };
+                format!("; {probes}, {how}")
+            });
+            format!("  starts from {}{tip}{over}{open}{tasks}{host}{asked}", base.short())
         }
         Outcome::SetUp => "  set up".to_owned(),
         Outcome::FormulaRefused { why } => format!("  the formula of the base branch cannot be used: {why}"),
@@ -355,6 +363,12 @@ fn ended(ended: &Outcome) -> Option<String> {
         Outcome::Kept { path, commit: None, .. } => format!("  {path} says so already"),
         Outcome::Kept { path, commit: Some(commit), pull: None, .. } => format!("  {path} at {}", commit.short()),
         Outcome::Kept { path, pull: Some(pull), .. } => format!("  {path}, asked for by pull request {pull} there"),
+        Outcome::Mended { end: None, probed } => format!("  {} is well, nothing was run", probed.name),
+        Outcome::Mended { end: Some(end), probed } => {
+            let well = if probed.is_well() { "well now" } else { "still not well" };
+            let how = end.code().map_or_else(|| end.word().to_owned(), |code| format!("exit {code}"));
+            format!("  {} is {well}, after its mend ({how})", probed.name)
+        }
         Outcome::Failed { failure } => format!("  failed: {}", failure.why),
         Outcome::BranchLeft { why } => format!("  it stays: {why}"),
         Outcome::Cut => "  cut".to_owned(),

@@ -10,8 +10,8 @@ use super::skeleton::nearest_existing;
 use super::{Check, Patient};
 use crate::cli::places::KIND;
 use crate::cli::{Kind, wiring};
-use crate::config::{Agent, Backend};
-use crate::model::AgentName;
+use crate::config::{Agent, Backend, Looks, Probe};
+use crate::model::{AgentName, Risk};
 use crate::sandbox::{Exit, Mode, Sandbox, Spec};
 use crate::workspace;
 
@@ -48,6 +48,36 @@ pub(super) async fn examine(patient: &Patient, checks: &mut Vec<Check>) {
         }
     }
     checks.push(workspace(&nearest_existing(&patient.setup.state_dir)));
+    probes(&patient.setup.config.probes, checks);
+}
+
+/// Whether the programs and folders are there that probes of the host name.
+fn probes(probes: &[Probe], checks: &mut Vec<Check>) {
+    const NAME: &str = "probe";
+    let before = checks.len();
+    let found = |probe: &Probe, key: &str, words: &[String]| {
+        let program = words.first().map(String::as_str).unwrap_or_default();
+        which::which(program).err().map(|e| {
+            let mend = format!("install it, or name another program by `{key}` of [[probe]] {}", probe.name);
+            Check::fail(Kind::Environment, NAME, format!("{}: `{program}` is not there: {e}", probe.name), mend)
+        })
+    };
+    for probe in probes {
+        checks.extend(match &probe.looks {
+            Looks::Command(words) => found(probe, "command", words),
+            Looks::Disk { path, .. } => (!path.exists()).then(|| {
+                let says = format!("{}: {} is not there", probe.name, path.display());
+                Check::fail(Kind::Environment, NAME, says, format!("make it, or name another `disk` of [[probe]] {}", probe.name))
+            }),
+        });
+        checks.extend(probe.mend.as_ref().and_then(|mend| found(probe, "mend", &mend.command)));
+    }
+    if checks.len() == before && !probes.is_empty() {
+        let low = |probe: &&Probe| probe.mend.as_ref().is_some_and(|mend| mend.blast_radius == Risk::Low);
+        let (all, low) = (probes.len(), probes.iter().filter(low).count());
+        let says = format!("{all} of the host, and the disk of the state folder; {low} are mended without a person");
+        checks.push(Check::ok(NAME, says));
+    }
 }
 
 /// How workspaces are made, and whether the machine would let them be made faster.

@@ -10,13 +10,14 @@ use crate::cli::{CliError, block_on, print_bytes};
 use crate::engine::TextStore;
 use crate::journal::JournalReader;
 use crate::model::{
-    EffectKey, Event, Formula, HandOutcome, Intent, Kept, OpenIssues, Outcome, Record, RunId, RunOutcome, RunTexts, SeenIssue,
-    Sprint, StepId, Subject, Tasks,
+    EffectKey, Event, Formula, HandOutcome, HostFacts, Intent, Kept, OpenIssues, Outcome, ProbeName, Probed, Record, RunId,
+    RunOutcome, RunTexts, SeenIssue, Sprint, StepId, Subject, Tasks,
 };
 use crate::ports::Forge as _;
 
 use super::asked::PullAsked;
 use super::listed::TaskText;
+use super::probed::ProbeText;
 use super::recorded::{self, Answered, CommentText, Expected, IssueText, KeptText, OpenText, OpsText, Recorded, Resulted};
 
 /// How much of the end of what was printed is kept.
@@ -29,6 +30,7 @@ struct Taped {
     attempt: u32,
     asked: Option<String>,
     sprint: Option<Sprint>,
+    host: Option<HostFacts>,
     seen: Option<SeenIssue>,
     open: Option<OpenIssues>,
     tasks: Option<Tasks>,
@@ -37,6 +39,7 @@ struct Taped {
     turns: BTreeMap<EffectKey, StepId>,
     answers: Vec<Answered>,
     results: Vec<Resulted>,
+    mended: Vec<ProbeName>,
     ended: Option<RunOutcome>,
 }
 
@@ -81,6 +84,7 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 attempt: *attempt,
                 asked: aside.as_ref().and_then(|wanted| wanted.by.word()).map(str::to_owned),
                 sprint: None,
+                host: None,
                 seen: None,
                 open: None,
                 tasks: None,
@@ -89,6 +93,7 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 turns: BTreeMap::new(),
                 answers: Vec::new(),
                 results: Vec::new(),
+                mended: Vec::new(),
                 ended: None,
             });
         }
@@ -99,6 +104,9 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
         Event::Intended { key, subject, intent: Intent::Agent { step, .. } | Intent::Verify { step, .. } }
             if subject == *wanted =>
         {
+            taped.turns.insert(key, step);
+        }
+        Event::Intended { key, subject, intent: Intent::Mend { step, .. } } if subject == *wanted => {
             taped.turns.insert(key, step);
         }
         Event::Intended { key, subject, intent: Intent::Prepare { .. } } if subject == *wanted => {
@@ -118,7 +126,8 @@ impl Taped {
     fn heard(&mut self, step: StepId, outcome: Outcome) {
         let step = Spanned::new(0..0, step.0);
         match outcome {
-            Outcome::Prepared { issue, open, tasks, sprint, .. } => {
+            Outcome::Prepared { issue, open, tasks, sprint, host, .. } => {
+                self.host = host.map(|host| *host);
                 (self.seen, self.open) = (Some(issue), open.map(|open| *open));
                 (self.tasks, self.sprint) = (tasks.map(|tasks| *tasks), sprint.map(|sprint| *sprint));
             }
@@ -134,8 +143,15 @@ impl Taped {
                 let tail = evidence.commands.last().map(|run| end(&run.tail)).filter(|_| !evidence.passed).unwrap_or_default();
                 self.results.push(Resulted { step, passed: evidence.passed, tail });
             }
+            Outcome::Mended { probed, .. } => self.mended.extend(probed.is_well().then(|| probed.name.clone())),
             _ => {}
         }
+    }
+
+    /// What the probes of the host showed, and whether mending them helped.
+    fn probes(&self) -> Vec<ProbeText> {
+        let probed = |probed: &Probed| ProbeText { mended: self.mended.contains(&probed.name), ..ProbeText::of(probed) };
+        self.host.iter().flat_map(|host| host.probes.iter().map(probed)).collect()
     }
 
     /// Those that it could have handed over to, and did not.
@@ -189,6 +205,7 @@ impl Taped {
             off: self.off(ended),
             asked: self.asked.clone(),
             ops: self.ops(texts.as_ref()),
+            probes: self.probes(),
             answers: self.answers.clone(),
             results: self.results.clone(),
             expect,

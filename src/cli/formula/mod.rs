@@ -8,6 +8,7 @@ mod lint;
 mod list;
 mod listed;
 mod new;
+mod probed;
 mod recorded;
 mod run;
 mod show;

@@ -11,9 +11,10 @@ use serde_spanned::Spanned;
 
 use super::asked::PullAsked;
 use super::listed::{self, TaskText};
+use super::probed::ProbeText;
 use crate::cli::CliError;
 use crate::document::{Fault, Faults, SourceFile, nearest};
-use crate::engine::{Answer, Cast, Played, ProjectSettings, Scene, Shown, Stage};
+use crate::engine::{Answer, Cast, Played, PlayedHost, ProjectSettings, Scene, Shown, Stage};
 use crate::model::{
     About, AskedBy, Branch, Formula, FormulaName, Issue, IssueNumber, Kept, Login, OpenIssue, OpenIssues, OpsFile, PullNumber,
     Remark, RepoName, Route, RunOutcome, RunTexts, Shape, Sprint, StepId, Subject, Timestamp,
@@ -74,6 +75,9 @@ pub(super) struct Recorded {
     /// What is read of the operations repository.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) ops: Vec<OpsText>,
+    /// What the probes of the host show.
+    #[serde(default, rename = "probe", skip_serializing_if = "Vec::is_empty")]
+    pub(super) probes: Vec<ProbeText>,
     /// What agents answer, for each step in its order.
     #[serde(default, rename = "answer", skip_serializing_if = "Vec::is_empty")]
     pub(super) answers: Vec<Answered>,
@@ -411,6 +415,7 @@ impl Recorded {
             now,
             sprint,
             asked: self.asked.clone(),
+            host: PlayedHost(self.probes.iter().map(ProbeText::read).collect()),
             kept: self.kept.iter().map(|kept| kept.read(issue.number)).collect::<Result<_, _>>()?,
             off: self.off.iter().map(|name| FormulaName(name.clone())).collect(),
             inputs,

@@ -54,6 +54,7 @@ pub(super) fn prompt(
         item: item(run, &step.id, variable.as_ref()),
         kept: &run.kept,
         sprint: run.prepared.as_ref().and_then(|prepared| prepared.sprint.as_ref()),
+        host: &order.prepared()?.host,
     };
     render_prompt(template, &context).map_err(|e| broken(&e))
 }
@@ -81,6 +82,7 @@ pub(super) fn proposal(order: &Order<'_>, step: &StepId, templates: &[&str], tex
         item: item(run, step, variable.as_ref()),
         kept: &run.kept,
         sprint: run.prepared.as_ref().and_then(|prepared| prepared.sprint.as_ref()),
+        host: &order.prepared()?.host,
         change: run.change.as_ref(),
         evidence: run.evidence.as_ref(),
         tier: tier.as_ref().map(|(risk, reasons)| (*risk, reasons.as_slice())),

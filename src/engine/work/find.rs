@@ -52,6 +52,7 @@ impl Worker {
                 let since = self.by_forge_clock(since) - SLACK;
                 self.find_filed(key, subject, *blocks, since, facts).await
             }
+            Intent::Mend { probe, .. } => self.find_mended(probe).await,
             _ => Ok(None),
         }
     }

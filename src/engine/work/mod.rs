@@ -8,6 +8,7 @@ mod asked;
 mod claim;
 mod context;
 mod find;
+mod host;
 mod issues;
 mod keep;
 mod labels;
@@ -38,9 +39,10 @@ pub use keep::Ops;
 pub use placeholder::{Placeholders, placeholder};
 pub use reading::Unread;
 pub use rehearsal::{Answer, Cast, Played, Scene, Shown};
-pub use stage::Stage;
+pub use stage::{PlayedHost, Stage};
 pub use texts::TextStore;
 
+use crate::config::Probe;
 use crate::ledger::{IssueState, RunState};
 use crate::model::{
     AgentName, Branch, EffectKey, Failure, FailureKind, FilesSought, Intent, LabelNames, Login, Outcome, Provisions, RepoName,
@@ -81,6 +83,8 @@ pub struct Settings {
     pub overlap: Duration,
     /// The operations repository.
     pub ops: Option<Ops>,
+    /// The probes of the host.
+    pub probes: Vec<Probe>,
     /// Each project's own part.
     pub projects: BTreeMap<RepoName, ProjectSettings>,
 }
@@ -242,6 +246,7 @@ impl Worker {
                 self.file(order, step, &names).await
             }
             Intent::Keep { step, content, .. } => self.keep(order, step, content).await,
+            Intent::Mend { probe, .. } => self.mend(probe).await,
             Intent::Review { step, pull, head, verdict, .. } => {
                 self.review(order, &review::Asked { step, pull: *pull, head, verdict: *verdict }).await
             }

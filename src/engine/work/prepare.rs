@@ -90,6 +90,7 @@ impl Worker {
             }
             None => None,
         };
+        let host = self.host(over.as_ref().unwrap_or(&run.formula)).await;
         let (sprint, text) = self.sprint(order, over.as_ref().unwrap_or(&run.formula), &ops).await?.unzip();
         (texts.ops, texts.sprint) = (ops.files, text);
         let open = order.subject.is_project().then(|| Box::new(without_texts(&texts.open)));
@@ -104,7 +105,7 @@ impl Worker {
             tip,
             issue: seen,
             read_up_to,
-            trunk: Some(base),
+            trunk: Some(Box::new(base)),
             tip_ours,
             over: over.map(Box::new),
             open,
@@ -112,6 +113,7 @@ impl Worker {
             ops: ops.at.map(Box::new),
             tasks,
             sprint: sprint.map(Box::new),
+            host: Some(host).filter(|host| !host.probes.is_empty()).map(Box::new),
         })
     }
 

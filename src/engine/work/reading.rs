@@ -14,7 +14,7 @@ use crate::scan::Scanner;
 use crate::text;
 
 use super::super::shell::Ports;
-use super::{Order, ProjectSettings, Settings, Stage, TextStore, Worker, environment};
+use super::{Order, PlayedHost, ProjectSettings, Settings, Stage, TextStore, Worker, environment};
 
 /// Why there is no stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,13 +51,14 @@ impl Stage {
         let (now, journal) = (ports.clock.now(), ports.journal_id.clone());
         let project = settings.projects.get(&subject.repo).cloned().unwrap_or_default();
         // Texts and secrets belong to effects, and none is made here.
+        let host = PlayedHost::of(&settings.probes);
         let worker = Worker::new(ports, settings, TextStore::new(Path::new("")), Arc::new(Scanner::new(Vec::new())));
         let facts = Arc::new(worker.survey(&subject.repo).await.map_err(Unread::Project)?);
         if subject.is_project() {
             let base = base_of(&formula, &project, &facts);
             let open = worker.open_issues(&subject.repo, &formula, &facts).await?;
             let stage = Self::about(formula, subject, project, branch_prefix, base, now);
-            return Ok((Self { texts: RunTexts { open, ..RunTexts::default() }, ..stage }, Vec::new()));
+            return Ok((Self { host, texts: RunTexts { open, ..RunTexts::default() }, ..stage }, Vec::new()));
         }
         let (issue, comments) = worker.read_issue(&subject).await?;
         if issue.pull.is_some() {
@@ -70,7 +71,7 @@ impl Stage {
             .collect();
         let depends = worker.dependencies(&subject, &named).await.map_err(Unread::Project)?;
         let base = base_of(&formula, &project, &facts);
-        let mut stage = Self { issue, ..Self::about(formula, subject, project, branch_prefix, base, now) };
+        let mut stage = Self { host, issue, ..Self::about(formula, subject, project, branch_prefix, base, now) };
         let ledger = stage.opened(&facts);
         let state = ledger.issue(&stage.subject).ok_or_else(|| environment("the issue is gone"))?;
         let run = state.run.as_ref().map(|run| &run.id);
@@ -115,6 +116,7 @@ impl Stage {
             kept: Vec::new(),
             sprint: None,
             asked: None,
+            host: PlayedHost::default(),
             off: BTreeSet::new(),
             inputs: BTreeMap::new(),
         }

@@ -339,6 +339,10 @@ impl<'a> Play<'a> {
                 Outcome::Reviewed { counts: true }
             }
             Intent::Keep { step, content, .. } => self.keep(&order, step, content)?,
+            Intent::Mend { step, probe, .. } => {
+                self.proposed(step, proposal_of(&order, step)?, None, format!("{probe}\n"));
+                stage.host.mended(probe)?
+            }
             Intent::Rewrite { step, on, tick, .. } => {
                 let (title, body) = issues::rewritten(&order, step, &stage.texts).map_err(|failure| failure.why)?;
                 let ticked = |issue: &IssueNumber| format!("- [x] {issue}, on {}\n", on.unwrap_or(stage.subject.issue));
@@ -353,13 +357,14 @@ impl<'a> Play<'a> {
                 tip: None,
                 issue: state.seen.clone(),
                 read_up_to: None,
-                trunk: Some(sha(BASE)?),
+                trunk: Some(Box::new(sha(BASE)?)),
                 tip_ours: false,
                 over: None,
                 revision: self.stage.revision()?,
                 ops: None,
                 tasks: Some(Box::new(stage.texts.tasks.without_texts())),
                 sprint: stage.sprint.clone().map(Box::new),
+                host: Some(Box::new(stage.host.facts())),
             },
             Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { step, resume, told, .. } => {
@@ -444,6 +449,7 @@ impl<'a> Play<'a> {
             | Proposal::SubIssues { .. }
             | Proposal::Push
             | Proposal::Replies { .. }
+            | Proposal::Mend { .. }
             | Proposal::File { .. }
             | Proposal::Start { .. }
             | Proposal::UpdateIssue { .. } => return Err(format!("step {} says nothing", step.id)),
@@ -537,6 +543,7 @@ impl<'a> Play<'a> {
             Advance::Failed { .. }
             | Advance::Kept { .. }
             | Advance::Promised { .. }
+            | Advance::Held { .. }
             | Advance::Started { .. }
             | Advance::ItemDone { .. }
             | Advance::Next

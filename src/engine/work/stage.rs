@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use crate::config::Probe;
 use crate::ledger::Ledger;
 use crate::model::{
-    Branch, Checks, CommentId, Decision, Event, Formula, FormulaName, Issue, JournalId, Kept, LabelsMean, Login, ProjectFacts,
-    Proposal, PullNumber, Record, RepoFacts, Revision, RunId, RunTexts, SeenIssue, Sprint, StepKind, Subject, Timestamp, Usd,
-    Wanted, WantedBy,
+    Branch, Checks, CommentId, Decision, Event, Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId, Kept, LabelsMean,
+    Login, Outcome, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record, RepoFacts, Revision, RunId, RunTexts,
+    SeenIssue, Sprint, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
 };
-use crate::plan::{self, Crew, Policy, ProjectPolicy};
+use crate::plan::{self, Crew, MendPolicy, Policy, ProjectPolicy};
 
 use super::super::observed::seen_issue;
 use super::ProjectSettings;
@@ -38,6 +39,8 @@ pub struct Stage {
     pub inputs: BTreeMap<String, Json>,
     /// The sprint about the issue.
     pub sprint: Option<Sprint>,
+    /// The host, as it is played.
+    pub host: PlayedHost,
     /// The word of the comment that asks for the run.
     pub asked: Option<String>,
     /// Formulas that are not on for the project, of those that it hands over to.
@@ -50,6 +53,47 @@ pub struct Stage {
     pub base: Branch,
     /// Now.
     pub now: Timestamp,
+}
+
+/// The host as it is played: what its probes show, each with whether its mend helps.
+#[derive(Clone, Debug, Default)]
+pub struct PlayedHost(pub Vec<(Probed, bool)>);
+
+impl PlayedHost {
+    /// What a formula would meet at worst: every probe fails.
+    pub(super) fn of(probes: &[Probe]) -> Self {
+        let failing = |probe: &Probe| Probed {
+            name: probe.name.clone(),
+            priority: probe.priority,
+            end: HostEnd::Exited { code: 1 },
+            output: format!("<what the probe {} prints>", probe.name),
+            mend: probe.mend.as_ref().map(|mend| mend.blast_radius),
+            tried: false,
+        };
+        Self(probes.iter().map(|probe| (failing(probe), true)).collect())
+    }
+
+    pub(super) fn facts(&self) -> HostFacts {
+        HostFacts { probes: self.0.iter().map(|(probed, _)| probed.clone()).collect() }
+    }
+
+    fn mends(&self) -> BTreeMap<ProbeName, MendPolicy> {
+        let mend =
+            |(probed, _): &(Probed, bool)| Some((probed.name.clone(), MendPolicy { risk: probed.mend?, at_most: u32::MAX }));
+        self.0.iter().filter_map(mend).collect()
+    }
+
+    /// What comes of mending a probe.
+    pub(super) fn mended(&self, name: &ProbeName) -> Result<Outcome, String> {
+        let known = self.0.iter().find(|(probed, _)| probed.name == *name);
+        let (probed, helps) = known.ok_or_else(|| format!("there is no probe {name}"))?;
+        let (end, output) = match helps {
+            true => (HostEnd::Exited { code: 0 }, String::new()),
+            false => (probed.end, probed.output.clone()),
+        };
+        let probed = Probed { end, output, tried: true, ..probed.clone() };
+        Ok(Outcome::Mended { end: Some(HostEnd::Exited { code: i32::from(!helps) }), probed: Box::new(probed) })
+    }
 }
 
 impl Stage {
@@ -233,6 +277,7 @@ pub(super) fn policy(stage: &Stage) -> Policy {
         unreachable_pause: none,
         retry: vec![none],
         crew: Crew::default(),
+        mends: stage.host.mends(),
         projects: BTreeMap::from([(stage.subject.repo.clone(), project)]),
     }
 }

@@ -1,0 +1,154 @@
+//! `[[probe]]`: what tells whether the host, its disks and the containers beside are well, and what mends it.
+//!
+//! Promises: what is run on the host stands here and nowhere else. No project, formula or repository can add to it, and no probe is mended
+//! without a person unless its mend is called low here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::values;
+use crate::document::{Table, Value};
+use crate::model::{Priority, ProbeName, Risk};
+
+/// A probe of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Its name.
+    pub name: ProbeName,
+    /// What it looks at.
+    pub looks: Looks,
+    /// How long that may take.
+    pub timeout: Duration,
+    /// How urgent it is where it fails.
+    pub priority: Priority,
+    /// What mends it.
+    pub mend: Option<Mend>,
+}
+
+/// What a probe looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// What a program says, its words, at least one: all is well where it exits with 0.
+    Command(Vec<String>),
+    /// The room on the disk where a path is.
+    Disk {
+        /// The path.
+        path: PathBuf,
+        /// All is well with this much free, in bytes.
+        floor: u64,
+    },
+}
+
+/// What mends a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mend {
+    /// The words of a program, at least one.
+    pub command: Vec<String>,
+    /// How long that may take.
+    pub timeout: Duration,
+    /// How much it could break: only what is low is done without a person.
+    pub blast_radius: Risk,
+    /// How often in an hour.
+    pub at_most: u32,
+}
+
+const EITHER: &str = "command = [\"systemctl\", \"is-active\", \"nginx\"], or disk = \"/srv\" and floor = \"10GiB\"";
+const PROGRAM: &str = "write the program and its arguments as a list, such as [\"systemctl\", \"restart\", \"nginx\"]";
+
+impl Probe {
+    /// The probe that there is without being named: the disk of the state folder.
+    pub const STATE_DISK: &'static str = "state-disk";
+
+    /// How long a probe may take that does not say so.
+    pub const PATIENCE: Duration = Duration::from_secs(30);
+
+    pub(super) fn read_all(root: &Table<'_>) -> Vec<Self> {
+        let mut probes: Vec<Self> = Vec::new();
+        for table in root.tables("probe") {
+            let Some(probe) = Self::read(&table) else { continue };
+            if probes.iter().any(|known| known.name == probe.name) {
+                table.wrong(format!("two probes are called `{}`", probe.name), "give one of the two another name");
+            }
+            probes.push(probe);
+        }
+        probes
+    }
+
+    fn read(table: &Table<'_>) -> Option<Self> {
+        let name = table.required("name", "name = \"nginx\"", name);
+        let looks = Looks::read(table);
+        let timeout = table.or("timeout", Self::PATIENCE, values::limit);
+        let words = Priority::ALL.map(|priority| (priority.word(), priority));
+        let priority = table.or("priority", Priority::P2, |v| v.one_of(&words));
+        let mend = Mend::read(table);
+        Some(Self { name: ProbeName(name?), looks: looks?, timeout, priority, mend })
+    }
+}
+
+impl Looks {
+    fn read(table: &Table<'_>) -> Option<Self> {
+        let command = table.optional("command", program);
+        let path = table.optional("disk", values::path);
+        let floor = table.optional("floor", values::size);
+        match (table.has("command"), table.has("disk")) {
+            (true, true) => {
+                table.value("disk")?.wrong("`command` and `disk` are both given", "keep one, and write a [[probe]] for the other")
+            }
+            (false, false) => {
+                table.wrong("[[probe]] does not say what it looks at", format!("add {EITHER}"));
+                None
+            }
+            (true, false) => {
+                if let Some(value) = table.value("floor") {
+                    value.wrong::<()>("`floor` is for a disk", "take it out, or write disk = \"/srv\" instead of `command`");
+                }
+                Some(Self::Command(command?))
+            }
+            (false, true) => {
+                if !table.has("floor") {
+                    table.lacks("floor", "floor = \"10GiB\"");
+                }
+                Some(Self::Disk { path: path?, floor: floor? })
+            }
+        }
+    }
+}
+
+impl Mend {
+    fn read(table: &Table<'_>) -> Option<Self> {
+        let command = table.optional("mend", program);
+        let timeout = table.or("mend_timeout", Duration::from_mins(2), values::limit);
+        let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
+        // What nobody judged could break everything.
+        let blast_radius = table.or("mend_blast_radius", Risk::High, |v| v.one_of(&risks));
+        let at_most = table.or("mend_at_most", 3, |v| v.whole(1, 60).and_then(|n| u32::try_from(n).ok()));
+        if !table.has("mend") {
+            for key in ["mend_timeout", "mend_blast_radius", "mend_at_most"] {
+                if let Some(value) = table.value(key) {
+                    let help = "add mend = [\"systemctl\", \"restart\", \"nginx\"], or take it out";
+                    value.wrong::<()>(format!("`{key}` is given, and nothing mends the probe"), help);
+                }
+            }
+        }
+        Some(Self { command: command?, timeout, blast_radius, at_most })
+    }
+}
+
+/// A name that can stand in a path and in an issue's title as it is.
+fn name(value: &Value<'_>) -> Option<String> {
+    let text = values::name(value)?;
+    match text.contains('_') {
+        false => Some(text),
+        true => {
+            value.wrong(format!("`{text}` is no name of a probe"), "small letters, digits and `-`, a letter first, 32 at most")
+        }
+    }
+}
+
+fn program(value: &Value<'_>) -> Option<Vec<String>> {
+    let words = value.list(Value::string)?;
+    if words.first().is_none_or(|program| program.trim().is_empty()) || words.iter().any(|word| word.contains('\0')) {
+        return value.wrong(format!("`{}` names no program", value.key()), PROGRAM);
+    }
+    Some(words)
+}
