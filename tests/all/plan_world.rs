@@ -249,7 +249,8 @@ pub fn glancing_policy() -> Policy {
     };
     glance.outcomes = Vec::new();
     let list = "[{'title': 'a', 'body': ''}, {'title': 'b', 'body': ''}]".to_owned();
-    let one = Proposal::Issue { title: "t".into(), body: "b".into(), labels: Vec::new(), blocks: true, once: None };
+    let one =
+        Proposal::Issue { title: "t".into(), body: "b".into(), labels: Vec::new(), blocks: true, once: None, while_open: false };
     let some = Proposal::SubIssues { items: Expression(list), at_most: 2, labels: Vec::new(), once: None };
     for (id, proposal) in [("one", one), ("some", some)] {
         let kind = StepKind::Propose(proposal);

@@ -46,5 +46,6 @@ mod rig;
 mod roles;
 mod schedule;
 mod steps;
+mod supervise;
 mod switching;
 mod webhook;

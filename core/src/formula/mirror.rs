@@ -411,6 +411,10 @@ struct StepSection {
     /// run is about, whichever run does it: the new issue carries it as a mark, by which the forge is asked before another is filed. Of a list
     /// each item has its own, by its `id`.
     once: Option<Cel>,
+    /// With `propose = "issue"` and `once`: while that issue is open no other is filed under the name; where it is closed, one is. In
+    /// `project.issues` its name is `filed_as`.
+    #[schemars(extend("default" = false))]
+    while_open: Option<bool>,
     /// With `propose = "sub-issues"`: a CEL expression that comes to a list of objects with `title` and `body`, and perhaps with `id`,
     /// `depends_on` (ids of others of the list) and `labels` (of those that `[[label]]` describes). The run's issue waits for all of them.
     /// With `propose = "replies"`: one that comes to a list of objects with `to`, a point's `id` of `pull.points` in the prompt, and `text`.

@@ -67,7 +67,7 @@ A formula with `cron` is about the project: there is no `issue` in it, and what 
 Its open issues are read once, when the run is prepared, and only where it names them: at most 500, those first that have not moved for the longest.
 Of each is known which issues are part of it, as far as we filed them (`Part of #N.`) or its body lists them as tasks (`- [ ] #N`), and which of these
 are open; a part that was closed longer ago than 90 days is not known, and none is where issues were left out. That is read only where it is named.
-A prompt has their bodies too, each cut at 4 KiB and left out behind 96 KiB of them. A schedule that has nothing to do costs no token if its
+`filed_as` is the name (`once`) under which a run about the project filed it, and empty where none did. A prompt has their bodies too, each cut at 4 KiB and left out behind 96 KiB of them. A schedule that has nothing to do costs no token if its
 first `when` says so: `when = \"project.issues.exists(i, 'stale' in i.labels)\"`.
 
 | Name | What it is |

@@ -34,7 +34,8 @@ enum What {
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
-const KEYS: [(&str, &[What]); 21] = [
+const KEYS: [(&str, &[What]); 22] = [
+    ("while_open", &[What::Issue]),
     ("probe", &[What::Mend]),
     ("title", &[What::PullRequest, What::Issue, What::UpdateIssue, What::File]),
     ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review, What::File]),
@@ -109,7 +110,11 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
                 (_, blocks) => Some(blocks),
             });
             let once = once(table, scene);
-            Some(Proposal::Issue { title: title?, body: body?, labels: labels?, blocks, once })
+            let while_open = table.or("while_open", false, |v| match (v.boolean()?, table.has("once")) {
+                (true, false) => v.wrong("nothing says under which name it is filed", "add once = \"'disk'\", or take it out"),
+                (while_open, _) => Some(while_open),
+            });
+            Some(Proposal::Issue { title: title?, body: body?, labels: labels?, blocks, once, while_open })
         }
         What::Review => {
             let verdict = table.required("verdict", "verdict = \"steps.look.output.verdict\"", |v| verdict(v, scene));

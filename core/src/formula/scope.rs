@@ -58,7 +58,7 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         }
         About::Project => {
             let parts = ["parts", "open_parts"].map(|name| (name, Type::list(Type::Integer)));
-            let issues = Type::list(Type::record(issue.into_iter().chain(parts)));
+            let issues = Type::list(Type::record(issue.into_iter().chain(parts).chain([("filed_as", Type::text())])));
             (None, Type::record([("repo", Type::text()), ("issues", issues), ("issues_cut", Type::Bool)]))
         }
     };

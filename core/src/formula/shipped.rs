@@ -18,6 +18,7 @@ const FORMULAS: &[(&str, &str)] = &[
     ("plan", include_str!("../../../formulas/plan.toml")),
     ("epic", include_str!("../../../formulas/epic.toml")),
     ("architect", include_str!("../../../formulas/architect.toml")),
+    ("supervise", include_str!("../../../formulas/supervise.toml")),
 ];
 
 const PROMPTS: &[(&str, &str)] = &[
@@ -54,6 +55,12 @@ const PROMPTS: &[(&str, &str)] = &[
     ("epic-not-done.md", include_str!("../../../prompts/epic-not-done.md")),
     ("epic-task-done.md", include_str!("../../../prompts/epic-task-done.md")),
     ("partials/evidence.md", include_str!("../../../prompts/partials/evidence.md")),
+    ("supervise.md", include_str!("../../../prompts/supervise.md")),
+    ("supervised.md", include_str!("../../../prompts/supervised.md")),
+    ("supervised-cause.md", include_str!("../../../prompts/supervised-cause.md")),
+    ("supervised-asked.md", include_str!("../../../prompts/supervised-asked.md")),
+    ("supervised-pending.md", include_str!("../../../prompts/supervised-pending.md")),
+    ("supervised-well.md", include_str!("../../../prompts/supervised-well.md")),
     ("architect.md", include_str!("../../../prompts/architect.md")),
     ("sprint-asked.md", include_str!("../../../prompts/sprint-asked.md")),
     ("sprint.md", include_str!("../../../prompts/sprint.md")),
@@ -73,6 +80,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("predictions", include_str!("../../../formulas/schemas/predictions.json")),
     ("plan", include_str!("../../../formulas/schemas/plan.json")),
     ("sprint", include_str!("../../../formulas/schemas/sprint.json")),
+    ("supervision", include_str!("../../../formulas/schemas/supervision.json")),
 ];
 
 const TESTS: &[(&str, &str)] = &[
@@ -129,6 +137,12 @@ const TESTS: &[(&str, &str)] = &[
     ("architect-rejected", include_str!("../../../formulas/tests/architect-rejected.toml")),
     ("architect-cannot-read", include_str!("../../../formulas/tests/architect-cannot-read.toml")),
     ("architect-of-another", include_str!("../../../formulas/tests/architect-of-another.toml")),
+    ("supervise-all-well", include_str!("../../../formulas/tests/supervise-all-well.toml")),
+    ("supervise-mends", include_str!("../../../formulas/tests/supervise-mends.toml")),
+    ("supervise-says-why", include_str!("../../../formulas/tests/supervise-says-why.toml")),
+    ("supervise-asks-the-vault", include_str!("../../../formulas/tests/supervise-asks-the-vault.toml")),
+    ("supervise-knows-already", include_str!("../../../formulas/tests/supervise-knows-already.toml")),
+    ("supervise-closes", include_str!("../../../formulas/tests/supervise-closes.toml")),
     ("predict-enough-are-open", include_str!("../../../formulas/tests/predict-enough-are-open.toml")),
 ];
 

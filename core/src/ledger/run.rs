@@ -288,7 +288,7 @@ impl RunState {
                 self.closed |= *intent == Intent::Close;
                 self.proposed(step, json!({}));
             }
-            Outcome::Filed { issue, .. } => self.filed(step, *issue),
+            Outcome::Filed { issue, .. } => self.filed(step, intent, *issue),
             Outcome::Rewritten | Outcome::Reopened => self.proposed(step, json!({})),
             Outcome::Replied => self.replied(step),
             Outcome::Kept { path, commit, pull, left } => {
@@ -351,10 +351,14 @@ impl RunState {
     }
 
     /// An issue of a step is there.
-    fn filed(&mut self, step: &StepId, issue: IssueNumber) {
+    fn filed(&mut self, step: &StepId, intent: &Intent, issue: IssueNumber) {
         let Some(at) = self.at_mut(step) else { return };
         let StepState::Filing { planned, filed } = &mut at.state else {
-            return self.proposed(step, json!({ "issue": issue.0 }));
+            let output = match intent {
+                Intent::File { once: Some(name), .. } => json!({ "issue": issue.0, "once": name }),
+                _ => json!({ "issue": issue.0 }),
+            };
+            return self.proposed(step, output);
         };
         filed.push(issue);
         if filed.len() < planned.len() {

@@ -420,6 +420,7 @@ impl StepKind {
             Self::Propose(Proposal::Replies { .. }) => vec![("replies", number())],
             Self::Propose(Proposal::Branch { .. }) => vec![("branch", text()), ("commit", text())],
             Self::Propose(Proposal::Labels { .. }) => vec![("labels", list(text()))],
+            Self::Propose(Proposal::Issue { once: Some(_), .. }) => vec![("issue", number()), ("once", text())],
             Self::Propose(Proposal::Issue { .. } | Proposal::Start { .. }) => vec![("issue", number())],
             Self::Propose(Proposal::Review { .. }) => {
                 let words = json!({ "enum": Verdict::ALL.map(Verdict::word) });

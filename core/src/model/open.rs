@@ -26,6 +26,9 @@ pub struct OpenIssue {
     pub updated: Timestamp,
     /// How many comments it has.
     pub comments: u64,
+    /// The name under which one of our runs about the project filed it, where it did so under one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub filed_as: String,
     /// The issues that are known to be part of it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub parts: BTreeSet<IssueNumber>,

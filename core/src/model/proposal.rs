@@ -83,6 +83,9 @@ pub enum Proposal {
         /// Whatever has this name is filed once about what the run is about, by whichever run: a text. So with the others.
         #[serde(default)]
         once: Option<Expression>,
+        /// It is filed anew where what has that name is closed.
+        #[serde(default)]
+        while_open: bool,
     },
     /// An issue is filed for each item of a list, those first that others wait for; the run's issue waits for all of them.
     SubIssues {

@@ -205,6 +205,7 @@ fn of_project(kind: TemplateKind) -> Variable {
         ("comments", Plain),
         ("parts", list(Plain)),
         ("open_parts", list(Plain)),
+        ("filed_as", Outside),
     ];
     // What people read on the forge has their texts there already.
     let body = (kind == TemplateKind::Prompt).then_some(("body", Outside));

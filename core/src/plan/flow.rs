@@ -288,6 +288,7 @@ fn known_of(issue: &OpenIssue) -> Json {
         "comments": issue.comments,
         "parts": numbers(&issue.parts),
         "open_parts": numbers(&issue.open_parts),
+        "filed_as": issue.filed_as,
     })
 }
 

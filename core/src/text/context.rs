@@ -265,6 +265,7 @@ fn project(open: &OpenIssues) -> Json {
             "comments": issue.comments,
             "parts": issue.parts.iter().map(|part| part.0).collect::<Vec<_>>(),
             "open_parts": issue.open_parts.iter().map(|part| part.0).collect::<Vec<_>>(),
+            "filed_as": clean(&issue.filed_as),
             "body": if left.is_some() { body } else { "[left out: all bodies together are too long]".to_owned() },
         })
     });

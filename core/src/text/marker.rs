@@ -42,6 +42,12 @@ pub fn is_once(body: &str, subject: &Subject, name: &str) -> bool {
     ONCE.captures_iter(body).any(|found| found.get(1).is_some_and(|found| found.as_str() == wanted))
 }
 
+/// The name under which something was filed once about a subject, by its mark; whose text it is must be checked as well.
+pub fn filed_as(body: &str, subject: &Subject) -> Option<String> {
+    let key = read(ONCE.captures_iter(body).last()?.get(1)?.as_str())?;
+    key.strip_prefix(&once(subject, "")).map(str::to_owned)
+}
+
 /// Without the repository, which may be renamed.
 fn once(subject: &Subject, name: &str) -> String {
     format!("{}/{name}", subject.issue)
@@ -63,7 +69,11 @@ fn shown(key: &str) -> String {
 
 /// The key of the last marker that stands on a line of its own.
 pub fn find_marker(body: &str) -> Option<EffectKey> {
-    let shown = MARKER.captures_iter(body).last()?.get(1)?.as_str();
+    read(MARKER.captures_iter(body).last()?.get(1)?.as_str()).map(EffectKey)
+}
+
+/// What was shown.
+fn read(shown: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(shown.len());
     let mut rest = shown.bytes();
     while let Some(byte) = rest.next() {
@@ -74,7 +84,7 @@ pub fn find_marker(body: &str) -> Option<EffectKey> {
             bytes.push(byte);
         }
     }
-    String::from_utf8(bytes).ok().map(EffectKey)
+    String::from_utf8(bytes).ok()
 }
 
 /// The text without markers, as people see it.

@@ -126,6 +126,9 @@ pub(super) struct OpenText {
     pub(super) updated: Option<String>,
     #[serde(default)]
     pub(super) comments: u64,
+    /// The name under which it was filed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) filed_as: String,
     /// The issues that are part of it; those of them are open that are listed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) parts: BTreeSet<u64>,
@@ -142,6 +145,7 @@ impl OpenText {
             labels: issue.labels.iter().cloned().collect(),
             updated: Some(issue.updated.rfc3339()),
             comments: issue.comments,
+            filed_as: issue.filed_as.clone(),
             parts: issue.parts.iter().map(|part| part.0).collect(),
         }
     }
@@ -159,6 +163,7 @@ impl OpenText {
             created: updated,
             updated,
             comments: self.comments,
+            filed_as: self.filed_as.clone(),
             parts: BTreeSet::new(),
             open_parts: BTreeSet::new(),
         })

@@ -125,8 +125,9 @@ impl Worker {
     pub(super) async fn file(&self, order: &Order<'_>, step: &StepId, named: &Named<'_>) -> Result<Outcome, Failure> {
         let Named { item, blocks, once } = *named;
         let (repo, run) = (&order.subject.repo, order.run()?);
+        let while_open = matches!(step_of(order, step)?.kind, StepKind::Propose(Proposal::Issue { while_open: true, .. }));
         if let Some(name) = once
-            && let Some(issue) = self.filed_before(order, name).await?
+            && let Some(issue) = self.filed_before(order, name, while_open).await?
         {
             let unlinked = self.make_wait(order.subject, blocks, issue).await?;
             return Ok(Outcome::Filed { issue, unlinked, learned: Vec::new() });
@@ -142,10 +143,10 @@ impl Worker {
         Ok(Outcome::Filed { issue, unlinked, learned })
     }
 
-    /// What some run filed under a name, open or closed. Nothing was filed about an issue before that issue was.
-    async fn filed_before(&self, order: &Order<'_>, name: &str) -> Result<Option<IssueNumber>, Failure> {
+    /// What some run filed under a name, open or, unless only that counts, closed. Nothing was filed about an issue before that issue was.
+    async fn filed_before(&self, order: &Order<'_>, name: &str, open_only: bool) -> Result<Option<IssueNumber>, Failure> {
         let since = (!order.subject.is_project()).then_some(order.state.seen.created);
-        let filter = IssueFilter { since, no_pulls: true, ..IssueFilter::default() };
+        let filter = IssueFilter { since, open_only, no_pulls: true, ..IssueFilter::default() };
         let listed = self.ports.forge.issues(&order.subject.repo, &filter).await.map_err(forge)?;
         let ours = listed.items.iter().filter(|issue| order.facts.is_ours(&issue.author));
         Ok(ours.filter(|issue| text::is_once(&issue.body, order.subject, name)).map(|issue| issue.number).min())

@@ -30,10 +30,12 @@ pub(super) fn names(formula: &Formula, word: &str) -> bool {
         || serde_json::to_string(&formula.outcomes).is_ok_and(|text| text.contains(word))
 }
 
-fn open(issue: Issue) -> OpenIssue {
+fn open(issue: Issue, about: &Subject, facts: &ProjectFacts) -> OpenIssue {
     let Issue { number, title, body, author, labels, created, updated, comments, .. } = issue;
     let (parts, open_parts) = Default::default();
-    OpenIssue { number, title, body, author, labels, created, updated, comments, parts, open_parts }
+    let filed_as = Some(&body).filter(|_| facts.is_ours(&author)).and_then(|body| text::filed_as(body, about));
+    let filed_as = filed_as.unwrap_or_default();
+    OpenIssue { number, title, body, author, labels, created, updated, comments, filed_as, parts, open_parts }
 }
 
 /// As the journal has them.
@@ -132,7 +134,8 @@ impl Worker {
         let mut items = self.ports.forge.issues(repo, &filter).await.map_err(forge)?.items;
         let cut = items.len() > OpenIssues::MOST;
         items.truncate(OpenIssues::MOST);
-        let mut known = OpenIssues { items: items.into_iter().map(open).collect(), cut };
+        let about = Subject::project(repo.clone());
+        let mut known = OpenIssues { items: items.into_iter().map(|issue| open(issue, &about, facts)).collect(), cut };
         if !cut && names(formula, "parts") {
             let parts = self.parts(repo, &known, facts).await?;
             known.know_parts(&parts);

@@ -12,9 +12,9 @@ use serde_json::Value as Json;
 use crate::hands::output;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    Advance, Change, Checks, CommandRun, CommentId, Decision, EffectKey, Event, Evidence, Expected, Gate, HandOutcome, Intent,
-    IssueDraft, IssueNumber, LabelNames, Outcome, Proposal, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId,
-    StepKind, Subject, Timestamp, Wanted,
+    Advance, Change, Checks, CommentId, Decision, EffectKey, Event, Evidence, Expected, Gate, HandOutcome, Intent, IssueDraft,
+    IssueNumber, LabelNames, Outcome, Proposal, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId, StepKind, Subject,
+    Timestamp, Wanted,
 };
 use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
@@ -22,7 +22,7 @@ use crate::ports::Given;
 use super::super::core::Facts;
 use super::labels::{self, Relabel};
 use super::prepare::without_texts;
-use super::stage::{BASE, PULL, facts, policy};
+use super::stage::{BASE, PULL, evidence, facts, policy};
 use super::{Order, Stage, agent, context, issues, keep};
 
 /// Decisions and effects of one rehearsal at most.
@@ -333,7 +333,10 @@ impl<'a> Play<'a> {
                 self.proposed(step, proposal_of(&order, step)?, None, format!("on {on}\n"));
                 Outcome::Closed
             }
-            Intent::File { step, item, .. } => self.file(&order, step, item.as_ref())?,
+            Intent::File { step, item, once, .. } => match self.filed_before(once.as_deref()) {
+                Some(issue) => Outcome::Filed { issue, unlinked: false, learned: Vec::new() },
+                None => self.file(&order, step, item.as_ref())?,
+            },
             Intent::Review { step, .. } => {
                 self.propose(&order, step)?;
                 Outcome::Reviewed { counts: true }
@@ -478,6 +481,12 @@ impl<'a> Play<'a> {
         self.proposed(step, &proposal.clone(), None, format!("{} on {on}\n{inputs}", wanted.formula));
     }
 
+    /// What stands open under a name.
+    fn filed_before(&self, name: Option<&str>) -> Option<IssueNumber> {
+        let open = &self.stage.texts.open.items;
+        open.iter().find(|issue| name.is_some_and(|name| issue.filed_as == name)).map(|issue| issue.number)
+    }
+
     /// An issue that would be filed, with its labels below. Its number is one that no forge has yet.
     fn file(
         &mut self,
@@ -603,13 +612,4 @@ fn change() -> Result<Change, String> {
         person_paths: Vec::new(),
         verify_paths: Vec::new(),
     })
-}
-
-/// The first that fails is the last that runs.
-fn evidence(sha: &Sha, commands: &[String], shown: Shown) -> Evidence {
-    let ran = if shown.passed { commands.len() } else { 1.min(commands.len()) };
-    let exit = Some(i32::from(!shown.passed));
-    let run = |command: &String| CommandRun { command: command.clone(), exit, millis: 0, tail: shown.tail.clone() };
-    let commands = commands.iter().take(ran).map(run).collect();
-    Evidence { sha: sha.clone(), commands, passed: shown.passed, timed_out: false }
 }

@@ -8,14 +8,14 @@ use serde_json::Value as Json;
 use crate::config::Probe;
 use crate::ledger::Ledger;
 use crate::model::{
-    Branch, Checks, CommentId, Decision, Event, Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId, Kept, LabelsMean,
-    Login, Outcome, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record, RepoFacts, Revision, RunId, RunTexts,
-    SeenIssue, Sprint, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
+    Branch, Checks, CommandRun, CommentId, Decision, Event, Evidence, Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId,
+    Kept, LabelsMean, Login, Outcome, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record, RepoFacts, Revision, RunId,
+    RunTexts, SeenIssue, Sha, Sprint, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, MendPolicy, Policy, ProjectPolicy};
 
 use super::super::observed::seen_issue;
-use super::ProjectSettings;
+use super::{ProjectSettings, Shown};
 
 /// The pull request that is played.
 pub(super) const PULL: PullNumber = PullNumber(1);
@@ -280,4 +280,13 @@ pub(super) fn policy(stage: &Stage) -> Policy {
         mends: stage.host.mends(),
         projects: BTreeMap::from([(stage.subject.repo.clone(), project)]),
     }
+}
+
+/// What commands would have shown. The first that fails is the last that runs.
+pub(super) fn evidence(sha: &Sha, commands: &[String], shown: Shown) -> Evidence {
+    let ran = if shown.passed { commands.len() } else { 1.min(commands.len()) };
+    let exit = Some(i32::from(!shown.passed));
+    let run = |command: &String| CommandRun { command: command.clone(), exit, millis: 0, tail: shown.tail.clone() };
+    let commands = commands.iter().take(ran).map(run).collect();
+    Evidence { sha: sha.clone(), commands, passed: shown.passed, timed_out: false }
 }
