@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Branch, Change, Evidence, HostEnd, IssueNumber, Kept, PortRange, Refusal, RepoName, RunId, Sha};
+use crate::model::{Branch, Change, Evidence, HostEnd, IssueNumber, Kept, LastTag, PortRange, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
     AgentOrder, AgentReport, ClaimAnswer, DiskRoom, HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan,
     KeepAnswer, KeepOrder, Lease, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips,
@@ -56,6 +56,10 @@ impl Repos for Nobody {
     }
 
     async fn all_by(&self, _: &RepoName, _: &Sha, _: &Sha, _: &[String]) -> Result<bool, RepoError> {
+        no_git()
+    }
+
+    async fn last_tag(&self, _: &RepoName, _: &Sha) -> Result<LastTag, RepoError> {
         no_git()
     }
 

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::model::{RepoName, Sha};
+use crate::model::{LastTag, RepoName, Sha};
 use crate::ports::RepoError;
 use crate::text;
 
 use super::author::Author;
-use super::objects::many_shas;
+use super::objects::{many_shas, one_sha};
 use super::process::Call;
 use super::{Git, unexpected};
 
@@ -51,6 +51,24 @@ impl Git {
         Ok(!many_shas(&what, &found)?.is_empty())
     }
 
+    /// The tag of a version that is nearest behind a commit. A pre-release is none: what came since the release before it counts.
+    pub(super) async fn newest_tag(&self, repo: &RepoName, at: &Sha) -> Result<LastTag, RepoError> {
+        let what = format!("looking for the newest tag of {repo}");
+        let dir = self.mirror_dir(repo);
+        let call = Call::bare(&dir, &what).args(["describe", "--tags", "--long", "--always", "--abbrev=40"]);
+        let call = call.args(["--match", "*[0-9].[0-9]*", "--exclude", "*[0-9]-[A-Za-z]*", at.as_str()]);
+        let told = self.runner.ok(call).await?;
+        // `<tag>-<commits>-g<commit>`, or where there is no tag the commit alone.
+        if let Some((name, commits)) = described(&String::from_utf8_lossy(&told)) {
+            let commit = format!("refs/tags/{name}^{{commit}}");
+            let commit = self.runner.ok(Call::bare(&dir, &what).args(["rev-parse", "-q", "--verify", &commit])).await?;
+            return Ok(LastTag { name, commit: Some(one_sha(&what, &commit)?), commits });
+        }
+        let count = self.runner.ok(Call::bare(&dir, &what).args(["rev-list", "--count", at.as_str()])).await?;
+        let commits = String::from_utf8_lossy(&count).trim().parse().map_err(|_| unexpected(&what, &count))?;
+        Ok(LastTag { name: String::new(), commit: None, commits })
+    }
+
     /// Rewrites `commits`, parents first; answers with what `tip` became. A commit that is not among them stays as it is.
     pub(super) async fn reauthor(&self, dir: &Path, commits: &[String], tip: &Sha, author: &Author) -> Result<Sha, RepoError> {
         const WHAT: &str = "re-authoring commits";
@@ -64,6 +82,13 @@ impl Git {
         }
         Ok(became.remove(tip.as_str()).unwrap_or_else(|| tip.clone()))
     }
+}
+
+/// What `git describe --long` says of a commit: the tag, and how many commits came since.
+fn described(told: &str) -> Option<(String, u64)> {
+    let (rest, _) = told.trim().rsplit_once("-g")?;
+    let (name, commits) = rest.rsplit_once('-')?;
+    Some((name.to_owned(), commits.parse().ok()?))
 }
 
 /// Whether author and committer of a commit are this one.

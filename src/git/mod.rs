@@ -46,7 +46,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{Branch, Change, IssueNumber, Kept, Refusal, RepoName, RunId, Sha};
+use crate::model::{Branch, Change, IssueNumber, Kept, LastTag, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
     ClaimAnswer, KeepAnswer, KeepOrder, Lease, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder, Tips,
 };
@@ -198,6 +198,10 @@ impl Repos for Git {
     async fn all_by(&self, repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> Result<bool, RepoError> {
         let authors: Vec<Author> = authors.iter().map(|author| Author::parse(author)).collect::<Result<_, _>>()?;
         self.committed_by(repo, base, tip, &authors).await
+    }
+
+    async fn last_tag(&self, repo: &RepoName, at: &Sha) -> Result<LastTag, RepoError> {
+        self.newest_tag(repo, at).await
     }
 
     async fn touched(&self, repo: &RepoName, base: &Sha, tip: &Sha, path: &str) -> Result<bool, RepoError> {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use forgehand::git::Limits;
-use forgehand::model::{Branch, FileMark, IssueNumber, JournalId, Kept, RunId, Sha, Timestamp};
+use forgehand::model::{Branch, FileMark, IssueNumber, JournalId, Kept, LastTag, RunId, Sha, Timestamp};
 use forgehand::ports::{ClaimAnswer, KeepAnswer, KeepOrder, Lease, NewClaim, PushAnswer, RepoErrorKind, Repos, TakeOrder};
 use tokio::task::JoinSet;
 
@@ -662,6 +662,27 @@ async fn a_file_that_is_asked_for_stands_on_a_branch_of_its_own_once() {
     for (path, touched) in [("notes/a.md", true), ("other", false), ("notes/*.md", false)] {
         assert_eq!(world.git.touched(&world.repo, main, ask, path).await.expect("answers"), touched, "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_newest_tag_is_of_a_version_and_of_no_pre_release() {
+    let world = World::new().await;
+    let person =
+        |script: &str| sh(&world.person(), &format!("git checkout -q main && {script} && git push -q --tags origin main"));
+    let last = async || {
+        let tips = world.git.sync(&world.repo, &["main".into()], &"r1".into()).await.expect("syncs");
+        world.git.last_tag(&world.repo, tips.0[0].as_ref().expect("main")).await.expect("answers")
+    };
+    let before = sh(&world.person(), "git rev-list --count main").parse().expect("a number");
+    assert_eq!(last().await, LastTag { name: String::new(), commit: None, commits: before });
+    let first = sha(&person("git tag app-1.9.0 && git rev-parse main"));
+    assert_eq!(last().await, LastTag { name: "app-1.9.0".into(), commit: Some(first), commits: 0 });
+    person("git commit -q --allow-empty -m a && git tag -am x v1.10.0");
+    let tagged = sha(&sh(&world.person(), "git rev-parse main"));
+    // What names no version, what is not released yet, and what is not behind it.
+    person("git commit -q --allow-empty -m b && git tag nightly-g1 && git tag v2.0.0-rc.1 && git commit -q --allow-empty -m c");
+    person("git checkout -q -b old && git commit -q --allow-empty -m d && git tag v3.0.0 && git checkout -q main");
+    assert_eq!(last().await, LastTag { name: "v1.10.0".into(), commit: Some(tagged), commits: 2 });
 }
 
 #[tokio::test]

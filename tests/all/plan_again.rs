@@ -171,6 +171,7 @@ impl Line {
                 tasks: None,
                 sprint: None,
                 host: None,
+                last_tag: None,
             },
             Intent::Agent { .. } => self.next().unwrap_or_else(|| agent(HandOutcome::Succeeded)),
             Intent::Take { .. } => match self.answers.first() {

@@ -285,6 +285,7 @@ impl Made {
             tasks: None,
             sprint: None,
             host: None,
+            last_tag: None,
             over: None,
             open: None,
             revision: None,

@@ -36,6 +36,7 @@ mod papers;
 mod pause;
 mod people;
 mod projects;
+mod release;
 mod reload;
 mod reproduce;
 mod requests;

@@ -36,9 +36,14 @@ async fn seeded(rig: &Rig) {
 
 /// A fresh clone of the operations repository.
 pub async fn ops_clone(rig: &Rig) -> tempfile::TempDir {
+    clone_of(rig, OPS).await
+}
+
+/// A fresh clone, as its owner makes it.
+pub async fn clone_of(rig: &Rig, repo: &str) -> tempfile::TempDir {
     let clone = tempfile::tempdir().expect("a folder");
     let url = rig.forge.url().replace("http://", "http://owner:Correct-Horse-9-Battery@");
-    git_in(&clone, &["clone", "-q", &format!("{}/{OPS}.git", url.trim_end_matches('/')), "."]).await;
+    git_in(&clone, &["clone", "-q", &format!("{}/{repo}.git", url.trim_end_matches('/')), "."]).await;
     clone
 }
 

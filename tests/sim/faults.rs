@@ -12,8 +12,8 @@ use forgehand::git::Git;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
     Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, HostEnd, Issue, IssueNumber, JournalId,
-    Kept, LabelEvent, Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName, ReviewId,
-    Reviews, RunId, Sha, Spot, Timestamp,
+    Kept, LabelEvent, LastTag, Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName,
+    ReviewId, Reviews, RunId, Sha, Spot, Timestamp,
 };
 use forgehand::ports::{
     AgentOrder, AgentReport, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError, ForgeErrorKind, HandError,
@@ -293,6 +293,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     read holds(repo: &RepoName, at: &Sha, path: &str) -> bool;
     read missing(repo: &RepoName, branch: &Branch, paths: &[String]) -> Option<Vec<String>>;
     read all_by(repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> bool;
+    read last_tag(repo: &RepoName, at: &Sha) -> LastTag;
     read touched(repo: &RepoName, base: &Sha, tip: &Sha, path: &str) -> bool;
     write claim(repo: &RepoName, issue: IssueNumber, claim: &NewClaim) -> ClaimAnswer;
     write release(repo: &RepoName, issue: IssueNumber, held: &Sha) -> ();

@@ -41,6 +41,15 @@ const ORDER: &str = "
   at work beside it is stopped. Where failing output goes back to an agent, that step and all that wait for it are done again.
 ";
 
+const LAST_TAG: &str = "
+### The newest tag
+
+`last_tag` is the nearest tag behind the tip of the base branch that names a version and no pre-release, read when the run is prepared and only where a formula
+names it: `name` and `commit`, empty where there is none, and `commits`, how many came since; all of them without a tag. A workspace has no tags: `git log
+COMMIT..HEAD` shows what came. `project.slug` is the repository's name in one word, for names of files, and `run.trunk` the tip of the base branch. Where nothing is
+run there is a made-up tag: in a dry run, and in a recorded test without `[last_tag]` (`name`, `commits`).
+";
+
 const TASKS: &str = "
 ### Tasks of the issue
 
@@ -136,6 +145,7 @@ pub fn page() -> String {
     page.push_str("\n## What expressions may name\n\nConditions and values are written in CEL, the Common Expression Language, and checked against these types.\n\n| Name | What it is |\n|---|---|\n");
     types(&mut page, "", &scope(&[], "", Type::object(), About::Issue));
     page.push_str("| `steps.ID.status` | `done` or `skipped` |\n| `steps.ID.output` | what the step left behind |\n| `inputs.NAME` | as `[[input]]` says |\n");
+    page.push_str(LAST_TAG);
     page.push_str(TASKS);
     of_list(&mut page, "issue", "tasks", About::Issue);
     page.push_str(SPRINT);

@@ -25,7 +25,10 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         ("updated", Type::Time),
         ("comments", Type::Integer),
     ];
-    let run = [("attempt", Type::Integer), ("branch", Type::text()), ("base", Type::text()), ("asked", Type::text())];
+    let texts = ["branch", "base", "trunk", "asked"].map(|name| (name, Type::text()));
+    let run = texts.into_iter().chain([("attempt", Type::Integer)]);
+    let last_tag = [("name", Type::text()), ("commit", Type::text()), ("commits", Type::Integer)];
+    let project = ["repo", "slug"].map(|name| (name, Type::text()));
     let kept = [
         ("name", Type::text()),
         ("issue", Type::Integer),
@@ -54,12 +57,12 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
                 ("listed_in", Type::list(Type::Integer)),
             ]);
             let own = with_maybe(Type::record(own), "sprint", sprint());
-            (Some(("issue", own)), Type::record([("repo", Type::text())]))
+            (Some(("issue", own)), Type::record(project))
         }
         About::Project => {
             let parts = ["parts", "open_parts"].map(|name| (name, Type::list(Type::Integer)));
             let issues = Type::list(Type::record(issue.into_iter().chain(parts).chain([("filed_as", Type::text())])));
-            (None, Type::record([("repo", Type::text()), ("issues", issues), ("issues_cut", Type::Bool)]))
+            (None, Type::record(project.into_iter().chain([("issues", issues), ("issues_cut", Type::Bool)])))
         }
     };
     let common = [
@@ -68,6 +71,7 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         ("project", project),
         ("run", Type::record(run)),
         ("host", Type::record([("probes", Type::list(probe()))])),
+        ("last_tag", Type::record(last_tag)),
         ("now", Type::Time),
     ];
     Type::record(common.into_iter().chain(issue))

@@ -19,6 +19,7 @@ const FORMULAS: &[(&str, &str)] = &[
     ("epic", include_str!("../../../formulas/epic.toml")),
     ("architect", include_str!("../../../formulas/architect.toml")),
     ("supervise", include_str!("../../../formulas/supervise.toml")),
+    ("release", include_str!("../../../formulas/release.toml")),
 ];
 
 const PROMPTS: &[(&str, &str)] = &[
@@ -67,6 +68,11 @@ const PROMPTS: &[(&str, &str)] = &[
     ("sprint-filed.md", include_str!("../../../prompts/sprint-filed.md")),
     ("sprint-wrong.md", include_str!("../../../prompts/sprint-wrong.md")),
     ("sprint-rejected.md", include_str!("../../../prompts/sprint-rejected.md")),
+    ("release.md", include_str!("../../../prompts/release.md")),
+    ("release-pull-request.md", include_str!("../../../prompts/release-pull-request.md")),
+    ("release-not-due.md", include_str!("../../../prompts/release-not-due.md")),
+    ("release-asked.md", include_str!("../../../prompts/release-asked.md")),
+    ("release-told.md", include_str!("../../../prompts/release-told.md")),
 ];
 
 const SCHEMAS: &[(&str, &str)] = &[
@@ -81,6 +87,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("plan", include_str!("../../../formulas/schemas/plan.json")),
     ("sprint", include_str!("../../../formulas/schemas/sprint.json")),
     ("supervision", include_str!("../../../formulas/schemas/supervision.json")),
+    ("release", include_str!("../../../formulas/schemas/release.json")),
 ];
 
 const TESTS: &[(&str, &str)] = &[
@@ -143,6 +150,11 @@ const TESTS: &[(&str, &str)] = &[
     ("supervise-asks-the-vault", include_str!("../../../formulas/tests/supervise-asks-the-vault.toml")),
     ("supervise-knows-already", include_str!("../../../formulas/tests/supervise-knows-already.toml")),
     ("supervise-closes", include_str!("../../../formulas/tests/supervise-closes.toml")),
+    ("release-due", include_str!("../../../formulas/tests/release-due.toml")),
+    ("release-first", include_str!("../../../formulas/tests/release-first.toml")),
+    ("release-nothing-came", include_str!("../../../formulas/tests/release-nothing-came.toml")),
+    ("release-not-due", include_str!("../../../formulas/tests/release-not-due.toml")),
+    ("release-merged", include_str!("../../../formulas/tests/release-merged.toml")),
     ("predict-enough-are-open", include_str!("../../../formulas/tests/predict-enough-are-open.toml")),
 ];
 

@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use crate::model::{
     AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, HostEnd, HostFacts, Intent,
-    IssueNumber, Kept, OpenIssues, Outcome, Probed, PullNumber, Revision, RunId, RunOutcome, Sha, Sprint, Step, StepId, StopWhy,
-    Tasks, TextMark, Timestamp, Told, Usd,
+    IssueNumber, Kept, LastTag, OpenIssues, Outcome, Probed, PullNumber, Revision, RunId, RunOutcome, Sha, Sprint, Step, StepId,
+    StopWhy, Tasks, TextMark, Timestamp, Told, Usd,
 };
 
 use super::{InWork, StepState};
@@ -122,6 +122,9 @@ pub struct Prepared {
     /// What is known of the host by now, where its formula asks for it.
     #[serde(default)]
     pub host: HostFacts,
+    /// The newest tag that the base branch has behind it, where its formula asks for it.
+    #[serde(default)]
+    pub last_tag: Option<LastTag>,
 }
 
 /// How a step ended.
@@ -229,6 +232,7 @@ impl RunState {
                 tasks,
                 sprint,
                 host,
+                last_tag,
             } => {
                 if let Some(over) = over {
                     self.goes_on_with(over);
@@ -247,6 +251,7 @@ impl RunState {
                     tasks: tasks.as_deref().cloned().unwrap_or_default(),
                     sprint: sprint.as_deref().cloned(),
                     host: host.as_deref().cloned().unwrap_or_default(),
+                    last_tag: last_tag.as_deref().cloned(),
                 });
                 self.in_work.clear();
                 self.reach(at);

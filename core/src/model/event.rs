@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::{
     AccountName, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined,
     Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, HostEnd, HostFacts, IssueDraft,
-    IssueNumber, JournalId, Kept, LabelsMean, Login, ModelCall, OpenIssues, ProbeName, Probed, ProjectFacts, PullNumber,
+    IssueNumber, JournalId, Kept, LabelsMean, LastTag, Login, ModelCall, OpenIssues, ProbeName, Probed, ProjectFacts, PullNumber,
     PullState, Refusal, Reply, RepoLabel, RepoName, Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha, Sprint, StepId,
     StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, Verdict, Wanted,
 };
@@ -753,6 +753,9 @@ pub enum Outcome {
         /// What is known of the host, where the formula asks for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         host: Option<Box<HostFacts>>,
+        /// The newest tag that the base branch has behind it, where the formula asks for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_tag: Option<Box<LastTag>>,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere {

@@ -29,6 +29,7 @@ mod revision;
 mod seen;
 mod shape;
 mod sprint;
+mod tag;
 mod tasks;
 mod template;
 mod time;
@@ -62,6 +63,7 @@ pub use reason::*;
 pub use revision::*;
 pub use seen::*;
 pub use shape::*;
+pub use tag::*;
 pub use tasks::*;
 pub use template::*;
 

@@ -63,6 +63,8 @@ impl TemplateKind {
         let ops = record([("files", list(record([("path", Plain), ("text", Outside)])))]);
         let common = [
             ("repo", Plain),
+            ("slug", Plain),
+            ("last_tag", record([("name", Outside), ("commit", Plain), ("commits", Plain)])),
             ("base", Plain),
             ("branch", Plain),
             ("attempt", Plain),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Login, OpenIssues, OpsFile, Point, PullNumber, Risk, Tasks, TextHash, Timestamp};
+use super::{LastTag, Login, OpenIssues, OpsFile, Point, PullNumber, Risk, Tasks, TextHash, Timestamp};
 
 /// Why a change is of a tier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,6 +68,9 @@ pub struct RunTexts {
     /// The file of the sprint about the issue, raw, where the run's formula asks for it.
     #[serde(default)]
     pub sprint: Option<String>,
+    /// The newest tag that the base branch has behind it, where the formula asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_tag: Option<LastTag>,
     /// What is asked of the pull request, where the run revises one.
     #[serde(default)]
     pub pull: Option<PullTexts>,

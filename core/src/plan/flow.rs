@@ -13,7 +13,7 @@ use crate::formula::{inputs, scope};
 use crate::ledger::{RunState, StepStatus};
 use crate::model::{
     About, Advance, EndWord, Ending, Expression, FormulaName, Given, Hands, HostFacts, INPUTS, InputSpec, Kept, OpenIssue,
-    Probed, Route, RunOutcome, Skipped, Sprint, Step, StepId, StepKind, Task, Tasks,
+    Probed, Route, RunOutcome, Sha, Skipped, Sprint, Step, StepId, StepKind, Task, Tasks,
 };
 
 use super::each::with_item;
@@ -186,16 +186,21 @@ impl Context<'_> {
                 "tasks_cut": tasks.cut,
                 "listed_in": tasks.listed_in.iter().map(|issue| issue.0).collect::<Vec<_>>(),
             },
-            "project": { "repo": subject.repo.to_string() },
+            "project": { "repo": subject.repo.to_string(), "slug": subject.repo.folder() },
             "run": {
                 "attempt": run.attempt,
                 "branch": run.branch.as_str(),
                 "base": run.prepared.as_ref().map(|prepared| prepared.base_branch.as_str()),
+                "trunk": run.prepared.as_ref().map(|prepared| prepared.trunk.as_str()),
                 "asked": run.asked.as_deref().unwrap_or_default(),
             },
             "host": known_host(run.prepared.as_ref().map(|prepared| &prepared.host)),
             "now": self.now.rfc3339(),
         });
+        if let Some(tag) = run.prepared.as_ref().and_then(|prepared| prepared.last_tag.as_ref()) {
+            let commit = tag.commit.as_ref().map_or("", Sha::as_str);
+            values["last_tag"] = json!({ "name": tag.name, "commit": commit, "commits": tag.commits });
+        }
         let sprint = run.prepared.as_ref().and_then(|prepared| prepared.sprint.as_ref());
         if let Some(sprint) = sprint.filter(|_| !subject.is_project()) {
             values["issue"]["sprint"] = known_sprint(sprint);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use crate::model::{Branch, Change, IssueNumber, JournalId, Kept, Refusal, RepoName, RunId, Sha, Timestamp};
+use crate::model::{Branch, Change, IssueNumber, JournalId, Kept, LastTag, Refusal, RepoName, RunId, Sha, Timestamp};
 
 /// git on the daemon's side. No call of it ever runs git on a tree that an agent could write.
 #[async_trait]
@@ -31,6 +31,8 @@ pub trait Repos: Send + Sync {
     async fn missing(&self, repo: &RepoName, branch: &Branch, paths: &[String]) -> Result<Option<Vec<String>>, RepoError>;
     /// Whether there are commits from `base` to `tip` in the mirror, and each of them was written and committed by one of these authors.
     async fn all_by(&self, repo: &RepoName, base: &Sha, tip: &Sha, authors: &[String]) -> Result<bool, RepoError>;
+    /// The newest tag of a version, and of no pre-release, that a commit of the mirror has behind it.
+    async fn last_tag(&self, repo: &RepoName, at: &Sha) -> Result<LastTag, RepoError>;
     /// Whether a commit from `base` to `tip` in the mirror changes a path.
     async fn touched(&self, repo: &RepoName, base: &Sha, tip: &Sha, path: &str) -> Result<bool, RepoError>;
     /// Tries to take, renew or take over the claim of an issue by pushing a unique commit with a lease (`facts/forgejo.md`).

@@ -141,6 +141,8 @@ impl PromptContext<'_> {
         let texts = self.texts;
         let values = json!({
             "repo": self.repo.to_string(),
+            "slug": self.repo.folder(),
+            "last_tag": last_tag(texts),
             "project": project(&texts.open),
             "ops": ops(&texts.ops),
             "host": host(self.host),
@@ -201,6 +203,8 @@ impl ProposalContext<'_> {
         };
         let values = json!({
             "repo": self.repo.to_string(),
+            "slug": self.repo.folder(),
+            "last_tag": last_tag(self.texts),
             "project": project(&self.texts.open),
             "ops": ops(&self.texts.ops),
             "host": host(self.host),
@@ -246,6 +250,12 @@ fn vocabulary(
     let about = if issue == IssueNumber::PROJECT { About::Project } else { About::Issue };
     let steps = steps.iter().map(|said| (&said.step, Variable::answer(&said.schema, said.for_each)));
     kind.vocabulary(about, steps, inputs.iter().map(|(spec, _)| spec), item.map(|item| item.variable.clone()))
+}
+
+/// The newest tag that the base branch has behind it.
+fn last_tag(texts: &RunTexts) -> Json {
+    let tag = texts.last_tag.clone().unwrap_or_default();
+    json!({ "name": taken(&tag.name, TITLE_LIMIT), "commit": tag.commit.as_ref().map(Sha::as_str), "commits": tag.commits })
 }
 
 /// The project's open issues. Of their bodies those count first that stand first; that one is left out is said in its place.

@@ -292,7 +292,7 @@ fn ended(ended: &Outcome) -> Option<String> {
             let people: Vec<String> = people.iter().map(|label| format!("{label:?}").to_lowercase()).collect();
             format!("  a person set the label of {} meanwhile; it stays", people.join(" and of "))
         }
-        Outcome::Prepared { base, tip, over, open, revision, tasks, host, .. } => {
+        Outcome::Prepared { base, tip, over, open, revision, tasks, host, last_tag, .. } => {
             let asked = revision.as_deref().map_or_else(String::new, |revision| {
                 let points = super::counted(revision.points.len() as u64, "open point");
                 let red = if revision.checks == Checks::Failure { ", red checks" } else { "" };
@@ -314,7 +314,15 @@ fn ended(ended: &Outcome) -> Option<String> {
                 let how = if failing.is_empty() { "all well".to_owned() } else { format!("not well: {}", failing.join(", ")) };
                 format!("; {probes}, {how}")
             });
-            format!("  starts from {}{tip}{over}{open}{tasks}{host}{asked}", base.short())
+            let since = last_tag.as_deref().map_or_else(String::new, |tag| {
+                let since = if tag.name.is_empty() {
+                    "and no tag".to_owned()
+                } else {
+                    format!("since {}", crate::text::clean(&tag.name))
+                };
+                format!("; {} {since}", super::counted(tag.commits, "commit"))
+            });
+            format!("  starts from {}{tip}{over}{open}{tasks}{host}{since}{asked}", base.short())
         }
         Outcome::SetUp => "  set up".to_owned(),
         Outcome::FormulaRefused { why } => format!("  the formula of the base branch cannot be used: {why}"),

@@ -19,6 +19,7 @@ use super::asked::PullAsked;
 use super::listed::TaskText;
 use super::probed::ProbeText;
 use super::recorded::{self, Answered, CommentText, Expected, IssueText, KeptText, OpenText, OpsText, Recorded, Resulted};
+use super::tagged::TagText;
 
 /// How much of the end of what was printed is kept.
 const TAIL: usize = 2_000;
@@ -36,6 +37,7 @@ struct Taped {
     tasks: Option<Tasks>,
     inputs: BTreeMap<String, Json>,
     kept: Vec<Kept>,
+    last_tag: Option<TagText>,
     turns: BTreeMap<EffectKey, StepId>,
     answers: Vec<Answered>,
     results: Vec<Resulted>,
@@ -85,6 +87,7 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 asked: aside.as_ref().and_then(|wanted| wanted.by.word()).map(str::to_owned),
                 sprint: None,
                 host: None,
+                last_tag: None,
                 seen: None,
                 open: None,
                 tasks: None,
@@ -126,8 +129,9 @@ impl Taped {
     fn heard(&mut self, step: StepId, outcome: Outcome) {
         let step = Spanned::new(0..0, step.0);
         match outcome {
-            Outcome::Prepared { issue, open, tasks, sprint, host, .. } => {
+            Outcome::Prepared { issue, open, tasks, sprint, host, last_tag, .. } => {
                 self.host = host.map(|host| *host);
+                self.last_tag = last_tag.as_deref().map(TagText::of);
                 (self.seen, self.open) = (Some(issue), open.map(|open| *open));
                 (self.tasks, self.sprint) = (tasks.map(|tasks| *tasks), sprint.map(|sprint| *sprint));
             }
@@ -206,6 +210,7 @@ impl Taped {
             asked: self.asked.clone(),
             ops: self.ops(texts.as_ref()),
             probes: self.probes(),
+            last_tag: self.last_tag.clone(),
             answers: self.answers.clone(),
             results: self.results.clone(),
             expect,

@@ -12,6 +12,7 @@ mod probed;
 mod recorded;
 mod run;
 mod show;
+mod tagged;
 mod test;
 
 use std::path::{Path, PathBuf};

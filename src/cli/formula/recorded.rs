@@ -12,12 +12,13 @@ use serde_spanned::Spanned;
 use super::asked::PullAsked;
 use super::listed::{self, TaskText};
 use super::probed::ProbeText;
+use super::tagged::TagText;
 use crate::cli::CliError;
 use crate::document::{Fault, Faults, SourceFile, nearest};
 use crate::engine::{Answer, Cast, Played, PlayedHost, ProjectSettings, Scene, Shown, Stage};
 use crate::model::{
-    About, AskedBy, Branch, Formula, FormulaName, Issue, IssueNumber, Kept, Login, OpenIssue, OpenIssues, OpsFile, PullNumber,
-    Remark, RepoName, Route, RunOutcome, RunTexts, Shape, Sprint, StepId, Subject, Timestamp,
+    About, AskedBy, Branch, Formula, FormulaName, Issue, IssueNumber, Kept, LastTag, Login, OpenIssue, OpenIssues, OpsFile,
+    PullNumber, Remark, RepoName, Route, RunOutcome, RunTexts, Shape, Sprint, StepId, Subject, Timestamp,
 };
 use crate::{formula, words};
 
@@ -78,6 +79,9 @@ pub(super) struct Recorded {
     /// What the probes of the host show.
     #[serde(default, rename = "probe", skip_serializing_if = "Vec::is_empty")]
     pub(super) probes: Vec<ProbeText>,
+    /// The newest tag; without it there is one, and a commit since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_tag: Option<TagText>,
     /// What agents answer, for each step in its order.
     #[serde(default, rename = "answer", skip_serializing_if = "Vec::is_empty")]
     pub(super) answers: Vec<Answered>,
@@ -412,6 +416,7 @@ impl Recorded {
                 tasks: listed::tasks(&self.tasks, &self.listed_in, now),
                 ops: merged.map(|file| OpsFile { path: file.path.clone(), text: file.text.clone() }).collect(),
                 sprint: sprint_text,
+                last_tag: Some(self.last_tag.as_ref().map_or_else(LastTag::made_up, TagText::read)),
                 ..RunTexts::default()
             },
             project: ProjectSettings { verify: vec!["the project's verification".into()], ..ProjectSettings::default() },

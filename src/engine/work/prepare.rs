@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::formula::{OVER_FILE, OVER_FILES, OVER_FOLDER, laid_over};
 use crate::model::{
-    Access, Branch, Comment, Failure, FailureKind, Formula, Issue, IssueNumber, Login, OpenIssue, OpenIssues, Outcome,
+    Access, Branch, Comment, Failure, FailureKind, Formula, Issue, IssueNumber, LastTag, Login, OpenIssue, OpenIssues, Outcome,
     Permission, ProjectFacts, Remark, RepoName, RunId, RunTexts, Sha, StepKind, Subject, Trouble,
 };
 use crate::ports::{IssueFilter, WorkspaceOrder};
@@ -97,6 +97,8 @@ impl Worker {
         (texts.ops, texts.sprint) = (ops.files, text);
         let open = order.subject.is_project().then(|| Box::new(without_texts(&texts.open)));
         let tasks = (!texts.tasks.is_empty()).then(|| Box::new(texts.tasks.without_texts()));
+        texts.last_tag = self.last_tag(repo, over.as_ref().unwrap_or(&run.formula), &base).await?;
+        let last_tag = texts.last_tag.clone().map(Box::new);
         let workspace = self.workspace(order, &from)?;
         let (kept, made) = tokio::join!(self.texts.write(&run.id, texts), self.ports.hands.prepare(&workspace));
         kept?;
@@ -116,7 +118,16 @@ impl Worker {
             tasks,
             sprint: sprint.map(Box::new),
             host: Some(host).filter(|host| !host.probes.is_empty()).map(Box::new),
+            last_tag,
         })
+    }
+
+    /// The newest tag, where the formula asks for it.
+    async fn last_tag(&self, repo: &RepoName, formula: &Formula, at: &Sha) -> Result<Option<LastTag>, Failure> {
+        match names(formula, "last_tag") {
+            true => self.ports.repos.last_tag(repo, at).await.map(Some).map_err(repos),
+            false => Ok(None),
+        }
     }
 
     /// The open issues of a project, where the formula asks for them: those first that have not moved for the longest.

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::{
-    Branch, Dependency, EffectKey, Failure, FailureKind, Formula, Issue, Login, ProjectFacts, RunTexts, Subject, Timestamp,
-    Trouble,
+    Branch, Dependency, EffectKey, Failure, FailureKind, Formula, Issue, LastTag, Login, ProjectFacts, RunTexts, Subject,
+    Timestamp, Trouble,
 };
 use crate::scan::Scanner;
 use crate::text;
@@ -58,7 +58,8 @@ impl Stage {
             let base = base_of(&formula, &project, &facts);
             let open = worker.open_issues(&subject.repo, &formula, &facts).await?;
             let stage = Self::about(formula, subject, project, branch_prefix, base, now);
-            return Ok((Self { host, texts: RunTexts { open, ..RunTexts::default() }, ..stage }, Vec::new()));
+            let last_tag = Some(LastTag::made_up());
+            return Ok((Self { host, texts: RunTexts { open, last_tag, ..RunTexts::default() }, ..stage }, Vec::new()));
         }
         let (issue, comments) = worker.read_issue(&subject).await?;
         if issue.pull.is_some() {
@@ -79,7 +80,7 @@ impl Stage {
         let order = Order { key: &key, subject: &stage.subject, state, facts: &facts, project: &stage.project };
         let texts = worker.texts_of(&order, &stage.issue, &comments, None).await?;
         let tasks = worker.tasks(&stage.subject.repo, &stage.issue, &stage.formula).await?;
-        stage.texts = RunTexts { tasks, ..texts };
+        stage.texts = RunTexts { tasks, last_tag: Some(LastTag::made_up()), ..texts };
         Ok((stage, depends))
     }
 

@@ -368,6 +368,7 @@ impl<'a> Play<'a> {
                 tasks: Some(Box::new(stage.texts.tasks.without_texts())),
                 sprint: stage.sprint.clone().map(Box::new),
                 host: Some(Box::new(stage.host.facts())),
+                last_tag: stage.texts.last_tag.clone().map(Box::new),
             },
             Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { step, resume, told, .. } => {
