@@ -129,6 +129,24 @@ fn a_marker_is_found_and_taken_off() {
 }
 
 #[test]
+fn the_name_under_which_something_was_filed_is_read_from_its_mark() {
+    use forgehand::model::Subject;
+    use forgehand::text::{filed_as, is_once, once_marker};
+    let project = Subject::project("o/r".parse().expect("a name"));
+    let issue = Subject { issue: IssueNumber(7), ..project.clone() };
+    let body = |of: &Subject, name: &str| format!("Text\n\n{}\n<!-- forgehand:o/r#0/0a1b/issue/1 -->", once_marker(of, name));
+    for name in ["probe-db", "sprint/a b", "50 % --> é"] {
+        assert_eq!(filed_as(&body(&project, name), &project).as_deref(), Some(name));
+        assert!(is_once(&body(&project, name), &project, name));
+    }
+    // What is said in the text stands before the mark.
+    let said = format!("{}\n\n{}", once_marker(&project, "lie"), body(&project, "true"));
+    assert_eq!(filed_as(&said, &project).as_deref(), Some("true"));
+    assert_eq!(filed_as(&body(&issue, "probe-db"), &project), None, "it was filed about an issue");
+    assert_eq!(filed_as("Text", &project), None);
+}
+
+#[test]
 fn dependencies_are_read_as_people_write_them() {
     let body = "Depends on #1, #2 and o/r#3.\nIs blocked by: #4\nno longer depends on #90, not blocked by #91\n\
         `depends on #92` ~~blocked by #93~~ <!-- depends on #94 -->\n\n```\ndepends on #95\n```\n  ```\ndepends on #96\n  ```\n\n\

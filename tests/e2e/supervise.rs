@@ -179,3 +179,23 @@ async fn a_daemon_that_dies_while_it_mends_looks_first() {
     assert_eq!((mends(&rig), begun, outcomes(&rig)), (1, 1, vec![(None, true)]), "{}", rig.story());
     assert_eq!((issues(&rig).len(), rig.turns("look")), (0, 0), "{}", rig.story());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_runs_nothing_on_the_host_and_doctor_says_whose_program_is_missing() {
+    let gone = probe("cert", "mend = [\"no-such-program\"]\nmend_blast_radius = \"low\"");
+    let looks = "[[probe]]\nname = \"cache\"\ndisk = \"no-such-folder\"\nfloor = \"1GiB\"\n\n".to_owned();
+    let rig = rig("supervise::dry", &[probe("db", &mend("touch well-db", "low")), gone, looks]).await;
+    let tried = rig.run(&["formula", "run", "supervise", "--dry-run"]).await.ok().out;
+    for words in ["mend", "db", "state-disk", "<what the probe cache prints>"] {
+        assert!(tried.contains(words), "{words}: {tried}");
+    }
+    assert!(!tried.contains("db is down"), "it is not asked: {tried}");
+    assert_eq!((mends(&rig), issues(&rig).len(), rig.turns("look")), (0, 0, 0));
+    let report = rig.run(&["doctor"]).await;
+    assert_eq!(report.code, Some(4), "{report:#?}");
+    let lines: Vec<&str> = report.out.lines().filter(|line| line.starts_with("FAIL  probe")).collect();
+    assert!(lines.len() == 2, "{}", report.out);
+    assert!(lines[0].contains("cert: `no-such-program` is not there"), "{lines:?}");
+    assert!(lines[1].contains("cache: ") && lines[1].contains("no-such-folder is not there"), "{lines:?}");
+    assert!(report.out.contains("name another program by `mend` of [[probe]] cert"), "{}", report.out);
+}

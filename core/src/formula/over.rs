@@ -213,6 +213,10 @@ mod tests {
         refused(&|text| text.replace("run = \"project.verify\"", "run = [\"true\"]"), "leaves out the project's verification");
         let other = "when = \"issue.number == 0\"\nrun = \"project.verify\"";
         let open = "id = \"open\"\nwhen = \"steps.work.output.outcome == 'done'\"";
+        let mends = "[[step]]\nid = \"mend\"\npropose = \"mend\"\nprobe = \"'db'\"\n\n[[step]]";
+        refused(&|text| text.replacen("[[step]]", mends, 1), "it mends what probes of the host look at");
+        let asks = "id = \"open\"\nwhen = \"host.probes.exists(p, p.ok)\"";
+        refused(&|text| text.replace("id = \"open\"", asks), "it reads the probes of the host");
         refused(
             &|text| {
                 let text = text.replace("when = \"steps.work.output.outcome == 'done'\"\nrun = \"project.verify\"", other);
