@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::journal::History;
-use crate::ledger::{Gap, IssueState};
-use crate::model::{JournalId, LabelNames, Subject, Wait};
+use crate::ledger::{Gap, IssueState, PullRef};
+use crate::model::{JournalId, LabelNames, Subject, TierReason, Wait};
 use crate::ports::{Forge, ForgeErrorKind};
 use crate::words;
 
@@ -41,6 +41,9 @@ struct Explanation {
     wanted: Vec<String>,
     attempts: u32,
     pull: Option<u64>,
+    /// How much it could break, where forgehand may merge it.
+    tier: Option<String>,
+    tier_reasons: Vec<String>,
     cost_usd: f64,
     /// What the journal cannot know.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,12 +107,24 @@ fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation 
         wanted: state.wanted.iter().map(|(wanted, _)| words::is_wanted(wanted)).collect(),
         attempts: state.attempts,
         pull: state.pull.as_ref().map(|p| p.number.0),
+        tier: state.open_pull().and_then(PullRef::weighed_tier).map(|tier| words::risk(tier).to_owned()),
+        tier_reasons: state.open_pull().map(tier_reasons).unwrap_or_default(),
         cost_usd: state.cost.dollars(),
         not_known: state.gap.map(|gap| match gap {
             Gap::Found(at) => words::found_gap(at),
             Gap::Restored(at) => words::restored_gap(at),
         }),
     }
+}
+
+/// Why a pull request is of its tier. A path is somebody's text: no control character of it reaches the terminal.
+fn tier_reasons(pull: &PullRef) -> Vec<String> {
+    let reasons = pull.weighed.iter().flat_map(|weighed| &weighed.reasons);
+    let one = |reason: &TierReason| {
+        let path = reason.path.as_ref().map_or_else(String::new, |path| format!("{}: ", path.escape_debug()));
+        format!("{}: {path}{}", words::tier_source(reason.source), reason.why)
+    };
+    reasons.map(one).collect()
 }
 
 /// An issue that the journal does not know: the forge tells whether it exists, and whether it is ours to come.
@@ -148,6 +163,8 @@ async fn of_another(setup: &Setup, subject: &Subject) -> Result<Explanation, Cli
         wanted: Vec::new(),
         attempts: 0,
         pull: None,
+        tier: None,
+        tier_reasons: Vec::new(),
         cost_usd: 0.0,
         not_known: None,
     })
@@ -177,6 +194,12 @@ impl Explanation {
         }
         if let Some(pull) = self.pull {
             anstream::println!("  pull request:   #{pull}");
+        }
+        if let Some(tier) = &self.tier {
+            anstream::println!("  blast radius:   {tier}");
+        }
+        for reason in &self.tier_reasons {
+            anstream::println!("                  {reason}");
         }
         if self.attempts > 0 || self.cost_usd > 0.0 {
             anstream::println!("  so far:         {} spent attempts, ${:.2}", self.attempts, self.cost_usd);

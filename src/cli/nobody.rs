@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use crate::model::{Branch, Change, Evidence, HostEnd, IssueNumber, Kept, LastTag, PortRange, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
     AgentOrder, AgentReport, ClaimAnswer, DiskRoom, HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan,
-    KeepAnswer, KeepOrder, Lease, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips,
-    VerifyOrder, WorkspaceOrder,
+    KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder,
+    Tips, VerifyOrder, WorkspaceOrder,
 };
 
 /// Refuses everything.
@@ -100,6 +100,14 @@ impl Repos for Nobody {
     }
 
     async fn delete_branch(&self, _: &RepoName, _: &Branch, _: &Sha) -> Result<bool, RepoError> {
+        no_git()
+    }
+
+    async fn change(&self, _: &RepoName, _: &Sha, _: &Sha, _: &Matters) -> Result<Option<Change>, RepoError> {
+        no_git()
+    }
+
+    async fn changes_of(&self, _: &RepoName, _: &Branch, _: &str, _: usize) -> Result<Option<Vec<Sha>>, RepoError> {
         no_git()
     }
 

@@ -195,6 +195,9 @@ impl Setup {
                 .collect(),
             slots: p.slots,
             usd_day: p.usd_day.unwrap_or(limits.usd_project),
+            merge: p.merge,
+            review: p.review,
+            verify: p.verify.clone(),
             sets_up: p.provisions.sets_up(),
             leaving: false,
         };

@@ -11,7 +11,7 @@ use crate::model::{
     AccountName, Asked, Branch, Command, EffectKey, Event, FilesAsked, Gate, Intent, IssueNumber, Outcome, ProjectFacts,
     PullNumber, Record, RepoName, RunId, Standing, Standings, Subject, Timestamp,
 };
-use crate::plan::{self, Action, Plan, Policy, View};
+use crate::plan::{self, Action, Plan, Policy, View, Weighing};
 use crate::ports::HandEvent;
 
 use super::found;
@@ -106,6 +106,8 @@ pub enum Job {
         pull: Box<PullRef>,
         /// Its reviews are read too.
         reviews: bool,
+        /// What is read about its merge.
+        weighing: Weighing,
         /// The project.
         facts: Facts,
     },
@@ -518,9 +520,10 @@ impl Core {
                     let (Some(state), Some(facts)) = (self.ledger.issue(subject), self.facts(&subject.repo)) else { continue };
                     let Some(pull) = state.pull.clone().map(Box::new) else { continue };
                     let gated = state.live_run().is_some_and(|run| run.gates().any(|gate| *gate == Gate::Approval));
-                    let reviews = pull.reviews != Reviews::Read || gated;
+                    let weighing = plan::weighing(&self.ledger, &self.view, &self.policy, turn.now, subject);
+                    let reviews = pull.reviews != Reviews::Read || gated || weighing == Weighing::Whole;
                     self.view.reading.insert(subject.clone());
-                    turn.start(Job::Checks { subject: subject.clone(), pull, reviews, facts });
+                    turn.start(Job::Checks { subject: subject.clone(), pull, reviews, weighing, facts });
                 }
             }
         }

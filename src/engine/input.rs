@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     AccountName, Ask, Asked, Checks, Command, Comment, Dependency, EffectKey, Failure, FilesSought, Issue, LabelEvent, Outcome,
-    ProjectFacts, Pull, RepoName, RunId, Sha, Standings, Subject, Timestamp, Trouble,
+    ProjectFacts, Pull, RepoName, RunId, Sha, Standings, Subject, Timestamp, Trouble, Weighed,
 };
-use crate::plan::{Policy, Room};
+use crate::plan::{Policy, Room, Weighing};
 use crate::ports::HandEvent;
 
 /// What the core is told.
@@ -91,6 +91,8 @@ pub enum Input {
         subject: Subject,
         /// When it had last moved as the reading began, by the forge's clock.
         moved: Option<Timestamp>,
+        /// What was asked for about its merge.
+        weighing: Weighing,
         /// What was read.
         result: Result<PullRead, Trouble>,
     },
@@ -138,6 +140,8 @@ pub struct PullRead {
     pub reviews: Option<Reviewed>,
     /// Whether it conflicts with its base, where that could be found out.
     pub conflicts: Option<bool>,
+    /// What decides about its merge, where that was asked for and could be found out.
+    pub weighed: Option<Box<Weighed>>,
 }
 
 /// What the reviews of a pull request of ours come to.

@@ -10,7 +10,7 @@ use crate::model::{
     Asked, Comment, Decision, Dependency, Event, Intent, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName, SeenIssue,
     Subject, TextMark, Timestamp, Trouble,
 };
-use crate::plan;
+use crate::plan::{self, Weighing};
 use crate::text;
 
 use super::core::Core;
@@ -64,12 +64,16 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
             let news = core.ledger.issue(&subject).is_some_and(|state| state.files.as_ref() != Some(&sought));
             news.then_some(Event::FilesSought { subject, sought }).into_iter().collect()
         }
-        Input::Checks { subject, moved, result } => {
+        Input::Checks { subject, moved, weighing, result } => {
             core.view.reading.remove(&subject);
             let Some(known) = core.ledger.issue(&subject).and_then(|s| s.pull.as_ref()) else { return Vec::new() };
             // What moved meanwhile may not have been in it: it is read again.
             if known.moved == moved {
                 core.view.checked.insert(subject.clone(), now);
+                if weighing == Weighing::Whole {
+                    let whole = result.as_ref().is_ok_and(|read| read.weighed.is_some());
+                    core.view.weighed.insert(subject.clone(), (now, whole));
+                }
             } else if result.is_ok() {
                 return Vec::new();
             }
@@ -84,7 +88,7 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
 
 /// What was read of a pull request, where it is news.
 fn pull_read(subject: Subject, known: &PullRef, read: PullRead) -> Option<Event> {
-    let PullRead { head, checks, cut, reviews, conflicts } = read;
+    let PullRead { head, checks, cut, reviews, conflicts, weighed } = read;
     let same_head = head.as_ref().is_none_or(|head| *head == known.head);
     // An approval is bound to the head that it was given to.
     let were_read = reviews.is_some();
@@ -99,8 +103,9 @@ fn pull_read(subject: Subject, known: &PullRef, read: PullRead) -> Option<Event>
         known.checks == checks && known.cut == cut && known.conflicts == conflicts && known.approved == approved && same_head;
     // That reviews were read for the first time since it moved is news, whatever they say.
     let first_read = were_read && known.reviews != Reviews::Read;
-    let news = !same || known.asks != asks || known.changes_requested != changes_requested || first_read;
-    news.then_some(Event::ChecksSeen { subject, checks, changes_requested, conflicts, approved, head, asks, cut })
+    let weighs = weighed.is_some() && weighed != known.weighed;
+    let news = !same || weighs || known.asks != asks || known.changes_requested != changes_requested || first_read;
+    news.then_some(Event::ChecksSeen { subject, checks, changes_requested, conflicts, approved, head, asks, cut, weighed })
 }
 
 fn surveyed(core: &mut Core, repo: RepoName, result: Result<ProjectFacts, Trouble>, now: Timestamp) -> Vec<Event> {

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::transport::{Call, Client};
 use super::wire::{self, State};
 use crate::model::{
-    Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
-    PullState, RepoFacts, RepoLabel, RepoName, ReviewId, Reviews, Sha, Spot, Timestamp,
+    Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, MergeStyle, Permission, Pull,
+    PullNumber, PullState, RepoFacts, RepoLabel, RepoName, ReviewId, Reviews, Sha, Spot, Timestamp,
 };
 use crate::ports::{
     CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, IssueFilter, LineComment, Listed, NewIssue, NewPull, NewReview,
@@ -219,6 +219,21 @@ impl Forge for Client {
         let call = Call::of(Method::PATCH, repo, &["pulls", &number]).body(json!({ "state": "closed" }));
         let pull: wire::Pull = self.json(&call).await?;
         closed(&call, pull.state)
+    }
+
+    async fn required_contexts(&self, repo: &RepoName, branch: &Branch) -> Result<Vec<String>, ForgeError> {
+        let call = Call::of(Method::GET, repo, &["branches", branch.as_str()]);
+        Ok(self.json::<wire::BranchFacts>(&call).await?.required())
+    }
+
+    async fn usual_merge(&self, repo: &RepoName) -> Result<Option<MergeStyle>, ForgeError> {
+        Ok(self.json::<wire::MergeFacts>(&Call::of(Method::GET, repo, &[])).await?.style())
+    }
+
+    async fn merge_pull(&self, repo: &RepoName, pull: PullNumber, head: &Sha, style: MergeStyle) -> Result<(), ForgeError> {
+        let number = pull.0.to_string();
+        let body = json!({ "Do": style.word(), "head_commit_id": head });
+        self.send(&Call::of(Method::POST, repo, &["pulls", &number, "merge"]).body(body)).await.map(drop)
     }
 
     async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, ForgeError> {

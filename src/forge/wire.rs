@@ -148,6 +148,33 @@ impl Repository {
     }
 }
 
+/// A branch, as far as its protection goes: who may write may read it.
+#[derive(Deserialize)]
+pub(super) struct BranchFacts {
+    #[serde(default)]
+    enable_status_check: bool,
+    status_check_contexts: Option<Vec<String>>,
+}
+
+impl BranchFacts {
+    pub(super) fn required(self) -> Vec<String> {
+        if self.enable_status_check { self.status_check_contexts.unwrap_or_default() } else { Vec::new() }
+    }
+}
+
+/// How a repository merges where nothing is said.
+#[derive(Deserialize)]
+pub(super) struct MergeFacts {
+    default_merge_style: Option<String>,
+}
+
+impl MergeFacts {
+    pub(super) fn style(self) -> Option<model::MergeStyle> {
+        let word = self.default_merge_style?;
+        model::MergeStyle::ALL.into_iter().find(|style| style.word() == word)
+    }
+}
+
 #[derive(Deserialize)]
 struct PullMeta {
     #[serde(default)]

@@ -37,12 +37,21 @@ impl Git {
             .args(["merge-tree", "--write-tree", "--no-messages", base.as_str(), head.as_str()])
             .input(lock.as_input(&what)?);
         let merged = self.runner.run(merge).await;
+        let older = Call::bare(&room, &what).args(["merge-base", "--is-ancestor", base.as_str(), head.as_str()]);
+        let older = self.runner.run(older).await;
         on_disk(&what, move || remove_if_there(&after)).await?;
         let merged = merged?;
-        match merged.code {
-            Some(0) => Ok(Some(Merge { head: head.clone(), conflicts: false })),
-            Some(1) => Ok(Some(Merge { head: head.clone(), conflicts: true })),
-            _ => Err(merged.error()),
-        }
+        let older = older?;
+        let behind = match older.code {
+            Some(0) => false,
+            Some(1) => true,
+            _ => return Err(older.error()),
+        };
+        let conflicts = match merged.code {
+            Some(0) => false,
+            Some(1) => true,
+            _ => return Err(merged.error()),
+        };
+        Ok(Some(Merge { head: head.clone(), base: base.clone(), behind, conflicts }))
     }
 }

@@ -151,6 +151,30 @@ impl Git {
         Ok(Some(paths.iter().filter(|path| !found.contains(path.as_bytes())).cloned().collect()))
     }
 
+    /// Along the first parents alone: what was on the branch itself.
+    pub(super) async fn history_of_file(
+        &self,
+        repo: &RepoName,
+        branch: &Branch,
+        path: &str,
+        most: usize,
+    ) -> Result<Option<Vec<Sha>>, RepoError> {
+        let (asked, what) = (Instant::now(), format!("reading what became of {path} on {branch} of {repo}"));
+        let lock = self.lock(repo).await?;
+        let dir = self.ensure_mirror(repo, &lock).await?;
+        let heads = self.fetch_heads(repo, &dir, &lock, asked, &what).await?;
+        let Some(tip) = heads.get(branch.as_str()) else { return Ok(None) };
+        let log = Call::bare(&dir, &what)
+            .args(["log", "--first-parent", "--format=%H", "-n", &most.to_string(), tip.as_str(), "--"])
+            .arg(path);
+        let listed = self.runner.ok(log).await?;
+        String::from_utf8_lossy(&listed)
+            .lines()
+            .map(|line| super::objects::one_sha(&what, line.as_bytes()))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
     pub(super) async fn forget_run(&self, repo: &RepoName, run: &RunId) -> Result<(), RepoError> {
         const WHAT: &str = "forgetting a run";
         let (kept, name) = (run_ref(run)?, run_folder(run)?.to_owned());

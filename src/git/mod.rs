@@ -48,14 +48,15 @@ use url::Url;
 
 use crate::model::{Branch, Change, IssueNumber, Kept, LastTag, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
-    ClaimAnswer, KeepAnswer, KeepOrder, Lease, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder, Tips,
+    ClaimAnswer, KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder,
+    Tips,
 };
 
 pub use author::Author;
 use fault::{environment, failed};
 use mirror::Fetches;
 use process::{Call, Runner};
-pub use range::{Matters, NoChange, in_folder};
+pub use range::{NoChange, in_folder};
 pub use tidy::{Repacked, Worth};
 
 /// What git needs to know.
@@ -249,6 +250,14 @@ impl Repos for Git {
 
     async fn delete_branch(&self, repo: &RepoName, branch: &Branch, at: &Sha) -> Result<bool, RepoError> {
         self.remove_branch(repo, branch, at).await
+    }
+
+    async fn change(&self, repo: &RepoName, base: &Sha, head: &Sha, matters: &Matters) -> Result<Option<Change>, RepoError> {
+        self.change_in_mirror(repo, base, head, matters).await
+    }
+
+    async fn changes_of(&self, repo: &RepoName, branch: &Branch, path: &str, most: usize) -> Result<Option<Vec<Sha>>, RepoError> {
+        self.history_of_file(repo, branch, path, most).await
     }
 
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::model::{Branch, Change, PullNumber, RepoName, Sha};
-use crate::ports::RepoError;
+use crate::ports::{Matters, RepoError};
 
 use super::diff;
 use super::fault::environment;
@@ -44,15 +44,6 @@ pub enum NoChange {
     /// git failed.
     #[error(transparent)]
     Git(#[from] RepoError),
-}
-
-/// What a project says of paths that matter.
-#[derive(Clone, Debug, Default)]
-pub struct Matters {
-    /// Globs of paths that a person must decide on.
-    pub person_paths: Vec<String>,
-    /// Commands that verify.
-    pub verify: Vec<String>,
 }
 
 /// What `head` changed in the repository of a folder since it left `base`.
@@ -95,6 +86,25 @@ impl Git {
         }
         let met = self.runner.met(Call::bare(&ours, &what), &base, head).await?;
         self.runner.change(&ours, met.ok_or(NoChange::Unrelated)?, head.clone(), matters).await
+    }
+}
+
+impl Git {
+    /// The same of two commits that the mirror has; none where they share no history.
+    pub(super) async fn change_in_mirror(
+        &self,
+        repo: &RepoName,
+        base: &Sha,
+        head: &Sha,
+        matters: &Matters,
+    ) -> Result<Option<Change>, RepoError> {
+        let dir = self.mirror_dir(repo);
+        let Some(met) = self.runner.met(Call::bare(&dir, WHAT), base, head).await? else { return Ok(None) };
+        match self.runner.change(&dir, met, head.clone(), matters).await {
+            Ok(change) => Ok(Some(change)),
+            Err(NoChange::Git(error)) => Err(error),
+            Err(other) => Err(super::fault::failed(WHAT, other)),
+        }
     }
 }
 

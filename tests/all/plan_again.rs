@@ -421,6 +421,7 @@ fn a_gate_whose_time_is_over_opens_if_it_can_when_it_is_read_once_more() {
         head,
         asks: Vec::new(),
         cut: false,
+        weighed: None,
     });
     assert_eq!(line.outcome(), RunOutcome::Succeeded { pull: Some(PullNumber(2)) });
 }

@@ -458,6 +458,7 @@ fn checked(site: &mut Site, subject: &Subject, checks: Checks, cut: bool) {
         head: Some(head()),
         asks: Vec::new(),
         cut,
+        weighed: None,
     });
 }
 

@@ -11,9 +11,10 @@ use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
     Advance, Ask, Branch, Change, Checks, CommandRun, Comment, CommentId, Concurrency, Decision, EffectKey, EndWord, Event,
     Evidence, Expression, Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome, Hands,
-    Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, ModelCall, Outcome, Point, PointId, ProjectFacts,
-    Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, ReviewId, Revision, RunId, Saying,
-    SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark, Timestamp, Trigger, Triggers, Trouble, Usd, Wait, WhenBusy,
+    Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, MergeRule, ModelCall, Outcome, Point, PointId,
+    ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, ReviewId, Revision,
+    RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark, Timestamp, Trigger, Triggers, Trouble, Usd,
+    Wait, WhenBusy,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, ROUNDS, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -405,6 +406,9 @@ pub fn policy() -> Policy {
         formulas: usual(),
         slots: None,
         usd_day: Usd(25_000_000),
+        merge: MergeRule::Never,
+        review: true,
+        verify: vec!["true".into()],
         sets_up: true,
         leaving: false,
     };
@@ -730,7 +734,7 @@ impl World {
                 let result = if well { Ok(found) } else { Err("no answer".to_owned()) };
                 Input::Files { subject, sought: FilesSought { asked, result } }
             }
-            Job::Checks { subject, pull, reviews, .. } => {
+            Job::Checks { subject, pull, reviews, weighing, .. } => {
                 let dice = if let Fate::Well(dice) = fate { dice } else { 0 };
                 let checks = match dice % 16 {
                     1 => Checks::Pending,
@@ -747,8 +751,9 @@ impl World {
                     cut: checks == Checks::Failure && dice % 32 == 19,
                     reviews: reviews.then_some(reviewed),
                     conflicts,
+                    weighed: None,
                 };
-                Input::Checks { subject, moved: pull.moved, result: if well { Ok(read) } else { Err(trouble()) } }
+                Input::Checks { subject, moved: pull.moved, weighing, result: if well { Ok(read) } else { Err(trouble()) } }
             }
             Job::Find { key, subject, intent, .. } => {
                 let down = Failure { kind: FailureKind::Passing, why: "no answer".into() };
@@ -1058,6 +1063,7 @@ impl World {
                 Outcome::Relabelled { labels: self.issues[&number].labels.clone(), learned: Vec::new() }
             }
             Intent::Discard { .. } => Outcome::Discarded,
+            Intent::Merge { .. } => unreachable!("a person merges there"),
             Intent::DropBranch { branch, .. } => match self.pulls.iter().any(|p| p.head == *branch && p.state == PullState::Open)
             {
                 true => Outcome::BranchLeft { why: "another pull request comes from it".into() },

@@ -158,7 +158,9 @@ impl Made {
             Job::Dependencies { subject, .. } => Input::Dependencies { subject, result: Ok(Vec::new()) },
             Job::Rights { asked, .. } => panic!("nobody asks for {} here", asked.formula),
             Job::Files { subject, .. } => panic!("nobody looks for files of {subject} here"),
-            Job::Checks { subject, pull, .. } => Input::Checks { subject, moved: pull.moved, result: Ok(green()) },
+            Job::Checks { subject, pull, weighing, .. } => {
+                Input::Checks { subject, moved: pull.moved, weighing, result: Ok(green()) }
+            }
             Job::Find { key, .. } => Input::Found { key, result: Ok(None) },
             Job::Act { key, subject, intent, state, .. } => {
                 if let Intent::Agent { run, session, .. } = &intent {
@@ -234,6 +236,7 @@ impl Made {
                 Outcome::PullOpened { pull: PullNumber(pull) }
             }
             Intent::Discard { .. } => Outcome::Discarded,
+            Intent::Merge { .. } => unreachable!("a person merges there"),
             Intent::DropBranch { .. } => Outcome::BranchGone,
         }
     }
@@ -341,7 +344,7 @@ fn change(head: Sha) -> Change {
 }
 
 fn green() -> PullRead {
-    PullRead { head: None, checks: Checks::Success, cut: false, reviews: None, conflicts: Some(false) }
+    PullRead { head: None, checks: Checks::Success, cut: false, reviews: None, conflicts: Some(false), weighed: None }
 }
 
 fn sha(n: u64) -> Sha {

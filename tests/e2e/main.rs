@@ -26,6 +26,7 @@ mod home;
 mod init;
 mod latency;
 mod line;
+mod merge;
 mod messages_api;
 mod notify;
 mod ops;

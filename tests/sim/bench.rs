@@ -13,7 +13,7 @@ use forgehand::git::{self, Git};
 use forgehand::journal::SqliteJournal;
 use forgehand::ledger::{ClaimState, IssueState, Ledger};
 use forgehand::localforge::{LocalForge, Options as ForgeOptions, SeedFile};
-use forgehand::model::{Formula, LabelNames, Priority, RepoName, Risk, Usd};
+use forgehand::model::{Formula, IssueNumber, LabelNames, MergeRule, Priority, RepoName, Risk, Subject, Usd};
 use forgehand::plan::{Crew, MendPolicy, Policy, ProjectPolicy};
 use forgehand::ports::{Clock, Ids, Journal, JournalError};
 use forgehand::scan::Scanner;
@@ -26,7 +26,7 @@ use super::faults::{Ailing, Faults, Faulty, FaultyJournal, JumpingClock};
 use super::hands::{Played, Script};
 
 /// An agent can do it, and does.
-pub const PLAIN: Script = Script { route: "queue", verdict: "done", branches: false, asks: false, mends: false };
+pub const PLAIN: Script = Script { route: "queue", verdict: "done", branches: false, asks: false, mends: false, merges: false };
 /// The same, and a file is asked for.
 pub const ASKING: Script = Script { asks: true, ..PLAIN };
 
@@ -233,6 +233,9 @@ impl<'s> Daemon<'s> {
             formulas,
             slots: None,
             usd_day: Usd(25_000_000),
+            merge: if self.script.merges { MergeRule::Low } else { MergeRule::Never },
+            review: false,
+            verify: vec!["true".into()],
             sets_up: true,
             leaving: false,
         };
@@ -364,6 +367,9 @@ impl<'s> Daemon<'s> {
     pub fn is_done(&self) -> bool {
         use forgehand::model::Decision::{Failed, Interactive, NeedsInfo, Pr};
         let ledger = self.ledger();
+        if self.script.merges {
+            return ledger.is_past(&Subject { repo: self.repo.clone(), issue: IssueNumber(1) });
+        }
         let rests = |s: &IssueState| {
             let nothing = s.run.is_none() && s.open.is_empty() && !matches!(s.claim, ClaimState::Ours(_)) && s.retry.is_none();
             let written = s.written.as_ref().is_some_and(|w| s.at.is_some_and(|at| w.len() == 1 && w.contains(&at)));

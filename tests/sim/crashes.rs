@@ -64,24 +64,26 @@ macro_rules! everywhere {
 const ASKS: Script = Script { route: "needs-info", ..PLAIN };
 /// The agent declines.
 const DECLINES: Script = Script { verdict: "refused", ..PLAIN };
+/// Nobody is needed up to the end.
+const MERGES: Script = Script { merges: true, ..PLAIN };
 /// Who reads what was written does so side by side, and something is said beside them.
 const BRANCHES: Script = Script { branches: true, ..PLAIN };
 /// Before it works, what a probe looks at is mended.
 const MENDS: Script = Script { mends: true, ..PLAIN };
 
 everywhere! {
-    it_dies_before_a_call_to_the_forge: PLAIN, Forge, DiesBefore, 20;
-    it_dies_after_a_write_to_the_forge: PLAIN, Forge, DiesAfter, 8;
-    it_dies_before_a_call_of_git: PLAIN, Repos, DiesBefore, 8;
+    it_dies_before_a_call_to_the_forge: MERGES, Forge, DiesBefore, 25;
+    it_dies_after_a_write_to_the_forge: MERGES, Forge, DiesAfter, 10;
+    it_dies_before_a_call_of_git: MERGES, Repos, DiesBefore, 10;
     it_dies_after_a_call_of_git: PLAIN, Repos, DiesAfter, 8;
     it_dies_before_hands_begin: PLAIN, Hands, DiesBefore, 6;
     it_dies_after_hands_end: PLAIN, Hands, DiesAfter, 6;
     it_dies_before_a_write_to_the_journal: PLAIN, Journal, DiesBefore, 20;
-    it_dies_after_a_write_to_the_journal: PLAIN, Journal, DiesAfter, 20;
+    it_dies_after_a_write_to_the_journal: MERGES, Journal, DiesAfter, 25;
     a_write_to_the_journal_fails: PLAIN, Journal, Unsent, 20;
     a_write_to_the_journal_fails_and_is_there: PLAIN, Journal, Lost, 20;
-    a_write_to_the_forge_is_lost: PLAIN, Forge, Unsent, 8;
-    the_answer_to_a_write_to_the_forge_is_lost: PLAIN, Forge, Lost, 8;
+    a_write_to_the_forge_is_lost: MERGES, Forge, Unsent, 10;
+    the_answer_to_a_write_to_the_forge_is_lost: MERGES, Forge, Lost, 10;
     a_push_is_lost: PLAIN, Repos, Unsent, 3;
     the_answer_to_a_push_is_lost: PLAIN, Repos, Lost, 3;
     asking_it_dies_after_a_write_to_the_journal: ASKS, Journal, DiesAfter, 12;
@@ -106,6 +108,10 @@ async fn each_life_ends_where_it_should() {
     assert_eq!(end.pulls.len(), 1);
     assert_eq!(end.branches.len(), 2, "{:?}", end.branches);
     assert_eq!(end.comments[0].1.len(), 2, "a breakdown and a status: {:?}", end.comments);
+    let (end, _) = life(&site, MERGES, None).await;
+    assert!(!end.issues[0].1 && end.pulls.iter().all(|pull| !pull.2), "{end:#?}");
+    assert_eq!(end.branches.len(), 1, "its branch is gone: {:?}", end.branches);
+    assert!(end.comments[0].1.iter().any(|said| said.contains("**Merged**")), "{:?}", end.comments);
     let (end, _) = life(&site, ASKS, None).await;
     assert_eq!(labels(&end), ["needs-info", "portal"]);
     let (end, _) = life(&site, DECLINES, None).await;

@@ -12,14 +12,14 @@ use forgehand::git::Git;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
     Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, HostEnd, Issue, IssueNumber, JournalId,
-    Kept, LabelEvent, LastTag, Login, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel, RepoName,
-    ReviewId, Reviews, RunId, Sha, Spot, Timestamp,
+    Kept, LabelEvent, LastTag, Login, MergeStyle, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel,
+    RepoName, ReviewId, Reviews, RunId, Sha, Spot, Timestamp,
 };
 use forgehand::ports::{
     AgentOrder, AgentReport, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError, ForgeErrorKind, HandError,
     HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan, IssueFilter, Journal, JournalError, KeepAnswer, KeepOrder, Lease,
-    LineComment, Listed, Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled, RepoError, RepoErrorKind, Repos,
-    SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder, WrittenReview,
+    LineComment, Listed, Matters, Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled, RepoError, RepoErrorKind,
+    Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder, WrittenReview,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -275,6 +275,9 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     read pull(repo: &RepoName, pull: PullNumber) -> Pull;
     write create_pull(repo: &RepoName, new: &NewPull) -> Pull;
     write close_pull(repo: &RepoName, pull: PullNumber) -> ();
+    read required_contexts(repo: &RepoName, branch: &Branch) -> Vec<String>;
+    read usual_merge(repo: &RepoName) -> Option<MergeStyle>;
+    write merge_pull(repo: &RepoName, pull: PullNumber, head: &Sha, style: MergeStyle) -> ();
     read checks(repo: &RepoName, sha: &Sha) -> Checks;
     read statuses(repo: &RepoName, sha: &Sha) -> Vec<CommitStatus>;
     read failed_jobs(repo: &RepoName, sha: &Sha) -> Vec<FailedJob>;
@@ -304,6 +307,8 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     write push(repo: &RepoName, run: &RunId, head: &Sha, branch: &Branch, lease: &Lease) -> PushAnswer;
     read remote_tip(repo: &RepoName, branch: &Branch) -> Option<Sha>;
     write delete_branch(repo: &RepoName, branch: &Branch, at: &Sha) -> bool;
+    read change(repo: &RepoName, base: &Sha, head: &Sha, matters: &Matters) -> Option<Change>;
+    read changes_of(repo: &RepoName, branch: &Branch, path: &str, most: usize) -> Option<Vec<Sha>>;
     read try_merge(repo: &RepoName, head: &Branch, base: &Branch) -> Option<Merge>;
     write keep(repo: &RepoName, order: &KeepOrder) -> KeepAnswer;
     read forget(repo: &RepoName, run: &RunId) -> ();

@@ -24,6 +24,8 @@ pub struct Script {
     pub asks: bool,
     /// The fix mends the host first.
     pub mends: bool,
+    /// What is low is merged without a person.
+    pub merges: bool,
 }
 
 pub struct Played {

@@ -4,7 +4,7 @@ use globset::GlobBuilder;
 
 use super::{provisions, values};
 use crate::document::{Table, Value};
-use crate::model::{Branch, FormulaName, IssueNumber, LabelNames, Login, Provisions, RepoName, Since, Usd};
+use crate::model::{Branch, FormulaName, IssueNumber, LabelNames, Login, MergeRule, Provisions, RepoName, Since, Usd};
 
 /// The paths whose change a person must decide on, unless a project names its own.
 pub const DEFAULT_PERSON_PATHS: [&str; 10] = [
@@ -51,6 +51,10 @@ pub struct Project {
     pub slots: Option<u32>,
     /// Money for a UTC day, within that of all; `usd_project` of `[limits]` where it is left out.
     pub usd_day: Option<Usd>,
+    /// Which pull requests are merged without a person.
+    pub merge: MergeRule,
+    /// What is merged without a person needs an approval of the review role, or of a person.
+    pub review: bool,
     /// What runs are given beside their clone.
     pub provisions: Provisions,
 }
@@ -92,6 +96,8 @@ impl Project {
         let labels = read_labels(&table.table("labels"), labels);
         let slots = table.optional("slots", |v| v.whole(1, 64).and_then(|n| u32::try_from(n).ok()));
         let usd_day = table.optional("usd_day", values::usd);
+        let merge = table.or("merge", MergeRule::Never, |v| v.one_of(&MergeRule::WORDS));
+        let review = table.or("review", true, |v| v.one_of(&[("required", true), ("off", false)]));
         let provisions = provisions::read(table);
         Some(Self {
             repo: repo?,
@@ -108,6 +114,8 @@ impl Project {
             labels,
             slots,
             usd_day,
+            merge,
+            review,
             provisions,
         })
     }

@@ -262,6 +262,12 @@ struct ProjectSection {
     /// The formulas that are on.
     #[schemars(extend("default" = ["triage", "fix"]))]
     formulas: Option<Vec<Filled>>,
+    /// What forgehand merges by itself once it is verified, green and approved as its tier asks for: nothing, what is low, or all tiers.
+    #[schemars(extend("default" = "never"))]
+    merge: Option<Merge>,
+    /// Whether what is merged without a person needs an approval of the review role (`review` in `formulas`), or of a person.
+    #[schemars(extend("default" = "required"))]
+    review: Option<Review>,
     /// Commands that make a fresh clone ready to work in, in order: before an agent that writes, and before the verification.
     setup: Option<Vec<Filled>>,
     /// Hosts that `setup` may reach beside `network` of `[sandbox]`.
@@ -283,6 +289,28 @@ struct ProjectSection {
     /// Dollars in a UTC day, within those of all; `usd_project` of `[limits]` by default.
     #[schemars(range(min = 0))]
     usd_day: Option<f64>,
+}
+
+/// What is merged without a person.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum Merge {
+    /// Nothing: a person merges.
+    Never,
+    /// What is low.
+    Low,
+    /// What is low, and the rest when it is approved as the policy asks for.
+    Policy,
+}
+
+/// What that needs.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum Review {
+    /// An approval.
+    Required,
+    /// None.
+    Off,
 }
 
 /// A file of variables, `KEY=VALUE` on each line.

@@ -247,8 +247,9 @@ impl IssueState {
                     pull.state = *state;
                 }
             }
-            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, asks, cut, .. } => {
+            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, asks, cut, weighed, .. } => {
                 if let Some(pull) = self.pull.as_mut() {
+                    pull.weigh(weighed.as_deref(), at);
                     pull.asks.clone_from(asks);
                     pull.cut = *cut;
                     pull.checks = *checks;

@@ -46,6 +46,11 @@ impl IssueState {
                     found: true,
                     asks: Vec::new(),
                     rounds: Rounds::default(),
+                    evidence: None,
+                    opinion: None,
+                    weighed: None,
+                    weighed_since: now,
+                    refused: None,
                     then: None,
                 });
                 self.tip = Some(BranchTip { sha: head.clone() });

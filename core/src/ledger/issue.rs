@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Ask, Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, FilesSought, FormulaName, Intent, JournalId, Kept,
-    Lane, Login, Outcome, PullNumber, PullState, RunId, RunOutcome, SeenIssue, Sha, Status, StepId, TextMark, Timestamp, Trigger,
-    Usd, Wanted,
+    Ask, Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, Evidence, FilesSought, FormulaName, Intent,
+    JournalId, Kept, Lane, Login, Outcome, PullNumber, PullState, Risk, RunId, RunOutcome, SeenIssue, Sha, Status, StepId,
+    TextMark, Timestamp, Trigger, Usd, Wanted, Weighed,
 };
 
 use super::{Reviews, Rounds, RunState};
@@ -328,9 +328,53 @@ pub struct PullRef {
     pub asks: Vec<Ask>,
     /// How far it was revised.
     pub rounds: Rounds,
+    /// What verified the commit that we pushed last.
+    #[serde(default)]
+    pub evidence: Option<Box<Evidence>>,
+    /// How much it could break in the opinion of the agents who worked on it.
+    #[serde(default)]
+    pub opinion: Option<Risk>,
+    /// What decides about its merge, as last seen.
+    #[serde(default)]
+    pub weighed: Option<Box<Weighed>>,
+    /// Since when that is about the head that it is about, by our clock.
+    #[serde(default)]
+    pub weighed_since: Timestamp,
+    /// The forge did not merge it.
+    #[serde(default)]
+    pub refused: Option<Refused>,
     /// The run that is wanted when it is merged, before its issue is closed.
     #[serde(default)]
     pub then: Option<Wanted>,
+}
+
+/// A merge that the forge refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Of which head.
+    pub head: Sha,
+    /// What it said.
+    pub why: String,
+    /// When, by our clock.
+    pub at: Timestamp,
+    /// How often in a row.
+    pub times: u32,
+}
+
+impl PullRef {
+    /// What decides about its merge was read; none where it was not found out, and what is known stands.
+    pub(super) fn weigh(&mut self, weighed: Option<&Weighed>, at: Timestamp) {
+        let Some(weighed) = weighed else { return };
+        if self.weighed.as_ref().is_none_or(|before| before.head != weighed.head) {
+            self.weighed_since = at;
+        }
+        self.weighed = Some(Box::new(weighed.clone()));
+    }
+
+    /// How much it could break, where that is known of its head.
+    pub fn weighed_tier(&self) -> Option<Risk> {
+        self.weighed.as_ref().filter(|weighed| weighed.head == self.head).map(|weighed| weighed.tier)
+    }
 }
 
 /// What the journal cannot know of an issue.

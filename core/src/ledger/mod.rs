@@ -30,7 +30,8 @@ use serde::{Deserialize, Serialize};
 pub use each::Each;
 pub use in_work::{InWork, StepState};
 pub use issue::{
-    BranchTip, ClaimState, Decided, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Retry, RunSummary, Said, Triaged,
+    BranchTip, ClaimState, Decided, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Refused, Retry, RunSummary, Said,
+    Triaged,
 };
 pub use past::Past;
 pub use revision::{Reviews, Rounds};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{Checks, Intent, Lane, Outcome, PullState, Timestamp};
 
-use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Reviews};
+use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Refused, Reviews, RunState};
 
 impl IssueState {
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, lane: &Lane, at: Timestamp) {
@@ -51,6 +51,12 @@ impl IssueState {
                 self.run_outcome(intent, outcome, at);
             }
             Outcome::Discarded => {}
+            Outcome::Merged => {
+                if let Some(pull) = self.pull.as_mut() {
+                    pull.state = PullState::Merged;
+                }
+            }
+            Outcome::MergeRefused { why } => self.merge_refused(intent, why, at),
             Outcome::BranchGone => {
                 // What is pushed there from now on makes it anew.
                 self.tip = None;
@@ -89,6 +95,12 @@ impl IssueState {
         }
     }
 
+    fn merge_refused(&mut self, intent: &Intent, why: &str, at: Timestamp) {
+        let (Intent::Merge { head, .. }, Some(pull)) = (intent, self.pull.as_mut()) else { return };
+        let times = pull.refused.as_ref().filter(|before| before.head == *head).map_or(0, |before| before.times);
+        pull.refused = Some(Refused { head: head.clone(), why: why.to_owned(), at, times: times.saturating_add(1) });
+    }
+
     fn stop_for_claim(&mut self) {
         if let Some(run) = self.run.as_mut().filter(|run| run.ended.is_none()) {
             run.stopping.get_or_insert(crate::model::StopWhy::ClaimLost);
@@ -104,6 +116,10 @@ impl IssueState {
             && pull.branch == *branch
         {
             pull.pushed(sha);
+            if let Some(run) = &self.run {
+                pull.evidence = run.evidence_of(sha);
+                pull.opinion = pull.opinion.max(run.opinion());
+            }
         }
         if let (Intent::Reply { reply, .. }, Outcome::Replied, Some(pull)) = (intent, outcome, self.pull.as_mut()) {
             pull.rounds.points.insert(reply.to.id);
@@ -113,7 +129,9 @@ impl IssueState {
         }
         if let (Intent::OpenPull { sha, head, base, .. }, Outcome::PullOpened { pull }) = (intent, outcome) {
             let before = self.pull.take().filter(|before| before.number == *pull);
-            let (asks, rounds) = before.map(|before| (before.asks, before.rounds)).unwrap_or_default();
+            let (asks, rounds, opinion) = before.map(|before| (before.asks, before.rounds, before.opinion)).unwrap_or_default();
+            let evidence = self.run.as_ref().and_then(|run| run.evidence_of(sha));
+            let opinion = opinion.max(self.run.as_ref().and_then(RunState::opinion));
             self.pull = Some(PullRef {
                 number: *pull,
                 branch: head.clone(),
@@ -131,6 +149,11 @@ impl IssueState {
                 found: false,
                 asks,
                 rounds,
+                evidence,
+                opinion,
+                weighed: None,
+                weighed_since: at,
+                refused: None,
                 then: None,
             });
         }

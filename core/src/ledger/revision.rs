@@ -61,6 +61,8 @@ impl PullRef {
         self.conflicts = false;
         self.approved = false;
         self.reviews = Reviews::Unread;
+        self.weighed = None;
+        self.refused = None;
     }
 
     /// What stood there when a run was prepared that revises it.

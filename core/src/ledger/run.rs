@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use crate::model::{
     AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, HostEnd, HostFacts, Intent,
-    IssueNumber, Kept, LastTag, OpenIssues, Outcome, Probed, PullNumber, Revision, RunId, RunOutcome, Sha, Sprint, Step, StepId,
-    StopWhy, Tasks, TextMark, Timestamp, Told, Usd,
+    IssueNumber, Kept, LastTag, OpenIssues, Outcome, Probed, PullNumber, Revision, Risk, RunId, RunOutcome, Sha, Sprint, Step,
+    StepId, StopWhy, Tasks, TextMark, Timestamp, Told, Usd,
 };
 
 use super::{InWork, StepState};
@@ -315,6 +315,16 @@ impl RunState {
             }
             _ => self.step_outcome(step, intent, outcome),
         }
+    }
+
+    /// What verified a commit.
+    pub fn evidence_of(&self, sha: &Sha) -> Option<Box<Evidence>> {
+        self.evidence.as_ref().filter(|evidence| evidence.sha == *sha).cloned().map(Box::new)
+    }
+
+    /// How much its agents think that it could break.
+    pub fn opinion(&self) -> Option<Risk> {
+        Risk::said(self.outputs.values())
     }
 
     /// Whether all that ran on a commit came out as it was to, and something did.

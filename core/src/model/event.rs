@@ -8,9 +8,9 @@ use serde_json::Value as Json;
 use super::{
     AccountName, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined,
     Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, HostEnd, HostFacts, IssueDraft,
-    IssueNumber, JournalId, Kept, LabelsMean, LastTag, Login, ModelCall, OpenIssues, ProbeName, Probed, ProjectFacts, PullNumber,
-    PullState, Refusal, Reply, RepoLabel, RepoName, Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha, Sprint, StepId,
-    StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, Verdict, Wanted,
+    IssueNumber, JournalId, Kept, LabelsMean, LastTag, Login, MergeStyle, ModelCall, OpenIssues, ProbeName, Probed, ProjectFacts,
+    PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName, Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha,
+    Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, Verdict, Wanted, Weighed,
 };
 
 /// An event as it was journalled.
@@ -230,6 +230,9 @@ pub enum Event {
         /// The checks are red, and all that are were ended from outside.
         #[serde(default)]
         cut: bool,
+        /// What decides about its merge, where we merge by ourselves.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weighed: Option<Box<Weighed>>,
     },
     /// The decision labels on the forge differ from what we left there: what that means was decided.
     LabelsRead {
@@ -616,6 +619,15 @@ pub enum Intent {
         /// The workspace is kept, so that a person finds the work.
         keep_workspace: bool,
     },
+    /// Merge a pull request of ours, if this is its head.
+    Merge {
+        /// It.
+        pull: PullNumber,
+        /// The head that was verified and approved.
+        head: Sha,
+        /// How; as the repository usually does where nothing is said.
+        style: Option<MergeStyle>,
+    },
     /// Delete the branch of a merged pull request of ours, if it stands where it was merged.
     DropBranch {
         /// It.
@@ -801,6 +813,13 @@ pub enum Outcome {
     PullOpened {
         /// It.
         pull: PullNumber,
+    },
+    /// It is merged.
+    Merged,
+    /// The forge did not merge it.
+    MergeRefused {
+        /// What it said.
+        why: String,
     },
     /// It is gone.
     Discarded,

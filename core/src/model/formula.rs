@@ -525,3 +525,11 @@ pub enum Risk {
     /// Much.
     High,
 }
+
+impl Risk {
+    /// What agents think of their own work: the highest `blast_radius` of what they answered. A word that is no tier is high.
+    pub fn said<'j>(answers: impl IntoIterator<Item = &'j Json>) -> Option<Self> {
+        let said = answers.into_iter().filter_map(|answer| answer.get("blast_radius")).filter(|said| !said.is_null());
+        said.map(|said| Self::deserialize(said).unwrap_or(Self::High)).max()
+    }
+}

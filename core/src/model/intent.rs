@@ -31,6 +31,7 @@ impl Intent {
             Self::Keep { .. } => "keep",
             Self::Mend { .. } => "mend",
             Self::Discard { .. } => "discard",
+            Self::Merge { .. } => "merge",
             Self::DropBranch { .. } => "drop-branch",
         }
     }

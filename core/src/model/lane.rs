@@ -41,6 +41,7 @@ impl Intent {
             | Self::Mend { .. }
             | Self::Rewrite { .. }
             | Self::Discard { .. }
+            | Self::Merge { .. }
             | Self::DropBranch { .. } => Lane::Main,
         }
     }
@@ -71,6 +72,7 @@ impl Intent {
             | Self::SetUp { .. }
             | Self::Push { .. }
             | Self::Discard { .. }
+            | Self::Merge { .. }
             | Self::DropBranch { .. } => None,
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, Ask, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, PullNumber, RepoName, RunId,
-    RunOutcome, Scope, Sha, StepId, Subject, Timestamp, Usd,
+    AccountName, Ask, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, PullNumber, RepoName, Risk, RunId,
+    RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp, ToMerge, Usd,
 };
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
@@ -169,6 +169,15 @@ pub enum Wait {
         /// It.
         pull: PullNumber,
     },
+    /// A pull request is open that we merge when it may be.
+    ToMerge {
+        /// It.
+        pull: PullNumber,
+        /// Its tier, where that is known.
+        tier: Option<Risk>,
+        /// What it waits for.
+        waits: ToMerge,
+    },
     /// The checks of its pull request were ended from outside: what they would say is not known.
     ChecksCut {
         /// It.
@@ -277,6 +286,7 @@ impl Wait {
             | Self::Orphan { until }
             | Self::Schedule { until, .. } => Some(*until),
             Self::Again { until, .. } | Self::Gate { waits: AtGate::Time { until }, .. } => Some(*until),
+            Self::ToMerge { waits, .. } => waits.until(),
             Self::Gate { until, .. }
             | Self::Budget { until, .. }
             | Self::Paused { until, .. }
@@ -428,6 +438,19 @@ pub enum Story {
         /// It.
         pull: PullNumber,
     },
+    /// A pull request is open that is merged when it is approved.
+    Approval {
+        /// It.
+        pull: PullNumber,
+        /// The head that is to be approved.
+        head: Sha,
+        /// How much it could break.
+        tier: Risk,
+        /// Why.
+        reasons: Vec<TierReason>,
+        /// Who may approve it, where the policy names them.
+        named: Vec<Login>,
+    },
     /// Failed for good.
     Failed {
         /// How.
@@ -521,7 +544,11 @@ impl Story {
     /// It comes to wait for a person, or ends: it is posted anew with a mention, because edits notify nobody.
     pub fn calls_a_person(&self) -> bool {
         match self {
-            Self::Failed { .. } | Self::Question { .. } | Self::Person { .. } | Self::Gate { gate: Gate::Approval, .. } => true,
+            Self::Failed { .. }
+            | Self::Question { .. }
+            | Self::Person { .. }
+            | Self::Approval { .. }
+            | Self::Gate { gate: Gate::Approval, .. } => true,
             Self::Standing
             | Self::Working { .. }
             | Self::TryingAgain { .. }

@@ -21,6 +21,7 @@ mod keep;
 mod labels;
 mod look;
 mod mend;
+mod merge;
 mod notices;
 mod policy;
 mod recover;
@@ -42,6 +43,7 @@ pub use crew::{Crew, Member};
 pub use found::standing;
 pub use invariants::{Violation, check};
 pub use look::troubled;
+pub use merge::{FRESH, Weighing, weighing};
 pub use notices::Notices;
 pub use policy::{MendPolicy, Policy, ProjectPolicy};
 pub use revise::ROUNDS;
@@ -156,6 +158,8 @@ pub struct View {
     pub reading: BTreeSet<Subject>,
     /// When the checks of an issue's pull request were read last.
     pub checked: BTreeMap<Subject, Timestamp>,
+    /// When an issue's pull request was last read to be merged, and whether all of it could be read.
+    pub weighed: BTreeMap<Subject, (Timestamp, bool)>,
     /// When the dependencies of an issue were read last.
     pub depends_read: BTreeMap<Subject, Timestamp>,
     /// When the files that an issue's formula requires were looked for last.
@@ -367,7 +371,7 @@ impl Context<'_> {
         if let Some(read) = self.read_pull(subject, pull, last + self.policy.checks_every) {
             return read;
         }
-        self.asked_of(subject, state, project, pull).unwrap_or(Next::Wait(Wait::Merge { pull: pull.number }))
+        self.asked_of(subject, state, project, pull).unwrap_or_else(|| self.to_merge(subject, project, pull))
     }
 
     /// Reads a pull request of ours again: when it is due, and at once where it moved.

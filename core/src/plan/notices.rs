@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::ledger::{InTrouble, InWork, Ledger};
 use crate::model::{
-    AccountName, Advance, Event, Gate, HandOutcome, News, Notice, PullState, RepoName, RunId, RunOutcome, Step, StepId, StepKind,
-    Subject, Timestamp, Trigger, Trouble,
+    AccountName, Advance, Event, Gate, HandOutcome, Intent, News, Notice, PullState, RepoName, RunId, RunOutcome, Saying, Sha,
+    Step, StepId, StepKind, Story, Subject, Timestamp, Trigger, Trouble,
 };
 
 /// Tells news from the rest.
@@ -17,19 +17,22 @@ use crate::model::{
 pub struct Notices {
     /// The projects whose trouble was told.
     told: BTreeSet<RepoName>,
+    /// The heads whose approval was asked for.
+    asked: BTreeSet<(Subject, Sha)>,
 }
 
 impl Notices {
     /// With what the journal holds: that is no news.
     pub fn new(ledger: &Ledger) -> Self {
         let troubled = ledger.projects.iter().filter(|(_, p)| p.trouble.as_ref().is_some_and(is_told));
-        Self { told: troubled.map(|(repo, _)| repo.clone()).collect() }
+        Self { told: troubled.map(|(repo, _)| repo.clone()).collect(), asked: BTreeSet::new() }
     }
 
     /// What people are told of an event that was just journalled; the ledger knows it.
     pub fn of(&mut self, at: Timestamp, event: &Event, ledger: &Ledger) -> Vec<Notice> {
         let news = match event {
             Event::Moved { subject, trigger, .. } => moved(ledger, subject, *trigger).into_iter().collect(),
+            Event::Intended { subject, intent, .. } => self.approval_asked(ledger, subject, intent).into_iter().collect(),
             Event::RunEnded { run, outcome, .. } => failed_aside(ledger, run, outcome).into_iter().collect(),
             Event::Advanced { run, step, how } => at_gate(ledger, run, step, how).into_iter().collect(),
             Event::BudgetWarned { what, at_percent, spent, limit } => {
@@ -52,6 +55,15 @@ impl Notices {
             _ => Vec::new(),
         };
         news.into_iter().map(|news| Notice { at, news }).collect()
+    }
+
+    /// A merge waits for somebody's word. That it could not be said at once does not make it news again.
+    fn approval_asked(&mut self, ledger: &Ledger, subject: &Subject, intent: &Intent) -> Option<News> {
+        let Intent::Say { what: Saying::Status { status }, .. } = intent else { return None };
+        let Story::Approval { pull, head, .. } = &status.story else { return None };
+        let title = ledger.issue(subject)?.seen.title.clone();
+        let first = self.asked.insert((subject.clone(), head.clone()));
+        first.then(|| News::Approval { subject: subject.clone(), title, pull: *pull })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Crew;
 use crate::model::{
-    Formula, FormulaName, JournalId, LabelNames, Login, ProbeName, RepoName, Risk, Since, Timestamp, Trouble, Usd,
+    Formula, FormulaName, JournalId, LabelNames, Login, MergeRule, ProbeName, RepoName, Risk, Since, Timestamp, Trouble, Usd,
 };
 
 /// Who tries it files an issue and starts: what was filed this shortly before the first start counts as new.
@@ -80,6 +80,12 @@ pub struct ProjectPolicy {
     pub slots: Option<u32>,
     /// Its money for a day, within that of all.
     pub usd_day: Usd,
+    /// What we merge by ourselves.
+    pub merge: MergeRule,
+    /// What is merged without a person needs an approval of the review role, or of a person.
+    pub review: bool,
+    /// The commands that verify a commit.
+    pub verify: Vec<String>,
     /// Workspaces that are written in are set up first: the project has an env file or a `setup`.
     pub sets_up: bool,
     /// The configuration has it no more: what runs goes on to its end, and nothing new is started.
@@ -99,6 +105,11 @@ impl ProjectPolicy {
     /// The formula that a label starts, by the label's default name.
     pub fn started_by(&self, label: &str) -> Option<&Formula> {
         self.formulas.values().find(|formula| formula.trigger.label.as_deref() == Some(label))
+    }
+
+    /// A formula that reviews pull requests.
+    pub(super) fn reviewer(&self) -> Option<&Formula> {
+        self.formulas.values().find(|formula| formula.reviews())
     }
 
     /// Whether an account files issues and cannot answer.

@@ -118,7 +118,8 @@ fn is_looked_up(intent: &Intent) -> bool {
         | Intent::Review { .. }
         | Intent::Reply { .. }
         // Whether the probe is well by now is asked before it is mended once more.
-        | Intent::Mend { .. } => true,
+        | Intent::Mend { .. }
+        | Intent::Merge { .. } => true,
         Intent::Claim { .. }
         | Intent::Release { .. }
         | Intent::Labels { .. }

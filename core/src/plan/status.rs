@@ -10,8 +10,8 @@ use super::{Action, Context, Next, ProjectPolicy};
 
 impl Context<'_> {
     /// Says it where it differs from what stands there. What calls a person is posted anew, because edits notify nobody.
-    pub(super) fn status(&self, subject: &Subject, state: &IssueState, _project: &ProjectPolicy) -> Option<Next> {
-        let story = self.story(state);
+    pub(super) fn status(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
+        let story = self.approval_story(state, project).or_else(|| self.story(state));
         let status = Status { story: story.unwrap_or(Story::Standing), set_back: state.set_back };
         self.say(subject, state, status)
     }

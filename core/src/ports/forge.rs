@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use crate::model::{
-    Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, Permission, Pull, PullNumber,
-    RepoFacts, RepoLabel, RepoName, ReviewId, Reviews, Sha, Spot, Timestamp, Verdict,
+    Branch, Checks, Comment, CommentId, Dependency, Issue, IssueNumber, LabelEvent, Login, MergeStyle, Permission, Pull,
+    PullNumber, RepoFacts, RepoLabel, RepoName, ReviewId, Reviews, Sha, Spot, Timestamp, Verdict,
 };
 
 /// A list, and the forge's own time when it answered.
@@ -199,6 +199,13 @@ pub trait Forge: Send + Sync {
     async fn create_pull(&self, repo: &RepoName, new: &NewPull) -> Result<Pull, ForgeError>;
     /// Closes a pull request without a merge.
     async fn close_pull(&self, repo: &RepoName, pull: PullNumber) -> Result<(), ForgeError>;
+    /// The contexts that the protection of a branch requires, as patterns; none where it has no protection, or that asks for none.
+    async fn required_contexts(&self, repo: &RepoName, branch: &Branch) -> Result<Vec<String>, ForgeError>;
+    /// How the repository merges where nothing is said; none where the forge does not tell.
+    async fn usual_merge(&self, repo: &RepoName) -> Result<Option<MergeStyle>, ForgeError>;
+    /// Merges a pull request if this is its head. What became of it has to be looked up after an error, and after an answer too: the forge
+    /// also says yes where it will merge some day.
+    async fn merge_pull(&self, repo: &RepoName, pull: PullNumber, head: &Sha, style: MergeStyle) -> Result<(), ForgeError>;
     /// The combined status of a commit.
     async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, ForgeError>;
     /// The last status of a commit in each context.

@@ -64,6 +64,11 @@ pub trait Repos: Send + Sync {
     async fn remote_tip(&self, repo: &RepoName, branch: &Branch) -> Result<Option<Sha>, RepoError>;
     /// Deletes a branch if it stands at a commit. Answers whether it is gone, which it may have been before.
     async fn delete_branch(&self, repo: &RepoName, branch: &Branch, at: &Sha) -> Result<bool, RepoError>;
+    /// What a head in the mirror changes since it left a base that is there too, `try_merge` has fetched both; none where they share no history.
+    async fn change(&self, repo: &RepoName, base: &Sha, head: &Sha, matters: &Matters) -> Result<Option<Change>, RepoError>;
+    /// The commits of a branch that changed a file, newest first, no more than `most`: everything is fetched first. None where the branch is
+    /// not on the forge.
+    async fn changes_of(&self, repo: &RepoName, branch: &Branch, path: &str, most: usize) -> Result<Option<Vec<Sha>>, RepoError>;
     /// Tries to merge one branch into another: both are fetched, and merged in a place that is thrown away, without a work tree. None where one
     /// of them is not on the forge. Repeating it is harmless.
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError>;
@@ -83,8 +88,21 @@ pub struct Tips(pub Vec<Option<Sha>>);
 pub struct Merge {
     /// Where the branch is on the forge.
     pub head: Sha,
+    /// Where the other one is.
+    pub base: Sha,
+    /// That is not in its history.
+    pub behind: bool,
     /// A person has to help.
     pub conflicts: bool,
+}
+
+/// What a project asks to be told about changed paths.
+#[derive(Clone, Debug, Default)]
+pub struct Matters {
+    /// Globs of paths that a person must decide on.
+    pub person_paths: Vec<String>,
+    /// The verification's commands: a file that one of them names matters.
+    pub verify: Vec<String>,
 }
 
 /// A claim to write.

@@ -10,15 +10,10 @@ mod policy;
 mod read;
 mod scripts;
 
-use serde::Deserialize;
-use serde_json::Value as Json;
-
 use crate::model::{Change, ChangedFile, FileMark, Risk, TierReason, TierSource};
 
 pub use path::forms;
-pub use policy::{
-    ByTier, GateRules, LowActions, MergeStyle, OnTimeout, OnVault, PathRule, Policy, SHIPPED, SHIPPED_TEXT, Size, usual_name,
-};
+pub use policy::{ByTier, GateRules, LowActions, OnTimeout, OnVault, PathRule, Policy, SHIPPED, SHIPPED_TEXT, Size, usual_name};
 pub use scripts::{same_scripts, says_scripts};
 
 /// A tier and its reasons: those that ask for most first, then by path.
@@ -61,12 +56,6 @@ pub struct Opinions {
     pub agent: Option<Risk>,
     /// What a request asks for.
     pub request: Option<Risk>,
-}
-
-/// What agents think of their own work: the highest `blast_radius` of what they answered. A word that is no tier is high.
-pub fn opinion<'j>(answers: impl IntoIterator<Item = &'j Json>) -> Option<Risk> {
-    let said = answers.into_iter().filter_map(|answer| answer.get("blast_radius")).filter(|said| !said.is_null());
-    said.map(|said| Risk::deserialize(said).unwrap_or(Risk::High)).max()
 }
 
 /// The tier of merging a change.

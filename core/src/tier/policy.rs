@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{path, read};
 use crate::document::Faults;
-use crate::model::{FormulaName, Login, Risk};
+use crate::model::{FormulaName, Login, MergeStyle, Risk};
 
 /// What the shipped policy is called.
 pub const SHIPPED: &str = "config/policy.toml";
@@ -147,22 +147,6 @@ pub enum LowActions {
     Direct,
     /// By a pull request that an identity merges which may.
     SelfMerge,
-}
-
-/// How a forge merges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MergeStyle {
-    /// A merge commit.
-    Merge,
-    /// Rebased, then moved forward.
-    Rebase,
-    /// Rebased, then a merge commit.
-    RebaseMerge,
-    /// One commit.
-    Squash,
-    /// Moved forward, or not at all.
-    FastForwardOnly,
 }
 
 /// A pattern of paths, and the tier of what it names.

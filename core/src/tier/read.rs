@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::policy::{LowActions, MergeStyle, OnTimeout, OnVault, Own, glob};
+use super::policy::{LowActions, OnTimeout, OnVault, Own, glob};
 use crate::document::{self, Faults, Table, Value, nearest};
-use crate::model::{FormulaName, Login, Risk};
+use crate::model::{FormulaName, Login, MergeStyle, Risk};
 
 /// The words for tiers.
 const TIERS: [(&str, Risk); 3] = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
@@ -24,13 +24,7 @@ pub(super) fn own(file: &str, text: &str) -> Result<Own, Faults> {
 }
 
 fn whole(root: &Table<'_>) -> Own {
-    let styles = [
-        ("merge", MergeStyle::Merge),
-        ("rebase", MergeStyle::Rebase),
-        ("rebase-merge", MergeStyle::RebaseMerge),
-        ("squash", MergeStyle::Squash),
-        ("fast-forward-only", MergeStyle::FastForwardOnly),
-    ];
+    let styles = MergeStyle::ALL.map(|style| (style.word(), style));
     let limits = root.table("limits");
     let (small, large) = (limits.table("low"), limits.table("medium"));
     let (low, medium) = (root.table("low"), root.table("medium"));

@@ -1,7 +1,7 @@
 //! The classifier by tables: the shipped policy, one's own over it, and what would lower a tier.
 
 use super::*;
-use crate::model::Sha;
+use crate::model::{MergeStyle, Sha};
 
 fn file(path: &str, lines: u64) -> ChangedFile {
     ChangedFile { path: path.to_owned(), from: None, added: lines, removed: 0, marks: [].into() }
@@ -270,10 +270,10 @@ fn an_opinion_raises_and_never_lowers() {
 fn an_agents_opinion_is_read_from_what_it_answers() {
     let answers =
         [serde_json::json!({"summary": "s"}), serde_json::json!({"blast_radius": "low"}), serde_json::json!(["blast_radius"])];
-    assert_eq!(opinion(&answers), Some(Risk::Low));
-    assert_eq!(opinion(&answers[..1]), None);
+    assert_eq!(Risk::said(&answers), Some(Risk::Low));
+    assert_eq!(Risk::said(&answers[..1]), None);
     for odd in [serde_json::json!({"blast_radius": "none"}), serde_json::json!({"blast_radius": 1})] {
-        assert_eq!(opinion([&odd, &answers[1]]), Some(Risk::High), "{odd}");
+        assert_eq!(Risk::said([&odd, &answers[1]]), Some(Risk::High), "{odd}");
     }
 }
 

@@ -36,6 +36,7 @@ fn story(story: &Story, names: &LabelNames) -> String {
         }
         Story::Gate { gate, pull } => at_gate(gate, *pull),
         Story::Opened { pull } => format!("**Pull request {pull} is open** and waits for review."),
+        Story::Approval { pull, tier, reasons, named, .. } => super::merge::asks(*pull, *tier, reasons, named),
         Story::Failed { outcome: how @ RunOutcome::SetupFailed { .. }, .. } => format!(
             "**This cannot go on, also when tried again**: {}.\n\nWhat to do: {}. Label {queue} hands it to an agent again.",
             one_line(&outcome(how)),

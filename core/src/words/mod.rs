@@ -5,6 +5,7 @@
 mod accounts;
 mod comment;
 mod formula;
+mod merge;
 mod notice;
 mod outcome;
 mod setting_up;

@@ -5,7 +5,7 @@ use crate::model::{
     Saying, Skipped, StepId, StopWhy, Told, Trigger,
 };
 
-use super::{outcome, refusal};
+use super::{merge, outcome, refusal};
 
 /// An effect that is about to be made, as in "would …".
 pub fn intent(intent: &Intent) -> String {
@@ -58,6 +58,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::OpenPull { head, base, .. } => format!("open the pull request from {head} to {base}"),
         Intent::Discard { keep_workspace: true, .. } => "tidy up; the workspace is kept".to_owned(),
         Intent::Discard { keep_workspace: false, .. } => "remove the workspace".to_owned(),
+        Intent::Merge { pull, head, .. } => format!("merge {pull} at {}", head.short()),
         Intent::DropBranch { branch, .. } => format!("delete the merged branch {branch}"),
     }
 }
@@ -114,13 +115,14 @@ pub fn event(event: &Event) -> Option<String> {
             format!("found comment {comment} of ours that this journal does not know: it was restored from an old copy")
         }
         Event::Reported { .. } => "reported anew".to_owned(),
-        Event::ChecksSeen { checks, changes_requested, conflicts, approved, asks, .. } => {
+        Event::ChecksSeen { checks, changes_requested, conflicts, approved, asks, weighed, .. } => {
             let who: Vec<String> = asks.iter().map(|ask| format!("; {} may ask for changes, and does", ask.by)).collect();
             let changes = if *changes_requested { "; a reviewer asks for changes" } else { "" };
             let conflicts = if *conflicts { "; it conflicts with its base" } else { "" };
             let approved = if *approved { "; its head is approved" } else { "" };
             let all = format!("the checks are now: {checks:?}{changes}{conflicts}{approved}").to_lowercase();
-            format!("{all}{}", who.concat())
+            let weighed = weighed.as_ref().map_or_else(String::new, |weighed| format!("; {}", merge::weighed(weighed)));
+            format!("{all}{}{weighed}", who.concat())
         }
         Event::LabelsRead { meaning, .. } => return labels_read(*meaning),
         Event::Moved { trigger, to, .. } => {
@@ -378,6 +380,8 @@ fn ended(ended: &Outcome) -> Option<String> {
             format!("  {} is {well}, after its mend ({how})", probed.name)
         }
         Outcome::Failed { failure } => format!("  failed: {}", failure.why),
+        Outcome::Merged => "  merged".to_owned(),
+        Outcome::MergeRefused { why } => format!("  the forge did not merge it: {why}"),
         Outcome::BranchLeft { why } => format!("  it stays: {why}"),
         Outcome::Cut => "  cut".to_owned(),
         Outcome::Released

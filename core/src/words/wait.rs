@@ -2,7 +2,7 @@
 
 use crate::model::{AtGate, BudgetOf, Decision, LabelNames, Scope, Timestamp, Trouble, Usd, Wait};
 
-use super::{counted, label};
+use super::{counted, label, merge};
 
 /// Why it waits, as one sentence without a full stop.
 pub fn wait(wait: &Wait, names: &LabelNames) -> String {
@@ -54,6 +54,7 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::Person => "a person does this one".to_owned(),
         Wait::Failed => "it failed for good".to_owned(),
         Wait::Merge { pull } => format!("pull request {pull} is open and waits for a person to merge it"),
+        Wait::ToMerge { pull, tier, waits } => merge::waits(*pull, *tier, waits),
         Wait::ChecksCut { pull } => {
             format!("the checks of pull request {pull} were cancelled, which says nothing about it: no agent is asked")
         }
@@ -156,6 +157,7 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Question { .. } => "a comment with the answer, or an edit of the body".to_owned(),
         Wait::Person | Wait::Failed => format!("label {queue} or `forgehand retry` hands it to an agent again"),
         Wait::Merge { .. } => format!("merging or closing the pull request; label {queue} asks for more work on it"),
+        Wait::ToMerge { pull, waits, .. } => merge::mover(*pull, waits, &queue),
         Wait::ChecksCut { pull } => format!("running the checks of {pull} again; forgehand looks every minute"),
         Wait::OpenPulls { .. } => "merging or closing one of them, or a higher `open_pulls` in [limits]".to_owned(),
         Wait::Reviewer { pull, .. } => {

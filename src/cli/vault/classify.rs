@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::cli::setup::{Setup, print_json, read_secret};
 use crate::cli::{CliError, Kind, block_on, subject, wiring};
-use crate::git::{self, Matters, NoChange};
+use crate::git::{self, NoChange};
 use crate::model::{Change, PullNumber, PullState, Risk, TierReason};
-use crate::ports::{Forge, ForgeErrorKind, RepoErrorKind};
+use crate::ports::{Forge, ForgeErrorKind, Matters, RepoErrorKind};
 use crate::tier::{self, Opinions, Policy, Tier};
 use crate::words;
 

@@ -59,14 +59,25 @@ pub(super) fn prompt(
     render_prompt(template, &context).map_err(|e| broken(&e))
 }
 
-/// Fills the templates of a comment or a pull request.
+/// Fills the templates of a comment, by the shipped policy.
 pub(super) fn proposal(order: &Order<'_>, step: &StepId, templates: &[&str], texts: &RunTexts) -> Result<Vec<String>, Failure> {
+    proposal_under(Policy::shipped(), order, step, templates, texts)
+}
+
+/// Fills the templates of a comment or a pull request: how much a change could break is told by a policy.
+pub(super) fn proposal_under(
+    policy: &Policy,
+    order: &Order<'_>,
+    step: &StepId,
+    templates: &[&str],
+    texts: &RunTexts,
+) -> Result<Vec<String>, Failure> {
     let run = order.run()?;
     let steps = outputs(order, step)?;
     let inputs = inputs(order, step)?;
     let tier: Option<(_, Vec<TierReason>)> = run.change.as_ref().map(|change| {
-        let opinions = Opinions { agent: tier::opinion(run.outputs.values()), request: None };
-        let found = tier::of_change(Policy::shipped(), change, opinions);
+        let opinions = Opinions { agent: run.opinion(), request: None };
+        let found = tier::of_change(policy, change, opinions);
         (found.tier, found.told(REASONS))
     });
     let variable = variable(run, step);

@@ -12,6 +12,7 @@ mod host;
 mod issues;
 mod keep;
 mod labels;
+mod merge;
 mod observe;
 mod placeholder;
 mod prepare;
@@ -183,9 +184,9 @@ impl Worker {
                 let result = self.look_for(&subject, &asked, &facts).await;
                 Input::Files { subject, sought: FilesSought { asked, result } }
             }
-            Job::Checks { subject, pull, reviews, facts } => {
-                let result = self.read_pull(&subject, &pull, reviews, &facts).await;
-                Input::Checks { subject, moved: pull.moved, result }
+            Job::Checks { subject, pull, reviews, weighing, facts } => {
+                let result = self.read_pull(&subject, &pull, (reviews, weighing), &facts).await;
+                Input::Checks { subject, moved: pull.moved, weighing, result }
             }
             Job::Rights { subject, asked, facts } => {
                 let result = self.rights(&subject.repo, &asked.login, &facts).await;
@@ -253,6 +254,7 @@ impl Worker {
             Intent::Reply { pull, reply, .. } => self.reply(order, *pull, reply).await,
             Intent::Rewrite { step, on, tick, .. } => self.rewrite(order, step, *on, tick).await,
             Intent::Discard { run, keep_workspace } => self.discard(order, run, *keep_workspace).await,
+            Intent::Merge { pull, head, style } => self.merge(order, *pull, head, *style).await,
             Intent::DropBranch { branch, pull } => self.drop_branch(order, branch, *pull).await,
         }
     }

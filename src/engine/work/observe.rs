@@ -7,11 +7,13 @@ use crate::model::{
     AgentName, Branch, Checks, Comment, Dependency, FilesAsked, FilesFound, Issue, IssueNumber, LabelEvent, Login, ProjectFacts,
     RepoName, Subject, Timestamp, Trouble,
 };
+use crate::plan::Weighing;
 use crate::ports::{CommitStatus, ForgeError, ForgeErrorKind, IssueFilter, Merge};
 use crate::text;
 
 use super::super::core::PullsAsked;
 use super::super::input::{LookedAt, PullRead, Reviewed};
+use super::merge::Seen;
 use super::{Facts, Worker};
 
 impl Worker {
@@ -194,29 +196,43 @@ impl Worker {
         &self,
         subject: &Subject,
         pull: &PullRef,
-        reviews: bool,
+        (reviews, weighing): (bool, Weighing),
         facts: &Facts,
     ) -> Result<PullRead, Trouble> {
         let repo = &subject.repo;
         // git first: it also tells where the head is, which somebody may have moved.
         let merge = self.try_merge(repo, pull).await;
-        let (head, conflicts) = merge.map_or((None, None), |merge| (Some(merge.head), Some(merge.conflicts)));
-        let at = head.as_ref().unwrap_or(&pull.head);
+        let at = merge.as_ref().map_or(&pull.head, |merge| &merge.head).clone();
+        let weighs = merge.as_ref().filter(|_| weighing != Weighing::None);
+        // Of another head or base nothing is known.
+        let known = pull.weighed.as_ref().zip(weighs).is_some_and(|(known, merge)| known.is_about(&merge.head, &merge.base));
+        let reviews = reviews || (weighs.is_some() && !known);
+        let at = &at;
         let statuses = self.ports.forge.statuses(repo, at).await.map_err(trouble)?;
         let checks = Checks::of(statuses.iter().map(|status| status.state));
         let cut = all_cut(&statuses);
-        drop(statuses);
+        let mut read = None;
         let reviews = match reviews {
             true => {
                 let reviews = self.ports.forge.reviews(repo, pull.number).await.map_err(trouble)?;
                 let approved = reviews.approvals.iter().any(|approval| approval.of == *at && !facts.is_ours(&approval.by));
                 let asks = self.asks(repo, pull, at, &reviews, facts).await;
                 let asks = asks.map_err(|failure| Trouble::Unreachable { why: failure.why })?;
-                Some(Reviewed { changes_requested: reviews.changes_requested, approved, asks })
+                let reviewed = Reviewed { changes_requested: reviews.changes_requested, approved, asks };
+                read = Some(reviews);
+                Some(reviewed)
             }
             false => None,
         };
-        Ok(PullRead { head, checks, cut, reviews, conflicts })
+        let weighed = match weighs {
+            Some(merge) => {
+                let seen = Seen { merge, statuses: &statuses, reviews: read.as_ref() };
+                self.weighed(repo, pull, &seen, facts).await
+            }
+            None => None,
+        };
+        let (head, conflicts) = merge.map_or((None, None), |merge| (Some(merge.head), Some(merge.conflicts)));
+        Ok(PullRead { head, checks, cut, reviews, conflicts, weighed: weighed.map(Box::new) })
     }
 
     /// None where git cannot tell now: what is known of it stands, and it is asked again with the next reading.

@@ -267,12 +267,22 @@ impl Worker {
         if project.obey.contains(login) || repo.owner() == login.as_str() {
             return Ok(true);
         }
-        let Some(asks) = self.rights_forge(facts) else { return Ok(false) };
+        Ok(self.permission_of(repo, facts, login).await?.is_some_and(|permission| permission >= Permission::Write))
+    }
+
+    /// What somebody may do; none where nobody may ask, or the forge does not say.
+    pub(super) async fn permission_of(
+        &self,
+        repo: &RepoName,
+        facts: &ProjectFacts,
+        login: &Login,
+    ) -> Result<Option<Permission>, Failure> {
+        let Some(asks) = self.rights_forge(facts) else { return Ok(None) };
         match asks.permission(repo, login).await {
-            Ok(permission) => Ok(permission >= Permission::Write),
+            Ok(permission) => Ok(Some(permission)),
             Err(error) => match forge(error) {
                 failure if failure.kind == FailureKind::Passing => Err(failure),
-                _ => Ok(false),
+                _ => Ok(None),
             },
         }
     }

@@ -5,6 +5,7 @@ use crate::model::{
 };
 use crate::ports::{Lease, NewPull, PushAnswer, RepoErrorKind};
 use crate::text;
+use crate::tier::Policy;
 
 use super::{Facts, Order, Worker, context, environment, forge, repos};
 
@@ -55,7 +56,7 @@ impl Worker {
         if let Some(pull) = self.the_one(repo, order.facts, there).await? {
             return Ok(Outcome::PullOpened { pull });
         }
-        let new = self.new_pull(order, step, head, base)?;
+        let new = self.new_pull(order, step, head, base).await?;
         let (forge_of_author, _) = self.as_author(order.run()?);
         let pull = forge_of_author.create_pull(repo, &new).await.map_err(forge)?;
         Ok(Outcome::PullOpened { pull: pull.number })
@@ -76,14 +77,16 @@ impl Worker {
         Ok(kept.map(|pull| pull.number).or(theirs))
     }
 
-    fn new_pull(&self, order: &Order<'_>, step: &StepId, head: &Branch, base: &Branch) -> Result<NewPull, Failure> {
+    async fn new_pull(&self, order: &Order<'_>, step: &StepId, head: &Branch, base: &Branch) -> Result<NewPull, Failure> {
         let run = order.run()?;
         let step = run.formula.steps.iter().find(|s| s.id == *step).ok_or_else(|| environment("the step is gone"))?;
         let StepKind::Propose(Proposal::PullRequest { title, body, .. }) = &step.kind else {
             return Err(environment(format!("step {} opens no pull request", step.id)));
         };
         let texts = self.texts.read(&run.id)?;
-        let rendered = context::proposal(order, &step.id, &[title, body], &texts)?;
+        // What cannot be read is not what is said to be in force.
+        let policy = self.policy_in_force().await.unwrap_or_else(|_| Policy::shipped().everything_high());
+        let rendered = context::proposal_under(&policy, order, &step.id, &[title, body], &texts)?;
         let [title, body] = rendered.as_slice() else { return Err(environment("a pull request needs a title and a body")) };
         let title = self.scanner.redact(title.trim());
         let body = self.scanner.redact(body);

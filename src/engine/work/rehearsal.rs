@@ -291,6 +291,7 @@ impl<'a> Play<'a> {
             head: None,
             asks: Vec::new(),
             cut: false,
+            weighed: None,
         }
     }
 
@@ -434,6 +435,7 @@ impl<'a> Play<'a> {
             }
             Intent::Relabel { step, .. } => self.relabel(&order, step)?,
             Intent::Discard { .. } => Outcome::Discarded,
+            Intent::Merge { .. } => Outcome::Merged,
             Intent::DropBranch { .. } => Outcome::BranchGone,
         })
     }

@@ -21,7 +21,7 @@ use super::{Order, ProjectSettings, Worker, forge};
 const SAYS: usize = 200;
 
 /// Who is heard, as far as that was asked.
-struct Heard<'a> {
+pub(super) struct Heard<'a> {
     worker: &'a Worker,
     repo: &'a RepoName,
     project: &'a ProjectSettings,
@@ -29,9 +29,13 @@ struct Heard<'a> {
     known: BTreeMap<Login, bool>,
 }
 
-impl Heard<'_> {
+impl<'a> Heard<'a> {
+    pub(super) fn new(worker: &'a Worker, repo: &'a RepoName, project: &'a ProjectSettings, facts: &'a ProjectFacts) -> Self {
+        Self { worker, repo, project, facts, known: BTreeMap::new() }
+    }
+
     /// By rights. The forge's word that a review is official was given by them, and counts where nobody may be asked.
-    async fn may(&mut self, login: &Login, official: bool) -> Result<bool, Failure> {
+    pub(super) async fn may(&mut self, login: &Login, official: bool) -> Result<bool, Failure> {
         if let Some(known) = self.known.get(login) {
             return Ok(*known);
         }
@@ -64,7 +68,7 @@ impl Worker {
     ) -> Result<Vec<Ask>, Failure> {
         let fallback = ProjectSettings::default();
         let project = self.settings.projects.get(repo).unwrap_or(&fallback);
-        let mut heard = Heard { worker: self, repo, project, facts, known: BTreeMap::new() };
+        let mut heard = Heard::new(self, repo, project, facts);
         let mut asks = Vec::new();
         for request in &reviews.requests {
             let known = pull.asks.iter().any(|ask| ask.review == request.review);
@@ -100,7 +104,7 @@ impl Worker {
     /// What reviewers said and nobody answered, oldest first.
     async fn points(&self, order: &Order<'_>, pull: &PullRef, head: &Sha, asks: &[Ask]) -> Result<Vec<PointText>, Failure> {
         let (repo, facts) = (&order.subject.repo, order.facts.as_ref());
-        let mut heard = Heard { worker: self, repo, project: order.project, facts, known: BTreeMap::new() };
+        let mut heard = Heard::new(self, repo, order.project, facts);
         let mut points = Vec::new();
         for review in self.ports.forge.written_reviews(repo, pull.number).await.map_err(forge)? {
             let asked = asks.iter().any(|ask| ask.review == review.id);

@@ -9,8 +9,8 @@ use crate::config::Probe;
 use crate::ledger::Ledger;
 use crate::model::{
     Branch, Checks, CommandRun, CommentId, Decision, Event, Evidence, Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId,
-    Kept, LabelsMean, Login, Outcome, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record, RepoFacts, Revision, RunId,
-    RunTexts, SeenIssue, Sha, Sprint, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
+    Kept, LabelsMean, Login, MergeRule, Outcome, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record, RepoFacts,
+    Revision, RunId, RunTexts, SeenIssue, Sha, Sprint, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, MendPolicy, Policy, ProjectPolicy};
 
@@ -255,6 +255,9 @@ pub(super) fn policy(stage: &Stage) -> Policy {
         formulas: on(stage),
         slots: None,
         usd_day: much,
+        merge: MergeRule::Never,
+        review: true,
+        verify: stage.project.verify.clone(),
         sets_up: false,
         leaving: false,
     };

@@ -1,0 +1,276 @@
+//! Weighing a pull request - how much it could break, who approved it, what its base requires - and merging it.
+//!
+//! Promises: what is said of a head is about that very head and the tip of its base that git saw; an approval counts only where its author has
+//! the right now, as far as anybody may ask for that. A merge names the head and is looked up whatever the forge answered. Races known: the
+//! right to approve that is lost after it was read; a policy that changes after it was read. Both count from the next reading on.
+
+use globset::GlobBuilder;
+
+use crate::ledger::PullRef;
+use crate::model::{
+    Approval, Approved, Checks, Failure, Login, MergeStyle, Outcome, Permission, ProjectFacts, Pull, PullNumber, PullState,
+    RepoName, Reviews, Right, Risk, Sha, Subject, Weighed,
+};
+use crate::ports::{CommitStatus, ForgeError, ForgeErrorKind, Matters, Merge};
+use crate::tier::{self, OnTimeout, Opinions, Policy};
+
+use super::revision::Heard;
+use super::{Order, ProjectSettings, Worker, forge, repos};
+
+/// Reasons of a tier that are kept.
+const REASONS: usize = 5;
+/// Where an operations repository has its policy.
+const POLICY: &str = "vault/policy.toml";
+/// The longest policy that is read, in bytes.
+const POLICY_BYTES: u64 = 256 * 1024;
+/// Older versions of a policy that are tried where the newest does not parse.
+const VERSIONS: usize = 50;
+
+/// What was seen of a pull request.
+pub(super) struct Seen<'a> {
+    /// By git: where its head and its base are.
+    pub(super) merge: &'a Merge,
+    /// The statuses of that head.
+    pub(super) statuses: &'a [CommitStatus],
+    /// Its reviews, where they were read.
+    pub(super) reviews: Option<&'a Reviews>,
+}
+
+impl Worker {
+    /// What decides about a merge: all of it where the reviews were read, else what has changed. None where it cannot be told now: what is
+    /// known stands, and nothing is merged by it.
+    pub(super) async fn weighed(
+        &self,
+        repo: &RepoName,
+        pull: &PullRef,
+        seen: &Seen<'_>,
+        facts: &ProjectFacts,
+    ) -> Option<Weighed> {
+        let weighed = match (seen.reviews, &pull.weighed) {
+            (Some(reviews), _) => self.weigh(repo, pull, (seen, reviews), facts).await,
+            (None, Some(known)) => self.weigh_again(repo, known, seen).await.map(Some),
+            (None, None) => return None,
+        };
+        weighed.unwrap_or_else(|failure| {
+            tracing::warn!(%repo, pull = %pull.number, why = %failure.why, "what decides about its merge could not be read");
+            None
+        })
+    }
+
+    /// Everything that decides about a merge, read anew.
+    async fn weigh(
+        &self,
+        repo: &RepoName,
+        pull: &PullRef,
+        (seen, reviews): (&Seen<'_>, &Reviews),
+        facts: &ProjectFacts,
+    ) -> Result<Option<Weighed>, Failure> {
+        let Seen { merge, statuses, .. } = *seen;
+        let fallback = ProjectSettings::default();
+        let project = self.settings.projects.get(repo).unwrap_or(&fallback);
+        let policy = self.policy_in_force().await?;
+        let matters = Matters { person_paths: project.person_paths.clone(), verify: project.verify.clone() };
+        let change = self.ports.repos.change(repo, &merge.base, &merge.head, &matters).await.map_err(repos)?;
+        let Some(change) = change else { return Ok(None) };
+        let found = tier::of_change(&policy, &change, Opinions { agent: pull.opinion, request: None });
+        let approvers = policy.gate.approvers.clone();
+        let current: Vec<&Approval> = reviews.approvals.iter().filter(|approval| approval.of == merge.head).collect();
+        let approvals = self.rights_of(repo, project, facts, &approvers, &current).await?;
+        let required = self.ports.forge.required_contexts(repo, &pull.base).await.map_err(forge)?;
+        let window = match policy.gate.on_timeout {
+            OnTimeout::Merge if found.tier == Risk::Medium => Some(policy.gate.wait),
+            OnTimeout::Merge | OnTimeout::Wait => None,
+        };
+        Ok(Some(Weighed {
+            head: merge.head.clone(),
+            base: merge.base.clone(),
+            behind: merge.behind,
+            tier: found.tier,
+            reasons: found.told(REASONS),
+            approvals,
+            approvers,
+            lacking: lacking(&required, statuses),
+            required,
+            unreported: self.unreported(repo, &merge.base, statuses).await?,
+            style: policy.gate.merge_style,
+            window,
+        }))
+    }
+
+    /// What was known of the same head and base, with what has changed since: the checks.
+    async fn weigh_again(&self, repo: &RepoName, known: &Weighed, seen: &Seen<'_>) -> Result<Weighed, Failure> {
+        let Seen { merge, statuses, .. } = *seen;
+        let unreported = self.unreported(repo, &merge.base, statuses).await?;
+        Ok(Weighed { lacking: lacking(&known.required, statuses), unreported, ..known.clone() })
+    }
+
+    /// Where nothing has reported on a head, whether that is so everywhere.
+    async fn unreported(&self, repo: &RepoName, base: &Sha, statuses: &[CommitStatus]) -> Result<bool, Failure> {
+        Ok(statuses.is_empty() && self.ports.forge.checks(repo, base).await.map_err(forge)? != Checks::None)
+    }
+
+    /// What each approval counts for now.
+    async fn rights_of(
+        &self,
+        repo: &RepoName,
+        project: &ProjectSettings,
+        facts: &ProjectFacts,
+        approvers: &[Login],
+        approvals: &[&Approval],
+    ) -> Result<Vec<Approved>, Failure> {
+        let mut heard = Heard::new(self, repo, project, facts);
+        let mut found: Vec<Approved> = Vec::new();
+        for by in approvals.iter().map(|approval| &approval.by) {
+            if found.iter().any(|known| known.by == *by) {
+                continue;
+            }
+            let right = if facts.is_ours(by) {
+                Right::Ours
+            } else if !heard.may(by, true).await? {
+                continue;
+            } else if self.may_approve(repo, facts, approvers, by).await? {
+                Right::Approver
+            } else {
+                Right::Writer
+            };
+            found.push(Approved { by: by.clone(), right });
+        }
+        Ok(found)
+    }
+
+    /// Whether somebody may approve what is high: who the policy names, else administrators as far as they can be known.
+    async fn may_approve(
+        &self,
+        repo: &RepoName,
+        facts: &ProjectFacts,
+        approvers: &[Login],
+        login: &Login,
+    ) -> Result<bool, Failure> {
+        let same = |other: &str| other.eq_ignore_ascii_case(login.as_str());
+        if !approvers.is_empty() {
+            return Ok(approvers.iter().any(|approver| same(approver.as_str())));
+        }
+        if same(repo.owner()) {
+            return Ok(true);
+        }
+        Ok(self.permission_of(repo, facts, login).await?.is_some_and(|permission| permission >= Permission::Admin))
+    }
+
+    /// The policy of the operations repository, else the shipped one. Where its newest version cannot be read everything is high, and what else
+    /// the last good one says stays in force.
+    pub(super) async fn policy_in_force(&self) -> Result<Policy, Failure> {
+        let shipped = || Policy::shipped().clone();
+        let Some(ops) = &self.settings.ops else { return Ok(shipped()) };
+        let changes = self.ports.repos.changes_of(&ops.repo, &ops.branch, POLICY, VERSIONS).await.map_err(repos)?;
+        let mut newest_is_good = true;
+        for at in changes.unwrap_or_default() {
+            let text = self.ports.repos.read(&ops.repo, &at, POLICY, POLICY_BYTES).await.map_err(repos)?;
+            let read = match text {
+                Some(text) => Policy::parse(POLICY, &text).map_err(|faults| faults.lines().join("; ")),
+                // It was taken away there: from then on the shipped one holds.
+                None if self.ports.repos.holds(&ops.repo, &at, POLICY).await.map_err(repos)? => {
+                    Err("it is no readable file".to_owned())
+                }
+                None => Ok(shipped()),
+            };
+            match read {
+                Ok(policy) if newest_is_good => return Ok(policy),
+                Ok(policy) => return Ok(policy.everything_high()),
+                Err(why) => {
+                    tracing::error!(repo = %ops.repo, commit = %at, %why, "{POLICY} cannot be read: everything is high until it can");
+                    newest_is_good = false;
+                }
+            }
+        }
+        Ok(if newest_is_good { shipped() } else { shipped().everything_high() })
+    }
+
+    /// Merges it, unless it is not any more what was decided about. Whatever the forge answers is looked up.
+    pub(super) async fn merge(
+        &self,
+        order: &Order<'_>,
+        number: PullNumber,
+        head: &Sha,
+        style: Option<MergeStyle>,
+    ) -> Result<Outcome, Failure> {
+        let repo = &order.subject.repo;
+        let refused = |why: String| Ok(Outcome::MergeRefused { why });
+        let pull = self.ports.forge.pull(repo, number).await.map_err(forge)?;
+        if let Some(settled) = settled(&pull) {
+            return Ok(settled);
+        }
+        if pull.head_sha != *head {
+            return refused(format!("its head is {} by now", pull.head_sha.short()));
+        }
+        if order.state.pull.as_ref().is_none_or(|known| known.base != pull.base) {
+            return refused(format!("it goes to {} by now", pull.base));
+        }
+        let style = match style {
+            Some(style) => style,
+            None => self.ports.forge.usual_merge(repo).await.map_err(forge)?.unwrap_or(MergeStyle::Merge),
+        };
+        let answer = self.ports.forge.merge_pull(repo, number, head, style).await;
+        if let Err(error) = &answer
+            && !says_no(error)
+        {
+            return Err(forge(error.clone()));
+        }
+        let pull = self.ports.forge.pull(repo, number).await.map_err(forge)?;
+        if let Some(settled) = settled(&pull) {
+            return Ok(settled);
+        }
+        refused(match answer {
+            Ok(()) => "it says that it will, later".to_owned(),
+            Err(error) => why(&error),
+        })
+    }
+
+    /// The merge whose answer never came.
+    pub(super) async fn find_merge(&self, subject: &Subject, number: PullNumber) -> Result<Option<Outcome>, Failure> {
+        let pull = self.ports.forge.pull(&subject.repo, number).await.map_err(forge)?;
+        Ok(settled(&pull))
+    }
+}
+
+/// What is left to say of a pull request that is not open.
+fn settled(pull: &Pull) -> Option<Outcome> {
+    match pull.state {
+        PullState::Open => None,
+        PullState::Merged => Some(Outcome::Merged),
+        PullState::Closed => Some(Outcome::MergeRefused { why: "it was closed".to_owned() }),
+    }
+}
+
+/// Whether the forge answered, and did not merge: 405, 409, and the blank 500 of open dependencies.
+fn says_no(error: &ForgeError) -> bool {
+    matches!(
+        error.kind,
+        ForgeErrorKind::Invalid
+            | ForgeErrorKind::Conflict
+            | ForgeErrorKind::Server
+            | ForgeErrorKind::Denied
+            | ForgeErrorKind::NotFound
+    )
+}
+
+fn why(error: &ForgeError) -> String {
+    match (&error.kind, error.why.trim()) {
+        (ForgeErrorKind::Server, _) => "it failed there, as it does while the pull request depends on open ones".to_owned(),
+        (_, "") => "it gives no reason".to_owned(),
+        (_, why) => why.chars().take(200).collect(),
+    }
+}
+
+/// The required contexts that no green status matches, or that one matches which is not green. They are patterns, as the forge reads them.
+fn lacking(required: &[String], statuses: &[CommitStatus]) -> Vec<String> {
+    let lacks = |pattern: &&String| {
+        let glob = GlobBuilder::new(pattern).build().map(|glob| glob.compile_matcher());
+        let fits = |status: &&CommitStatus| match &glob {
+            Ok(glob) => glob.is_match(&status.context) || status.context == **pattern,
+            Err(_) => status.context == **pattern,
+        };
+        let mut fitting = statuses.iter().filter(fits).peekable();
+        fitting.peek().is_none() || !fitting.all(|status| status.state == Checks::Success)
+    };
+    required.iter().filter(lacks).cloned().collect()
+}

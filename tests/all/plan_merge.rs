@@ -1,0 +1,266 @@
+//! The gate before a merge, by properties: whatever is known of many pull requests, nothing is merged that may not be, and what may be is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use forgehand::ledger::{IssueState, Ledger, PullRef, Refused, Reviews, Rounds, Said};
+use forgehand::model::{
+    Approved, Branch, Checks, CommandRun, Decision, Event, Evidence, Intent, IssueNumber, Login, MergeRule, ProjectFacts,
+    PullNumber, PullState, Record, RepoFacts, RepoName, Right, Risk, Saying, SeenIssue, Sha, Subject, TextMark, Timestamp,
+    ToMerge, Wait, Weighed,
+};
+use forgehand::plan::{Action, FRESH, Plan, Policy, ProjectPolicy, View, plan};
+use proptest::prelude::*;
+
+use super::plan_world;
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
+const WINDOW: Duration = Duration::from_secs(3_600);
+
+fn repo() -> RepoName {
+    "o/a".parse().expect("a name")
+}
+
+fn at(number: u64) -> Subject {
+    Subject { repo: repo(), issue: IssueNumber(number) }
+}
+
+fn sha(of: u64) -> Sha {
+    format!("{of:040x}").parse().expect("a name of an object")
+}
+
+/// What is known of a pull request, as far as the gate reads it.
+#[derive(Clone, Debug)]
+struct Known {
+    tier: Risk,
+    rights: Vec<(bool, Right)>,
+    checks: Checks,
+    verified: Verified,
+    behind: bool,
+    lacking: bool,
+    unreported: bool,
+    older: bool,
+    window: bool,
+    waited: bool,
+    refused: bool,
+    read: Option<bool>,
+    asked: bool,
+    priority: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verified {
+    Yes,
+    No,
+    AnotherHead,
+    AnotherCommand,
+    Failed,
+}
+
+prop_compose! {
+    fn known()(
+        tier in prop::sample::select(vec![Risk::Low, Risk::Medium, Risk::High]),
+        rights in prop::collection::vec((prop::bool::weighted(0.2), prop::sample::select(vec![Right::Ours, Right::Writer, Right::Approver])), 0..3),
+        checks in prop::sample::select(vec![Checks::Success, Checks::Success, Checks::Success, Checks::None, Checks::Pending, Checks::Failure]),
+        verified in prop::sample::select(vec![
+            Verified::Yes, Verified::Yes, Verified::Yes, Verified::Yes, Verified::No, Verified::AnotherHead, Verified::AnotherCommand,
+            Verified::Failed,
+        ]),
+        odd in prop::collection::vec(prop::bool::weighted(0.1), 6),
+        window in any::<bool>(),
+        waited in any::<bool>(),
+        read in prop::option::weighted(0.8, prop::bool::weighted(0.8)),
+        priority in prop::bool::weighted(0.2),
+    ) -> Known {
+        Known {
+            tier, rights, checks, verified, window, waited, read, priority,
+            behind: odd[0], lacking: odd[1], unreported: odd[2], older: odd[3], refused: odd[4], asked: odd[5],
+        }
+    }
+}
+
+fn evidence(known: &Known, head: &Sha) -> Option<Box<Evidence>> {
+    let (of, command, exit) = match known.verified {
+        Verified::No => return None,
+        Verified::Yes => (head.clone(), "true", 0),
+        Verified::AnotherHead => (sha(9_999), "true", 0),
+        Verified::AnotherCommand => (head.clone(), "echo it is fine", 0),
+        Verified::Failed => (head.clone(), "true", 1),
+    };
+    let run = CommandRun { command: command.into(), exit: Some(exit), millis: 1, tail: String::new() };
+    Some(Box::new(Evidence { sha: of, commands: vec![run], passed: exit == 0, timed_out: false }))
+}
+
+fn pull(number: u64, known: &Known) -> PullRef {
+    let head = sha(number);
+    let approvals = known.rights.iter().enumerate().map(|(n, (intake, right))| Approved {
+        by: Login(if *intake { "intake".into() } else { format!("p{n}") }),
+        right: *right,
+    });
+    let weighed = Weighed {
+        head: if known.older { sha(9_998) } else { head.clone() },
+        base: sha(0),
+        behind: known.behind,
+        tier: known.tier,
+        reasons: Vec::new(),
+        approvals: approvals.collect(),
+        approvers: Vec::new(),
+        required: vec!["ci/*".into()],
+        lacking: if known.lacking { vec!["ci/*".into()] } else { Vec::new() },
+        unreported: known.unreported && known.checks == Checks::None,
+        style: None,
+        window: known.window.then_some(WINDOW),
+    };
+    let since = if known.waited { Timestamp(0) } else { NOW };
+    PullRef {
+        number: PullNumber(100 + number),
+        branch: Branch(format!("claude/issue-{number}")),
+        base: "main".into(),
+        evidence: evidence(known, &head),
+        refused: known.refused.then(|| Refused { head: head.clone(), why: "no".into(), at: NOW, times: 1 }),
+        head,
+        state: PullState::Open,
+        checks: known.checks,
+        cut: false,
+        changes_requested: known.asked,
+        conflicts: false,
+        approved: false,
+        moved: None,
+        reviews: Reviews::Read,
+        branch_settled: false,
+        found: false,
+        asks: Vec::new(),
+        rounds: Rounds::default(),
+        opinion: None,
+        weighed: Some(Box::new(weighed)),
+        weighed_since: since,
+        then: None,
+    }
+}
+
+/// The rule, said once more and otherwise.
+fn may(known: &Known, rule: MergeRule, review: bool) -> bool {
+    let people = |least: Right| known.rights.iter().any(|(intake, right)| !intake && *right >= least);
+    let waited = known.window && known.waited;
+    let word = match known.tier {
+        Risk::Low => !review || people(Right::Ours),
+        Risk::Medium => rule == MergeRule::Policy && (people(Right::Writer) || (waited && (!review || people(Right::Ours)))),
+        Risk::High => rule == MergeRule::Policy && people(Right::Approver),
+    };
+    let green = known.checks == Checks::Success || (known.checks == Checks::None && !known.unreported);
+    let sound =
+        known.verified == Verified::Yes && !known.behind && !known.lacking && !known.older && !known.refused && !known.asked;
+    rule != MergeRule::Never && word && green && sound
+}
+
+struct Site {
+    ledger: Ledger,
+    view: View,
+    policy: Policy,
+}
+
+fn site(all: &[Known], rule: MergeRule, review: bool) -> Site {
+    // Without formulas, which only cost time here: nobody revises or reviews.
+    static USUAL: LazyLock<Policy> = LazyLock::new(plan_world::policy);
+    let one: &ProjectPolicy = USUAL.projects.values().next().expect("a project");
+    let rest = ProjectPolicy { formulas: BTreeMap::new(), ..one.clone() };
+    let policy = Policy { projects: [(repo(), ProjectPolicy { merge: rule, review, ..rest })].into(), ..USUAL.clone() };
+    let known = plan_world::facts();
+    let facts = ProjectFacts { repository: RepoFacts { name: repo(), ..known.repository.clone() }, ..known };
+    let mut ledger = Ledger::fold(&[Record { seq: 1, at: Timestamp(1), event: Event::Surveyed { repo: repo(), facts } }]);
+    let mut view = View { fresh: [repo()].into(), ..View::default() };
+    for (number, known) in (1..).zip(all) {
+        let labels: BTreeSet<String> =
+            ["claude-pr", "priority"].into_iter().take(if known.priority { 2 } else { 1 }).map(str::to_owned).collect();
+        let text = TextMark { title: "t".into(), body: "b".into() };
+        let seen = SeenIssue {
+            title: "t".into(),
+            text,
+            author: "ann".into(),
+            open: true,
+            labels,
+            created: Timestamp(0),
+            updated: Timestamp(0),
+            comments: 0,
+            depends: Vec::new(),
+        };
+        let mut state = IssueState::new(seen, Timestamp(i64::try_from(number).expect("few")));
+        state.at = Some(Decision::Pr);
+        state.written = Some([Decision::Pr].into());
+        state.pull = Some(pull(number, known));
+        ledger.projects.get_mut(&repo()).expect("it").issues.insert(IssueNumber(number), state);
+        view.checked.insert(at(number), NOW);
+        if let Some(whole) = known.read {
+            view.weighed.insert(at(number), (NOW, whole));
+        }
+    }
+    Site { ledger, view, policy }
+}
+
+impl Site {
+    /// What is done once everything is said.
+    fn plan(&mut self, now: Timestamp) -> Plan {
+        for _ in 0..100 {
+            let made = plan(&self.ledger, &self.view, &self.policy, now);
+            let says = |action: &Action| match action {
+                Action::Do { subject, intent: Intent::Say { what, .. } } => Some((subject.clone(), what.clone())),
+                _ => None,
+            };
+            let said: Vec<_> = made.actions.iter().filter_map(says).collect();
+            if said.is_empty() {
+                return made;
+            }
+            for (subject, what) in said {
+                let Saying::Status { status } = what else { panic!("{what:?}") };
+                let issue = self.ledger.projects.get_mut(&repo()).expect("it").issues.get_mut(&subject.issue).expect("it");
+                issue.said = Some(Said { comment: None, status });
+            }
+        }
+        panic!("it is never quiet")
+    }
+}
+
+fn merges(plan: &Plan) -> Vec<(u64, Sha)> {
+    let one = |action: &Action| match action {
+        Action::Do { subject, intent: Intent::Merge { head, .. } } => Some((subject.issue.0, head.clone())),
+        _ => None,
+    };
+    plan.actions.iter().filter_map(one).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn nothing_is_merged_that_may_not_be_and_of_a_repository_one_at_a_time(
+        all in prop::collection::vec(known(), 1..8),
+        rule in prop::sample::select(vec![MergeRule::Never, MergeRule::Low, MergeRule::Policy]),
+        review in any::<bool>(),
+        later in prop::sample::select(vec![0, 10, 20]),
+    ) {
+        let mut site = site(&all, rule, review);
+        let now = Timestamp(NOW.0 + later * 1_000);
+        let made = site.plan(now);
+        let merged = merges(&made);
+        prop_assert!(merged.len() <= 1, "{merged:?}");
+        let of = |number: u64| &all[usize::try_from(number - 1).expect("few")];
+        for (number, head) in &merged {
+            prop_assert!(may(of(*number), rule, review), "{number}: {:?}", of(*number));
+            prop_assert_eq!(of(*number).read, Some(true), "nothing was read");
+            prop_assert!(Duration::from_secs(later.unsigned_abs()) <= FRESH, "what was read is old");
+            prop_assert_eq!(head, &sha(*number));
+        }
+        // The first that may be merged is, or is read to be; each other one says what it waits for.
+        let first = (1..).zip(&all).filter(|(_, known)| may(known, rule, review)).min_by_key(|(number, known)| (!known.priority, *number));
+        if let Some((number, known)) = first {
+            let reads = made.actions.contains(&Action::Checks(at(number)));
+            let waits = matches!(made.waits.get(&at(number)), Some(Wait::ToMerge { waits: ToMerge::Reading, .. }));
+            prop_assert!(merged.iter().any(|(n, _)| *n == number) || reads || (waits && known.read == Some(false)), "{known:?}: {made:#?}");
+        }
+        for number in 1..=all.len() as u64 {
+            let acts = made.actions.iter().any(|action| matches!(action, Action::Do { subject, .. } | Action::Checks(subject) if *subject == at(number)));
+            prop_assert!(acts || made.waits.contains_key(&at(number)), "{number} neither moves nor waits: {made:#?}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The way to merged: what is low goes without a person where the project says so, the rest by the word that its tier asks for.
+
+use forgehand::model::{Event, Intent, IssueNumber, Subject};
+use serde_json::json;
+
+use crate::agents::person;
+use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE};
+
+/// Repairs; in an issue about a manifest that, in one about a container that.
+const FIX: &str = r#"if asked_for manifest; then echo '{"name":"app"}' >package.json; fi
+    if asked_for container; then echo 'FROM scratch' >Dockerfile; fi
+    repair; commit 'Add properly'; answer done 'add.sh adds now.'"#;
+
+async fn rig(test: &'static str, lines: &str) -> Option<Rig> {
+    let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, FIX)).daemon("poll = \"1s\"").project(lines);
+    let rig = plan.rig().await?;
+    person(&rig, "judge", "write").await;
+    person(&rig, "stranger", "read").await;
+    Some(rig)
+}
+
+async fn review(rig: &Rig, pull: u64, by: &str, of: Option<&str>) {
+    let review = json!({ "event": "APPROVED", "body": "", "commit_id": of });
+    rig.seed.api(by, "POST", &format!("repos/{REPO}/pulls/{pull}/reviews"), review).await.expect("a review");
+}
+
+/// Files an issue and looks until it has its pull request, whose number it answers with.
+async fn opened(rig: &Rig, about: &str) -> (u64, u64) {
+    let number = rig.issue("Total is wrong", &format!("2 and 2 gives 5, see the {about}"), &["claude-queue"]).await;
+    for _ in 0..12 {
+        rig.once().await;
+        let at = Subject { repo: REPO.parse().expect("a name"), issue: IssueNumber(number) };
+        if rig.records().iter().any(|r| matches!(&r.event, Event::PullMoved { subject, .. } if *subject == at)) {
+            let pull = rig.pulls().last().expect("a pull request").issue.number;
+            // What moves after its opening is read at once, not within a minute.
+            rig.seed.comment(REPO, "owner", pull, "Thank you.").await.expect("a comment");
+            return (number, pull);
+        }
+    }
+    panic!("no pull request was seen: {}", rig.story());
+}
+
+fn is_merged(rig: &Rig, number: u64) -> bool {
+    !rig.issue_now(number).open && !rig.pulls().iter().any(|pull| pull.issue.open)
+}
+
+async fn waits(rig: &Rig, number: u64) -> String {
+    rig.row(number).await["waiting"]["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Looks until it waits for that.
+async fn comes_to_wait(rig: &Rig, number: u64, words: &str) {
+    for _ in 0..12 {
+        rig.once().await;
+        if waits(rig, number).await.contains(words) {
+            return;
+        }
+    }
+    panic!("it does not wait for {words:?} but: {}\n{}", waits(rig, number).await, rig.story());
+}
+
+async fn comes_to_be_merged(rig: &Rig, number: u64) {
+    for _ in 0..12 {
+        rig.once().await;
+        if is_merged(rig, number) {
+            return;
+        }
+    }
+    panic!("it is not merged: {}\n{}", waits(rig, number).await, rig.story());
+}
+
+fn merges(rig: &Rig) -> usize {
+    rig.records().iter().filter(|r| matches!(&r.event, Event::Intended { intent: Intent::Merge { .. }, .. })).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_low_is_merged_without_a_person_and_nothing_else_is() {
+    let Some(rig) = rig("merge::what_is_low", "merge = \"low\"\nreview = \"off\"").await else { return };
+    let (number, _) = opened(&rig, "code").await;
+    comes_to_be_merged(&rig, number).await;
+    rig.once().await;
+    assert_eq!((merges(&rig), rig.branch("claude/issue-1")), (1, None), "{}", rig.story());
+    rig.assert_status(number, "Merged");
+
+    let (number, pull) = opened(&rig, "manifest").await;
+    comes_to_wait(&rig, number, "for a person to merge it").await;
+    assert!(waits(&rig, number).await.contains("(medium blast radius)"));
+    review(&rig, pull, "owner", None).await;
+    for _ in 0..3 {
+        rig.once().await;
+    }
+    assert!(rig.issue_now(number).open, "nobody asked forgehand to: {}", rig.story());
+    let explained = rig.run(&["explain", &number.to_string()]).await.ok().out;
+    assert!(explained.contains("package.json") && explained.contains("`merge` in [[project]]"), "{explained}");
+    rig.seed.merge_pull(REPO, "owner", pull).await.expect("a person merges");
+    comes_to_be_merged(&rig, number).await;
+    assert_eq!(merges(&rig), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_medium_waits_for_somebody_who_may_write() {
+    let Some(rig) = rig("merge::what_is_medium", "merge = \"policy\"").await else { return };
+    let (number, pull) = opened(&rig, "manifest").await;
+    comes_to_wait(&rig, number, "(medium blast radius) waits for an approval").await;
+    review(&rig, pull, "stranger", None).await;
+    for _ in 0..3 {
+        rig.once().await;
+    }
+    assert!(waits(&rig, number).await.contains("waits for an approval"), "{}", rig.story());
+    review(&rig, pull, "judge", None).await;
+    comes_to_be_merged(&rig, number).await;
+    assert!(rig.story().contains("approved by judge"), "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_high_waits_for_an_approver_and_an_approval_of_an_older_head_is_none() {
+    let Some(rig) = rig("merge::what_is_high", "merge = \"policy\"").await else { return };
+    let (number, pull) = opened(&rig, "container").await;
+    comes_to_wait(&rig, number, "(high blast radius) waits for the approval of an administrator").await;
+    review(&rig, pull, "judge", None).await;
+    for _ in 0..3 {
+        rig.once().await;
+    }
+    assert!(waits(&rig, number).await.contains("of an administrator"), "{}", rig.story());
+
+    // Somebody pushes, and the owner approves what was before.
+    let old = rig.branch("claude/issue-1").expect("the branch");
+    let path = format!("repos/{REPO}/contents/more.txt");
+    let commit = json!({ "branch": "claude/issue-1", "content": "aGk=", "message": "More" });
+    rig.seed.api("judge", "POST", &path, commit).await.expect("a commit");
+    review(&rig, pull, "owner", Some(&old)).await;
+    comes_to_wait(&rig, number, "which forgehand did not verify").await;
+    review(&rig, pull, "owner", None).await;
+    for _ in 0..3 {
+        rig.once().await;
+    }
+    assert!(rig.issue_now(number).open && merges(&rig) == 0, "nobody has verified it: {}", rig.story());
+    rig.seed.merge_pull(REPO, "owner", pull).await.expect("a person merges");
+    comes_to_be_merged(&rig, number).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_review_role_lets_pass_what_is_low_and_a_base_that_moved_is_waited_for() {
+    let review = r#"case $FORGEHAND_STEP in read) echo '{"verdict":"approve","summary":"It adds.","findings":[]}' >"$FORGEHAND_RESULT" ;; *)"#;
+    let agent = Agent::scripted(TRIAGE, &format!("{review} {FIX} ;; esac"));
+    let plan = Plan::new("merge::the_review_role").agent(agent).daemon("poll = \"1s\"");
+    let lines = "formulas = [\"triage\", \"fix\", \"review\"]\nmerge = \"low\"";
+    let Some(rig) = plan.project(lines).rig().await else { return };
+    person(&rig, "judge", "write").await;
+    let section = "[agents.judge]\nroles = [\"review\"]\ntoken_file = \"token-judge\"\n";
+    rig.reconfigure("\n[sandbox]", &format!("\n{section}\n[sandbox]"));
+    let (number, _) = opened(&rig, "code").await;
+    comes_to_be_merged(&rig, number).await;
+    assert!(rig.story().contains("approved by judge (ours)"), "{}", rig.story());
+}
