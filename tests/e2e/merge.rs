@@ -113,6 +113,17 @@ async fn what_is_medium_waits_for_somebody_who_may_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_verified_on_an_older_base_is_not_merged_also_when_it_is_approved() {
+    let Some(rig) = rig("merge::an_older_base", "merge = \"policy\"").await else { return };
+    let (number, pull) = opened(&rig, "manifest").await;
+    let commit = json!({ "branch": "main", "content": "aGk=", "message": "Meanwhile" });
+    rig.seed.api("owner", "POST", &format!("repos/{REPO}/contents/meanwhile.txt"), commit).await.expect("a commit");
+    review(&rig, pull, "judge", None).await;
+    comes_to_wait(&rig, number, "was verified on an older commit of its base branch").await;
+    assert!(rig.issue_now(number).open && merges(&rig) == 0, "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_high_waits_for_an_approver_and_an_approval_of_an_older_head_is_none() {
     let Some(rig) = rig("merge::what_is_high", "merge = \"policy\"").await else { return };
     let (number, pull) = opened(&rig, "container").await;
@@ -140,7 +151,7 @@ async fn what_is_high_waits_for_an_approver_and_an_approval_of_an_older_head_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_review_role_lets_pass_what_is_low_and_a_base_that_moved_is_waited_for() {
+async fn the_review_role_lets_pass_what_is_low() {
     let review = r#"case $FORGEHAND_STEP in read) echo '{"verdict":"approve","summary":"It adds.","findings":[]}' >"$FORGEHAND_RESULT" ;; *)"#;
     let agent = Agent::scripted(TRIAGE, &format!("{review} {FIX} ;; esac"));
     let plan = Plan::new("merge::the_review_role").agent(agent).daemon("poll = \"1s\"");

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::hands::output;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    Advance, Change, Checks, CommentId, Decision, EffectKey, Event, Evidence, Expected, Gate, HandOutcome, Intent, IssueDraft,
+    Advance, Change, CommentId, Decision, EffectKey, Event, Evidence, Expected, Gate, HandOutcome, Intent, IssueDraft,
     IssueNumber, LabelNames, Outcome, Proposal, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId, StepKind, Subject,
     Timestamp, Wanted,
 };
@@ -252,7 +252,7 @@ impl<'a> Play<'a> {
                 Action::Do { intent, .. } => return self.act(&intent),
                 Action::Checks(_) => {
                     self.view.checked.insert(self.stage.subject.clone(), self.now);
-                    self.note(self.green());
+                    self.note(super::stage::green(&self.stage.subject));
                     return Ok(());
                 }
                 Action::Record(_)
@@ -278,21 +278,6 @@ impl<'a> Play<'a> {
         let names = &self.stage.project.labels;
         let why = wait.map_or_else(|| "nothing is left to do".to_owned(), |wait| crate::words::wait(wait, names));
         format!("the run does not go on: {why}")
-    }
-
-    /// Its checks are green and somebody has approved.
-    fn green(&self) -> Event {
-        Event::ChecksSeen {
-            subject: self.stage.subject.clone(),
-            checks: Checks::Success,
-            changes_requested: false,
-            conflicts: false,
-            approved: true,
-            head: None,
-            asks: Vec::new(),
-            cut: false,
-            weighed: None,
-        }
     }
 
     fn act(&mut self, intent: &Intent) -> Result<(), String> {

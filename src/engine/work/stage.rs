@@ -293,3 +293,18 @@ pub(super) fn evidence(sha: &Sha, commands: &[String], shown: Shown) -> Evidence
     let commands = commands.iter().take(ran).map(run).collect();
     Evidence { sha: sha.clone(), commands, passed: shown.passed, timed_out: false }
 }
+
+/// Its checks are green and somebody has approved.
+pub(super) fn green(subject: &Subject) -> Event {
+    Event::ChecksSeen {
+        subject: subject.clone(),
+        checks: Checks::Success,
+        changes_requested: false,
+        conflicts: false,
+        approved: true,
+        head: None,
+        asks: Vec::new(),
+        cut: false,
+        weighed: None,
+    }
+}
