@@ -270,15 +270,24 @@ impl Setup {
         Ok(labels_of(&on, &self.formulas()?))
     }
 
-    /// The shipped formulas and those that a project names, each as the configuration folder has it.
+    /// The formulas that are on where nothing is said and those that a project names, each as the configuration folder has it. What stands there
+    /// of others is read too, so that its mistakes are told.
     fn formulas(&self) -> Result<BTreeMap<FormulaName, Formula>, CliError> {
-        let mut formulas = formula::shipped();
+        let mut formulas = BTreeMap::new();
         let library = self.library();
+        let usual = Project::usual_formulas();
         let named = self.config.projects.iter().flat_map(|project| project.formulas.iter().map(move |name| (name, project)));
-        for name in formulas.keys().cloned().chain(named.clone().map(|(name, _)| name.clone())).collect::<BTreeSet<_>>() {
+        let wanted: BTreeSet<FormulaName> = usual.into_iter().chain(named.clone().map(|(name, _)| name.clone())).collect();
+        let shipped = formula::shipped_names().into_iter().map(FormulaName);
+        for name in shipped.chain(wanted.iter().cloned()).collect::<BTreeSet<_>>() {
             let own = library.text(name.as_str()).is_some_and(|found| found.own.is_some());
-            let Some(loaded) = library.load(name.as_str()).filter(|_| own) else { continue };
-            formulas.insert(name, loaded.map_err(|e| CliError::file(e.into()))?);
+            let found = match own {
+                true => library.load(name.as_str()).transpose().map_err(|e| CliError::file(e.into()))?,
+                // To read and check all that is shipped takes longer than the rest of a start.
+                false if wanted.contains(&name) => formula::shipped_formula(name.as_str()),
+                false => None,
+            };
+            formulas.extend(found.map(|formula| (name, formula)));
         }
         for (name, project) in named {
             let Some(formula) = formulas.get(name) else {

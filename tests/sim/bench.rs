@@ -1,19 +1,19 @@
 //! A forge with a project, and daemons that live and die on it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use forgehand::config::{Looks, Mend, Probe};
 use forgehand::engine::{Engine, Mode, Ops, Ports, ProjectSettings, Settings, Stop, TextStore, wakes};
 use forgehand::forge::{Client, Options};
-use forgehand::formula::{load, shipped, shipped_prompt, shipped_text};
+use forgehand::formula::{load, shipped_formula, shipped_prompt, shipped_text};
 use forgehand::git::{self, Git};
 use forgehand::journal::SqliteJournal;
 use forgehand::ledger::{ClaimState, IssueState, Ledger};
 use forgehand::localforge::{LocalForge, Options as ForgeOptions, SeedFile};
-use forgehand::model::{Formula, IssueNumber, LabelNames, MergeRule, Priority, RepoName, Risk, Subject, Usd};
+use forgehand::model::{Formula, FormulaName, IssueNumber, LabelNames, MergeRule, Priority, RepoName, Risk, Subject, Usd};
 use forgehand::plan::{Crew, MendPolicy, Policy, ProjectPolicy};
 use forgehand::ports::{Clock, Ids, Journal, JournalError};
 use forgehand::scan::Scanner;
@@ -214,8 +214,11 @@ impl<'s> Daemon<'s> {
 
     fn policy(&self, journal: &dyn Journal) -> Policy {
         let secs = Duration::from_secs;
-        let mut formulas = shipped();
-        formulas.retain(|name, _| forgehand::config::Project::usual_formulas().contains(name));
+        static USUAL: LazyLock<BTreeMap<FormulaName, Formula>> = LazyLock::new(|| {
+            let usual = forgehand::config::Project::usual_formulas().into_iter();
+            usual.map(|name| (name.clone(), shipped_formula(name.as_str()).expect("shipped"))).collect()
+        });
+        let mut formulas = USUAL.clone();
         if self.script.branches {
             formulas.insert("fix".into(), branching());
         }

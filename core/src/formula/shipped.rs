@@ -158,20 +158,20 @@ const TESTS: &[(&str, &str)] = &[
     ("predict-enough-are-open", include_str!("../../../formulas/tests/predict-enough-are-open.toml")),
 ];
 
-/// The shipped formulas.
+/// The shipped formulas. Who needs a few takes [`shipped_formula`]: to read and check all of them takes as long as a start may.
 pub fn shipped() -> BTreeMap<FormulaName, Formula> {
-    let load = |(name, text): (&str, &str)| {
-        let formula = load(&format!("formulas/{name}.toml"), text, &|prompt| shipped_prompt(prompt).map(str::to_owned));
-        // A constant of this program, loaded by its tests.
-        let formula = formula.unwrap_or_else(|faults| unreachable!("a shipped formula: {:?}", faults.lines()));
-        (formula.name.clone(), formula)
-    };
-    FORMULAS.iter().copied().map(load).collect()
+    FORMULAS.iter().map(|(name, text)| (FormulaName::from(*name), read(name, text))).collect()
 }
 
 /// A shipped formula.
 pub fn shipped_formula(name: &str) -> Option<Formula> {
-    shipped().remove(&FormulaName::from(name))
+    shipped_text(name).map(|text| read(name, text))
+}
+
+fn read(name: &str, text: &str) -> Formula {
+    let formula = load(&format!("formulas/{name}.toml"), text, &|prompt| shipped_prompt(prompt).map(str::to_owned));
+    // A constant of this program, loaded by its tests.
+    formula.unwrap_or_else(|faults| unreachable!("a shipped formula: {:?}", faults.lines()))
 }
 
 /// The names of the shipped formulas.
