@@ -72,9 +72,9 @@ const BRANCHES: Script = Script { branches: true, ..PLAIN };
 const MENDS: Script = Script { mends: true, ..PLAIN };
 
 everywhere! {
-    it_dies_before_a_call_to_the_forge: MERGES, Forge, DiesBefore, 25;
+    it_dies_before_a_call_to_the_forge: PLAIN, Forge, DiesBefore, 20;
     it_dies_after_a_write_to_the_forge: MERGES, Forge, DiesAfter, 10;
-    it_dies_before_a_call_of_git: MERGES, Repos, DiesBefore, 10;
+    it_dies_before_a_call_of_git: PLAIN, Repos, DiesBefore, 8;
     it_dies_after_a_call_of_git: PLAIN, Repos, DiesAfter, 8;
     it_dies_before_hands_begin: PLAIN, Hands, DiesBefore, 6;
     it_dies_after_hands_end: PLAIN, Hands, DiesAfter, 6;
@@ -82,7 +82,7 @@ everywhere! {
     it_dies_after_a_write_to_the_journal: MERGES, Journal, DiesAfter, 25;
     a_write_to_the_journal_fails: PLAIN, Journal, Unsent, 20;
     a_write_to_the_journal_fails_and_is_there: PLAIN, Journal, Lost, 20;
-    a_write_to_the_forge_is_lost: MERGES, Forge, Unsent, 10;
+    a_write_to_the_forge_is_lost: PLAIN, Forge, Unsent, 8;
     the_answer_to_a_write_to_the_forge_is_lost: MERGES, Forge, Lost, 10;
     a_push_is_lost: PLAIN, Repos, Unsent, 3;
     the_answer_to_a_push_is_lost: PLAIN, Repos, Lost, 3;
