@@ -10,7 +10,7 @@ use crate::model::{Branch, Change, Evidence, HostEnd, IssueNumber, Kept, LastTag
 use crate::ports::{
     AgentOrder, AgentReport, ClaimAnswer, DiskRoom, HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan,
     KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder,
-    Tips, VerifyOrder, WorkspaceOrder,
+    Tips, VerifyOrder, Vitals, WorkspaceOrder,
 };
 
 /// Refuses everything.
@@ -163,6 +163,10 @@ impl Hands for Nobody {
 impl Host for Nobody {
     async fn run(&self, _: &HostOrder<'_>) -> HostRan {
         HostRan { end: HostEnd::NotStarted, tail: WHY.into() }
+    }
+
+    fn vitals(&self) -> Result<Vitals, String> {
+        Err("nothing of the host is asked here".to_owned())
     }
 
     async fn room(&self, _: &Path, _: std::time::Duration) -> Result<DiskRoom, String> {

@@ -224,19 +224,20 @@ impl Setup {
         })
     }
 
-    /// The probes of the host: those that are named, and the disk of the state folder.
+    /// The probes of the host: those that are named, the disk of the state folder, and the memory.
     pub(super) fn probes(&self) -> Vec<Probe> {
-        let name = ProbeName::from(Probe::STATE_DISK);
-        let own = Probe {
-            name: name.clone(),
-            looks: Looks::Disk { path: self.state_dir.clone(), floor: self.config.retention.disk_floor },
+        let disk = Looks::Disk { path: self.state_dir.clone(), floor: self.config.retention.disk_floor };
+        let own = [(Probe::STATE_DISK, disk), (Probe::MEMORY, Looks::Memory { floor: Probe::MEMORY_FLOOR })];
+        let own = own.map(|(name, looks)| Probe {
+            name: ProbeName::from(name),
+            looks,
             timeout: Probe::PATIENCE,
             priority: Priority::P1,
             mend: None,
-        };
+        });
         let named = &self.config.probes;
-        let own = Some(own).filter(|_| named.iter().all(|probe| probe.name != name));
-        own.into_iter().chain(named.iter().cloned()).collect()
+        let unnamed = |own: &Probe| named.iter().all(|probe| probe.name != own.name);
+        own.into_iter().filter(unnamed).chain(named.iter().cloned()).collect()
     }
 
     /// How they may be mended, for the plan.

@@ -18,7 +18,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 
 use crate::model::HostEnd;
-use crate::ports::{DiskRoom, Host, HostOrder, HostRan};
+use crate::ports::{DiskRoom, Host, HostOrder, HostRan, Vitals};
 
 /// The variables that a program is given; where sockets of containers are belongs to them.
 const ENVIRONMENT: [&str; 10] = [
@@ -104,6 +104,22 @@ impl Host for Machine {
             Err(_) => Err(failed("the disk does not answer".to_owned())),
         }
     }
+
+    fn vitals(&self) -> Result<Vitals, String> {
+        // The kernel makes both up when they are read: no disk is asked.
+        let read = |path: &str| std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"));
+        vitals(&read("/proc/meminfo")?, &read("/proc/loadavg")?).ok_or_else(|| "the kernel does not say".to_owned())
+    }
+}
+
+/// Lines such as `MemAvailable:  1024 kB`, and one such as `0.50 0.75 1.00 1/200 1234`.
+fn vitals(memory: &str, load: &str) -> Option<Vitals> {
+    let of = |name: &str| -> Option<u64> {
+        let line = memory.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    };
+    let load = load.split_whitespace().nth(1)?.parse().ok()?;
+    Some(Vitals { available: of("MemAvailable")?, memory: of("MemTotal")?, load })
 }
 
 /// The end of what is printed.
@@ -181,5 +197,21 @@ impl Drop for Group {
             // It may have ended by itself just now: then there is nobody to kill.
             let _ = kill_process_group(leader, Signal::KILL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_says_is_read_as_it_says_it() {
+        let memory = "MemTotal:        2048 kB\nMemFree:  1 kB\nMemAvailable:   1024 kB\n";
+        let read = vitals(memory, "0.50 12.75 1.00 1/200 1234\n");
+        assert_eq!(read, Some(Vitals { available: 1 << 20, memory: 2 << 20, load: 12.75 }));
+        assert_eq!(vitals("MemTotal: 1 kB\n", "0.50 0.75 1.00"), None);
+        assert_eq!(vitals(memory, ""), None);
+        let here = Machine::new("/".into()).vitals().expect("this kernel says");
+        assert!(here.available <= here.memory && here.load >= 0.0, "{here:?}");
     }
 }

@@ -545,6 +545,8 @@ fn a_probe_says_what_it_looks_at_and_what_mends_it() {
     let disk = one("name = \"data\"\ndisk = \"srv\"\nfloor = \"1GiB\"\npriority = \"P0\"\ntimeout = \"1s\"");
     assert_eq!(disk.looks, Looks::Disk { path: "/etc/forgehand/srv".into(), floor: 1 << 30 });
     assert_eq!((disk.priority, disk.timeout, disk.mend), (Priority::P0, Duration::from_secs(1), None));
+    assert_eq!(one("name = \"room\"\nmemory = \"1GiB\"").looks, Looks::Memory { floor: 1 << 30 });
+    assert_eq!(one("name = \"busy\"\nload = 8").looks, Looks::Load { most: 8 });
 
     for (lines, says, hint) in [
         ("command = [\"true\"]", "[[probe]] lacks `name`", "name = \"nginx\""),
@@ -552,6 +554,9 @@ fn a_probe_says_what_it_looks_at_and_what_mends_it() {
         ("name = \"A\"\ncommand = [\"true\"]", "`A` is not a name", "small letters"),
         ("name = \"a\"", "does not say what it looks at", "disk = \"/srv\""),
         ("name = \"a\"\ncommand = [\"true\"]\ndisk = \"/\"\nfloor = \"1GiB\"", "are both given", "keep one"),
+        ("name = \"a\"\nmemory = \"1GiB\"\nload = 8", "`memory` and `load` are both given", "keep one"),
+        ("name = \"a\"\nload = 0", "`load`", "1"),
+        ("name = \"a\"\nload = 8\nfloor = \"1GiB\"", "`floor` is for a disk", "instead of `load`"),
         ("name = \"a\"\ncommand = []", "`command` names no program", "as a list"),
         ("name = \"a\"\ncommand = \"true\"", "`command` must be a list", "command = [\"true\"]"),
         ("name = \"a\"\ndisk = \"/\"", "[[probe]] lacks `floor`", "floor = \"10GiB\""),

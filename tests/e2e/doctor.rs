@@ -347,6 +347,12 @@ async fn faults_of_token_rights_and_labels_are_found() {
     let approval = report["checks"].as_array().and_then(|c| c.iter().find(|c| c["name"] == "approval")).expect("it");
     assert!(approval["status"] == "ok" && approval["says"].as_str().is_some_and(|s| s.contains("owner may")), "{approval}");
 
+    rig.reconfigure("[[project]]\n", "[[project]]\nmerge = \"low\"\n");
+    rig.finds(&[], warns("merge", "no formula that is on reviews", "review = \"off\"")).await;
+    rig.reconfigure("merge = \"low\"\n", "merge = \"low\"\nformulas = [\"triage\", \"fix\", \"review\"]\n");
+    rig.finds(&[], warns("merge", "reviews as whoever opens the pull request", "token_env")).await;
+    rig.reconfigure("merge = \"low\"\nformulas = [\"triage\", \"fix\", \"review\"]\n", "");
+
     let all = rig.seed.api("owner", "GET", &format!("repos/{REPO}/labels"), Value::Null).await.expect("the labels");
     let id = all.as_array().and_then(|all| all.iter().find(|l| l["name"] == "claude-pr")).map(|l| l["id"].clone()).expect("it");
     rig.seed.api("owner", "DELETE", &format!("repos/{REPO}/labels/{id}"), Value::Null).await.expect("gone");

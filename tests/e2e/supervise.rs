@@ -153,13 +153,19 @@ async fn what_is_not_low_is_asked_of_the_vault_once_and_never_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_help_is_not_done_again_and_again() {
     let more = format!("{}\nmend_at_most = 2", mend("exit 1", "low"));
-    let rig = rig("supervise::storm", &[probe("db", &more)]).await;
+    let memory = "[[probe]]\nname = \"memory\"\nmemory = \"1000000GiB\"\n\n".to_owned();
+    let rig = rig("supervise::storm", &[probe("db", &more), memory]).await;
     for _ in 0..4 {
         supervise(&rig).await;
     }
     assert_eq!(mends(&rig), 2, "{}", rig.story());
     assert_eq!(outcomes(&rig), vec![(Some(HostEnd::Exited { code: 1 }), false); 2], "{}", rig.story());
     assert!(rig.issue_now(1).body.contains("Its mend was run, and did not help."), "{}", rig.issue_now(1).body);
+    let short = rig.issue_now(2);
+    assert!(
+        short.title.contains("memory") && short.body.contains("of memory are available, 1000000.0 GiB are to be"),
+        "{short:#?}"
+    );
     let told = rig.run(&["logs", REPO]).await.ok().out;
     assert!(told.contains("db is not mended: it was mended 2 times within the hour, and 2 are allowed"), "{told}");
 }

@@ -19,7 +19,7 @@ use forgehand::ports::{
     AgentOrder, AgentReport, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError, ForgeErrorKind, HandError,
     HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan, IssueFilter, Journal, JournalError, KeepAnswer, KeepOrder, Lease,
     LineComment, Listed, Matters, Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled, RepoError, RepoErrorKind,
-    Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, WorkspaceOrder, WrittenReview,
+    Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder, WrittenReview,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -352,5 +352,9 @@ impl Host for Faulty<Arc<Ailing>> {
 
     async fn room(&self, _: &Path, _: Duration) -> Result<DiskRoom, String> {
         Err("no probe of a disk is there".into())
+    }
+
+    fn vitals(&self) -> Result<Vitals, String> {
+        Err("no probe of the host itself is there".into())
     }
 }

@@ -173,6 +173,7 @@ impl Config {
             match &mut probe.looks {
                 Looks::Command(words) => root_program(words),
                 Looks::Disk { path, .. } => root(path),
+                Looks::Memory { .. } | Looks::Load { .. } => {}
             }
             probe.mend.iter_mut().for_each(|mend| root_program(&mut mend.command));
         }

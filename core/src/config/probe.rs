@@ -37,6 +37,16 @@ pub enum Looks {
         /// All is well with this much free, in bytes.
         floor: u64,
     },
+    /// The memory that programs may still have without swapping, in bytes: all is well with this much.
+    Memory {
+        /// That.
+        floor: u64,
+    },
+    /// How many programs ran or wanted to, on average over five minutes: all is well up to so many.
+    Load {
+        /// That.
+        most: u32,
+    },
 }
 
 /// What mends a probe.
@@ -52,12 +62,22 @@ pub struct Mend {
     pub at_most: u32,
 }
 
-const EITHER: &str = "command = [\"systemctl\", \"is-active\", \"nginx\"], or disk = \"/srv\" and floor = \"10GiB\"";
+const EITHER: &str =
+    "command = [\"systemctl\", \"is-active\", \"nginx\"], disk = \"/srv\" and floor = \"10GiB\", memory = \"1GiB\", or load = 8";
+
+/// The keys that say what a probe looks at.
+const LOOKS: [&str; 4] = ["command", "disk", "memory", "load"];
 const PROGRAM: &str = "write the program and its arguments as a list, such as [\"systemctl\", \"restart\", \"nginx\"]";
 
 impl Probe {
-    /// The probe that there is without being named: the disk of the state folder.
+    /// A probe that there is without being named: the disk of the state folder.
     pub const STATE_DISK: &'static str = "state-disk";
+
+    /// A probe that there is without being named: the memory of the host.
+    pub const MEMORY: &'static str = "memory";
+
+    /// How much that must have, in bytes. With less, programs are about to be killed.
+    pub const MEMORY_FLOOR: u64 = 128 << 20;
 
     /// How long a probe may take that does not say so.
     pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -87,29 +107,31 @@ impl Probe {
 
 impl Looks {
     fn read(table: &Table<'_>) -> Option<Self> {
-        let command = table.optional("command", program);
-        let path = table.optional("disk", values::path);
-        let floor = table.optional("floor", values::size);
-        match (table.has("command"), table.has("disk")) {
-            (true, true) => {
-                table.value("disk")?.wrong("`command` and `disk` are both given", "keep one, and write a [[probe]] for the other")
-            }
-            (false, false) => {
-                table.wrong("[[probe]] does not say what it looks at", format!("add {EITHER}"));
-                None
-            }
-            (true, false) => {
-                if let Some(value) = table.value("floor") {
-                    value.wrong::<()>("`floor` is for a disk", "take it out, or write disk = \"/srv\" instead of `command`");
+        let (command, path) = (table.optional("command", program), table.optional("disk", values::path));
+        let (floor, memory) = (table.optional("floor", values::size), table.optional("memory", values::size));
+        let load = table.optional("load", |v| v.whole(1, 100_000).and_then(|n| u32::try_from(n).ok()));
+        let given: Vec<&str> = LOOKS.into_iter().filter(|key| table.has(key)).collect();
+        let [key] = given.as_slice() else {
+            match given.as_slice() {
+                [one, other, ..] => {
+                    let help = "keep one, and write a [[probe]] for the other";
+                    table.value(other)?.wrong::<()>(format!("`{one}` and `{other}` are both given"), help);
                 }
-                Some(Self::Command(command?))
+                _ => table.wrong("[[probe]] does not say what it looks at", format!("add {EITHER}")),
             }
-            (false, true) => {
-                if !table.has("floor") {
-                    table.lacks("floor", "floor = \"10GiB\"");
-                }
-                Some(Self::Disk { path: path?, floor: floor? })
-            }
+            return None;
+        };
+        if *key == "disk" && !table.has("floor") {
+            table.lacks("floor", "floor = \"10GiB\"");
+        }
+        if let Some(value) = table.value("floor").filter(|_| *key != "disk") {
+            value.wrong::<()>("`floor` is for a disk", format!("take it out, or write disk = \"/srv\" instead of `{key}`"));
+        }
+        match *key {
+            "command" => Some(Self::Command(command?)),
+            "disk" => Some(Self::Disk { path: path?, floor: floor? }),
+            "memory" => Some(Self::Memory { floor: memory? }),
+            _ => Some(Self::Load { most: load? }),
         }
     }
 }

@@ -75,8 +75,8 @@ struct File {
     sandbox: Option<SandboxSection>,
     retention: Option<RetentionSection>,
     ops: Option<OpsSection>,
-    /// What tells whether the host is well, for formulas such as `supervise`. The disk of the state folder is looked at without being named, as
-    /// the probe `state-disk`.
+    /// What tells whether the host is well, for formulas such as `supervise`. The disk of the state folder and the memory are looked at without
+    /// being named, as the probes `state-disk` and `memory`.
     probe: Option<Vec<ProbeSection>>,
     /// What the labels are called, for all projects that do not say otherwise.
     labels: Option<LabelsSection>,
@@ -95,7 +95,7 @@ struct OpsSection {
     branch: Option<Filled>,
 }
 
-/// A probe of the host. One of `command` and `disk` is needed.
+/// A probe of the host. One of `command`, `disk`, `memory` and `load` is needed.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct ProbeSection {
@@ -109,6 +109,11 @@ struct ProbeSection {
     disk: Option<Path>,
     /// With `disk`: how much.
     floor: Option<Size>,
+    /// The memory that is to be available to programs.
+    memory: Option<Size>,
+    /// How many programs may run or want to, on average over five minutes.
+    #[schemars(range(min = 1, max = 100_000))]
+    load: Option<u64>,
     /// After this it is killed, with all that it started, and has failed.
     #[schemars(extend("default" = "30s"))]
     timeout: Option<Time>,

@@ -114,8 +114,8 @@ line for each mistake, `sprints/a.md:12:3: ..`, and `issues` is empty then. `pro
 const HOST: &str = "
 ### The host
 
-`host.probes` is what the probes of the host showed, `[[probe]]` of the configuration and the disk of the state folder (`state-disk`), in any formula. They are
-read once, when the run is prepared, side by side, each for as long as its `timeout` says, and only where a formula names them; what a step with
+`host.probes` is what the probes of the host showed, `[[probe]]` of the configuration, the disk of the state folder (`state-disk`) and the memory
+(`memory`), in any formula. They are read once, when the run is prepared, side by side, each for as long as its `timeout` says, and only where a formula names them; what a step with
 `propose = \"mend\"` has looked at again is shown as it is then. `ok` says that it is well; `exit` is null where it did not end by itself. `output` is the end
 of what it printed, at most 2 KiB, with secrets taken out, and empty where it is well; in templates it is text from outside. `mend` is how much its mend
 could break, or `none`; `tried` says that this run ran it.

@@ -34,6 +34,17 @@ pub struct DiskRoom {
     pub total: u64,
 }
 
+/// How the host itself is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Vitals {
+    /// The memory that programs may still have without swapping, in bytes.
+    pub available: u64,
+    /// All of it, in bytes.
+    pub memory: u64,
+    /// How many programs ran or wanted to, on average over five minutes.
+    pub load: f64,
+}
+
 /// The host that the daemon runs on. Its programs are run as the daemon's account, without its environment and with nothing to read; they end
 /// at the latest when their time is over, with all that they started, or when nobody waits for them any more.
 #[async_trait]
@@ -45,4 +56,9 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// Why it cannot be told, in words for people.
     async fn room(&self, path: &Path, timeout: Duration) -> Result<DiskRoom, String>;
+    /// Its memory and load.
+    ///
+    /// # Errors
+    /// Why they cannot be told, in words for people.
+    fn vitals(&self) -> Result<Vitals, String>;
 }

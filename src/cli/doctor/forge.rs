@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Patient, given, people, webhook};
+use super::{Check, Patient, given, merging, people, webhook};
 use crate::cli::setup::{SystemClock, SystemIds, forge_options, read_secret};
 use crate::cli::survey;
 use crate::cli::{CliError, Kind, wiring};
@@ -190,6 +190,7 @@ impl Bedside<'_> {
         checks.push(self.claim().await);
         checks.push(webhook::webhook(self).await);
         checks.push(people::approval(self, &facts).await);
+        checks.extend(merging::merging(self));
     }
 
     async fn repository(&self, facts: &RepoFacts) -> Check {

@@ -65,6 +65,7 @@ fn probes(probes: &[Probe], checks: &mut Vec<Check>) {
     for probe in probes {
         checks.extend(match &probe.looks {
             Looks::Command(words) => found(probe, "command", words),
+            Looks::Memory { .. } | Looks::Load { .. } => None,
             Looks::Disk { path, .. } => (!path.exists()).then(|| {
                 let says = format!("{}: {} is not there", probe.name, path.display());
                 Check::fail(Kind::Environment, NAME, says, format!("make it, or name another `disk` of [[probe]] {}", probe.name))
@@ -75,7 +76,7 @@ fn probes(probes: &[Probe], checks: &mut Vec<Check>) {
     if checks.len() == before && !probes.is_empty() {
         let low = |probe: &&Probe| probe.mend.as_ref().is_some_and(|mend| mend.blast_radius == Risk::Low);
         let (all, low) = (probes.len(), probes.iter().filter(low).count());
-        let says = format!("{all} of the host, and the disk of the state folder; {low} are mended without a person");
+        let says = format!("{all} of the host, the memory and the disk of the state folder; {low} are mended without a person");
         checks.push(Check::ok(NAME, says));
     }
 }

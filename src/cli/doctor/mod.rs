@@ -9,6 +9,7 @@ mod files;
 mod forge;
 mod given;
 mod machine;
+mod merging;
 mod model;
 mod people;
 mod skeleton;

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 
 use crate::config::{Looks, Probe};
 use crate::model::{Failure, FailureKind, Formula, HostEnd, HostFacts, Outcome, ProbeName, Probed};
-use crate::ports::{DiskRoom, HostOrder, HostRan};
+use crate::ports::{DiskRoom, HostOrder, HostRan, Vitals};
 use crate::text;
 
 use super::Worker;
@@ -41,6 +41,8 @@ impl Worker {
         let ran = match &probe.looks {
             Looks::Command(words) => self.ports.host.run(&HostOrder { words, timeout: probe.timeout }).await,
             Looks::Disk { path, floor } => self.room(path, *floor, probe.timeout).await,
+            Looks::Memory { floor } => self.vitals(|v| (v.available >= *floor, memory(v, *floor))),
+            Looks::Load { most } => self.vitals(|v| (v.load <= f64::from(*most), load(v, *most))),
         };
         let output = if ran.end.is_well() { String::new() } else { self.shown(&ran.tail) };
         let mend = probe.mend.as_ref().map(|mend| mend.blast_radius);
@@ -56,6 +58,11 @@ impl Worker {
             Err(why) => (1, why),
         };
         HostRan { end: HostEnd::Exited { code }, tail }
+    }
+
+    fn vitals(&self, judge: impl FnOnce(&Vitals) -> (bool, String)) -> HostRan {
+        let (well, tail) = self.ports.host.vitals().map_or_else(|why| (false, why), |vitals| judge(&vitals));
+        HostRan { end: HostEnd::Exited { code: i32::from(!well) }, tail }
     }
 
     /// What may be kept and shown of what was printed.
@@ -91,6 +98,15 @@ impl Worker {
             .find(|probe| probe.name == *name)
             .ok_or_else(|| Failure { kind: FailureKind::Refused, why: format!("the configuration has no probe {name} any more") })
     }
+}
+
+fn memory(vitals: &Vitals, floor: u64) -> String {
+    let [available, all, floor] = [vitals.available, vitals.memory, floor].map(bytes);
+    format!("{available} of {all} of memory are available, {floor} are to be")
+}
+
+fn load(vitals: &Vitals, most: u32) -> String {
+    format!("{:.1} programs ran or wanted to over five minutes, at most {most} are to", vitals.load)
 }
 
 /// A number of bytes for people.
