@@ -95,7 +95,7 @@ async fn what_is_well_costs_nothing_and_what_is_low_is_mended_without_anybody() 
     assert_eq!((mends(&rig), outcomes(&rig)), (1, vec![(Some(HostEnd::Exited { code: 0 }), true)]), "{}", rig.story());
     assert_eq!((rig.turns("look"), issues(&rig).len(), asked(&rig).len()), (0, 0, 0), "{}", rig.story());
     let told = rig.run(&["logs", REPO]).await.ok().out;
-    assert!(told.contains("2 probes, all well") && told.contains("2 probes, not well: db"), "{told}");
+    assert!(told.contains("3 probes, all well") && told.contains("3 probes, not well: db"), "{told}");
     assert!(told.contains("db is well now, after its mend (exit 0)"), "{told}");
 }
 
