@@ -68,6 +68,8 @@ pub struct PullView {
     pub head_sha: String,
     /// Whether it is merged.
     pub merged: bool,
+    /// Who merged it.
+    pub merged_by: Option<String>,
     /// Whether it conflicts with its base.
     pub conflicts: bool,
 }
@@ -264,6 +266,7 @@ impl Seed {
                     base: pull.base.clone(),
                     head_sha: pull.head_sha.clone(),
                     merged: pull.merged.is_some(),
+                    merged_by: pull.merged.as_ref().map(|merged| state.login(merged.by).to_owned()),
                     conflicts: pull.conflicts,
                 })
             };

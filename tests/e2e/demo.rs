@@ -11,12 +11,15 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// What became of each issue, as it is reported.
-const ENDS: [&str; 5] = [
+const ENDS: [&str; 8] = [
     "ok   #1 Short names keep punctuation and double blanks: fixed; ada merged pull request #",
     "ok   #2 The last book of a list is not counted: fixed in a second round, after its verification had failed; pull request #",
     "ok   #3 Lists look wrong sometimes: its reporter is asked what is meant",
     "ok   #4 Store when a book is due: handed to a person: it needs a schema migration",
     "ok   #5 A note about AC/DC cannot be written: waited for the one it depends on, then fixed; pull request #",
+    "ok   #6 Nobody is told where notes are kept: done; forgehand merged pull request #",
+    "ok   #7 Two scripts make short names: done; pull request #",
+    "ok   #8 Nobody runs the tests before a push: done; pull request #",
 ];
 /// Nothing here takes longer unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,6 +35,12 @@ fn each_issue_ends_where_it_should_and_nothing_stays_behind() {
     assert!(said.contains("it depends on ada/shelf#1, still open"), "{said}");
     let (waits, merges) = (place(&said, "it depends on ada/shelf#1"), place(&said, "ada, played by the demo, merges"));
     assert!(waits < merges && merges < place(&said, "#5  claude-working"), "the dependent one waited: {said}");
+    let (approval, approver) =
+        ("(medium blast radius) waits for an approval", "(high blast radius) waits for the approval of an administrator");
+    assert!(said.contains(approval) && said.contains(approver), "{said}");
+    let alone = said.lines().find(|line| line.contains("forgehand merged pull request #")).expect("it is there");
+    assert!(alone.ends_with("by itself, as its blast radius is low"), "{alone}");
+    assert_eq!(said.matches("played by the demo, merges").count(), 1, "a person merges one: {said}");
     assert_eq!(names(temp.path()), Vec::<String>::new(), "the temporary folder is gone");
     assert_eq!(daemons_in(temp.path()), Vec::<String>::new());
 }
@@ -50,7 +59,12 @@ fn a_kept_folder_is_opened_again() {
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
     let states: Vec<&str> =
         status["issues"].as_array().expect("issues").iter().map(|i| i["state"].as_str().expect("a state")).collect();
-    assert_eq!(states, ["closed", "claude-pr", "needs-info", "interactive", "claude-pr"]);
+    assert_eq!(states, ["closed", "claude-pr", "needs-info", "interactive", "claude-pr", "closed", "claude-pr", "claude-pr"]);
+    for (number, what) in [("7", "waits for an approval"), ("8", "waits for the approval of an administrator")] {
+        let explained = forgehand().arg("--config").arg(kept.join("forgehand.toml")).args(["explain", number]).output();
+        let explained = String::from_utf8_lossy(&explained.expect("explain starts").stdout).into_owned();
+        assert!(explained.contains(what) && explained.contains("moved by:       an approving review of"), "{explained}");
+    }
     assert_eq!(daemons_in(&kept), Vec::<String>::new());
 }
 

@@ -209,7 +209,7 @@ fn buttons(page: &mut Page, name: &str, issue: &Issue, pull: &Pull) {
         if pull.conflicts { " · conflicts with its base" } else { "" }
     );
     if issue.state == Standing::Open {
-        for (what, says) in [("merge", "Merge"), ("close", "Close without merging")] {
+        for (what, says) in [("approve", "Approve"), ("merge", "Merge"), ("close", "Close without merging")] {
             put!(page.body, "<form method=\"post\" action=\"/{name}/pulls/{number}/{what}\"><button>{says}</button></form> ");
         }
     }

@@ -1,5 +1,5 @@
-//! Plain pages to look at: repositories, issues with their comments, pull requests with their changes, and two buttons to
-//! merge and to close a pull request.
+//! Plain pages to look at: repositories, issues with their comments, pull requests with their changes, and buttons to
+//! approve, to merge and to close a pull request.
 //!
 //! Who looks is told by HTTP Basic authentication: the browser asks for a name and a password where a page needs them. A
 //! button's request that another site sent is refused. Every text from outside is escaped, and no page runs a script.
@@ -30,7 +30,7 @@ pub(super) async fn answer(forge: &Forge, path: &str, request: Request) -> Respo
             Actor::Known { .. } => back_to("/"),
         },
         ("GET" | "HEAD", parts) => show(forge, actor, parts, &query).await,
-        ("POST", [owner, name, "pulls", number, what @ ("merge" | "close")]) => {
+        ("POST", [owner, name, "pulls", number, what @ ("approve" | "merge" | "close")]) => {
             if !is_same_site(request.headers()) {
                 return text(StatusCode::FORBIDDEN, "this came from another site\n");
             }
@@ -167,6 +167,7 @@ fn numbered<'s>(state: &'s State, repo: RepoId, number: &str) -> Option<&'s Issu
 async fn press(forge: &Forge, credentials: Credentials, repo: &str, number: &str, what: &str) -> Response {
     let path = format!("repos/{repo}/pulls/{number}");
     let (method, path, body) = match what {
+        "approve" => (Method::Post, format!("{path}/reviews"), r#"{"event":"APPROVED"}"#),
         "merge" => (Method::Post, format!("{path}/merge"), r#"{"Do":"merge"}"#),
         _ => (Method::Patch, path, r#"{"state":"closed"}"#),
     };

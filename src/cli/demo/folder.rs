@@ -4,6 +4,7 @@
 //! demo.json         address and passwords        forge/    the data of localforge
 //! forgehand.toml    what the daemon reads        state/    journal, workspaces, logs
 //! token             the bot's                    bin/      the scripted agent, a copy of this program
+//! token-vera        the review role's
 //! ```
 //!
 //! A temporary one is removed when it is dropped; a kept one can be opened again, and `localforge --data DIR/forge` can serve it.
@@ -22,7 +23,7 @@ use crate::ports::Ids;
 
 use super::super::CliError;
 use super::super::setup::SystemIds;
-use super::example::{BOT, MAINTAINER, REPO, REPORTER, VERIFY};
+use super::example::{BOT, MAINTAINER, REPO, REPORTER, REVIEWER, VERIFY};
 use super::{AgentKind, failed};
 
 /// The file that tells a demo's folder.
@@ -70,7 +71,7 @@ impl Folder {
     }
 
     fn furnished(mut self) -> Result<Self, CliError> {
-        for login in [MAINTAINER, REPORTER, BOT] {
+        for login in [MAINTAINER, REPORTER, BOT, REVIEWER] {
             self.record.passwords.entry(login.to_owned()).or_insert_with(|| SystemIds.uuid());
         }
         self.remember()?;
@@ -95,9 +96,9 @@ impl Folder {
         self.path.join("forge")
     }
 
-    /// Where the bot's token is kept.
-    pub(super) fn token(&self) -> PathBuf {
-        self.path.join("token")
+    /// Where the tokens of forgehand's accounts are kept.
+    pub(super) fn tokens(&self) -> [(&'static str, PathBuf); 2] {
+        [(BOT, self.path.join("token")), (REVIEWER, self.path.join(format!("token-{REVIEWER}")))]
     }
 
     /// Where the daemon's error output goes.
@@ -111,6 +112,11 @@ impl Folder {
 
     /// Writes the daemon's configuration, and gives its place.
     pub(super) fn configure(&self, url: &str, agent: AgentKind, sandboxed: bool) -> Result<PathBuf, CliError> {
+        // The script asks for no changes; a model may.
+        let formulas = match agent {
+            AgentKind::Claude => r#"["triage", "fix", "review", "revise"]"#,
+            AgentKind::Scripted => r#"["triage", "fix", "review"]"#,
+        };
         let agent = match agent {
             AgentKind::Claude => "backend = \"claude\"".to_owned(),
             AgentKind::Scripted => {
@@ -121,8 +127,11 @@ impl Folder {
         let text = format!(
             "# Written by `forgehand demo`, anew each time.\n\
              [forge]\nurl = {url}\ntoken_file = \"token\"\n\n\
-             [[project]]\nrepo = {repo}\nverify = [{verify}]\nobey = [{ada}]\n\n\
+             [[project]]\nrepo = {repo}\nverify = [{verify}]\nobey = [{ada}]\n\
+             formulas = {formulas}\nmerge = \"policy\"\n\n\
              [agent]\n{agent}\nauthor = \"forgehand <forgehand@localhost>\"\n\n\
+             # Who judges has an account of its own.\n\
+             [agents.{REVIEWER}]\nroles = [\"review\"]\ntoken_file = \"token-{REVIEWER}\"\n\n\
              [daemon]\nstate_dir = \"state\"\nslots = 2\npoll = \"1s\"\ndrain = \"3s\"\n{mode}",
             url = quoted(url),
             repo = quoted(REPO),

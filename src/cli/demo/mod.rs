@@ -2,7 +2,8 @@
 //!
 //! Real are the forge's protocol, git, the daemon (a process of its own, started as anybody would start it), its journal and the
 //! sandbox. Scripted is the agent, unless `--agent claude` is given; it is announced as that. The demo itself plays the people: it reports
-//! the issues, and merges a pull request when another issue waits for that.
+//! the issues, and merges a pull request when another issue waits for that. What is of low blast radius forgehand merges by itself; what waits
+//! for the word of a person is left waiting.
 //!
 //! Promises: exit 0 only if every issue ended where it should, judged by what stands on the forge; whatever is started is ended, and the
 //! folder removed unless it is to be kept. A kept folder that is opened again goes on where it was.
@@ -120,10 +121,11 @@ async fn open_forge(folder: &mut Folder) -> Result<LocalForge, CliError> {
 async fn stage(forge: &LocalForge, folder: &Folder, agent: AgentKind) -> Result<(Setup, Numbers), CliError> {
     let seed = forge.seed();
     let numbers = example::prepare(&seed, &folder.record.passwords).await.map_err(of_localforge)?;
-    let token = folder.token();
-    if !token.exists() {
-        let made = example::token(&seed).await.map_err(of_localforge)?;
-        folder::write_private(&token, &made).map_err(|e| failed(&token, e))?;
+    for (login, token) in folder.tokens() {
+        if !token.exists() {
+            let made = example::token(&seed, login).await.map_err(of_localforge)?;
+            folder::write_private(&token, &made).map_err(|e| failed(&token, e))?;
+        }
     }
     let sandbox = try_sandbox();
     let file = folder.configure(&forge.url(), agent, sandbox.is_ok())?;
@@ -230,13 +232,14 @@ async fn act(
         if let Some(status) = daemon.ended() {
             return Err(format!("the daemon ended by itself: {status}"));
         }
-        let others = stage.numbers.iter().filter(|(story, _)| story.end() != End::Merged);
-        let wanted = others.clone().any(|(_, number)| watch.waits_for_others(&plan, *number));
-        let offered = stage.numbers.get(&Story::Plain).filter(|number| wanted && watch.rests(**number));
+        let wanted = stage.numbers.values().any(|number| watch.waits_for_others(&plan, *number));
+        let verdicts = verdict::judge(&seed, &stage.numbers, watch, agent).map_err(|e| e.to_string())?;
+        // What was verified on a base that moves on is not merged, so what is merged alone comes first.
+        let settled = verdicts.iter().filter(|v| v.story.end() == End::MergedAlone).all(|v| v.came.is_ok());
+        let offered = stage.numbers.get(&Story::Plain).filter(|number| wanted && settled && watch.rests(**number));
         if let Some(number) = offered {
             merge(&seed, *number, screen).await.map_err(|e| e.to_string())?;
         }
-        let verdicts = verdict::judge(&seed, &stage.numbers, watch, agent).map_err(|e| e.to_string())?;
         // In a folder that is opened again all may look well before the daemon has looked.
         let looked = watch.has_begun() && stage.forge.request_count() >= LOOKED;
         if looked && verdicts.len() == stage.numbers.len() && verdicts.iter().all(|verdict| verdict.came.is_ok()) {
@@ -276,6 +279,7 @@ fn report(verdicts: &[Verdict]) {
 
 fn say_how_to_look(stage: &Stage<'_>) {
     anstream::println!("\neverything stays up until Ctrl-C: {}/{REPO}", stage.forge.url());
+    anstream::println!("approve a pull request that waits, as {MAINTAINER}, and forgehand merges it");
     for (login, password) in &stage.folder.record.passwords {
         anstream::println!("  sign in as {login:<10} {password}");
     }

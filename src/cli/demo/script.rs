@@ -27,75 +27,131 @@ struct Round {
     /// The pull request's title.
     title: &'static str,
     summary: &'static str,
+    /// What the agent thinks of its blast radius, where that is more than the diff shows.
+    opinion: Option<&'static str>,
 }
 
-/// A piece of a file that gets another piece's place.
+/// What happens to a file.
 struct Edit {
     path: &'static str,
-    old: &'static str,
-    new: &'static str,
+    how: How,
+}
+
+enum How {
+    /// A piece of it gets another piece's place.
+    Replace { old: &'static str, new: &'static str },
+    /// It is written.
+    Write(&'static str),
+    /// It is taken away.
+    Remove,
+}
+
+const fn replace(path: &'static str, old: &'static str, new: &'static str) -> Edit {
+    Edit { path, how: How::Replace { old, new } }
 }
 
 const PLAIN: [Round; 1] = [Round {
     after: None,
     edits: &[
-        Edit { path: "slug.sh", old: "| tr ' ' '-'", new: "|\n    sed 's/[^[:alnum:]]\\{1,\\}/-/g; s/^-//; s/-$//'" },
-        Edit {
-            path: "tests/slug.sh",
-            old: "exit \"$failed\"",
-            new: "check \"slug with punctuation\" \"dune-messiah\" \"$(sh slug.sh 'Dune:  Messiah!')\"\n\
+        replace("slug.sh", "| tr ' ' '-'", "|\n    sed 's/[^[:alnum:]]\\{1,\\}/-/g; s/^-//; s/-$//'"),
+        replace(
+            "tests/slug.sh",
+            "exit \"$failed\"",
+            "check \"slug with punctuation\" \"dune-messiah\" \"$(sh slug.sh 'Dune:  Messiah!')\"\n\
                   check \"slug with a slash\" \"ac-dc\" \"$(sh slug.sh AC/DC)\"\nexit \"$failed\"",
-        },
+        ),
     ],
     commit: "Join the words of a short name by single dashes",
     title: "Join the words of a short name by single dashes",
     summary: "Whatever is neither a letter nor a digit separates words now, however much of it there is; none is left at the ends. \
-              Two tests more, for punctuation and for a slash.",
+              Two tests more, for punctuation and for a slash. Whoever keeps short names elsewhere finds other ones from now on, so \
+              somebody should want that: its blast radius is more than its size shows.",
+    opinion: Some("medium"),
 }];
 
 const SECOND_ROUND: [Round; 2] = [
     Round {
         after: None,
         edits: &[
-            Edit { path: "count.sh", old: "wc -l <\"$1\" | tr -d ' '", new: "grep -c '' \"$1\"" },
-            Edit {
-                path: "tests/count.sh",
-                old: ": >\"$list\"",
-                new: "printf 'Emma\\nDune' >\"$list\"\ncheck \"count without a newline at the end\" 2 \"$(sh count.sh \"$list\")\"\n: >\"$list\"",
-            },
+            replace("count.sh", "wc -l <\"$1\" | tr -d ' '", "grep -c '' \"$1\""),
+            replace(
+                "tests/count.sh",
+                ": >\"$list\"",
+                "printf 'Emma\\nDune' >\"$list\"\ncheck \"count without a newline at the end\" 2 \"$(sh count.sh \"$list\")\"\n: >\"$list\"",
+            ),
         ],
         commit: "Count a last line without a newline",
         title: "Count a last line without a newline",
         summary: "`wc -l` counts newlines; `grep -c ''` counts lines, the last one included. A test more.",
+        opinion: Some("medium"),
     },
     Round {
         after: Some("FAIL exit status for an empty list"),
-        edits: &[Edit {
-            path: "count.sh",
-            old: "grep -c '' \"$1\"",
-            new: "grep -c '' \"$1\" || [ \"$?\" -eq 1 ] # 1: it found no line, which is no error",
-        }],
+        edits: &[replace(
+            "count.sh",
+            "grep -c '' \"$1\"",
+            "grep -c '' \"$1\" || [ \"$?\" -eq 1 ] # 1: it found no line, which is no error",
+        )],
         commit: "Let an empty list be no error",
         title: "Count a last line without a newline",
         summary: "`wc -l` counts newlines; `grep -c ''` counts lines, the last one included. The verification showed that it fails for an \
-                  empty list, though it prints 0: that exit status is taken for what it is now. A test more.",
+                  empty list, though it prints 0: that exit status is taken for what it is now. A test more. Whoever added the missing \
+                  book by hand counts it twice now, so somebody should want that.",
+        opinion: Some("medium"),
     },
 ];
 
 const DEPENDENT: [Round; 1] = [Round {
     after: None,
     edits: &[
-        Edit { path: "note.sh", old: ">>\"$notes/$1.txt\"", new: ">>\"$notes/$(sh \"$(dirname \"$0\")/slug.sh\" \"$1\").txt\"" },
-        Edit {
-            path: "tests/note.sh",
-            old: "exit \"$failed\"",
-            new: "sh note.sh AC/DC loud\ncheck \"note about a book with a slash\" loud \"$(cat \"$NOTES/ac-dc.txt\")\"\nexit \"$failed\"",
-        },
+        replace("note.sh", ">>\"$notes/$1.txt\"", ">>\"$notes/$(sh \"$(dirname \"$0\")/slug.sh\" \"$1\").txt\""),
+        replace(
+            "tests/note.sh",
+            "exit \"$failed\"",
+            "sh note.sh AC/DC loud\ncheck \"note about a book with a slash\" loud \"$(cat \"$NOTES/ac-dc.txt\")\"\nexit \"$failed\"",
+        ),
     ],
     commit: "Name the file of a note after the book's short name",
     title: "Name the file of a note after the book's short name",
     summary: "The title went into the path as it was. `slug.sh` gives a name without slashes, since the issue that this one depends on \
-              is done. A test more.",
+              is done. A test more. Notes that are there already keep their old names, so somebody should want that.",
+    opinion: Some("medium"),
+}];
+
+const LOW: [Round; 1] = [Round {
+    after: None,
+    edits: &[replace(
+        "README.md",
+        "writes a note about a book.",
+        "writes a note about a book, into the folder that `NOTES` names (`notes` where it names none).",
+    )],
+    commit: "Say where notes are kept",
+    title: "Say where notes are kept",
+    summary: "A line of the README.",
+    opinion: None,
+}];
+
+const MEDIUM: [Round; 1] = [Round {
+    after: None,
+    edits: &[Edit { path: "name.sh", how: How::Remove }, Edit { path: "tests/name.sh", how: How::Remove }],
+    commit: "Remove the second script for short names",
+    title: "Remove the second script for short names",
+    summary: "`slug.sh` does what `name.sh` did, and nothing calls that one. Its test goes with it.",
+    opinion: None,
+}];
+
+const HIGH: [Round; 1] = [Round {
+    after: None,
+    edits: &[Edit {
+        path: ".forgejo/workflows/test.yml",
+        how: How::Write(
+            "on: [push]\njobs:\n  test:\n    runs-on: docker\n    steps:\n      - uses: actions/checkout@v4\n      - run: sh ./test.sh\n",
+        ),
+    }],
+    commit: "Run the tests on each push",
+    title: "Run the tests on each push",
+    summary: "A workflow of the forge's Actions that runs `sh ./test.sh`.",
+    opinion: None,
 }];
 
 /// Does a turn.
@@ -111,6 +167,7 @@ fn turn() -> Result<(), String> {
     let answer = match formula.as_str() {
         "triage" => triage(story_of(&prompt)),
         "fix" => fix(&prompt)?,
+        "review" => review(story_of(&prompt)),
         other => return Err(format!("it has no script for the formula {other}")),
     };
     std::fs::write(&result, answer.to_string()).map_err(|e| format!("{result} cannot be written: {e}"))
@@ -185,6 +242,29 @@ fn breakdown(story: Option<Story>) -> Breakdown {
             files: &["note.sh", "tests/note.sh"],
             ..nothing
         },
+        Some(Story::Low) => Breakdown {
+            route: "queue",
+            risk: "low",
+            summary: "The README does not say into which folder notes are written.",
+            requirements: &["The README names `NOTES` and what holds without it."],
+            files: &["README.md"],
+            ..nothing
+        },
+        Some(Story::Medium) => Breakdown {
+            route: "queue",
+            summary: "Two scripts make short names, and one of them is not needed any more.",
+            requirements: &["`name.sh` and its test are gone, and nothing calls it."],
+            files: &["name.sh", "tests/name.sh"],
+            ..nothing
+        },
+        Some(Story::High) => Breakdown {
+            route: "queue",
+            risk: "high",
+            summary: "The forge is to run the tests on each push.",
+            requirements: &["A workflow runs `sh ./test.sh`."],
+            files: &[".forgejo/workflows/test.yml"],
+            ..nothing
+        },
         None => nothing,
     }
 }
@@ -196,6 +276,16 @@ fn triage(story: Option<Story>) -> Value {
         "route": route, "risk": risk, "summary": summary, "requirements": requirements, "acceptance": acceptance,
         "files": files, "questions": questions,
     })
+}
+
+/// Whether a change is good. It was made by the same script, so there is nothing to find.
+fn review(story: Option<Story>) -> Value {
+    let (verdict, summary) = match story {
+        Some(_) => ("approve", "It does what the issue asks for, and no more. (A script says this, which has not read it.)"),
+        None => ("comment", "The demo's agent is scripted and does not know this issue."),
+    };
+    println!("review: {verdict}");
+    json!({ "verdict": verdict, "summary": summary, "findings": [] })
 }
 
 fn fix(prompt: &str) -> Result<Value, String> {
@@ -212,6 +302,9 @@ fn fix(prompt: &str) -> Result<Value, String> {
         Some(Story::Plain) => &PLAIN,
         Some(Story::SecondRound) => &SECOND_ROUND,
         Some(Story::Dependent) => &DEPENDENT,
+        Some(Story::Low) => &LOW,
+        Some(Story::Medium) => &MEDIUM,
+        Some(Story::High) => &HIGH,
         Some(Story::Vague | Story::Person) | None => {
             return Ok(
                 json!({ "outcome": "refused", "summary": "The demo's agent is scripted and has no change for this issue." }),
@@ -227,6 +320,9 @@ fn fix(prompt: &str) -> Result<Value, String> {
         }
         commit(round.commit)?;
         answer = json!({ "outcome": "done", "title": round.title, "summary": round.summary });
+        if let Some(opinion) = round.opinion {
+            answer["blast_radius"] = opinion.into();
+        }
     }
     Ok(answer)
 }
@@ -235,15 +331,28 @@ impl Edit {
     /// Makes it, unless a turn before this one did; says whether.
     fn make(&self) -> Result<bool, String> {
         let path = Path::new(self.path);
-        let text = std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", self.path))?;
-        if text.contains(self.new) {
-            return Ok(false);
-        }
-        let Some((before, after)) = text.split_once(self.old) else {
-            return Err(format!("{} does not say `{}`, so the script does not fit it", self.path, self.old));
+        let write = |text: &str| {
+            let made = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(path, text));
+            made.map_err(|e| format!("{} cannot be written: {e}", self.path)).map(|()| true)
         };
-        let text = format!("{before}{}{after}", self.new);
-        std::fs::write(path, text).map_err(|e| format!("{} cannot be written: {e}", self.path)).map(|()| true)
+        match self.how {
+            How::Write(text) => match std::fs::read_to_string(path) {
+                Ok(there) if there == text => Ok(false),
+                _ => write(text),
+            },
+            How::Remove if !path.exists() => Ok(false),
+            How::Remove => std::fs::remove_file(path).map_err(|e| format!("{} cannot be removed: {e}", self.path)).map(|()| true),
+            How::Replace { old, new } => {
+                let text = std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", self.path))?;
+                if text.contains(new) {
+                    return Ok(false);
+                }
+                let Some((before, after)) = text.split_once(old) else {
+                    return Err(format!("{} does not say `{old}`, so the script does not fit it", self.path));
+                };
+                write(&format!("{before}{new}{after}"))
+            }
+        }
     }
 }
 

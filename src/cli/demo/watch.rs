@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::journal::JournalReader;
 use crate::ledger::{IssueState, Ledger};
-use crate::model::{Event, IssueNumber, JournalId, LabelNames, Outcome, Record, RepoName, Sha, Subject, Wait};
+use crate::model::{Event, IssueNumber, JournalId, LabelNames, Outcome, Record, RepoName, Risk, Sha, Subject, Wait};
 use crate::plan::{Plan, subject_of};
 use crate::ports::Clock;
 use crate::words;
@@ -20,7 +20,7 @@ pub(super) struct Watch<'a> {
     reader: Option<JournalReader>,
     known: Known,
     repo: RepoName,
-    names: LabelNames,
+    pub(super) names: LabelNames,
     /// The daemon of this demo has begun.
     begun: bool,
     /// Issues whose work did not pass its verification at least once.
@@ -119,6 +119,11 @@ impl<'a> Watch<'a> {
         self.known.ledger.issue(&self.subject(number))
     }
 
+    /// The blast radius of its pull request, by which it was or is not merged.
+    pub(super) fn tier(&self, number: u64) -> Option<Risk> {
+        self.state(number)?.pull.as_ref()?.weighed_tier()
+    }
+
     /// Whether nothing is under way on it.
     pub(super) fn rests(&self, number: u64) -> bool {
         self.state(number).is_some_and(|state| state.open.is_empty() && state.live_run().is_none())
@@ -142,9 +147,19 @@ impl<'a> Watch<'a> {
         [Some(place(state, &self.names)), waits, last].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
+    /// What is to be done by what is known now, and what waits.
+    pub(super) fn plan(&self) -> Plan {
+        self.known.plan()
+    }
+
+    /// What it waits for by a plan.
+    pub(super) fn wait<'p>(&self, plan: &'p Plan, number: u64) -> Option<&'p Wait> {
+        plan.waits.get(&self.subject(number))
+    }
+
     /// Whether it waits for others to be closed.
     pub(super) fn waits_for_others(&self, plan: &Plan, number: u64) -> bool {
-        matches!(plan.waits.get(&self.subject(number)), Some(Wait::Dependencies { .. }))
+        matches!(self.wait(plan, number), Some(Wait::Dependencies { .. }))
     }
 
     fn subject(&self, number: u64) -> Subject {

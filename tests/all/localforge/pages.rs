@@ -36,7 +36,7 @@ async fn pages_escape_what_people_wrote_and_hide_what_is_private() {
 }
 
 #[tokio::test]
-async fn the_buttons_merge_and_close_but_not_for_another_site() {
+async fn the_buttons_approve_merge_and_close_but_not_for_another_site() {
     let site = Site::start().await;
     let clone = site.clone_as("bot", &site.bot).await;
     for branch in ["first", "second"] {
@@ -54,6 +54,10 @@ async fn the_buttons_merge_and_close_but_not_for_another_site() {
     let here = site.forge.url();
     assert_eq!(press("1/merge", "bot", "http://evil.example").await, 403);
     assert_eq!(press("1/merge", "reader", &here).await, 405, "rights are those of the API");
+    assert_eq!(press("1/approve", "bot", &here).await, 422, "nobody approves his own");
+    assert_eq!(press("1/approve", "owner", &here).await, 303);
+    let reviews = site.get(&format!("repos/{REPO}/pulls/1/reviews"), &site.bot).await.json();
+    assert_eq!((&reviews[0]["state"], &reviews[0]["user"]["login"]), (&json!("APPROVED"), &json!("owner")));
     assert_eq!(press("1/merge", "bot", &here).await, 303);
     assert_eq!(press("2/close", "bot", &here).await, 303);
     let pulls = site.seed.pulls(REPO).unwrap();
