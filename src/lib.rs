@@ -6,7 +6,7 @@
 #![warn(missing_docs)]
 
 // Floors 0 to 2: what decides and does nothing, in a package of its own.
-pub use forgehand_core::{config, document, formula, ledger, metrics, model, plan, ports, scan, text, tier, words};
+pub use forgehand_core::{config, document, formula, ledger, metrics, model, plan, ports, scan, text, tier, vault, words};
 // Floor 3
 pub mod forge;
 pub mod gateway;

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod scan;
 pub mod text;
 pub mod tier;
+pub mod vault;
 // Floor 2
 pub mod metrics;
 pub mod plan;

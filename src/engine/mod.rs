@@ -12,6 +12,7 @@ mod preview;
 mod reload;
 mod shell;
 mod spans;
+mod vault;
 mod wakes;
 mod work;
 
@@ -20,6 +21,7 @@ pub use input::{Input, LookedAt, PullRead, Reviewed};
 pub use preview::Preview;
 pub use reload::Renewal;
 pub use shell::{Ended, Engine, EngineError, Identity, Listener, Mode, Observer, Ports, Stop};
+pub use vault::{vault_files, vault_offers};
 pub use wakes::{Wake, Waker, Wakes, wakes};
 pub use work::{
     Answer, Cast, Ops, Placeholders, Played, PlayedHost, ProjectSettings, Scene, Settings, Shown, Stage, TextStore, Unread,

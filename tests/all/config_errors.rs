@@ -582,3 +582,43 @@ fn a_probe_says_what_it_looks_at_and_what_mends_it() {
     let project = SMALLEST.replace("verify = [", "probe = []\nverify = [");
     assert!(mistakes(&project)[0].contains("probe"), "a project has none: {:?}", mistakes(&project));
 }
+
+#[test]
+fn what_an_action_of_the_vault_may_name_is_listed_and_never_read() {
+    use forgehand::config::VaultSecret;
+    let with = |lines: &str| format!("{SMALLEST}{lines}\n");
+    let text = with(
+        "[vault.secrets]\nA = { env = \"A_TOKEN\" }\nB = { file = \"b\" }\nC = { command = [\"bin/sops\", \"-d\"] }\n[vault.mounts]\nssh = \"~/.ssh/deploy\"",
+    );
+    let vault = parse(&text).rooted(Path::new("/etc/forgehand"), Some(Path::new("/home/f"))).vault;
+    assert_eq!(vault.secrets["A"], VaultSecret::Env("A_TOKEN".into()));
+    assert_eq!(vault.secrets["B"], VaultSecret::File("/etc/forgehand/b".into()));
+    assert_eq!(vault.secrets["C"], VaultSecret::Command(vec!["/etc/forgehand/bin/sops".into(), "-d".into()]));
+    assert_eq!(vault.mounts["ssh"], Path::new("/home/f/.ssh/deploy"));
+
+    for (lines, says, hint) in [
+        ("[vault.secrets]\nA = \"hunter2\"", "says where the secret is kept, never the secret", "file ="),
+        ("[vault.secrets]\nA = {}", "says nowhere where the secret is kept", "file ="),
+        ("[vault.secrets]\nA = { env = \"X\", file = \"/x\" }", "are both given", "keep one"),
+        ("[vault.secrets]\nA = { command = [] }", "names no program", "sops"),
+        ("[vault.secrets]\nA = { fiel = \"/x\", env = \"X\" }", "unknown key `fiel`", "`file`"),
+        ("[vault.secrets]\n\"a b\" = { env = \"X\" }", "cannot be the name of a variable", "DEPLOY_TOKEN"),
+        ("[vault.secrets]\nLD_PRELOAD = { env = \"X\" }", "is not a secret's", "otherwise"),
+        ("[vault.secrets]\nPATH = { env = \"X\" }", "is not a secret's", "otherwise"),
+        ("[vault.mounts]\nssh = \"../ssh\"", "cannot be mounted", "from the root"),
+        ("[vault.mounts]\nssh = \"/etc/../root\"", "cannot be mounted", "from the root"),
+        ("[vault.mounts]\nall = \"/\"", "cannot be mounted", "something in it"),
+        ("[vault.mounts]\nhome = \"~\"", "cannot be mounted", "something in it"),
+        ("[vault.mounts]\n\"../x\" = \"/etc/x\"", "cannot be the name of a mount", "small letters"),
+        ("[vault]\nsecret = {}", "unknown key `secret`", "`secrets`"),
+    ] {
+        let found = mistakes(&with(lines));
+        assert_eq!(found.len(), 1, "{lines}: {found:#?}");
+        assert!(
+            found[0].contains(says) && found[0].contains(hint) && found[0].contains("forgehand.toml:"),
+            "{lines}: {}",
+            found[0]
+        );
+        assert!(!found[0].contains("hunter2"), "a secret is not repeated: {}", found[0]);
+    }
+}

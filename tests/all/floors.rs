@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The floors of the design; `document` reads TOML for those above and knows nothing of the domain.
 const FLOORS: &[&[&str]] = &[
     &["model", "document"],
-    &["config", "formula", "text", "scan", "tier", "ledger"],
+    &["config", "formula", "text", "scan", "tier", "vault", "ledger"],
     &["plan", "words", "ports", "metrics"],
     &["forge", "git", "host", "journal", "sandbox", "gateway", "notify"],
     &["workspace", "hands"],

@@ -50,4 +50,5 @@ mod schedule;
 mod steps;
 mod supervise;
 mod switching;
+mod vault;
 mod webhook;

@@ -86,6 +86,8 @@ async fn a_release_is_one_pull_request_and_its_tag_is_asked_for_once_when_that_i
     let heads = open_in_ops(&rig);
     assert_eq!(heads.len(), 1, "{}", rig.story());
     let text = in_ops(&rig, &["show", &format!("origin/{}:vault/actions/owner--app-v0.2.0.toml", heads[0])]).await;
+    let as_action = forgehand::vault::action("tag.toml", "owner--app-v0.2.0", &text, &forgehand::vault::Known::default());
+    assert!(as_action.is_ok(), "{text}\n{:?}", as_action.map_err(|faults| faults.lines()));
     let action: toml::Table = text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"));
     assert_eq!((action["id"].as_str(), action["blast_radius"].as_str()), (Some("owner--app-v0.2.0"), Some("high")), "{text}");
     assert!(action["context"].as_str().is_some_and(|context| context.contains("A sum was \"wrong\".")), "{text}");

@@ -15,6 +15,7 @@ mod provisions;
 mod retention;
 mod schema;
 mod values;
+mod vault;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ pub use project::{DEFAULT_PERSON_PATHS, Project};
 pub use retention::Retention;
 pub use schema::schema;
 pub use values::parse_duration;
+pub use vault::{Vault, VaultSecret};
 
 use crate::document::{self, Table};
 use crate::model::{AccountName, LabelNames, Login, RepoName, Usd};
@@ -63,6 +65,8 @@ pub struct Config {
     pub retention: Retention,
     /// `[ops]`.
     pub ops: Option<Ops>,
+    /// `[vault]`.
+    pub vault: Vault,
     /// `[[probe]]`.
     pub probes: Vec<Probe>,
 }
@@ -177,6 +181,14 @@ impl Config {
             }
             probe.mend.iter_mut().for_each(|mend| root_program(&mut mend.command));
         }
+        for secret in self.vault.secrets.values_mut() {
+            match secret {
+                VaultSecret::Env(_) => {}
+                VaultSecret::File(path) => root(path),
+                VaultSecret::Command(words) => root_program(words),
+            }
+        }
+        self.vault.mounts.values_mut().for_each(root);
         for notify in &mut self.notify {
             match &mut notify.by {
                 NotifyBy::Command(words) => root_program(words),
@@ -213,9 +225,10 @@ impl Config {
         let notify = root.tables("notify").iter().filter_map(Notify::read).collect();
         let retention = Retention::read(&root.table("retention"));
         let ops = if root.has("ops") { Ops::read(&root.table("ops")) } else { None };
+        let vault = Vault::read(&root.table("vault"));
         let probes = Probe::read_all(root);
         let (forge, agent) = (forge?, agent?);
-        Some(Self { forge, projects, agent, agents, accounts, daemon, limits, sandbox, notify, retention, ops, probes })
+        Some(Self { forge, projects, agent, agents, accounts, daemon, limits, sandbox, notify, retention, ops, vault, probes })
     }
 
     fn read_projects(root: &Table<'_>, labels: &LabelNames) -> Vec<Project> {

@@ -107,7 +107,7 @@ impl Probe {
 
 impl Looks {
     fn read(table: &Table<'_>) -> Option<Self> {
-        let (command, path) = (table.optional("command", program), table.optional("disk", values::path));
+        let (command, path) = (table.optional("command", |v| values::program(v, PROGRAM)), table.optional("disk", values::path));
         let (floor, memory) = (table.optional("floor", values::size), table.optional("memory", values::size));
         let load = table.optional("load", |v| v.whole(1, 100_000).and_then(|n| u32::try_from(n).ok()));
         let given: Vec<&str> = LOOKS.into_iter().filter(|key| table.has(key)).collect();
@@ -138,7 +138,7 @@ impl Looks {
 
 impl Mend {
     fn read(table: &Table<'_>) -> Option<Self> {
-        let command = table.optional("mend", program);
+        let command = table.optional("mend", |v| values::program(v, PROGRAM));
         let timeout = table.or("mend_timeout", Duration::from_mins(2), values::limit);
         let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
         // What nobody judged could break everything.
@@ -165,12 +165,4 @@ fn name(value: &Value<'_>) -> Option<String> {
             value.wrong(format!("`{text}` is no name of a probe"), "small letters, digits and `-`, a letter first, 32 at most")
         }
     }
-}
-
-fn program(value: &Value<'_>) -> Option<Vec<String>> {
-    let words = value.list(Value::string)?;
-    if words.first().is_none_or(|program| program.trim().is_empty()) || words.iter().any(|word| word.contains('\0')) {
-        return value.wrong(format!("`{}` names no program", value.key()), PROGRAM);
-    }
-    Some(words)
 }

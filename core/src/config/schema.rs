@@ -46,6 +46,7 @@ strings! {
     Label r"^[^,\r\n]{1,50}$" "claude-queue";
     Login r"^[A-Za-z0-9._-]+$" "ann";
     Socket r"^\s*\S+:[0-9]+\s*$" "127.0.0.1:8787";
+    MountPath r"^~?/." "/etc/forgehand/ssh";
     CachePath r"^~/\S" "~/.cache/pnpm";
     Service r"^[^:\s]+:[0-9]+$" "127.0.0.1:5432";
     Ports r"^\s*[0-9]+(\s*-\s*[0-9]+)?\s*$" "3100-3109";
@@ -75,6 +76,7 @@ struct File {
     sandbox: Option<SandboxSection>,
     retention: Option<RetentionSection>,
     ops: Option<OpsSection>,
+    vault: Option<VaultSection>,
     /// What tells whether the host is well, for formulas such as `supervise`. The disk of the state folder and the memory are looked at without
     /// being named, as the probes `state-disk` and `memory`.
     probe: Option<Vec<ProbeSection>>,
@@ -93,6 +95,29 @@ struct OpsSection {
     /// The branch that counts.
     #[schemars(extend("default" = "main"))]
     branch: Option<Filled>,
+}
+
+/// What actions of the vault may name: `vault/actions/*.toml` of the operations repository. It reaches the commands of that action and nobody else.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct VaultSection {
+    /// Secrets, by the names of the variables that commands find them in.
+    secrets: Option<BTreeMap<String, VaultSecretSection>>,
+    /// Folders and files from the root or `~/`, mounted read-only.
+    mounts: Option<BTreeMap<String, MountPath>>,
+}
+
+/// Where a secret is kept. One of the three is needed.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct VaultSecretSection {
+    /// The *name* of the variable of the environment that holds it.
+    env: Option<Variable>,
+    /// The file that holds it.
+    file: Option<Path>,
+    /// A program and its arguments that print it.
+    #[schemars(length(min = 1))]
+    command: Option<Vec<String>>,
 }
 
 /// A probe of the host. One of `command`, `disk`, `memory` and `load` is needed.

@@ -199,3 +199,12 @@ pub(super) fn repo(value: &Value<'_>) -> Option<RepoName> {
         Err(e) => value.wrong(e.to_string(), "the name alone, without the forge's address and without `.git`"),
     }
 }
+
+/// A program and its arguments; `help` says how to write them.
+pub(super) fn program(value: &Value<'_>, help: &str) -> Option<Vec<String>> {
+    let words = value.list(Value::string)?;
+    if words.first().is_none_or(|program| program.trim().is_empty()) || words.iter().any(|word| word.contains('\0')) {
+        return value.wrong(format!("`{}` names no program", value.key()), help);
+    }
+    Some(words)
+}

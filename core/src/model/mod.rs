@@ -37,6 +37,7 @@ mod time;
 mod told;
 mod trial;
 mod triggers;
+mod vault;
 mod wanted;
 mod work;
 
@@ -74,5 +75,6 @@ pub use time::*;
 pub use told::*;
 pub use trial::*;
 pub use triggers::*;
+pub use vault::*;
 pub use wanted::*;
 pub use work::*;

@@ -34,6 +34,7 @@ mod start;
 mod status;
 mod table;
 mod trial;
+mod vault;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,7 @@ pub use revise::ROUNDS;
 pub use run::writes;
 pub use schedule::{Upcoming, schedules};
 pub use table::{From, Row, TABLE, To, mermaid, target};
+pub use vault::tier_of_action;
 pub use wanted::rights;
 
 use self::labels::read_history;

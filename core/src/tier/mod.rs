@@ -91,6 +91,14 @@ pub fn of_action(policy: &Policy, formula: &str, blast_radius: Option<Risk>, req
     Tier::of(policy, reasons)
 }
 
+/// The tier of an action that a person does: nobody can say what that breaks, so nothing about it is lower.
+pub fn of_persons_action(policy: &Policy, request: Option<Risk>) -> Tier {
+    let mut reasons =
+        vec![reason(TierSource::Formula, None, Risk::High, "a person does it: no formula says how much it could break")];
+    raise(&mut reasons, Opinions { agent: None, request });
+    Tier::of(policy, reasons)
+}
+
 /// Adds opinions; one that would lower is said to be ignored.
 fn raise(reasons: &mut Vec<TierReason>, opinions: Opinions) {
     let found = reasons.iter().map(|r| r.tier).max().unwrap_or(Risk::High);

@@ -1,6 +1,10 @@
 //! `forgehand vault`: what decides how much something could break, and whether it may go ahead.
 
 mod classify;
+mod known;
+mod list;
+mod request;
+mod show;
 
 use std::path::PathBuf;
 
@@ -19,11 +23,20 @@ pub(super) struct Arguments {
 enum Command {
     /// Tell the tier of a pull request or of a range of commits, and each reason
     Classify(classify::Arguments),
+    /// List the actions of the operations repository: asked for, merged, done
+    List(list::Arguments),
+    /// Show an action: its file, its tier with each reason, and what is recorded of it
+    Show(show::Arguments),
+    /// Ask for an action by a pull request, after its file was checked
+    Request(request::Arguments),
 }
 
 /// Does it.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     match &arguments.command {
         Command::Classify(a) => classify::run(config, a),
+        Command::List(a) => list::run(config, a),
+        Command::Show(a) => show::run(config, a),
+        Command::Request(a) => request::run(config, a),
     }
 }

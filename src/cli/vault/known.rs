@@ -1,0 +1,113 @@
+//! The vault as it stands on the forge: what is on the branch that counts, what open pull requests ask for, and what an action may name.
+
+use std::collections::BTreeMap;
+
+use crate::cli::setup::{Setup, read_secret};
+use crate::cli::{CliError, Kind, wiring};
+use crate::config::Ops;
+use crate::engine::{vault_files, vault_offers};
+use crate::forge::Client;
+use crate::git::Git;
+use crate::model::{FormulaName, Login, PENDING, Pull, PullNumber, VAULT_POLICY};
+use crate::ports::{Forge as _, RepoError, RepoErrorKind};
+use crate::tier::Policy;
+use crate::vault::{Known, Offer, Shelf};
+
+/// All of it.
+pub(super) struct Vault {
+    pub(super) ops: Ops,
+    pub(super) forge: Client,
+    pub(super) git: Git,
+    pub(super) known: Known,
+    pub(super) policy: Policy,
+    pub(super) shelf: Shelf,
+    /// The items for people, by their paths.
+    pub(super) items: BTreeMap<String, String>,
+    pub(super) asked: Vec<Asked>,
+}
+
+/// A pull request that changes something there.
+pub(super) struct Asked {
+    pub(super) pull: PullNumber,
+    pub(super) by: Login,
+    pub(super) offers: Vec<Offer>,
+}
+
+/// What an action may name.
+pub(super) fn known(setup: &Setup) -> Known {
+    let library = setup.library();
+    let formula = |name: String| {
+        let risk = library.load(&name).and_then(Result::ok).map(|formula| formula.blast_radius);
+        (FormulaName(name), risk)
+    };
+    Known {
+        formulas: library.names().into_iter().map(formula).collect(),
+        secrets: setup.config.vault.secret_names(),
+        mounts: setup.config.vault.mount_names(),
+        projects: setup.config.projects.iter().map(|project| project.repo.clone()).collect(),
+    }
+}
+
+/// The operations repository that the configuration names.
+pub(super) fn ops(setup: &Setup) -> Result<Ops, CliError> {
+    setup.config.ops.clone().ok_or_else(|| {
+        CliError::usage("no operations repository is configured", "write [ops] with repo = \"owner/ops\" into the configuration")
+    })
+}
+
+impl Vault {
+    /// Reads it, as the bot sees it.
+    pub(super) async fn read(setup: &Setup) -> Result<Self, CliError> {
+        let (ops, forge) = (ops(setup)?, setup.forge()?);
+        let token = read_secret(&setup.config.forge.token, "the forge's token")?;
+        let git = wiring::open_git(setup, &setup.state_dir, token)?;
+        let files = vault_files(&git, &ops.repo, &ops.branch).await.map_err(unread)?.ok_or_else(|| no_branch(&ops))?;
+        let known = known(setup);
+        let mut asked = Vec::new();
+        for pull in open_pulls(&forge, &ops).await? {
+            let offers = vault_offers(&git, &ops.repo, &pull).await.map_err(unread)?;
+            let offers = offers.map(|(_, offers)| offers).unwrap_or_default();
+            if !offers.is_empty() {
+                asked.push(Asked { pull: pull.number, by: pull.author, offers });
+            }
+        }
+        let shelf = Shelf::of(&files, &known);
+        let item = |(path, text): (&String, &String)| {
+            let path = format!("vault/{path}");
+            let is_one = path.strip_prefix(PENDING).is_some_and(|rest| rest.starts_with('/')) && path.ends_with(".md");
+            is_one.then(|| (path, text.clone()))
+        };
+        let items = files.iter().filter_map(item).collect();
+        Ok(Self { policy: policy(files.get("policy.toml")), ops, forge, git, known, shelf, items, asked })
+    }
+}
+
+/// The policy there; while it cannot be read everything is high, which each tier then says.
+fn policy(text: Option<&String>) -> Policy {
+    let shipped = Policy::shipped();
+    text.map_or_else(|| shipped.clone(), |text| Policy::parse(VAULT_POLICY, text).unwrap_or_else(|_| shipped.everything_high()))
+}
+
+async fn open_pulls(forge: &Client, ops: &Ops) -> Result<Vec<Pull>, CliError> {
+    let mut open = forge.open_pulls(&ops.repo).await?;
+    open.retain(|pull| pull.base == ops.branch);
+    open.sort_by_key(|pull| pull.number);
+    Ok(open)
+}
+
+pub(super) fn no_branch(ops: &Ops) -> CliError {
+    let hint = "`forgehand ops init` lays it out; `branch` of [ops] names another one";
+    CliError::usage(format!("{} has no branch `{}`", ops.repo, ops.branch), hint)
+}
+
+pub(super) fn unread(error: RepoError) -> CliError {
+    let (what, kind) = (error.to_string(), error.kind);
+    match kind {
+        RepoErrorKind::Unreachable | RepoErrorKind::Denied => CliError::new(
+            Kind::Forge,
+            what,
+            "see whether the forge is up, and what the token may do in the operations repository",
+        ),
+        RepoErrorKind::Environment | RepoErrorKind::Failed => CliError::new(Kind::Environment, what, "see what git says"),
+    }
+}

@@ -1,0 +1,75 @@
+//! Actions of the vault at a terminal: asked for by a pull request, listed, shown.
+
+use forgehand::localforge::SeedFile;
+
+use crate::ops::{OPS, in_ops};
+use crate::rig::{Agent, Plan, Rig, TRIAGE};
+
+const PERSON: &str = "context = \"The disk is full.\"\nunblocks = [\"#1\"]\n[action_required]\nwhat = \"Buy a disk\"\n";
+
+async fn rig(test: &'static str) -> Rig {
+    let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, "")).mode(forgehand::sandbox::Mode::None);
+    let rig = plan.project("").rig().await.expect("it needs nothing");
+    let vault = "[vault.secrets]\nTAP = { file = \"/nowhere/tap\" }\n\n";
+    rig.reconfigure("[agent]\n", &format!("[ops]\nrepo = \"{OPS}\"\n\n{vault}[agent]\n"));
+    let file = |path, content| SeedFile { path, content, executable: false };
+    let files = [
+        file("vault/actions/old.toml", PERSON),
+        file("vault/actions/old.result.json", "{\"id\":\"old\",\"exit_code\":0}"),
+        file("vault/actions/new.toml", PERSON),
+        file("vault/actions/bad.toml", "formula = \"relase\"\ncontext = \"c\"\n"),
+        file("vault/pending/key.md", "## What\nA key\n## Why\nIt ended.\n## Human action\nMake one\n"),
+    ];
+    rig.seed.create_repo("owner", "ops", false, &files).await.expect("a repository");
+    rig.seed.add_collaborator(OPS, "bot", "write").await.expect("a collaborator");
+    rig
+}
+
+fn row<'r>(rows: &'r serde_json::Value, id: &str) -> &'r serde_json::Value {
+    let all = rows.as_array().expect("a list");
+    all.iter().find(|row| row["id"] == id).unwrap_or_else(|| panic!("{id}: {rows:#}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_is_asked_for_once_listed_and_shown() {
+    let rig = rig("vault::asked").await;
+    let rows = rig.json(&["vault", "list", "--json"]).await;
+    for (id, state) in [("old", "done"), ("new", "merged"), ("bad", "broken"), ("key", "pending")] {
+        assert_eq!(row(&rows, id)["state"], state, "{rows:#}");
+    }
+    assert_eq!((&row(&rows, "new")["tier"], &row(&rows, "new")["unblocks"][0]), (&"high".into(), &"owner/app#1".into()));
+    assert!(row(&rows, "bad")["mistakes"][0].as_str().expect("one").contains("vault/actions/bad.toml:1:11: there is no formula"));
+
+    let file = |name: &str, text: &str| {
+        let path = rig.config_file().with_file_name(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    for (name, text, says) in [
+        ("old.toml", PERSON, "is recorded already"),
+        ("new.toml", PERSON, "is merged already"),
+        ("x.toml", "id = \"../x\"\nformula = \"release\"\ncontext = \"c\"\n", "no name of an action"),
+        ("x.toml", "formula = \"release\"\ncontext = \"c\"\nsecrets = [\"TPA\"]\nmounts = [\"/etc\"]\n", "there is no mount"),
+    ] {
+        let refused = rig.run(&["vault", "request", &file(name, text)]).await;
+        assert!(refused.code == Some(2) && refused.err.contains(says), "{says}: {refused:?}");
+    }
+    let asks = file("tap.toml", "formula = \"fix\"\ncontext = \"v1\"\nsecrets = [\"TAP\"]\nblast_radius = \"low\"\n");
+    let tried = rig.run(&["vault", "request", &asks, "--dry-run"]).await.ok();
+    assert!(tried.out.contains("would ask for vault/actions/tap.toml in owner/ops, medium"), "{tried:?}");
+    let said = rig.run(&["vault", "request", &asks]).await.ok();
+    assert!(said.out.contains("asks for tap, medium"), "{said:?}");
+    assert!(rig.run(&["vault", "request", &asks]).await.ok().out.contains("asks for tap already"));
+    assert!(in_ops(&rig, &["show", "origin/forgehand/vault-tap:vault/actions/tap.toml"]).await.contains("TAP"));
+
+    let rows = rig.json(&["vault", "list", "--json", "--open"]).await;
+    let tap = row(&rows, "tap");
+    assert_eq!((&tap["state"], &tap["formula"], &tap["tier"]), (&"asked".into(), &"fix".into(), &"medium".into()), "{rows:#}");
+    assert!(rows.as_array().expect("a list").iter().all(|row| row["id"] != "old"), "{rows:#}");
+    let shown = rig.run(&["vault", "show", "TAP"]).await.ok();
+    assert!(shown.out.contains("asked for by pull request") && shown.out.contains("ignored, for it would lower"), "{shown:?}");
+    let done = rig.run(&["vault", "show", "old"]).await.ok();
+    assert!(done.out.contains("recorded in vault/actions") && done.out.contains("Buy a disk"), "{done:?}");
+    let none = rig.run(&["vault", "show", "nobody"]).await;
+    assert!(none.code == Some(2) && none.err.contains("nobody asks for"), "{none:?}");
+}
