@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{Branch, Change, Evidence, HostEnd, IssueNumber, Kept, LastTag, PortRange, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
-    AgentOrder, AgentReport, ClaimAnswer, DiskRoom, HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan,
-    KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder,
-    Tips, VerifyOrder, Vitals, WorkspaceOrder,
+    AgentOrder, AgentReport, BringUp, ClaimAnswer, DiskRoom, HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder,
+    HostRan, KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder,
+    TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder,
 };
 
 /// Refuses everything.
@@ -33,6 +33,10 @@ impl Repos for Nobody {
     }
 
     async fn read(&self, _: &RepoName, _: &Sha, _: &str, _: u64) -> Result<Option<String>, RepoError> {
+        no_git()
+    }
+
+    async fn bring_up(&self, _: &BringUp) -> Result<Option<Change>, RepoError> {
         no_git()
     }
 

@@ -37,6 +37,7 @@ mod push;
 mod range;
 mod take;
 mod tidy;
+mod update;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,8 +49,8 @@ use url::Url;
 
 use crate::model::{Branch, Change, IssueNumber, Kept, LastTag, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
-    ClaimAnswer, KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, TakeOrder,
-    Tips,
+    BringUp, ClaimAnswer, KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos,
+    TakeOrder, Tips,
 };
 
 pub use author::Author;
@@ -262,6 +263,10 @@ impl Repos for Git {
 
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError> {
         self.merge_in_passing(repo, head, base).await
+    }
+
+    async fn bring_up(&self, order: &BringUp) -> Result<Option<Change>, RepoError> {
+        self.brought_up(order).await
     }
 
     async fn keep(&self, repo: &RepoName, order: &KeepOrder) -> Result<KeepAnswer, RepoError> {

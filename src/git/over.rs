@@ -45,7 +45,7 @@ impl Git {
     }
 
     /// The run's repository, where no work of an agent was taken into it.
-    async fn make_intake(&self, repo: &RepoName, run: &RunId, what: &str) -> Result<(), RepoError> {
+    pub(super) async fn make_intake(&self, repo: &RepoName, run: &RunId, what: &str) -> Result<(), RepoError> {
         let (place, mirror) = (self.intake_dir(run)?, self.mirror_dir(repo));
         let prefix = format!("{}~", run_folder(run)?);
         let room = tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.intake).map_err(|e| environment(what, e))?;

@@ -160,6 +160,7 @@ impl Line {
                 over: None,
                 open: None,
                 revision: None,
+                merged: None,
                 base: sha(),
                 base_branch: "main".into(),
                 tip: None,

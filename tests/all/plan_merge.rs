@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use forgehand::formula::shipped_formula;
 use forgehand::ledger::{IssueState, Ledger, PullRef, Refused, Reviews, Rounds, Said};
 use forgehand::model::{
-    Approved, Branch, Checks, CommandRun, Decision, Event, Evidence, Intent, IssueNumber, Login, MergeRule, ProjectFacts,
-    PullNumber, PullState, Record, RepoFacts, RepoName, Right, Risk, Saying, SeenIssue, Sha, Subject, TextMark, Timestamp,
-    ToMerge, Wait, Weighed,
+    Approved, Branch, Checks, CommandRun, Decision, Event, Evidence, Formula, FormulaName, Intent, IssueNumber, Login, MergeRule,
+    ProjectFacts, PullNumber, PullState, Record, RepoFacts, RepoName, Right, Risk, Saying, SeenIssue, Sha, Subject, TextMark,
+    Timestamp, ToMerge, Wait, Weighed,
 };
 use forgehand::plan::{Action, FRESH, Plan, Policy, ProjectPolicy, View, plan};
 use proptest::prelude::*;
@@ -162,9 +163,13 @@ struct Site {
 
 fn site(all: &[Known], rule: MergeRule, review: bool) -> Site {
     // Without formulas, which only cost time here: nobody revises or reviews.
+    site_with(all, rule, review, BTreeMap::new())
+}
+
+fn site_with(all: &[Known], rule: MergeRule, review: bool, formulas: BTreeMap<FormulaName, Formula>) -> Site {
     static USUAL: LazyLock<Policy> = LazyLock::new(plan_world::policy);
     let one: &ProjectPolicy = USUAL.projects.values().next().expect("a project");
-    let rest = ProjectPolicy { formulas: BTreeMap::new(), ..one.clone() };
+    let rest = ProjectPolicy { formulas, ..one.clone() };
     let policy = Policy { projects: [(repo(), ProjectPolicy { merge: rule, review, ..rest })].into(), ..USUAL.clone() };
     let known = plan_world::facts();
     let facts = ProjectFacts { repository: RepoFacts { name: repo(), ..known.repository.clone() }, ..known };
@@ -262,5 +267,47 @@ proptest! {
             let acts = made.actions.iter().any(|action| matches!(action, Action::Do { subject, .. } | Action::Checks(subject) if *subject == at(number)));
             prop_assert!(acts || made.waits.contains_key(&at(number)), "{number} neither moves nor waits: {made:#?}");
         }
+    }
+}
+
+/// What is in the way of merging it beside that it was not verified as it would be merged: nothing that others could wait for.
+fn is_to_be_brought_up(known: &Known, rule: MergeRule) -> bool {
+    let covered = rule == MergeRule::Policy || known.tier == Risk::Low;
+    let stands = !known.older && !known.asked && !known.refused && known.checks != Checks::Failure;
+    covered && stands && (known.verified != Verified::Yes || known.behind)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn what_was_not_verified_so_is_brought_up_one_at_a_time_and_after_what_moves_the_base(
+        all in prop::collection::vec(known(), 1..8),
+        rule in prop::sample::select(vec![MergeRule::Low, MergeRule::Policy]),
+        review in any::<bool>(),
+    ) {
+        static UPDATE: LazyLock<Formula> = LazyLock::new(|| shipped_formula("update").expect("shipped"));
+        let formulas = BTreeMap::from([(UPDATE.name.clone(), UPDATE.clone())]);
+        let mut site = site_with(&all, rule, review, formulas);
+        let made = site.plan(NOW);
+        // A run begins with a claim.
+        let claims = made.actions.iter().filter_map(|action| match action {
+            Action::Do { subject, intent: Intent::Claim { .. } } => Some(subject.issue.0),
+            _ => None,
+        });
+        let begun: Vec<u64> = claims.collect();
+        prop_assert!(begun.len() <= 1, "{begun:?}");
+        let moves = |known: &Known| {
+            let waits_for_checks = known.checks == Checks::Pending && !known.asked && !known.older && !known.refused
+                && known.verified == Verified::Yes && !known.behind;
+            may(known, rule, review) || (waits_for_checks && (rule == MergeRule::Policy || known.tier == Risk::Low))
+        };
+        if let Some((_, first)) = (1..).zip(&all).find(|(_, known)| moves(known)) {
+            prop_assert!(begun.is_empty(), "{begun:?} though that may be merged first: {first:?}");
+            return Ok(());
+        }
+        let rank = |(number, known): &(u64, &Known)| (known.tier != Risk::Low, !known.priority, *number);
+        let first = (1..).zip(&all).filter(|(_, known)| is_to_be_brought_up(known, rule)).min_by_key(rank);
+        prop_assert_eq!(begun, first.map(|(number, _)| number).into_iter().collect::<Vec<u64>>(), "{:#?}", made.waits);
     }
 }

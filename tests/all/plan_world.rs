@@ -1179,6 +1179,7 @@ impl World {
             over: None,
             open: None,
             revision,
+            merged: None,
             trunk: Some(Box::new(sha(1))),
         }
     }
@@ -1317,5 +1318,6 @@ fn prepared_project(state: &IssueState) -> Outcome {
         over: None,
         open: None,
         revision: None,
+        merged: None,
     }
 }

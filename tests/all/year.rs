@@ -292,6 +292,7 @@ impl Made {
             over: None,
             open: None,
             revision: None,
+            merged: None,
             base: sha(1),
             base_branch: Branch::from("main"),
             tip: None,

@@ -119,8 +119,48 @@ async fn what_was_verified_on_an_older_base_is_not_merged_also_when_it_is_approv
     let commit = json!({ "branch": "main", "content": "aGk=", "message": "Meanwhile" });
     rig.seed.api("owner", "POST", &format!("repos/{REPO}/contents/meanwhile.txt"), commit).await.expect("a commit");
     review(&rig, pull, "judge", None).await;
-    comes_to_wait(&rig, number, "was verified on an older commit of its base branch").await;
+    comes_to_wait(&rig, number, "moved on since").await;
+    assert!(waits(&rig, number).await.contains("update"), "it says which formula brings it up: {}", waits(&rig, number).await);
     assert!(rig.issue_now(number).open && merges(&rig) == 0, "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moved_on_is_brought_up_verified_and_asked_about_again() {
+    let lines = "formulas = [\"triage\", \"fix\", \"update\"]\nmerge = \"policy\"";
+    let Some(rig) = rig("merge::what_moved_on", lines).await else { return };
+    let (number, pull) = opened(&rig, "manifest").await;
+    comes_to_wait(&rig, number, "waits for an approval").await;
+    let commit = |branch: &str| json!({ "branch": branch, "content": "aGk=", "message": "Meanwhile" });
+    let path = |name: &str| format!("repos/{REPO}/contents/{name}");
+    rig.seed.api("owner", "POST", &path("meanwhile.txt"), commit("main")).await.expect("a commit");
+    review(&rig, pull, "judge", None).await;
+    let first = rig.branch("claude/issue-1").expect("the branch");
+    moves_on_and_asks(&rig, number, &first).await;
+    assert!(rig.story().contains("with its base merged it is"), "{}", rig.story());
+    let head = rig.commit(&rig.branch("claude/issue-1").expect("the branch")).await;
+    let parents = head["parents"].as_array().map(Vec::len);
+    assert_eq!((parents, head["parents"][0]["sha"].as_str()), (Some(2), Some(first.as_str())), "{head}");
+
+    // What a person pushes is verified too, and nothing is merged by the word of somebody who saw less.
+    let second = rig.branch("claude/issue-1").expect("the branch");
+    rig.seed.api("judge", "POST", &path("more.txt"), commit("claude/issue-1")).await.expect("a commit");
+    moves_on_and_asks(&rig, number, &second).await;
+    assert_eq!(merges(&rig), 0, "{}", rig.story());
+    review(&rig, pull, "judge", None).await;
+    comes_to_be_merged(&rig, number).await;
+    assert_eq!(merges(&rig), 1, "{}", rig.story());
+}
+
+/// Looks until another head waits for an approval.
+async fn moves_on_and_asks(rig: &Rig, number: u64, from: &str) {
+    for _ in 0..20 {
+        rig.once().await;
+        let moved = rig.branch("claude/issue-1").is_some_and(|head| head != from);
+        if moved && waits(rig, number).await.contains("waits for an approval") {
+            return;
+        }
+    }
+    panic!("it does not ask again but: {}\n{}", waits(rig, number).await, rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

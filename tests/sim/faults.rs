@@ -16,10 +16,10 @@ use forgehand::model::{
     RepoName, ReviewId, Reviews, RunId, Sha, Spot, Timestamp,
 };
 use forgehand::ports::{
-    AgentOrder, AgentReport, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError, ForgeErrorKind, HandError,
-    HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan, IssueFilter, Journal, JournalError, KeepAnswer, KeepOrder, Lease,
-    LineComment, Listed, Matters, Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled, RepoError, RepoErrorKind,
-    Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder, WrittenReview,
+    AgentOrder, AgentReport, BringUp, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError, ForgeErrorKind,
+    HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan, IssueFilter, Journal, JournalError, KeepAnswer,
+    KeepOrder, Lease, LineComment, Listed, Matters, Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled,
+    RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder, WrittenReview,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -310,6 +310,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     read change(repo: &RepoName, base: &Sha, head: &Sha, matters: &Matters) -> Option<Change>;
     read changes_of(repo: &RepoName, branch: &Branch, path: &str, most: usize) -> Option<Vec<Sha>>;
     read try_merge(repo: &RepoName, head: &Branch, base: &Branch) -> Option<Merge>;
+    read bring_up(order: &BringUp) -> Option<Change>;
     write keep(repo: &RepoName, order: &KeepOrder) -> KeepAnswer;
     read forget(repo: &RepoName, run: &RunId) -> ();
 }

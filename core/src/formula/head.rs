@@ -90,11 +90,30 @@ pub(super) fn starts_alone(table: &Table<'_>, trigger: &Triggers, inputs: &[Inpu
         let what = format!("nobody gives the input `{}` when a label, a comment, an event or a schedule starts it", spec.name);
         value.wrong::<()>(what, "give the input a `default`, or let people start it by hand alone");
     }
+    let behind = trigger.event.contains(&ForgeEvent::PullBehind);
+    let updates = behind && trigger.event.len() == 1;
+    if let Some(event) = table.value("event").filter(|_| behind && !updates) {
+        event.wrong::<()>(
+            format!("`{}` stands alone: whoever brings a branch up to its base does nothing else", ForgeEvent::PullBehind),
+            "give the other events a formula of their own",
+        );
+    }
+    let pushes = steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Push)));
+    if let Some(event) = table.value("event").filter(|_| updates && (!pushes || steps.iter().any(is_agents))) {
+        event.wrong::<()>(
+            "what brings a branch up to its base verifies it and pushes it, without an agent",
+            "write a step with run = \"project.verify\" and one with propose = \"push\", as formulas/update.toml has them",
+        );
+    }
     let opens = steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })));
     if let Some(event) = table.value("event").filter(|_| opens && !of_lifecycle) {
         let help = format!("start it by the label {queue}, by a label of its own or by a comment, or take the proposal out");
         event.wrong::<()>("what opens a pull request is started by no event", help);
     }
+}
+
+fn is_agents(step: &Step) -> bool {
+    matches!(step.kind, StepKind::Agent { .. })
 }
 
 /// After how long a label that stays on starts the formula again.

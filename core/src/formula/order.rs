@@ -29,9 +29,9 @@ impl Placed<'_, '_> {
     }
 }
 
-/// Complains of steps that come before what they need.
-pub(super) fn check(steps: &[Placed<'_, '_>]) {
-    let (mut writes, mut shown, mut pull, mut branch) = (false, false, false, false);
+/// Complains of steps that come before what they need. Who brings a branch up to its base has commits from the start.
+pub(super) fn check(steps: &[Placed<'_, '_>], updates: bool) {
+    let (mut writes, mut shown, mut pull, mut branch) = (updates, false, false, false);
     for placed in steps {
         match &placed.step.kind {
             StepKind::Agent { access: Access::Read, .. }

@@ -15,8 +15,8 @@ use super::template::Templates;
 use super::{bounds, each, head, inputs, runs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    About, Access, EndWord, Ending, Expression, Formula, FormulaLabel, FormulaName, Gate, Given, Hands, INPUTS, InputSpec, Risk,
-    Step, StepId, StepKind, TemplateKind, Variable,
+    About, Access, EndWord, Ending, Expression, ForgeEvent, Formula, FormulaLabel, FormulaName, Gate, Given, Hands, INPUTS,
+    InputSpec, Risk, Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What sorts of steps a document may ask for.
@@ -132,7 +132,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     }
     // A called formula need not stand alone.
     if whole && calls.chain.is_empty() {
-        check(&steps);
+        check(&steps, trigger.event.contains(&ForgeEvent::PullBehind));
     }
     let steps: Vec<Step> = steps.into_iter().map(|placed| placed.step).collect();
     if calls.chain.is_empty() {

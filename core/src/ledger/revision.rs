@@ -105,7 +105,11 @@ impl IssueState {
         let revision = run.prepared.as_ref().and_then(|prepared| prepared.revision.as_ref());
         let (Some(revision), Some(pull)) = (revision, self.pull.as_mut()) else { return };
         if let (RunOutcome::Succeeded { .. }, true) = (outcome, pull.number == revision.pull) {
-            pull.round(revision, counts);
+            match run.formula.updates() {
+                // What is asked of it stands as it did.
+                true => pull.rounds.from = Some(revision.head.clone()),
+                false => pull.round(revision, counts),
+            }
         }
     }
 }

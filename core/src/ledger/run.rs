@@ -228,6 +228,7 @@ impl RunState {
                 over,
                 open,
                 revision,
+                merged,
                 ops,
                 tasks,
                 sprint,
@@ -253,6 +254,7 @@ impl RunState {
                     host: host.as_deref().cloned().unwrap_or_default(),
                     last_tag: last_tag.as_deref().cloned(),
                 });
+                self.change = merged.as_deref().cloned();
                 self.in_work.clear();
                 self.reach(at);
                 self.rest();

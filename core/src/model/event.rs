@@ -753,6 +753,9 @@ pub enum Outcome {
         /// What is asked of the pull request, where the run revises one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<Box<Revision>>,
+        /// What is verified and pushed, where the run brings a pull request up to its base.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        merged: Option<Box<Change>>,
         /// Where the operations repository was when it was read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ops: Option<Box<Sha>>,

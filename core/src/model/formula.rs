@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Branch, Commands, Ending, Expect, FormulaName, LabelNames, Proposal, Provisions, RunsOn, Shape, StepId, Subject, Triggers,
-    Usd, Verdict,
+    Branch, Commands, Ending, Expect, ForgeEvent, FormulaName, LabelNames, Proposal, Provisions, RunsOn, Shape, StepId, Subject,
+    Triggers, Usd, Verdict,
 };
 
 /// A workflow, parsed and checked.
@@ -370,6 +370,11 @@ impl Formula {
     /// Whether one of its steps pushes to the pull request that is open: what is asked of that goes to it.
     pub fn revises(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Push)))
+    }
+
+    /// Whether it brings a pull request of ours up to its base: what came there is merged before its first step.
+    pub fn updates(&self) -> bool {
+        self.trigger.event.contains(&ForgeEvent::PullBehind)
     }
 
     /// Whether one of its steps leaves its commits on a branch of its own.

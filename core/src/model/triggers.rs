@@ -43,11 +43,13 @@ pub enum ForgeEvent {
     ChecksFailed,
     /// A pull request of ours cannot be merged into its base as it stands.
     PullConflicts,
+    /// A pull request of ours that we are to merge was not verified as it stands, or not together with what its base has by now.
+    PullBehind,
 }
 
 impl ForgeEvent {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::IssueOpened,
         Self::IssueClosed,
         Self::PullOpened,
@@ -56,6 +58,7 @@ impl ForgeEvent {
         Self::ChangesRequested,
         Self::ChecksFailed,
         Self::PullConflicts,
+        Self::PullBehind,
     ];
 
     /// Its word in formulas.
@@ -69,6 +72,7 @@ impl ForgeEvent {
             Self::ChangesRequested => "changes-requested",
             Self::ChecksFailed => "checks-failed",
             Self::PullConflicts => "pull-conflicts",
+            Self::PullBehind => "pull-behind",
         }
     }
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use crate::ledger::{IssueState, Ledger, PullRef, Refused};
 use crate::model::{
-    Checks, CommandRun, Decision, FormulaName, Intent, MergeRule, PullNumber, Right, Risk, Story, Subject, Timestamp, ToMerge,
-    Wait, Weighed,
+    Checks, CommandRun, Decision, ForgeEvent, FormulaName, Intent, MergeRule, PullNumber, Right, Risk, Sha, Story, Subject,
+    Timestamp, ToMerge, Wait, Weighed,
 };
 
+use super::admit::Candidate;
 use super::{Action, Context, Next, Policy, ProjectPolicy, View};
 
 /// How old a reading may be on which something is merged.
@@ -26,6 +27,14 @@ enum Gate<'a> {
     Shut(ToMerge),
 }
 
+/// When a pull request of ours moves its base, as far as that is known.
+enum MovesBase {
+    /// It may be merged, or is about to be.
+    Now,
+    /// It has to be brought up first.
+    InTurn,
+}
+
 impl Context<'_> {
     /// What becomes of a pull request of which nothing is asked any more.
     pub(super) fn to_merge(&self, subject: &Subject, project: &ProjectPolicy, pull: &PullRef) -> Next {
@@ -33,8 +42,12 @@ impl Context<'_> {
         if project.merge == MergeRule::Never {
             return Next::Wait(Wait::Merge { pull: pull.number });
         }
-        let weighed = match self.gate_of(project, pull) {
+        let Some(state) = self.ledger.issue(subject) else { return wait(ToMerge::Reading) };
+        let weighed = match self.gate_of(project, state, pull) {
             Gate::Open(weighed) => weighed,
+            Gate::Shut(waits @ (ToMerge::Verification { .. } | ToMerge::Base)) => {
+                return self.to_update((subject, state), project, pull, waits);
+            }
             Gate::Shut(ToMerge::Review) if project.reviewer().is_none() => {
                 let because = format!("`review` of {} asks for an approval by the review role of {}", subject.repo, pull.number);
                 return Next::Wait(Wait::NeedsFormula { formula: FormulaName::from("review"), because });
@@ -64,7 +77,7 @@ impl Context<'_> {
     pub(super) fn approval_story(&self, state: &IssueState, project: &ProjectPolicy) -> Option<Story> {
         let pull = state.open_pull().filter(|_| state.at == Some(Decision::Pr) && project.merge != MergeRule::Never)?;
         let weighed = pull.weighed.as_ref()?;
-        let named = match self.gate_of(project, pull) {
+        let named = match self.gate_of(project, state, pull) {
             Gate::Shut(ToMerge::Approval { .. }) => Vec::new(),
             Gate::Shut(ToMerge::Approver { named }) => named,
             Gate::Shut(_) | Gate::Open(_) => return None,
@@ -74,7 +87,7 @@ impl Context<'_> {
     }
 
     /// By what is known. The order is that of what can be done about it.
-    fn gate_of<'p>(&self, project: &ProjectPolicy, pull: &'p PullRef) -> Gate<'p> {
+    fn gate_of<'p>(&self, project: &ProjectPolicy, state: &IssueState, pull: &'p PullRef) -> Gate<'p> {
         let Some(weighed) = pull.weighed.as_deref().filter(|weighed| weighed.head == pull.head) else {
             return Gate::Shut(ToMerge::Reading);
         };
@@ -86,8 +99,37 @@ impl Context<'_> {
         {
             return Gate::Shut(ToMerge::Refused { why: refused.why.clone(), until });
         }
-        let shut = evidence(project, pull, weighed).or_else(|| self.approval(project, pull, weighed));
+        let older = || weighed.behind.then_some(ToMerge::Base);
+        // Who was asked about this head is heard before it changes once more: each commit of others would ask everybody again.
+        let first = if weighed.tier == Risk::Low || !is_asked(state, &pull.head) { older() } else { None };
+        let shut = unverified(project, pull).or(first).or_else(|| checks(pull, weighed));
+        let shut = shut.or_else(|| self.approval(project, pull, weighed)).or_else(older);
         shut.map_or(Gate::Open(weighed), Gate::Shut)
+    }
+
+    /// What was not verified as it would be merged is brought up to its base and verified, one of a repository at a time.
+    fn to_update(
+        &self,
+        (subject, state): (&Subject, &IssueState),
+        project: &ProjectPolicy,
+        pull: &PullRef,
+        waits: ToMerge,
+    ) -> Next {
+        if project.reviser(ForgeEvent::PullBehind).is_none() {
+            let (number, base) = (pull.number, &pull.base);
+            let because = match waits {
+                ToMerge::Verification { head } => format!("{number} stands at {}, which forgehand did not verify", head.short()),
+                _ => format!("`{base}` moved on since {number} was verified"),
+            };
+            return Next::Wait(Wait::NeedsFormula { formula: FormulaName::from("update"), because });
+        }
+        match self.before_update(subject, project) {
+            Some(first) => {
+                let waits = ToMerge::Turn { first };
+                Next::Wait(Wait::ToMerge { pull: pull.number, tier: pull.weighed_tier(), waits })
+            }
+            None => Next::Candidates(vec![Candidate::revise(subject, state, ForgeEvent::PullBehind)]),
+        }
     }
 
     fn approval(&self, project: &ProjectPolicy, pull: &PullRef, weighed: &Weighed) -> Option<ToMerge> {
@@ -129,23 +171,70 @@ impl Context<'_> {
         ranks.filter(|rank| *rank < own).min().map(|(_, _, pull)| pull)
     }
 
+    /// The pull request of the same repository that comes before bringing this one up: one that moves the base now, else the first of those to
+    /// be brought up, what needs nobody's word before what does.
+    fn before_update(&self, subject: &Subject, project: &ProjectPolicy) -> Option<PullNumber> {
+        let rank = |state: &IssueState| {
+            let pull = state.open_pull()?;
+            let low = pull.weighed_tier() == Some(Risk::Low);
+            Some((!low, !state.seen.labels.contains(&project.labels.priority), state.at_since, pull.number))
+        };
+        let own = rank(self.ledger.issue(subject)?)?;
+        let ahead = |(other, state): (Subject, &IssueState)| {
+            let number = state.pull.as_ref()?.number;
+            match self.moves_base(project, &other, state)? {
+                MovesBase::Now => Some((None, number)),
+                MovesBase::InTurn => rank(state).filter(|rank| *rank < own).map(|rank| (Some(rank), number)),
+            }
+        };
+        let others = self.ledger.issues().filter(|(other, _)| other.repo == subject.repo && other != subject);
+        others.filter_map(ahead).min().map(|(_, number)| number)
+    }
+
+    fn moves_base(&self, project: &ProjectPolicy, subject: &Subject, state: &IssueState) -> Option<MovesBase> {
+        let merging = state.open.values().any(|open| matches!(open.intent, Intent::Merge { .. }));
+        if merging || state.live_run().is_some_and(|run| run.formula.updates()) {
+            return Some(MovesBase::Now);
+        }
+        let pull = state.open_pull().filter(|_| self.is_free(subject, state))?;
+        match self.gate_of(project, state, pull) {
+            Gate::Open(_) => Some(MovesBase::Now),
+            Gate::Shut(ToMerge::Checks { .. }) if pull.checks == Checks::Pending => Some(MovesBase::Now),
+            Gate::Shut(ToMerge::Verification { .. } | ToMerge::Base) => Some(MovesBase::InTurn),
+            Gate::Shut(_) => None,
+        }
+    }
+
     /// Whether nothing else is in the way of merging it than its turn.
     fn may_be_next(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> bool {
+        let open = |pull: &PullRef| matches!(self.gate_of(project, state, pull), Gate::Open(_));
+        self.is_free(subject, state) && state.open_pull().is_some_and(open)
+    }
+
+    /// Whether nothing is asked of it and nothing at work on it.
+    fn is_free(&self, subject: &Subject, state: &IssueState) -> bool {
         let stands = state.at == Some(Decision::Pr) && state.seen.open && state.live_run().is_none();
-        let free = stands && !state.is_busy() && state.retry.is_none() && self.halted(subject).is_none();
-        let asked = |pull: &PullRef| pull.conflicts || pull.changes_requested || !pull.asks.is_empty();
-        free && state.open_pull().is_some_and(|pull| !asked(pull) && matches!(self.gate_of(project, pull), Gate::Open(_)))
+        let backs_off = state.retry.is_some() || state.backoff.is_some_and(|until| until > self.now);
+        let free = stands && !state.is_busy() && !backs_off && self.halted(subject).is_none();
+        let red = |pull: &PullRef| pull.checks == Checks::Failure;
+        let asked = |pull: &PullRef| red(pull) || pull.conflicts || pull.changes_requested || !pull.asks.is_empty();
+        free && state.open_pull().is_some_and(|pull| !asked(pull))
     }
 }
 
-/// What lacks of the evidence: nobody's word takes its place.
-fn evidence(project: &ProjectPolicy, pull: &PullRef, weighed: &Weighed) -> Option<ToMerge> {
-    if !is_verified(project, pull) {
-        return Some(ToMerge::Verification { head: pull.head.clone() });
-    }
-    if weighed.behind {
-        return Some(ToMerge::Base);
-    }
+/// Whether people were called to approve this very head.
+fn is_asked(state: &IssueState, head: &Sha) -> bool {
+    let story = state.said.as_ref().map(|said| &said.status.story);
+    matches!(story, Some(Story::Approval { head: of, .. }) if of == head)
+}
+
+/// Nobody's word takes the place of a verification.
+fn unverified(project: &ProjectPolicy, pull: &PullRef) -> Option<ToMerge> {
+    (!is_verified(project, pull)).then(|| ToMerge::Verification { head: pull.head.clone() })
+}
+
+/// What lacks of the checks.
+fn checks(pull: &PullRef, weighed: &Weighed) -> Option<ToMerge> {
     match pull.checks {
         Checks::Pending | Checks::Failure => return Some(ToMerge::Checks { none: false }),
         Checks::None if weighed.unreported => return Some(ToMerge::Checks { none: true }),
@@ -190,9 +279,11 @@ pub enum Weighing {
 /// What is to be found out about the merge of an issue's pull request.
 pub fn weighing(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp, subject: &Subject) -> Weighing {
     let context = Context { ledger, view, policy, now };
-    let known = policy.projects.get(&subject.repo).zip(ledger.issue(subject).and_then(IssueState::open_pull));
-    let Some((project, pull)) = known.filter(|(project, _)| project.merge != MergeRule::Never) else { return Weighing::None };
-    match context.gate_of(project, pull) {
+    let known = ledger.issue(subject).and_then(|state| Some((policy.projects.get(&subject.repo)?, state, state.open_pull()?)));
+    let Some((project, state, pull)) = known.filter(|(project, ..)| project.merge != MergeRule::Never) else {
+        return Weighing::None;
+    };
+    match context.gate_of(project, state, pull) {
         Gate::Open(_) => Weighing::Whole,
         Gate::Shut(_) => Weighing::News,
     }

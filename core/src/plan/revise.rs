@@ -26,7 +26,8 @@ const ASKED: [ForgeEvent; 3] = [ForgeEvent::ChangesRequested, ForgeEvent::Checks
 impl Formula {
     /// Whether what is asked of a pull request goes to this formula, as a part of the lifecycle.
     pub fn revises_on(&self, event: ForgeEvent) -> bool {
-        self.revises() && ASKED.contains(&event) && self.trigger.event.contains(&event)
+        let of_lifecycle = ASKED.contains(&event) || event == ForgeEvent::PullBehind;
+        self.revises() && of_lifecycle && self.trigger.event.contains(&event)
     }
 }
 
@@ -67,7 +68,8 @@ fn asked(pull: &PullRef, event: ForgeEvent) -> Asked {
         | ForgeEvent::IssueClosed
         | ForgeEvent::PullOpened
         | ForgeEvent::PullUpdated
-        | ForgeEvent::PullMerged => Asked::No,
+        | ForgeEvent::PullMerged
+        | ForgeEvent::PullBehind => Asked::No,
     }
 }
 
@@ -108,12 +110,14 @@ impl Context<'_> {
     pub(super) fn begin_revision(&self, live: Live<'_>) -> Next {
         let Live { subject, state, run } = live;
         let revision = run.prepared.as_ref().and_then(|prepared| prepared.revision.as_ref());
-        let left = revision.is_some_and(|revision| {
+        let asked = revision.is_some_and(|revision| {
             !revision.points.is_empty()
                 || revision.checks == Checks::Failure
                 || revision.conflicts
                 || state.open_pull().is_some_and(|pull| pull.open_asks().next().is_some())
         });
+        // Who brings a branch up does nothing else that is asked of it; what it cannot merge is for another.
+        let left = if run.formula.updates() { run.change.is_some() } else { asked };
         match left {
             true => Next::Act(Action::Record(self.moved(subject, state, Trigger::ReviseAsked))),
             false => self.end_run(live, RunOutcome::Succeeded { pull: state.pull.as_ref().map(|pull| pull.number) }),

@@ -87,7 +87,7 @@ pub const TABLE: &[Row] = &[
     row(From::At(Working), Trigger::Orphaned, To::At(Queue), "no run of ours known for adopt_after"),
     row(From::Undecided, Trigger::PullFound, To::At(Pr), "an open pull request of ours stands there already"),
     row(From::At(Working), Trigger::PullFound, To::At(Pr), "no run of ours known, and our pull request is open"),
-    row(From::At(Pr), Trigger::ReviseAsked, To::At(Working), "changes requested, checks red, or conflict"),
+    row(From::At(Pr), Trigger::ReviseAsked, To::At(Working), "changes requested, checks red, conflict, or its base moved on"),
     row(From::At(Working), Trigger::ReviseAgain, To::At(Pr), "the revision failed in a way that may pass"),
     row(From::At(Pr), Trigger::Disputed, To::At(Interactive), "asked for too often, or it could not be done"),
     row(From::At(Pr), Trigger::FailedForGood, To::At(Failed), "the revision failed for good before work began"),

@@ -159,6 +159,8 @@ fn happened(state: &IssueState, event: ForgeEvent) -> Option<String> {
     match event {
         ForgeEvent::IssueOpened => (!state.found).then(|| "the issue".to_owned()),
         ForgeEvent::PullOpened => pull().map(|pull| pull.number.to_string()),
+        // Only the gate before a merge says so.
+        ForgeEvent::PullBehind => None,
         ForgeEvent::PullUpdated => pull().map(|pull| pull.head.to_string()),
         ForgeEvent::ChangesRequested => pull().filter(|pull| pull.changes_requested).map(|pull| pull.head.to_string()),
         ForgeEvent::PullConflicts => pull().filter(|pull| pull.conflicts).map(|pull| pull.head.to_string()),

@@ -72,6 +72,9 @@ pub trait Repos: Send + Sync {
     /// Tries to merge one branch into another: both are fetched, and merged in a place that is thrown away, without a work tree. None where one
     /// of them is not on the forge. Repeating it is harmless.
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError>;
+    /// Merges a base into a head, both of which are in the mirror, into what a run can verify and push; the head itself where it has the base
+    /// behind it. None where that is a conflict. Repeating it is harmless.
+    async fn bring_up(&self, order: &BringUp) -> Result<Option<Change>, RepoError>;
     /// Writes files by one commit of ours, on top of what was read: what else came meanwhile is merged. Repeating it is harmless: what says so
     /// already is not written again.
     async fn keep(&self, repo: &RepoName, order: &KeepOrder) -> Result<KeepAnswer, RepoError>;
@@ -161,6 +164,23 @@ pub struct TakeOrder {
     pub private: Option<String>,
     /// The project's verify commands: files of the change that they name are told.
     pub verify: Vec<String>,
+}
+
+/// A head to bring up to its base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BringUp {
+    /// The repository.
+    pub repo: RepoName,
+    /// The run that does it.
+    pub run: RunId,
+    /// The head, and its branch.
+    pub head: (Sha, Branch),
+    /// The tip of the base, and its branch.
+    pub base: (Sha, Branch),
+    /// Author and committer, `Name <mail>`.
+    pub author: String,
+    /// When, by the forge's clock.
+    pub at: Timestamp,
 }
 
 /// A file to write.

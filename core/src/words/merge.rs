@@ -24,7 +24,7 @@ pub(super) fn waits(pull: PullNumber, tier: Option<Risk>, waits: &ToMerge) -> St
         ToMerge::Approval { until: None } => format!("{what} waits for an approval"),
         ToMerge::Approval { until: Some(until) } => format!("{what} waits for an approval, and is merged without one at {until}"),
         ToMerge::Approver { named } => format!("{what} waits for the approval of {}", approvers(named)),
-        ToMerge::Turn { first } => format!("{what} can be merged; {first} comes first, one is merged at a time"),
+        ToMerge::Turn { first } => format!("{what} waits for its turn: {first} comes first, one is merged at a time"),
         ToMerge::Refused { why, until } => {
             format!("{what} can be merged, and the forge did not: {why}; tried again at {until}")
         }

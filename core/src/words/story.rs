@@ -294,12 +294,16 @@ fn ended(ended: &Outcome) -> Option<String> {
             let people: Vec<String> = people.iter().map(|label| format!("{label:?}").to_lowercase()).collect();
             format!("  a person set the label of {} meanwhile; it stays", people.join(" and of "))
         }
-        Outcome::Prepared { base, tip, over, open, revision, tasks, host, last_tag, .. } => {
+        Outcome::Prepared { base, tip, over, open, revision, merged, tasks, host, last_tag, .. } => {
             let asked = revision.as_deref().map_or_else(String::new, |revision| {
                 let points = super::counted(revision.points.len() as u64, "open point");
                 let red = if revision.checks == Checks::Failure { ", red checks" } else { "" };
                 let conflict = if revision.conflicts { ", a conflict" } else { "" };
                 format!("; {points}{red}{conflict}")
+            });
+            let merged = merged.as_deref().map_or_else(String::new, |merged| match merged.head == *base {
+                true => "; it has its base behind it".to_owned(),
+                false => format!("; with its base merged it is {}", merged.head.short()),
             });
             let over = over.as_ref().map_or("", |_| "; its formula is that of the base branch");
             let tip = tip.as_ref().map_or_else(String::new, |tip| format!(", the branch is at {}", tip.short()));
@@ -324,7 +328,7 @@ fn ended(ended: &Outcome) -> Option<String> {
                 };
                 format!("; {} {since}", super::counted(tag.commits, "commit"))
             });
-            format!("  starts from {}{tip}{over}{open}{tasks}{host}{since}{asked}", base.short())
+            format!("  starts from {}{tip}{over}{open}{tasks}{host}{since}{merged}{asked}", base.short())
         }
         Outcome::SetUp => "  set up".to_owned(),
         Outcome::FormulaRefused { why } => format!("  the formula of the base branch cannot be used: {why}"),

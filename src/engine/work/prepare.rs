@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::formula::{OVER_FILE, OVER_FILES, OVER_FOLDER, laid_over};
 use crate::model::{
-    Access, Branch, Comment, Failure, FailureKind, Formula, Issue, IssueNumber, LastTag, Login, OpenIssue, OpenIssues, Outcome,
-    Permission, ProjectFacts, Remark, RepoName, RunId, RunTexts, Sha, StepKind, Subject, Trouble,
+    Access, Branch, Change, Comment, Failure, FailureKind, Formula, Issue, IssueNumber, LastTag, Login, OpenIssue, OpenIssues,
+    Outcome, Permission, ProjectFacts, Remark, RepoName, RunId, RunTexts, Sha, StepKind, Subject, Trouble,
 };
-use crate::ports::{IssueFilter, WorkspaceOrder};
+use crate::ports::{BringUp, IssueFilter, WorkspaceOrder};
 use crate::text;
 
 use super::super::observed::{seen_issue, shown_title};
@@ -84,14 +84,16 @@ impl Worker {
             }
         };
         let revised = order.state.open_pull().filter(|_| on_branch && over.as_ref().unwrap_or(&run.formula).revises());
-        let revision = match revised {
-            Some(pull) => {
-                let (revision, asked) = self.revision(order, pull, &from).await?;
-                texts.pull = Some(asked);
-                Some(Box::new(revision))
+        let (mut revision, mut merged) = (None, None);
+        if let Some(pull) = revised {
+            let (mut asked, texts_of_pull) = self.revision(order, pull, &from).await?;
+            if over.as_ref().unwrap_or(&run.formula).updates() && !asked.conflicts {
+                merged = self.brought_up(order, &from, (&base, &base_branch)).await?.map(Box::new);
+                asked.conflicts = merged.is_none();
             }
-            None => None,
-        };
+            texts.pull = Some(texts_of_pull);
+            revision = Some(Box::new(asked));
+        }
         let host = self.host(over.as_ref().unwrap_or(&run.formula)).await;
         let (sprint, text) = self.sprint(order, over.as_ref().unwrap_or(&run.formula), &ops).await?.unzip();
         (texts.ops, texts.sprint) = (ops.files, text);
@@ -114,12 +116,27 @@ impl Worker {
             over: over.map(Box::new),
             open,
             revision,
+            merged,
             ops: ops.at.map(Box::new),
             tasks,
             sprint: sprint.map(Box::new),
             host: Some(host).filter(|host| !host.probes.is_empty()).map(Box::new),
             last_tag,
         })
+    }
+
+    /// The branch with its base merged; none where that is a conflict.
+    async fn brought_up(&self, order: &Order<'_>, head: &Sha, base: (&Sha, &Branch)) -> Result<Option<Change>, Failure> {
+        let run = order.run()?;
+        let order = BringUp {
+            repo: order.subject.repo.clone(),
+            run: run.id.clone(),
+            head: (head.clone(), run.branch.clone()),
+            base: (base.0.clone(), base.1.clone()),
+            author: self.author(run),
+            at: self.forge_now(),
+        };
+        self.ports.repos.bring_up(&order).await.map_err(repos)
     }
 
     /// The newest tag, where the formula asks for it.

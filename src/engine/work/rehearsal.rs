@@ -350,6 +350,7 @@ impl<'a> Play<'a> {
                 tip_ours: false,
                 over: None,
                 revision: self.stage.revision()?,
+                merged: order.run().is_ok_and(|run| run.formula.updates()).then(change).transpose()?.map(Box::new),
                 ops: None,
                 tasks: Some(Box::new(stage.texts.tasks.without_texts())),
                 sprint: stage.sprint.clone().map(Box::new),
