@@ -164,7 +164,7 @@ impl Line {
                 base: sha(),
                 base_branch: "main".into(),
                 tip: None,
-                issue: seen(),
+                issue: Box::new(seen()),
                 read_up_to: None,
                 trunk: None,
                 tip_ours: false,

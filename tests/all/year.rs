@@ -296,7 +296,7 @@ impl Made {
             base: sha(1),
             base_branch: Branch::from("main"),
             tip: None,
-            issue: seen,
+            issue: Box::new(seen),
             read_up_to: None,
             trunk: Some(Box::new(sha(1))),
             tip_ours: false,

@@ -351,7 +351,9 @@ async fn faults_of_token_rights_and_labels_are_found() {
     rig.finds(&[], warns("merge", "no formula that is on reviews", "review = \"off\"")).await;
     rig.reconfigure("merge = \"low\"\n", "merge = \"low\"\nformulas = [\"triage\", \"fix\", \"review\"]\n");
     rig.finds(&[], warns("merge", "reviews as whoever opens the pull request", "token_env")).await;
-    rig.reconfigure("merge = \"low\"\nformulas = [\"triage\", \"fix\", \"review\"]\n", "");
+    rig.reconfigure("merge = \"low\"\n", "merge = \"low\"\nreview = \"off\"\n");
+    rig.finds(&[], warns("merge", "waits for a person to bring it up", "update")).await;
+    rig.reconfigure("merge = \"low\"\nreview = \"off\"\nformulas = [\"triage\", \"fix\", \"review\"]\n", "");
 
     let all = rig.seed.api("owner", "GET", &format!("repos/{REPO}/labels"), Value::Null).await.expect("the labels");
     let id = all.as_array().and_then(|all| all.iter().find(|l| l["name"] == "claude-pr")).map(|l| l["id"].clone()).expect("it");

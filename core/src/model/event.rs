@@ -735,7 +735,7 @@ pub enum Outcome {
         /// Where the run's branch is on the forge, if it is there.
         tip: Option<Sha>,
         /// The issue as it was read.
-        issue: SeenIssue,
+        issue: Box<SeenIssue>,
         /// The newest comment that was read.
         read_up_to: Option<CommentId>,
         /// The tip of that branch: what setup for the caches runs on. An older journal has none.

@@ -1,6 +1,6 @@
 //! What would keep a project's pull requests from being merged without a person, where it wants that.
 
-use crate::model::{FormulaName, JournalId, MergeRule};
+use crate::model::{Formula, FormulaName, JournalId, MergeRule};
 
 use super::Check;
 use super::forge::Bedside;
@@ -16,13 +16,20 @@ pub(super) fn merging(bedside: &Bedside<'_>) -> Option<Check> {
         MergeRule::Low => "what is low is merged without a person",
         MergeRule::Policy => "what is low is merged without a person, the rest when it is approved",
     };
-    if !project.review {
-        return Some(Check::ok(NAME, format!("{repo}: {what}, and nobody has to review it")));
-    }
     let formulas = match setup.policy(JournalId(String::new())) {
         Ok(policy) => policy.projects.get(repo).map(|project| project.formulas.clone()).unwrap_or_default(),
         Err(error) => return Some(Check::error(NAME, &error)),
     };
+    let brought_up = |says: String| match formulas.values().any(Formula::updates) {
+        true => Some(Check::ok(NAME, says)),
+        false => {
+            let says = format!("{says}; one whose base moved on waits for a person to bring it up");
+            Some(Check::warn(NAME, says, "add \"update\" to `formulas` of the project"))
+        }
+    };
+    if !project.review {
+        return brought_up(format!("{repo}: {what}, and nobody has to review it"));
+    }
     let Some(review) = formulas.values().find(|formula| formula.reviews()) else {
         let says = format!("{repo}: {what}, but only with an approval, and no formula that is on reviews");
         let mend =
@@ -40,5 +47,5 @@ pub(super) fn merging(bedside: &Bedside<'_>) -> Option<Check> {
         let mend = "give the role `review` to an agent with `token_env` of another account: [agents.NAME] roles = [\"review\"]";
         return Some(Check::warn(NAME, says, mend));
     }
-    Some(Check::ok(NAME, format!("{repo}: {what}; agent `{}` reviews", reviewer.name)))
+    brought_up(format!("{repo}: {what}; agent `{}` reviews", reviewer.name))
 }

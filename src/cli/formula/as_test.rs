@@ -132,7 +132,7 @@ impl Taped {
             Outcome::Prepared { issue, open, tasks, sprint, host, last_tag, .. } => {
                 self.host = host.map(|host| *host);
                 self.last_tag = last_tag.as_deref().map(TagText::of);
-                (self.seen, self.open) = (Some(issue), open.map(|open| *open));
+                (self.seen, self.open) = (Some(*issue), open.map(|open| *open));
                 (self.tasks, self.sprint) = (tasks.map(|tasks| *tasks), sprint.map(|sprint| *sprint));
             }
             // A turn that was cut was taken up again, and its answer came later.

@@ -109,7 +109,7 @@ impl Worker {
             base: from,
             base_branch,
             tip,
-            issue: seen,
+            issue: Box::new(seen),
             read_up_to,
             trunk: Some(Box::new(base)),
             tip_ours,

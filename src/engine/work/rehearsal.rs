@@ -344,7 +344,7 @@ impl<'a> Play<'a> {
                 base: sha(BASE)?,
                 base_branch: stage.base.clone(),
                 tip: None,
-                issue: state.seen.clone(),
+                issue: Box::new(state.seen.clone()),
                 read_up_to: None,
                 trunk: Some(Box::new(sha(BASE)?)),
                 tip_ours: false,
