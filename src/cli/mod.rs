@@ -17,6 +17,7 @@ mod explain;
 mod export;
 mod formula;
 mod gc;
+mod guard;
 mod import;
 mod in_force;
 mod init;

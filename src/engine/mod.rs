@@ -8,6 +8,7 @@ mod core;
 mod found;
 mod input;
 mod observed;
+mod policy;
 mod preview;
 mod reload;
 mod shell;
@@ -18,6 +19,7 @@ mod work;
 
 pub use self::core::{Core, Effect, Facts, Job, PullsAsked};
 pub use input::{Input, LookedAt, PullRead, Reviewed};
+pub use policy::{InForce, POLICY, PolicyFrom, policy_in_force};
 pub use preview::Preview;
 pub use reload::Renewal;
 pub use shell::{Ended, Engine, EngineError, Identity, Listener, Mode, Observer, Ports, Stop};

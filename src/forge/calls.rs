@@ -222,8 +222,7 @@ impl Forge for Client {
     }
 
     async fn required_contexts(&self, repo: &RepoName, branch: &Branch) -> Result<Vec<String>, ForgeError> {
-        let call = Call::of(Method::GET, repo, &["branches", branch.as_str()]);
-        Ok(self.json::<wire::BranchFacts>(&call).await?.required())
+        Ok(self.branch(repo, branch).await?.contexts)
     }
 
     async fn usual_merge(&self, repo: &RepoName) -> Result<Option<MergeStyle>, ForgeError> {

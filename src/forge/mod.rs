@@ -33,5 +33,6 @@ mod transport;
 mod wire;
 
 pub use counts::Counts;
+pub use protection::{BranchSeen, Guard, Rule};
 pub use survey::{Entry, HOOK_EVENTS, Hook, Me, Scope, ScopeAnswer};
 pub use transport::{Client, Options, install_tls};

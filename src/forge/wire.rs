@@ -77,14 +77,6 @@ pub(super) struct Entry {
     pub content: Option<String>,
 }
 
-/// What a branch's rule says of its files.
-#[derive(Deserialize)]
-pub(super) struct Protection {
-    pub rule_name: String,
-    #[serde(default)]
-    pub protected_file_patterns: String,
-}
-
 /// A deleted account is null or nameless; pages of a Forgejo call it Ghost.
 fn login(user: Option<User>) -> Login {
     match user {
@@ -145,20 +137,6 @@ impl Repository {
             can_admin: admin,
             empty: self.empty,
         })
-    }
-}
-
-/// A branch, as far as its protection goes: who may write may read it.
-#[derive(Deserialize)]
-pub(super) struct BranchFacts {
-    #[serde(default)]
-    enable_status_check: bool,
-    status_check_contexts: Option<Vec<String>>,
-}
-
-impl BranchFacts {
-    pub(super) fn required(self) -> Vec<String> {
-        if self.enable_status_check { self.status_check_contexts.unwrap_or_default() } else { Vec::new() }
     }
 }
 

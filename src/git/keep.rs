@@ -16,7 +16,7 @@ use crate::ports::{KeepAnswer, KeepOrder, Lease, RepoError, RepoErrorKind};
 use super::author::Author;
 use super::mirror::remove_if_there;
 use super::objects::one_sha;
-use super::process::{Call, Reach};
+use super::process::{Call, Input, Reach};
 use super::push::{Landed, OneRef};
 use super::{Git, failed, on_disk};
 
@@ -33,6 +33,8 @@ struct Writing<'a> {
     room: &'a Path,
     /// In words, for errors.
     what: &'a str,
+    /// The files are taken away instead.
+    removes: bool,
 }
 
 /// What they came to on top of a tip.
@@ -43,9 +45,25 @@ enum Merged {
 
 impl Git {
     pub(super) async fn keep_files(&self, repo: &RepoName, order: &KeepOrder) -> Result<KeepAnswer, RepoError> {
+        self.change_files(repo, order, false).await
+    }
+
+    /// Writes files as [`Repos::keep`](crate::ports::Repos::keep) does, and takes them away again: proves that it can be done.
+    ///
+    /// # Errors
+    /// As there. What was written and could not be taken away stays.
+    pub async fn try_to_keep(&self, repo: &RepoName, order: &KeepOrder) -> Result<KeepAnswer, RepoError> {
+        match self.change_files(repo, order, false).await? {
+            KeepAnswer::Written(_) => self.change_files(repo, order, true).await,
+            answer => Ok(answer),
+        }
+    }
+
+    async fn change_files(&self, repo: &RepoName, order: &KeepOrder, removes: bool) -> Result<KeepAnswer, RepoError> {
         let named: Vec<&str> = order.files.keys().map(String::as_str).take(NAMED).collect();
         let more = if order.files.len() > NAMED { " and others" } else { "" };
-        let what = format!("writing {}{more} of {repo}", named.join(", "));
+        let verb = if removes { "removing" } else { "writing" };
+        let what = format!("{verb} {}{more} of {repo}", named.join(", "));
         let room = self.intake.join(format!("{}~keep.git", repo.folder()));
         for _ in 0..TRIES {
             let asked = Instant::now();
@@ -58,7 +76,7 @@ impl Git {
             let (before, after) = (room.clone(), room.clone());
             on_disk(&what, move || remove_if_there(&before)).await?;
             self.make_borrowing(&room, &mirror).await?;
-            let writing = Writing { repo, order, room: &room, what: &what };
+            let writing = Writing { repo, order, room: &room, what: &what, removes };
             let landed = self.keep_on(&writing, tip, there).await;
             on_disk(&what, move || remove_if_there(&after)).await?;
             if let Some(answer) = landed? {
@@ -70,9 +88,9 @@ impl Git {
 
     /// None where somebody was faster.
     async fn keep_on(&self, writing: &Writing<'_>, tip: &Sha, there: Option<&Sha>) -> Result<Option<KeepAnswer>, RepoError> {
-        let Writing { repo, order, room, what } = *writing;
+        let Writing { repo, order, room, what, .. } = *writing;
         let read = order.read.as_ref().unwrap_or(tip);
-        let ours = self.tree_with(room, read, order, what).await?;
+        let ours = self.tree_with(writing, read).await?;
         let tree = match self.merged_onto(writing, read, tip, ours).await? {
             Merged::Tree(tree) => tree,
             Merged::Conflict => return Ok(Some(KeepAnswer::Conflict)),
@@ -100,10 +118,18 @@ impl Git {
         }
     }
 
-    /// The tree of a commit with the files written.
-    async fn tree_with(&self, room: &Path, of: &Sha, order: &KeepOrder, what: &str) -> Result<Sha, RepoError> {
+    /// The tree of a commit with the files written, or without them.
+    async fn tree_with(&self, writing: &Writing<'_>, of: &Sha) -> Result<Sha, RepoError> {
+        let Writing { order, room, what, removes, .. } = *writing;
         self.runner.ok(Call::bare(room, what).args(["read-tree", of.as_str()])).await?;
         for (path, text) in &order.files {
+            if removes {
+                // Mode 0 takes an entry out, and wants no work tree for it.
+                let entry = format!("0 {:040}\t{path}\0", 0).into_bytes();
+                let call = Call::bare(room, what).args(["update-index", "-z", "--index-info"]).input(Input::Bytes(entry));
+                self.runner.ok(call).await?;
+                continue;
+            }
             let blob = self.write_object(room, "blob", text.clone().into_bytes()).await?;
             let entry = format!("100644,{blob},{path}");
             self.runner.ok(Call::bare(room, what).args(["update-index", "--add", "--cacheinfo", &entry])).await?;

@@ -6,6 +6,7 @@ mod config_files;
 mod expressions;
 mod floors;
 mod forge_contract;
+mod forge_guard;
 mod forge_recordings;
 mod forge_script;
 mod forge_shapes;

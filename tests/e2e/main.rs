@@ -37,6 +37,7 @@ mod papers;
 mod pause;
 mod people;
 mod projects;
+mod protection;
 mod release;
 mod reload;
 mod reproduce;

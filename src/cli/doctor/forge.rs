@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Check, Patient, given, merging, people, webhook};
+use super::{Check, Patient, given, merging, operations, people, protection, webhook};
 use crate::cli::setup::{SystemClock, SystemIds, forge_options, read_secret};
 use crate::cli::survey;
 use crate::cli::{CliError, Kind, wiring};
 use crate::config::Project;
+use crate::engine::InForce;
 use crate::forge::{Client, Scope, ScopeAnswer};
 use crate::git::Git;
 use crate::model::{IssueNumber, JournalId, Login, RepoFacts, RepoLabel, Timestamp};
@@ -39,14 +40,17 @@ pub(super) async fn examine(patient: &Patient, checks: &mut Vec<Check>) {
         (None, _) => return,
     };
     let Some(login) = account(patient, &client, checks).await else { return };
-    given::identities(patient, checks).await;
+    let mut ours = given::identities(patient, checks).await;
+    ours.push(login.clone());
     let folder = tempfile::tempdir();
     let git = match (&folder, token) {
         (Ok(folder), Ok(token)) => wiring::open_git(&patient.setup, folder.path(), token).ok(),
         _ => None,
     };
+    let policy = operations::examine(patient, &client, git.as_ref(), checks).await;
     for project in &config.projects {
-        let bedside = Bedside { patient, client: &client, git: git.as_ref(), login: &login, project };
+        let (git, policy, ours) = (git.as_ref(), policy.as_ref(), &ours);
+        let bedside = Bedside { patient, client: &client, git, login: &login, ours, policy, project };
         bedside.examine(checks).await;
     }
 }
@@ -166,6 +170,10 @@ pub(super) struct Bedside<'a> {
     pub(super) client: &'a Client,
     git: Option<&'a Git>,
     pub(super) login: &'a Login,
+    /// The accounts of forgehand, as far as they tell who they are.
+    pub(super) ours: &'a [Login],
+    /// The policy in force, where it can be told.
+    pub(super) policy: Option<&'a InForce>,
     pub(super) project: &'a Project,
 }
 
@@ -191,6 +199,7 @@ impl Bedside<'_> {
         checks.push(webhook::webhook(self).await);
         checks.push(people::approval(self, &facts).await);
         checks.extend(merging::merging(self));
+        checks.extend(protection::protection(self, &facts).await);
     }
 
     async fn repository(&self, facts: &RepoFacts) -> Check {

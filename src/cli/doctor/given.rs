@@ -7,6 +7,7 @@ use super::{Check, Patient};
 use crate::cli::setup::read_secret;
 use crate::cli::{CliError, Kind, telling};
 use crate::config::{Agent, NotifyBy, Project, SecretSource};
+use crate::model::Login;
 use crate::ports::Forge as _;
 
 /// How long a service may take to be reached.
@@ -80,16 +81,18 @@ fn notify(patient: &Patient) -> Option<Check> {
     })
 }
 
-/// The agents that have an identity of their own on the forge: each must be able to push, in every project.
-pub(super) async fn identities(patient: &Patient, checks: &mut Vec<Check>) {
+/// The agents that have an identity of their own on the forge: each must be able to push, in every project. Answers with their logins.
+pub(super) async fn identities(patient: &Patient, checks: &mut Vec<Check>) -> Vec<Login> {
+    let mut logins = Vec::new();
     for agent in &patient.setup.config.agents {
         if let Some(source) = &agent.token {
-            checks.push(identity(patient, agent, source).await);
+            checks.push(identity(patient, agent, source, &mut logins).await);
         }
     }
+    logins
 }
 
-async fn identity(patient: &Patient, agent: &Agent, source: &SecretSource) -> Check {
+async fn identity(patient: &Patient, agent: &Agent, source: &SecretSource, logins: &mut Vec<Login>) -> Check {
     const NAME: &str = "identity";
     let name = &agent.name;
     let client = match read_secret(source, &format!("the token of agent `{name}`")).and_then(|t| patient.setup.client(t)) {
@@ -105,6 +108,7 @@ async fn identity(patient: &Patient, agent: &Agent, source: &SecretSource) -> Ch
         Ok(me) => me.login,
         Err(error) => return failed(error.into()),
     };
+    logins.push(login.clone());
     for project in &patient.setup.config.projects {
         match client.repository(&project.repo).await {
             Ok(facts) if facts.can_push => {}

@@ -11,7 +11,9 @@ mod given;
 mod machine;
 mod merging;
 mod model;
+mod operations;
 mod people;
+mod protection;
 mod skeleton;
 mod webhook;
 

@@ -1,4 +1,4 @@
-//! Who may approve and give orders: those who administer the repository, as far as a token may ask.
+//! Who may approve and give orders: whom the policy names, else those who administer the repository, as far as a token may ask.
 
 use super::Check;
 use super::forge::Bedside;
@@ -13,6 +13,10 @@ const MOST: usize = 50;
 /// Whether somebody other than forgehand may approve.
 pub(super) async fn approval(bedside: &Bedside<'_>, facts: &RepoFacts) -> Check {
     let (project, repo) = (bedside.project, &bedside.project.repo);
+    let approvers = bedside.policy.map(|found| found.policy.gate.approvers.as_slice()).unwrap_or_default();
+    if !approvers.is_empty() {
+        return named(bedside, approvers).await;
+    }
     let client = match bedside.patient.rights() {
         None => return without_rights_token(bedside, facts),
         Some(Ok(client)) => client,
@@ -35,7 +39,7 @@ pub(super) async fn approval(bedside: &Bedside<'_>, facts: &RepoFacts) -> Check 
             Err(error) => return Check::error(NAME, &CliError::from(error)),
         }
     }
-    let is_us = |login: &Login| login.as_str().eq_ignore_ascii_case(bedside.login.as_str());
+    let is_us = |login: &Login| bedside.is_ours(login);
     let (ours, people): (Vec<Login>, Vec<Login>) = admins.into_iter().partition(is_us);
     let mut named: Vec<String> = people.iter().map(ToString::to_string).collect();
     named.extend(project.obey.iter().filter(|login| !is_us(login)).map(ToString::to_string));
@@ -56,6 +60,46 @@ pub(super) async fn approval(bedside: &Bedside<'_>, facts: &RepoFacts) -> Check 
     Check::ok(NAME, format!("{repo}: {} may", named.join(", ")))
 }
 
+impl Bedside<'_> {
+    fn is_ours(&self, login: &Login) -> bool {
+        self.ours.iter().any(|own| own.as_str().eq_ignore_ascii_case(login.as_str()))
+    }
+}
+
+/// Whether those can approve whom the policy names.
+async fn named(bedside: &Bedside<'_>, approvers: &[Login]) -> Check {
+    let repo = &bedside.project.repo;
+    let listed = |logins: &[&Login]| logins.iter().map(|login| login.as_str()).collect::<Vec<_>>().join(", ");
+    let (ours, people): (Vec<&Login>, Vec<&Login>) = approvers.iter().partition(|login| bedside.is_ours(login));
+    if people.is_empty() {
+        let says =
+            format!("{repo}: `approvers` of the policy names accounts of forgehand's alone, whose word never counts there");
+        return Check::warn(NAME, says, "name a person by `approvers` in the policy");
+    }
+    let mut without = Vec::new();
+    if let Some(Ok(client)) = bedside.patient.rights() {
+        for login in &people {
+            match client.permission(repo, login).await {
+                Ok(permission) if permission < Permission::Write => without.push(*login),
+                Err(error) if error.kind == ForgeErrorKind::NotFound => without.push(*login),
+                Ok(_) => {}
+                // Who may not be asked about is judged by the forge when he approves.
+                Err(error) if error.kind == ForgeErrorKind::Denied => {}
+                Err(error) => return Check::error(NAME, &CliError::from(error)),
+            }
+        }
+    }
+    if !without.is_empty() {
+        let says = format!(
+            "{repo}: {} of the policy's `approvers` may not write there, so the forge counts no approval of theirs",
+            listed(&without)
+        );
+        return Check::warn(NAME, says, "make them collaborators with write access, or name others by `approvers`");
+    }
+    let never = if ours.is_empty() { String::new() } else { format!("; the word of {} never counts", listed(&ours)) };
+    Check::ok(NAME, format!("{repo}: {} may, by `approvers` of the policy{never}", listed(&people)))
+}
+
 fn without_rights_token(bedside: &Bedside<'_>, facts: &RepoFacts) -> Check {
     let repo = &bedside.project.repo;
     let obeyed: Vec<String> = bedside.project.obey.iter().map(ToString::to_string).collect();
@@ -64,8 +108,11 @@ fn without_rights_token(bedside: &Bedside<'_>, facts: &RepoFacts) -> Check {
         return Check::warn(NAME, says, "make the bot a collaborator with write access and no more");
     }
     if obeyed.is_empty() {
-        let says =
-            format!("{repo}: nobody's rights can be asked for, and nobody is named, so nobody can approve or command by comment");
+        let says = format!(
+            "{repo}: nobody's rights can be asked for, and nobody is named: an approval counts as the forge says, what is high takes that of \
+             {}, and nobody can command by comment",
+            repo.owner()
+        );
         let mend = "name people by `obey` in [[project]], or a token that administers by `rights_token_env` in [forge]";
         return Check::warn(NAME, says, mend);
     }

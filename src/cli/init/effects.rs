@@ -12,10 +12,10 @@ use crate::words;
 use super::super::accounts::AccountReport;
 use super::super::setup::{Setup, SystemClock, SystemIds, read_secret};
 use super::super::survey;
-use super::super::{CliError, Kind};
+use super::super::{CliError, Kind, guard};
 use super::file::{self, Wanted};
 use super::gather::{self, Basics};
-use super::look::{Found, HookState, Looked};
+use super::look::{Found, Guarded, HookState, Looked};
 use super::{Desk, Existing};
 
 /// What is to be done.
@@ -27,6 +27,8 @@ pub(super) struct Plan {
     labels: Vec<(usize, Vec<String>)>,
     /// The repositories that get a webhook.
     hooks: Vec<usize>,
+    /// The branches that get a stricter rule.
+    guards: Vec<usize>,
     secret: SecretSource,
     config: Option<ConfigWrite>,
     /// The schema that the configuration names, where it is missing or an older version's.
@@ -45,6 +47,8 @@ impl Plan {
         let labels = labels.enumerate().filter(|(_, missing)| !missing.is_empty()).collect();
         let makes = |found: &Found| matches!(found.hook, HookState::Make(_));
         let hooks = looked.repos.iter().enumerate().filter(|(_, found)| makes(found)).map(|(at, _)| at).collect();
+        let lacks = |guarded: &Guarded| guarded.lacking.as_ref().is_some_and(|lacking| !lacking.is_empty());
+        let guards = looked.guarded.iter().enumerate().filter(|(_, guarded)| lacks(guarded)).map(|(at, _)| at).collect();
         let secret = gather::webhook_secret(desk);
         let config = match &desk.existing {
             None => Some(ConfigWrite { file: desk.file.clone(), old: None, text: file::new_text(wanted)? }),
@@ -56,11 +60,12 @@ impl Plan {
         let schema = schema(desk)?;
         let mut seen = seen(looked, &place(&secret));
         seen.extend(credentials(desk, config.as_ref()));
-        Ok(Self { seen, token, labels, hooks, secret, config, schema })
+        Ok(Self { seen, token, labels, hooks, guards, secret, config, schema })
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.token.is_none() && self.labels.is_empty() && self.hooks.is_empty() && self.config.is_none() && self.schema.is_none()
+        let forge = self.labels.is_empty() && self.hooks.is_empty() && self.guards.is_empty();
+        forge && self.token.is_none() && self.config.is_none() && self.schema.is_none()
     }
 
     /// What was seen, and what will be done.
@@ -99,6 +104,9 @@ impl Plan {
                     looked.admin.create_hook(&found.repo, url.as_str(), secret.expose_secret()).await?;
                 }
             }
+        }
+        for guarded in self.guards.iter().filter_map(|at| looked.guarded.get(*at)) {
+            looked.admin.protect(&guarded.repo, &guarded.branch, &guarded.wanted).await?;
         }
         for config in self.schema.iter().chain(&self.config) {
             file::write(&config.file, config.old.as_deref(), &config.text)?;
@@ -205,5 +213,21 @@ fn seen(looked: &Looked, secret: &str) -> Vec<String> {
             )),
         }
     }
+    lines.extend(looked.guarded.iter().map(guard_line));
     lines
+}
+
+/// What is seen of a branch's protection, and will be done about it.
+fn guard_line(Guarded { repo, branch, wanted, lacking }: &Guarded) -> String {
+    match lacking {
+        Some(lacking) if lacking.is_empty() => {
+            format!("{branch} of {repo} is protected as the policy needs it: {}", guard::told(wanted))
+        }
+        Some(lacking) => format!("will protect {branch} of {repo}, so that it demands {}", guard::told(lacking)),
+        None => format!(
+            "the token does not administer {repo}, so {branch} is not protected: name one that does with --rights-token-env or --rights-token-file, \
+             or have the repository's settings demand {}",
+            guard::told(wanted)
+        ),
+    }
 }

@@ -3,14 +3,14 @@
 use url::Url;
 
 use crate::config::Project;
-use crate::forge::{Client, Hook, Scope, ScopeAnswer};
+use crate::forge::{Client, Guard, Hook, Scope, ScopeAnswer};
 use crate::git::{self, Git};
-use crate::model::{FormulaLabel, LabelNames, Login, RepoFacts, RepoLabel, RepoName, Since, Timestamp};
+use crate::model::{Branch, FormulaLabel, LabelNames, Login, RepoFacts, RepoLabel, RepoName, Since, Timestamp};
 use crate::ports::{Clock as _, Forge as _, ForgeErrorKind};
 
 use super::super::setup::{SystemClock, usual_labels};
 use super::super::survey::{self, Place, Standing};
-use super::super::{CliError, Kind};
+use super::super::{CliError, Kind, guard};
 use super::gather::Basics;
 use super::propose::{self, Files, Proposal};
 use super::{Arguments, Desk};
@@ -25,11 +25,25 @@ pub(super) struct Looked {
     pub(super) login: Login,
     pub(super) site_admin: bool,
     pub(super) repos: Vec<Found>,
+    /// The branches that are to be protected.
+    pub(super) guarded: Vec<Guarded>,
+}
+
+/// A branch that is to be protected.
+pub(super) struct Guarded {
+    pub(super) repo: RepoName,
+    pub(super) branch: Branch,
+    /// All that is wanted.
+    pub(super) wanted: Guard,
+    /// What lacks of it; none where the token may not tell.
+    pub(super) lacking: Option<Guard>,
 }
 
 /// A repository as it stands.
 pub(super) struct Found {
     pub(super) repo: RepoName,
+    /// Where work starts from and goes to.
+    pub(super) base: Branch,
     pub(super) names: LabelNames,
     pub(super) labels: Vec<RepoLabel>,
     /// The labels that the formulas use that are on.
@@ -73,7 +87,32 @@ pub(super) async fn all(desk: &Desk, arguments: &Arguments, basics: &Basics) -> 
         let eyes = Eyes { client: &client, admin: &admin, git: &git, login: &login };
         repos.push(eyes.repository(desk, arguments, repo, hook.as_ref()).await?);
     }
-    Ok(Looked { client, admin, version, now, login, site_admin, repos })
+    let guarded = if arguments.protect { guarded(desk, &client, &admin, &repos).await? } else { Vec::new() };
+    Ok(Looked { client, admin, version, now, login, site_admin, repos, guarded })
+}
+
+/// The branches that are to be protected, and how far they are.
+async fn guarded(desk: &Desk, client: &Client, admin: &Client, repos: &[Found]) -> Result<Vec<Guarded>, CliError> {
+    let config = desk.existing.as_ref().map(|existing| &existing.setup.config);
+    let mut wanted = Vec::new();
+    for Found { repo, base, .. } in repos {
+        let project = config.and_then(|config| config.project(repo));
+        wanted.push((repo.clone(), base.clone(), guard::of_project(client, config, repo, base, project).await?));
+    }
+    let ops = config.and_then(|config| config.ops.as_ref());
+    if let Some(ops) = ops.filter(|ops| !wanted.iter().any(|(repo, base, _)| *repo == ops.repo && *base == ops.branch)) {
+        wanted.push((ops.repo.clone(), ops.branch.clone(), guard::of_ops()));
+    }
+    let mut guarded = Vec::new();
+    for (repo, branch, wanted) in wanted {
+        let lacking = match admin.rule(&repo, &branch).await {
+            Ok(rule) => Some(wanted.beyond(rule.as_ref())),
+            Err(error) if matches!(error.kind, ForgeErrorKind::Denied | ForgeErrorKind::NotFound) => None,
+            Err(error) => return Err(error.into()),
+        };
+        guarded.push(Guarded { repo, branch, wanted, lacking });
+    }
+    Ok(guarded)
 }
 
 async fn who(client: &Client, basics: &Basics) -> Result<(Login, bool), CliError> {
@@ -159,7 +198,7 @@ impl Eyes<'_> {
             Some(existing) => existing.setup.labels_used(configured)?,
             None => usual_labels(),
         };
-        Ok(Found { repo: repo.clone(), names, labels, used, hook, proposal, standing, since, overruled })
+        Ok(Found { repo: repo.clone(), base, names, labels, used, hook, proposal, standing, since, overruled })
     }
 
     /// Whether forgehand could work there at all.

@@ -79,6 +79,10 @@ pub(super) struct Arguments {
     /// Where journal, mirrors and workspaces go [default: ~/.local/state/forgehand]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// Protect the base branches, so that the forge holds back what the policy would: approvals, checks, administrators too; of `[ops]` the
+    /// vault. Takes a token that administers
+    #[arg(long)]
+    protect: bool,
     /// Take every proposal, ask nothing
     #[arg(long, short)]
     yes: bool,

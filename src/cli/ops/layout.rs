@@ -27,9 +27,6 @@ const FILES: [(&str, &str); 3] = [
     ("RESOURCES.md", include_str!("RESOURCES.md")),
 ];
 
-/// What only somebody with rights may change there, as patterns of the forge's branch protection.
-pub(super) const PROTECTED: &str = "vault/**";
-
 /// All paths that are to be there.
 pub(super) fn paths() -> Vec<String> {
     FOLDERS.into_iter().chain(FILES.into_iter().map(|(path, _)| path)).map(str::to_owned).collect()

@@ -15,7 +15,7 @@ use crate::model::{Branch, RepoName};
 use crate::ports::{Clock as _, Forge as _, ForgeErrorKind, KeepAnswer, KeepOrder, RepoError, RepoErrorKind, Repos as _};
 
 use super::setup::{Setup, SystemClock, read_secret};
-use super::{CliError, Kind, block_on, wiring};
+use super::{CliError, Kind, block_on, guard, wiring};
 
 /// Arguments of `ops`.
 #[derive(Debug, clap::Args)]
@@ -136,7 +136,7 @@ fn unwritten(error: RepoError, missing: &[String]) -> CliError {
 
 async fn protect(setup: &Setup, Ops { repo, branch }: &Ops, dry_run: bool) -> Result<(), CliError> {
     if dry_run {
-        anstream::println!("would protect {} on {branch} of {repo}, unless it is already", layout::PROTECTED);
+        anstream::println!("would protect {} on {branch} of {repo}, unless it is already", guard::VAULT);
         return Ok(());
     }
     let client = match &setup.config.forge.rights_token {
@@ -149,12 +149,12 @@ async fn protect(setup: &Setup, Ops { repo, branch }: &Ops, dry_run: bool) -> Re
 }
 
 async fn protected(client: &Client, repo: &RepoName, branch: &Branch) -> Result<String, CliError> {
-    match client.protect_files(repo, branch, layout::PROTECTED).await {
-        Ok(true) => Ok(format!(
+    match client.protect(repo, branch, &guard::of_ops()).await {
+        Ok(lacked) if !lacked.is_empty() => Ok(format!(
             "{} on {branch} of {repo} is protected now: it changes by a pull request that somebody approves and an administrator merges",
-            layout::PROTECTED
+            guard::VAULT
         )),
-        Ok(false) => Ok(format!("{} on {branch} of {repo} is protected already", layout::PROTECTED)),
+        Ok(_) => Ok(format!("{} on {branch} of {repo} is protected already", guard::VAULT)),
         Err(error) if matches!(error.kind, ForgeErrorKind::Denied | ForgeErrorKind::NotFound) => {
             let what = format!("the token does not administer {repo}, so `vault/` was not protected");
             let hint =

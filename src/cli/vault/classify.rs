@@ -1,13 +1,15 @@
 //! `forgehand vault classify PR`, or `--git DIR BASE..HEAD`: how much a change could break, and each reason with its source.
 //!
-//! Promises: nothing is changed, on the forge, in the state folder or in the repository; a range needs no configuration.
+//! Promises: nothing is changed, on the forge, in the state folder or in the repository; a range needs no configuration. Without `--policy` the
+//! policy in force decides: that of `[ops]`, else the shipped one; whose it is stands on standard error.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::setup::{Setup, print_json, read_secret};
+use crate::cli::setup::{self, Setup, print_json, read_secret};
 use crate::cli::{CliError, Kind, block_on, subject, wiring};
+use crate::engine::{self, InForce, Ops, POLICY, PolicyFrom};
 use crate::git::{self, NoChange};
 use crate::model::{Change, PullNumber, PullState, Risk, TierReason};
 use crate::ports::{Forge, ForgeErrorKind, Matters, RepoErrorKind};
@@ -23,7 +25,7 @@ pub(super) struct Arguments {
     /// A folder of a repository that has the range; nothing is written there, and none of its hooks, filters or drivers run
     #[arg(long, value_name = "DIR")]
     git: Option<PathBuf>,
-    /// A policy over the shipped one (`config/policy.toml`), such as the `vault/policy.toml` of an operations repository
+    /// A policy over the shipped one (`config/policy.toml`), in place of the one in force, which is `vault/policy.toml` of `[ops]`
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// JSON for scripts: {"tier","reasons":[{"source","path","tier","why"}]}
@@ -39,13 +41,13 @@ struct Answer<'t> {
 
 /// Tells it.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    let policy = match &arguments.policy {
-        Some(file) => read_policy(file)?,
-        None => Policy::shipped().clone(),
-    };
     let change = match &arguments.git {
         Some(dir) => of_range(dir, &arguments.what)?,
-        None => of_pull(config, &arguments.what)?,
+        None => of_pull(config.clone(), &arguments.what)?,
+    };
+    let policy = match &arguments.policy {
+        Some(file) => read_policy(file)?,
+        None => in_force(config, arguments.git.is_some())?,
     };
     let found = tier::of_change(&policy, &change, Opinions::default());
     if arguments.json {
@@ -53,6 +55,43 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     }
     print(&found);
     Ok(())
+}
+
+/// The policy in force, and on standard error whose it is. A range needs no configuration, and where there is none the shipped one holds.
+fn in_force(config: Option<PathBuf>, of_range: bool) -> Result<Policy, CliError> {
+    let is_there = config.is_some() || setup::find_file(None).is_some();
+    let setup = if of_range && !is_there { None } else { Some(Setup::shown(config)?) };
+    let found = match setup.filter(|setup| setup.config.ops.is_some()) {
+        Some(setup) => block_on(policy_of(&setup))??,
+        None => InForce { policy: Policy::shipped().clone(), from: PolicyFrom::Shipped },
+    };
+    anstream::eprintln!("by {}", said(&found.from));
+    Ok(found.policy)
+}
+
+async fn policy_of(setup: &Setup) -> Result<InForce, CliError> {
+    let token = read_secret(&setup.config.forge.token, "the forge's token")?;
+    let git = wiring::open_git(setup, &setup.state_dir, token)?;
+    let ops = setup.config.ops.as_ref().map(|ops| Ops { repo: ops.repo.clone(), branch: ops.branch.clone() });
+    engine::policy_in_force(&git, ops.as_ref()).await.map_err(|error| {
+        let kind = match error.kind {
+            RepoErrorKind::Unreachable | RepoErrorKind::Denied => Kind::Forge,
+            RepoErrorKind::Environment | RepoErrorKind::Failed => Kind::Environment,
+        };
+        let hint = "see whether the forge is up and the bot may read it; `--policy FILE` takes another policy";
+        CliError::new(kind, "the policy of the operations repository cannot be read", hint).because(error)
+    })
+}
+
+/// Whose policy it is, for people.
+fn said(from: &PolicyFrom) -> String {
+    match from {
+        PolicyFrom::Shipped => format!("the shipped policy ({})", tier::SHIPPED),
+        PolicyFrom::Ops { repo, at } => format!("{POLICY} of {repo} at {}", at.short()),
+        PolicyFrom::Broken { repo, at, why, .. } => {
+            format!("{POLICY} of {repo} at {}, which cannot be read, so everything is high: {why}", at.short())
+        }
+    }
 }
 
 fn read_policy(file: &Path) -> Result<Policy, CliError> {

@@ -14,18 +14,12 @@ use crate::model::{
 use crate::ports::{CommitStatus, ForgeError, ForgeErrorKind, Matters, Merge};
 use crate::tier::{self, OnTimeout, Opinions, Policy};
 
+use super::super::policy::{self, POLICY, PolicyFrom};
 use super::revision::Heard;
 use super::{Order, ProjectSettings, Worker, forge, repos};
 
 /// Reasons of a tier that are kept.
 const REASONS: usize = 5;
-/// Where an operations repository has its policy.
-const POLICY: &str = "vault/policy.toml";
-/// The longest policy that is read, in bytes.
-const POLICY_BYTES: u64 = 256 * 1024;
-/// Older versions of a policy that are tried where the newest does not parse.
-const VERSIONS: usize = 50;
-
 /// What was seen of a pull request.
 pub(super) struct Seen<'a> {
     /// By git: where its head and its base are.
@@ -156,33 +150,13 @@ impl Worker {
         Ok(self.permission_of(repo, facts, login).await?.is_some_and(|permission| permission >= Permission::Admin))
     }
 
-    /// The policy of the operations repository, else the shipped one. Where its newest version cannot be read everything is high, and what else
-    /// the last good one says stays in force.
+    /// The policy in force; where its newest version cannot be read, that is said.
     pub(super) async fn policy_in_force(&self) -> Result<Policy, Failure> {
-        let shipped = || Policy::shipped().clone();
-        let Some(ops) = &self.settings.ops else { return Ok(shipped()) };
-        let changes = self.ports.repos.changes_of(&ops.repo, &ops.branch, POLICY, VERSIONS).await.map_err(repos)?;
-        let mut newest_is_good = true;
-        for at in changes.unwrap_or_default() {
-            let text = self.ports.repos.read(&ops.repo, &at, POLICY, POLICY_BYTES).await.map_err(repos)?;
-            let read = match text {
-                Some(text) => Policy::parse(POLICY, &text).map_err(|faults| faults.lines().join("; ")),
-                // It was taken away there: from then on the shipped one holds.
-                None if self.ports.repos.holds(&ops.repo, &at, POLICY).await.map_err(repos)? => {
-                    Err("it is no readable file".to_owned())
-                }
-                None => Ok(shipped()),
-            };
-            match read {
-                Ok(policy) if newest_is_good => return Ok(policy),
-                Ok(policy) => return Ok(policy.everything_high()),
-                Err(why) => {
-                    tracing::error!(repo = %ops.repo, commit = %at, %why, "{POLICY} cannot be read: everything is high until it can");
-                    newest_is_good = false;
-                }
-            }
+        let found = policy::policy_in_force(self.ports.repos.as_ref(), self.settings.ops.as_ref()).await.map_err(repos)?;
+        if let PolicyFrom::Broken { repo, at, why, .. } = &found.from {
+            tracing::error!(%repo, commit = %at, %why, "{POLICY} cannot be read: everything is high until it can");
         }
-        Ok(if newest_is_good { shipped() } else { shipped().everything_high() })
+        Ok(found.policy)
     }
 
     /// Merges it, unless it is not any more what was decided about. Whatever the forge answers is looked up.
