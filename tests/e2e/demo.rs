@@ -22,7 +22,7 @@ const ENDS: [&str; 8] = [
     "ok   #8 Nobody runs the tests before a push: done; pull request #",
 ];
 /// Nothing here takes longer unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 #[test]
 fn each_issue_ends_where_it_should_and_nothing_stays_behind() {

@@ -51,5 +51,6 @@ mod schedule;
 mod steps;
 mod supervise;
 mod switching;
+mod tricks;
 mod vault;
 mod webhook;

@@ -7,7 +7,7 @@ use crate::agents::person;
 use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE};
 
 /// Repairs; in an issue about a manifest that, in one about a container that.
-const FIX: &str = r#"if asked_for manifest; then echo '{"name":"app"}' >package.json; fi
+pub const FIX: &str = r#"if asked_for manifest; then echo '{"name":"app"}' >package.json; fi
     if asked_for container; then echo 'FROM scratch' >Dockerfile; fi
     repair; commit 'Add properly'; answer done 'add.sh adds now.'"#;
 
@@ -19,13 +19,14 @@ async fn rig(test: &'static str, lines: &str) -> Option<Rig> {
     Some(rig)
 }
 
-async fn review(rig: &Rig, pull: u64, by: &str, of: Option<&str>) {
+/// A person approves: what it stands at, or a commit.
+pub async fn review(rig: &Rig, pull: u64, by: &str, of: Option<&str>) {
     let review = json!({ "event": "APPROVED", "body": "", "commit_id": of });
     rig.seed.api(by, "POST", &format!("repos/{REPO}/pulls/{pull}/reviews"), review).await.expect("a review");
 }
 
 /// Files an issue and looks until it has its pull request, whose number it answers with.
-async fn opened(rig: &Rig, about: &str) -> (u64, u64) {
+pub async fn opened(rig: &Rig, about: &str) -> (u64, u64) {
     let number = rig.issue("Total is wrong", &format!("2 and 2 gives 5, see the {about}"), &["claude-queue"]).await;
     for _ in 0..12 {
         rig.once().await;
@@ -44,12 +45,13 @@ fn is_merged(rig: &Rig, number: u64) -> bool {
     !rig.issue_now(number).open && !rig.pulls().iter().any(|pull| pull.issue.open)
 }
 
-async fn waits(rig: &Rig, number: u64) -> String {
+/// Why it waits, as the board says it.
+pub async fn waits(rig: &Rig, number: u64) -> String {
     rig.row(number).await["waiting"]["reason"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Looks until it waits for that.
-async fn comes_to_wait(rig: &Rig, number: u64, words: &str) {
+pub async fn comes_to_wait(rig: &Rig, number: u64, words: &str) {
     for _ in 0..12 {
         rig.once().await;
         if waits(rig, number).await.contains(words) {
@@ -59,7 +61,8 @@ async fn comes_to_wait(rig: &Rig, number: u64, words: &str) {
     panic!("it does not wait for {words:?} but: {}\n{}", waits(rig, number).await, rig.story());
 }
 
-async fn comes_to_be_merged(rig: &Rig, number: u64) {
+/// Looks until it is merged.
+pub async fn comes_to_be_merged(rig: &Rig, number: u64) {
     for _ in 0..12 {
         rig.once().await;
         if is_merged(rig, number) {
@@ -69,7 +72,8 @@ async fn comes_to_be_merged(rig: &Rig, number: u64) {
     panic!("it is not merged: {}\n{}", waits(rig, number).await, rig.story());
 }
 
-fn merges(rig: &Rig) -> usize {
+/// How often a merge was begun.
+pub fn merges(rig: &Rig) -> usize {
     rig.records().iter().filter(|r| matches!(&r.event, Event::Intended { intent: Intent::Merge { .. }, .. })).count()
 }
 

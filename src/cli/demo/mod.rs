@@ -55,7 +55,7 @@ pub(super) struct Arguments {
     /// Keep everything up to click around, until Ctrl-C
     #[arg(long)]
     serve: bool,
-    /// Give up after this time, as in 90s [default: 2m, with claude 45m]
+    /// Give up after this time, as in 90s [default: 4m, with claude 45m]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     limit: Option<Duration>,
 }
@@ -169,7 +169,7 @@ async fn show(
 ) -> Result<(), CliError> {
     let mut daemon = Daemon::start(&stage.setup.file, stage.folder.log())?;
     let limit = arguments.limit.unwrap_or(match arguments.agent {
-        AgentKind::Scripted => Duration::from_mins(2),
+        AgentKind::Scripted => Duration::from_mins(4),
         AgentKind::Claude => Duration::from_mins(45),
     });
     anstream::println!("daemon   forgehand --config {} run\n", stage.setup.file.display());
