@@ -136,6 +136,7 @@ fn pull(number: u64, known: &Known) -> PullRef {
         opinion: None,
         weighed: Some(Box::new(weighed)),
         weighed_since: since,
+        brought_up: None,
         then: None,
     }
 }

@@ -1,8 +1,8 @@
 //! What was found standing: at the first look, or after the journal was lost or restored from an old copy.
 
-use crate::model::{Checks, Decision, Event, PullState, RepoName, Timestamp};
+use crate::model::{Decision, Event, RepoName, Timestamp};
 
-use super::{BranchTip, ForeignPull, Gap, IssueState, Ledger, PullRef, Reviews, Rounds};
+use super::{BranchTip, ForeignPull, Gap, IssueState, Ledger, PullRef, Reviews};
 
 impl Ledger {
     /// The first look at a project is complete: all issues that it brought stood there before.
@@ -29,30 +29,8 @@ impl IssueState {
                 self.doubted = true;
             }
             Event::PullFound { pull, branch, base, head, at, .. } => {
-                self.pull = Some(PullRef {
-                    number: *pull,
-                    branch: branch.clone(),
-                    base: base.clone(),
-                    head: head.clone(),
-                    state: PullState::Open,
-                    checks: Checks::None,
-                    cut: false,
-                    changes_requested: false,
-                    conflicts: false,
-                    approved: false,
-                    moved: Some(*at),
-                    reviews: Reviews::Unread,
-                    branch_settled: false,
-                    found: true,
-                    asks: Vec::new(),
-                    rounds: Rounds::default(),
-                    evidence: None,
-                    opinion: None,
-                    weighed: None,
-                    weighed_since: now,
-                    refused: None,
-                    then: None,
-                });
+                let there = PullRef::opened(*pull, (branch.clone(), base.clone()), head.clone(), now);
+                self.pull = Some(PullRef { moved: Some(*at), reviews: Reviews::Unread, found: true, ..there });
                 self.tip = Some(BranchTip { sha: head.clone() });
                 self.gap.get_or_insert(Gap::Found(now));
             }

@@ -340,6 +340,9 @@ pub struct PullRef {
     /// Since when that is about the head that it is about, by our clock.
     #[serde(default)]
     pub weighed_since: Timestamp,
+    /// The head that is the one weighed before with its base merged by us: whoever waited goes on waiting.
+    #[serde(default)]
+    pub brought_up: Option<Sha>,
     /// The forge did not merge it.
     #[serde(default)]
     pub refused: Option<Refused>,
@@ -365,7 +368,8 @@ impl PullRef {
     /// What decides about its merge was read; none where it was not found out, and what is known stands.
     pub(super) fn weigh(&mut self, weighed: Option<&Weighed>, at: Timestamp) {
         let Some(weighed) = weighed else { return };
-        if self.weighed.as_ref().is_none_or(|before| before.head != weighed.head) {
+        let same = self.weighed.as_ref().is_some_and(|before| before.head == weighed.head);
+        if !same && self.brought_up.as_ref() != Some(&weighed.head) {
             self.weighed_since = at;
         }
         self.weighed = Some(Box::new(weighed.clone()));

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Checks, Intent, Lane, Outcome, PullState, Timestamp};
+use crate::model::{Intent, Lane, Outcome, PullState, Timestamp};
 
-use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Refused, Reviews, RunState};
+use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Refused, RunState};
 
 impl IssueState {
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, lane: &Lane, at: Timestamp) {
@@ -115,7 +115,10 @@ impl IssueState {
         if let (Intent::Push { sha, branch, .. }, Outcome::Pushed, Some(pull)) = (intent, outcome, self.pull.as_mut())
             && pull.branch == *branch
         {
-            pull.pushed(sha);
+            match self.run.as_ref().is_some_and(|run| run.formula.updates()) {
+                true => pull.brought_up_to(sha),
+                false => pull.pushed(sha),
+            }
             if let Some(run) = &self.run {
                 pull.evidence = run.evidence_of(sha);
                 pull.opinion = pull.opinion.max(run.opinion());
@@ -132,30 +135,8 @@ impl IssueState {
             let (asks, rounds, opinion) = before.map(|before| (before.asks, before.rounds, before.opinion)).unwrap_or_default();
             let evidence = self.run.as_ref().and_then(|run| run.evidence_of(sha));
             let opinion = opinion.max(self.run.as_ref().and_then(RunState::opinion));
-            self.pull = Some(PullRef {
-                number: *pull,
-                branch: head.clone(),
-                base: base.clone(),
-                head: sha.clone(),
-                state: PullState::Open,
-                checks: Checks::None,
-                cut: false,
-                changes_requested: false,
-                conflicts: false,
-                approved: false,
-                moved: None,
-                reviews: Reviews::Due,
-                branch_settled: false,
-                found: false,
-                asks,
-                rounds,
-                evidence,
-                opinion,
-                weighed: None,
-                weighed_since: at,
-                refused: None,
-                then: None,
-            });
+            let fresh = PullRef::opened(*pull, (head.clone(), base.clone()), sha.clone(), at);
+            self.pull = Some(PullRef { asks, rounds, evidence, opinion, ..fresh });
         }
         match outcome {
             Outcome::Prepared { issue, .. } => self.see(issue),

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Ask, ChangeRequest, Checks, Decision, PointId, PullState, ReviewId, Revision, RunOutcome, Sha};
+use crate::model::{
+    Ask, Branch, ChangeRequest, Checks, Decision, PointId, PullNumber, PullState, ReviewId, Revision, RunOutcome, Sha, Timestamp,
+};
 
 use super::{IssueState, PullRef, RunState};
 
@@ -51,6 +53,42 @@ impl PullRef {
     pub fn is_news(&self, head: &Sha, request: &ChangeRequest) -> bool {
         let of = request.of.as_ref();
         (of == Some(head) && !request.stale) || (of.is_some() && of == self.rounds.from.as_ref())
+    }
+
+    /// One that was opened with this head.
+    pub(super) fn opened(number: PullNumber, (branch, base): (Branch, Branch), head: Sha, at: Timestamp) -> Self {
+        Self {
+            number,
+            branch,
+            base,
+            head,
+            state: PullState::Open,
+            checks: Checks::None,
+            cut: false,
+            changes_requested: false,
+            conflicts: false,
+            approved: false,
+            moved: None,
+            reviews: Reviews::Due,
+            branch_settled: false,
+            found: false,
+            asks: Vec::new(),
+            rounds: Rounds::default(),
+            evidence: None,
+            opinion: None,
+            weighed: None,
+            weighed_since: at,
+            brought_up: None,
+            refused: None,
+            then: None,
+        }
+    }
+
+    /// We merged its base into its branch, and nothing else.
+    pub(super) fn brought_up_to(&mut self, head: &Sha) {
+        let was_weighed = self.weighed_tier().is_some();
+        self.pushed(head);
+        self.brought_up = was_weighed.then(|| head.clone());
     }
 
     /// We pushed to its branch: what was known of its old head is not known of this one.
@@ -111,5 +149,50 @@ impl IssueState {
                 false => pull.round(revision, counts),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Risk, Weighed};
+
+    fn sha(of: u64) -> Sha {
+        format!("{of:040x}").parse().expect("a name of an object")
+    }
+
+    fn weighed(head: u64) -> Weighed {
+        let (reasons, approvals, approvers, required, lacking) = Default::default();
+        Weighed {
+            head: sha(head),
+            base: sha(0),
+            behind: false,
+            tier: Risk::Medium,
+            reasons,
+            approvals,
+            approvers,
+            required,
+            lacking,
+            unreported: false,
+            style: None,
+            window: None,
+        }
+    }
+
+    #[test]
+    fn the_window_goes_on_where_we_brought_the_branch_up_and_begins_anew_where_somebody_pushed() {
+        let mut pull = PullRef::opened(PullNumber(1), ("claude/issue-1".into(), "main".into()), sha(1), Timestamp(0));
+        pull.weigh(Some(&weighed(1)), Timestamp(10));
+        assert_eq!(pull.weighed_since, Timestamp(10));
+        pull.brought_up_to(&sha(2));
+        pull.weigh(Some(&weighed(2)), Timestamp(20));
+        assert_eq!(pull.weighed_since, Timestamp(10), "nobody changed anything");
+        pull.weigh(Some(&weighed(3)), Timestamp(30));
+        assert_eq!(pull.weighed_since, Timestamp(30), "somebody pushed");
+        // That was pushed and not seen yet when we brought it up: what nobody has weighed begins to wait with us.
+        pull.pushed(&sha(4));
+        pull.brought_up_to(&sha(5));
+        pull.weigh(Some(&weighed(5)), Timestamp(40));
+        assert_eq!(pull.weighed_since, Timestamp(40));
     }
 }
