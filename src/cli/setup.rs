@@ -220,6 +220,7 @@ impl Setup {
             retry: [5, 15, 60, 300].map(Duration::from_secs).to_vec(),
             crew: self.crew(),
             mends: self.mends(),
+            ops: self.config.ops.as_ref().map(|ops| ops.repo.clone()),
             projects: self.config.projects.iter().map(|p| (p.repo.clone(), project(p))).collect(),
         })
     }
@@ -263,6 +264,16 @@ impl Setup {
     /// The formulas that there are.
     pub(super) fn library(&self) -> Library {
         Library::of(&self.folder)
+    }
+
+    /// What an action of the vault may name. What its formulas could break is not looked up.
+    pub(super) fn vault_known(&self) -> crate::vault::Known {
+        crate::vault::Known {
+            formulas: self.library().names().into_iter().map(|name| (FormulaName(name), None)).collect(),
+            secrets: self.config.vault.secret_names(),
+            mounts: self.config.vault.mount_names(),
+            projects: self.config.projects.iter().map(|project| project.repo.clone()).collect(),
+        }
     }
 
     /// The labels that the formulas of a project use; of one that is not configured yet, those that are on by default.

@@ -182,6 +182,7 @@ fn settings(setup: &Setup) -> Settings {
         lease: Duration::from_mins(10),
         overlap: Duration::from_secs(5),
         ops: config.ops.as_ref().map(|ops| Ops { repo: ops.repo.clone(), branch: ops.branch.clone() }),
+        vault: setup.vault_known(),
         probes: setup.probes(),
         projects: config.projects.iter().map(|p| (p.repo.clone(), project(p))).collect(),
     }

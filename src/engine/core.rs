@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::ledger::{IssueState, Ledger, PullRef, Reviews};
 use crate::model::{
-    AccountName, Asked, Branch, Command, EffectKey, Event, FilesAsked, Gate, Intent, IssueNumber, Outcome, ProjectFacts,
-    PullNumber, Record, RepoName, RunId, Standing, Standings, Subject, Timestamp,
+    AccountName, Asked, Branch, Command, EffectKey, Event, FilesAsked, Gate, Intent, IssueNumber, Judged, Outcome, ProjectFacts,
+    PullNumber, Record, RepoName, RunId, Sha, Standing, Standings, Subject, Timestamp, VaultEvent,
 };
 use crate::plan::{self, Action, Plan, Policy, View, Weighing};
 use crate::ports::HandEvent;
@@ -135,6 +135,24 @@ pub enum Job {
     },
     /// Renew the sign-in of an account.
     Renew(AccountName),
+    /// Read what open pull requests would bring into the vault.
+    Offers {
+        /// The operations repository.
+        repo: RepoName,
+        /// The heads that are known.
+        known: BTreeMap<PullNumber, Sha>,
+    },
+    /// Say what one of them comes to.
+    TellOffer {
+        /// The operations repository.
+        repo: RepoName,
+        /// The pull request.
+        pull: PullNumber,
+        /// Its head.
+        head: Sha,
+        /// What it comes to.
+        judged: Judged,
+    },
     /// Look an effect up.
     Find {
         /// Its key.
@@ -241,6 +259,8 @@ impl Core {
             && v.looking.is_empty()
             && v.reading.is_empty()
             && v.renewing.is_empty()
+            && !v.offers_reading
+            && v.telling.is_empty()
             && self.plan.actions.is_empty()
     }
 
@@ -336,6 +356,14 @@ impl Core {
             Input::Heard { run, session, event } => self.heard(turn, run, session, event),
             Input::Ended { key, outcome } => self.ended(turn, key, outcome),
             Input::Found { key, result } => self.found(turn, key, result),
+            Input::Offers { repo, result } => {
+                let events = observed::offers(self, repo, result, turn.now);
+                self.note_all(turn, events);
+            }
+            Input::OfferTold { repo, pull, head, failed } => {
+                self.view.telling.remove(&pull);
+                self.note(turn, Event::Vault { repo, what: VaultEvent::Told { pull, head, failed } });
+            }
             Input::Surveyed { .. }
             | Input::Looked { .. }
             | Input::History { .. }
@@ -511,6 +539,14 @@ impl Core {
                     self.view.renewing.insert(account.clone());
                     turn.start(Job::Renew(account.clone()));
                 }
+                Action::Offers => {
+                    let Some(repo) = self.policy.ops.clone() else { continue };
+                    self.view.offers_reading = true;
+                    let known = self.ledger.offers.get(&repo).into_iter().flatten();
+                    let known = known.map(|(pull, offer)| (*pull, offer.head.clone())).collect();
+                    turn.start(Job::Offers { repo, known });
+                }
+                Action::TellOffer(pull) => self.tell_offer(turn, *pull),
                 Action::Rights { subject, asked } => {
                     let Some(facts) = self.facts(&subject.repo) else { continue };
                     self.view.reading.insert(subject.clone());
@@ -527,6 +563,16 @@ impl Core {
                 }
             }
         }
+    }
+
+    fn tell_offer(&mut self, turn: &mut Turn, pull: PullNumber) {
+        let Some(repo) = self.policy.ops.clone() else { return };
+        let Some(offer) = self.ledger.offers.get(&repo).and_then(|offers| offers.get(&pull)) else { return };
+        let (head, Some(judged)) = (offer.head.clone(), offer.judged.clone()) else { return };
+        self.view.telling.insert(pull);
+        let what = VaultEvent::Telling { pull, head: head.clone() };
+        self.note(turn, Event::Vault { repo: repo.clone(), what });
+        turn.start(Job::TellOffer { repo, pull, head, judged });
     }
 
     fn looking(&mut self, repo: &RepoName) {

@@ -3,11 +3,20 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AccountName, Ask, Asked, Checks, Command, Comment, Dependency, EffectKey, Failure, FilesSought, Issue, LabelEvent, Outcome,
-    ProjectFacts, Pull, RepoName, RunId, Sha, Standings, Subject, Timestamp, Trouble, Weighed,
+    AccountName, Ask, Asked, Checks, Command, Comment, Dependency, EffectKey, Failure, FilesSought, Issue, Judged, LabelEvent,
+    Outcome, ProjectFacts, Pull, PullNumber, RepoName, RunId, Sha, Standings, Subject, Timestamp, Trouble, Weighed,
 };
 use crate::plan::{Policy, Room, Weighing};
 use crate::ports::HandEvent;
+
+/// An open pull request of the operations repository.
+#[derive(Clone, Debug)]
+pub struct OfferRead {
+    /// It.
+    pub pull: PullNumber,
+    /// Its head, and what that comes to; none where that is known already, or cannot be told.
+    pub read: Option<(Sha, Option<Judged>)>,
+}
 
 /// What the core is told.
 #[derive(Clone, Debug)]
@@ -95,6 +104,24 @@ pub enum Input {
         weighing: Weighing,
         /// What was read.
         result: Result<PullRead, Trouble>,
+    },
+    /// The open pull requests of the operations repository were read.
+    Offers {
+        /// The repository.
+        repo: RepoName,
+        /// Each that is open; or why that could not be told.
+        result: Result<Vec<OfferRead>, Failure>,
+    },
+    /// What one of them comes to was written, or was not.
+    OfferTold {
+        /// The repository.
+        repo: RepoName,
+        /// The pull request.
+        pull: PullNumber,
+        /// The head.
+        head: Sha,
+        /// Why it does not stand there.
+        failed: Option<Failure>,
     },
     /// An open intent was looked up.
     Found {

@@ -18,7 +18,7 @@ mod wakes;
 mod work;
 
 pub use self::core::{Core, Effect, Facts, Job, PullsAsked};
-pub use input::{Input, LookedAt, PullRead, Reviewed};
+pub use input::{Input, LookedAt, OfferRead, PullRead, Reviewed};
 pub use policy::{InForce, POLICY, PolicyFrom, policy_in_force};
 pub use preview::Preview;
 pub use reload::Renewal;

@@ -7,15 +7,15 @@ use std::collections::BTreeSet;
 
 use crate::ledger::{IssueState, PullRef, Reviews};
 use crate::model::{
-    Asked, Comment, Decision, Dependency, Event, Intent, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName, SeenIssue,
-    Subject, TextMark, Timestamp, Trouble,
+    Asked, Comment, Decision, Dependency, Event, Failure, Intent, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName,
+    SeenIssue, Subject, TextMark, Timestamp, Trouble, VaultEvent,
 };
 use crate::plan::{self, Weighing};
 use crate::text;
 
 use super::core::Core;
 use super::found;
-use super::input::{Input, LookedAt, PullRead, Reviewed};
+use super::input::{Input, LookedAt, OfferRead, PullRead, Reviewed};
 
 /// What the forge's times are rounded to.
 const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
@@ -84,6 +84,27 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
         }
         _ => Vec::new(),
     }
+}
+
+/// What was read of the operations repository's open pull requests, where it is news. What cannot be read now is asked for with its clock.
+pub(super) fn offers(core: &mut Core, repo: RepoName, result: Result<Vec<OfferRead>, Failure>, now: Timestamp) -> Vec<Event> {
+    core.view.offers_reading = false;
+    core.view.offers_read = Some(now);
+    let read = match result {
+        Ok(read) => read,
+        Err(failure) => {
+            tracing::warn!(%repo, why = %failure.why, "what its pull requests ask the vault for could not be read");
+            return Vec::new();
+        }
+    };
+    let known = core.ledger.offers.get(&repo).into_iter().flat_map(|offers| offers.keys().copied());
+    let gone = known.filter(|pull| read.iter().all(|offer| offer.pull != *pull));
+    let mut events: Vec<Event> = gone.map(|pull| Event::Vault { repo: repo.clone(), what: VaultEvent::Gone { pull } }).collect();
+    events.extend(read.into_iter().filter_map(|offer| {
+        let (head, judged) = offer.read?;
+        Some(Event::Vault { repo: repo.clone(), what: VaultEvent::Seen { pull: offer.pull, head, judged } })
+    }));
+    events
 }
 
 /// What was read of a pull request, where it is news.

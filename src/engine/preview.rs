@@ -41,8 +41,8 @@ impl Preview {
                     Effect::Start(job) => match *job {
                         Job::Act { subject, intent, .. } => would.push((subject, intent)),
                         Job::Find { subject, intent, .. } => would.push((subject, intent)),
-                        // A dry run renews nothing either.
-                        Job::Renew(_) => {}
+                        // A dry run renews and says nothing either.
+                        Job::Renew(_) | Job::TellOffer { .. } => {}
                         job => inputs.push(worker.run(job, heard.clone(), CancellationToken::new()).await),
                     },
                     Effect::Append { .. } | Effect::Cancel(_) | Effect::Alarm(_) => {}

@@ -57,6 +57,8 @@ impl Spans {
             Job::Dependencies { subject, .. } => tracing::debug_span!(parent: None, "dependencies", issue = %subject),
             Job::Files { subject, .. } => tracing::debug_span!(parent: None, "files", issue = %subject),
             Job::Checks { subject, .. } => tracing::debug_span!(parent: None, "checks", issue = %subject),
+            Job::Offers { repo, .. } => tracing::debug_span!(parent: None, "offers", project = %repo),
+            Job::TellOffer { repo, pull, .. } => tracing::debug_span!(parent: None, "tell-offer", project = %repo, pull = %pull),
             Job::Renew(account) => tracing::debug_span!(parent: None, "renew", account = %account),
             Job::Find { subject, .. } => tracing::debug_span!(parent: None, "find", issue = %subject),
         }

@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::ports::{
     CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, IssueFilter, LineComment, Listed, NewIssue, NewPull, NewReview,
-    WrittenReview,
+    NewStatus, WrittenReview,
 };
 
 #[async_trait]
@@ -252,6 +252,16 @@ impl Forge for Client {
             }
             page += 1;
         }
+    }
+
+    async fn set_status(&self, repo: &RepoName, sha: &Sha, new: &NewStatus) -> Result<(), ForgeError> {
+        let state = match new.state {
+            Checks::Success => "success",
+            Checks::Failure => "failure",
+            Checks::Pending | Checks::None => "pending",
+        };
+        let body = json!({ "context": new.context, "state": state, "description": new.description });
+        self.send(&Call::of(Method::POST, repo, &["statuses", sha.as_str()]).body(body)).await.map(drop)
     }
 
     async fn failed_jobs(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<FailedJob>, ForgeError> {

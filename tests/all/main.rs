@@ -35,6 +35,7 @@ mod plan_merge;
 mod plan_properties;
 mod plan_running;
 mod plan_schedule;
+mod plan_vault;
 mod plan_world;
 mod readme;
 mod renewal;

@@ -431,6 +431,7 @@ pub fn policy() -> Policy {
         retry: vec![secs(5), secs(15), secs(60), secs(300)],
         crew: Crew::default(),
         mends: BTreeMap::new(),
+        ops: None,
         projects: BTreeMap::from([(repo(), project)]),
     }
 }
@@ -713,6 +714,8 @@ impl World {
                 let result = pending.seen.filter(|_| well).ok_or_else(trouble);
                 Input::Looked { repo, result }
             }
+            Job::Offers { repo, .. } => Input::Offers { repo, result: Ok(Vec::new()) },
+            Job::TellOffer { repo, pull, head, .. } => Input::OfferTold { repo, pull, head, failed: None },
             Job::Renew(account) => Input::Renewed {
                 account,
                 result: if well { Ok(()) } else { Err("it did not change".into()) },

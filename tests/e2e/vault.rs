@@ -1,8 +1,9 @@
 //! Actions of the vault at a terminal: asked for by a pull request, listed, shown.
 
 use forgehand::localforge::SeedFile;
+use forgehand::model::{Event, VaultEvent};
 
-use crate::ops::{OPS, in_ops};
+use crate::ops::{OPS, clone_of, git_in, in_ops};
 use crate::rig::{Agent, Plan, Rig, TRIAGE};
 
 const PERSON: &str = "context = \"The disk is full.\"\nunblocks = [\"#1\"]\n[action_required]\nwhat = \"Buy a disk\"\n";
@@ -72,4 +73,41 @@ async fn an_action_is_asked_for_once_listed_and_shown() {
     assert!(done.out.contains("recorded in vault/actions") && done.out.contains("Buy a disk"), "{done:?}");
     let none = rig.run(&["vault", "show", "nobody"]).await;
     assert!(none.code == Some(2) && none.err.contains("nobody asks for"), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_head_that_touches_the_vault_has_a_status_that_says_where_it_is_wrong() {
+    let rig = rig("vault::status").await;
+    let clone = clone_of(&rig, OPS).await;
+    let push = async |text: &str| {
+        std::fs::write(clone.path().join("vault/actions/tap.toml"), text).expect("a file");
+        git_in(&clone, &["add", "-A"]).await;
+        git_in(&clone, &["commit", "-qm", "Ask"]).await;
+        git_in(&clone, &["push", "-q", "origin", "HEAD:ask"]).await;
+        git_in(&clone, &["rev-parse", "HEAD"]).await.trim().to_owned()
+    };
+    let wrong = push("context = \"c\"\nformula = \"fix\"\nsecrets = [\"TPA\"]\n").await;
+    let pull = serde_json::json!({ "head": "ask", "base": "main", "title": "Ask" });
+    rig.seed.api("owner", "POST", &format!("repos/{OPS}/pulls"), pull).await.expect("a pull request");
+    let status = async |sha: &str| {
+        let path = format!("repos/{OPS}/commits/{sha}/status");
+        let all = rig.seed.api("owner", "GET", &path, serde_json::Value::Null).await.expect("the statuses")["statuses"].clone();
+        let text = |key: &str| all[0][key].as_str().unwrap_or_default().to_owned();
+        (all.as_array().map_or(0, Vec::len), text("context"), text("status"), text("description"))
+    };
+    let once = async || {
+        rig.run(&["once"]).await.ok();
+        rig.records()
+            .iter()
+            .filter(|record| matches!(record.event, Event::Vault { what: VaultEvent::Telling { .. }, .. }))
+            .count()
+    };
+    assert_eq!((once().await, once().await), (1, 1), "{}", rig.story());
+    let (count, context, state, says) = status(&wrong).await;
+    assert_eq!((count, context.as_str(), state.as_str()), (1, "forgehand/vault", "failure"), "{says}");
+    assert!(says.starts_with("vault/actions/tap.toml:3:12: there is no secret `TPA`") && says.contains("has `TAP`"), "{says}");
+    let right = push("context = \"c\"\nformula = \"fix\"\nsecrets = [\"TAP\"]\n").await;
+    assert_eq!(once().await, 2, "{}", rig.story());
+    let (_, _, state, says) = status(&right).await;
+    assert_eq!((state.as_str(), says.as_str()), ("success", "well-formed: tap"));
 }

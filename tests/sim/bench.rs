@@ -261,6 +261,7 @@ impl<'s> Daemon<'s> {
             retry: vec![secs(5), secs(15), secs(60)],
             crew: Crew::default(),
             mends: BTreeMap::from([("db".into(), MendPolicy { risk: Risk::Low, at_most: 3 })]),
+            ops: None,
             projects: BTreeMap::from([(self.repo.clone(), project)]),
         }
     }
@@ -280,6 +281,7 @@ impl<'s> Daemon<'s> {
             lease: self.lease,
             overlap: Duration::from_secs(5),
             ops: self.script.asks.then(|| Ops { repo: self.repo.clone(), branch: "main".into() }),
+            vault: forgehand::vault::Known::default(),
             probes: vec![database()],
             projects: BTreeMap::from([(self.repo.clone(), project)]),
         }

@@ -18,8 +18,8 @@ use forgehand::model::{
 use forgehand::ports::{
     AgentOrder, AgentReport, BringUp, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError, ForgeErrorKind,
     HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan, IssueFilter, Journal, JournalError, KeepAnswer,
-    KeepOrder, Lease, LineComment, Listed, Matters, Merge, NewClaim, NewIssue, NewPull, NewReview, PushAnswer, Recalled,
-    RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder, WrittenReview,
+    KeepOrder, Lease, LineComment, Listed, Matters, Merge, NewClaim, NewIssue, NewPull, NewReview, NewStatus, PushAnswer,
+    Recalled, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder, WrittenReview,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -280,6 +280,7 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     write merge_pull(repo: &RepoName, pull: PullNumber, head: &Sha, style: MergeStyle) -> ();
     read checks(repo: &RepoName, sha: &Sha) -> Checks;
     read statuses(repo: &RepoName, sha: &Sha) -> Vec<CommitStatus>;
+    write set_status(repo: &RepoName, sha: &Sha, new: &NewStatus) -> ();
     read failed_jobs(repo: &RepoName, sha: &Sha) -> Vec<FailedJob>;
     read reviews(repo: &RepoName, pull: PullNumber) -> Reviews;
     read written_reviews(repo: &RepoName, pull: PullNumber) -> Vec<WrittenReview>;

@@ -83,6 +83,7 @@ impl Ledger {
                     issue.run = Some(started);
                 }
             }
+            Event::Vault { repo, what } => self.offered(repo, what, at),
             Event::Called { run, call, step } => self.called(run, call, step.as_ref(), at),
             Event::AccountPaused { until, why, account } => {
                 let account = self.accounts.entry(account.clone().unwrap_or_else(AccountName::usual)).or_default();

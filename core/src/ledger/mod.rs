@@ -12,6 +12,7 @@ mod fold;
 mod found;
 mod in_work;
 mod issue;
+mod offers;
 mod outcome;
 mod past;
 mod place;
@@ -33,6 +34,7 @@ pub use issue::{
     BranchTip, ClaimState, Decided, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Refused, Retry, RunSummary, Said,
     Triaged,
 };
+pub use offers::OfferState;
 pub use past::Past;
 pub use revision::{Reviews, Rounds};
 pub use run::{Obstacle, Prepared, RunState, StepStatus};
@@ -64,6 +66,8 @@ pub struct Ledger {
     pub paused: BTreeMap<Scope, Pause>,
     /// When each probe of the host was mended, or tried to be, in the last hour.
     pub mends: BTreeMap<ProbeName, Vec<Timestamp>>,
+    /// The open pull requests of operations repositories, as far as they were read.
+    pub offers: BTreeMap<RepoName, BTreeMap<PullNumber, OfferState>>,
     /// Which budgets it was said of that they come to their end.
     #[serde(with = "running::pairs")]
     pub warned: BTreeMap<BudgetOf, Warned>,

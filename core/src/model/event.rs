@@ -10,7 +10,7 @@ use super::{
     Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, HostEnd, HostFacts, IssueDraft,
     IssueNumber, JournalId, Kept, LabelsMean, LastTag, Login, MergeStyle, ModelCall, OpenIssues, ProbeName, Probed, ProjectFacts,
     PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName, Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha,
-    Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, Verdict, Wanted, Weighed,
+    Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, VaultEvent, Verdict, Wanted, Weighed,
 };
 
 /// An event as it was journalled.
@@ -399,6 +399,13 @@ pub enum Event {
         /// Which; none in a journal from before there were several.
         #[serde(default)]
         account: Option<AccountName>,
+    },
+    /// Something about the vault of the operations repository.
+    Vault {
+        /// The operations repository.
+        repo: RepoName,
+        /// What.
+        what: VaultEvent,
     },
     /// A sign-in could not be renewed, or can be used again.
     SignInRenewed {

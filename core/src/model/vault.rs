@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FormulaName, Risk, Subject};
+use super::{Failure, FormulaName, PullNumber, Risk, Sha, Subject};
 
 /// Where actions are asked for.
 pub const ACTIONS: &str = "vault/actions";
@@ -181,6 +181,53 @@ pub struct ActionRecord {
     /// The end of what it printed.
     #[serde(default)]
     pub logs: Option<String>,
+}
+
+/// What a pull request of the operations repository comes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The actions that it asks for; none where something is wrong.
+    pub actions: Vec<ActionId>,
+    /// The first mistakes, each with its place and what to do.
+    pub mistakes: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// What was seen of the open pull requests of the operations repository, and said of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "vault")]
+pub enum VaultEvent {
+    /// The head of one was read.
+    Seen {
+        /// The pull request.
+        pull: PullNumber,
+        /// Its head.
+        head: Sha,
+        /// What it comes to; none where it does not touch the vault.
+        judged: Option<Judged>,
+    },
+    /// It is not open any more.
+    Gone {
+        /// The pull request.
+        pull: PullNumber,
+    },
+    /// What it comes to is about to be written to its head as a status. Whether it stands there is looked up before.
+    Telling {
+        /// The pull request.
+        pull: PullNumber,
+        /// The head.
+        head: Sha,
+    },
+    /// That ended.
+    Told {
+        /// The pull request.
+        pull: PullNumber,
+        /// The head.
+        head: Sha,
+        /// Why it does not stand there.
+        failed: Option<Failure>,
+    },
 }
 
 /// How an action on the branch that counts stands.

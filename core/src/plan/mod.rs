@@ -51,14 +51,14 @@ pub use revise::ROUNDS;
 pub use run::writes;
 pub use schedule::{Upcoming, schedules};
 pub use table::{From, Row, TABLE, To, mermaid, target};
-pub use vault::tier_of_action;
+pub use vault::{judge, tier_of_action};
 pub use wanted::rights;
 
 use self::labels::read_history;
 use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef, Reviews};
 use crate::model::{
-    AccountName, Asked, BudgetOf, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login, PullState,
-    RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
+    AccountName, Asked, BudgetOf, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login, PullNumber,
+    PullState, RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
 };
 
 /// Something to do.
@@ -111,6 +111,10 @@ pub enum Action {
     },
     /// Renew the sign-in of an account.
     Renew(AccountName),
+    /// Read what open pull requests would bring into the vault.
+    Offers,
+    /// Say what one of them comes to.
+    TellOffer(PullNumber),
 }
 
 /// What to do now, and why the rest waits.
@@ -166,6 +170,12 @@ pub struct View {
     pub depends_read: BTreeMap<Subject, Timestamp>,
     /// When the files that an issue's formula requires were looked for last.
     pub files_read: BTreeMap<Subject, Timestamp>,
+    /// The open pull requests of the operations repository are being read.
+    pub offers_reading: bool,
+    /// When that was done last.
+    pub offers_read: Option<Timestamp>,
+    /// Those of which it is being said what they come to.
+    pub telling: BTreeSet<PullNumber>,
     /// Nothing new is started.
     pub draining: bool,
     /// No local work is started either: the process is about to end.
@@ -240,7 +250,8 @@ pub fn plan(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp) -> Pl
     admit::plan(&context, candidates, &mut plan);
     budget::warn(&context, &mut plan);
     accounts::renew(&context, &mut plan);
-    let rounds = context.schedule_times().chain(context.again_times());
+    let offers = vault::plan(&context, &mut plan);
+    let rounds = context.schedule_times().chain(context.again_times()).chain(offers);
     let times = plan.waits.values().filter_map(Wait::until).chain(context.timers()).chain(rounds);
     plan.wake = times.filter(|t| *t > now).min();
     plan
@@ -524,6 +535,7 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
         | Event::Resumed { .. }
         | Event::BudgetWarned { .. }
         | Event::AccountPaused { .. }
+        | Event::Vault { .. }
         | Event::SignInRenewed { .. } => None,
     }
 }

@@ -50,6 +50,8 @@ pub struct Policy {
     pub crew: Crew,
     /// The probes of the host that can be mended.
     pub mends: BTreeMap<ProbeName, MendPolicy>,
+    /// The operations repository.
+    pub ops: Option<RepoName>,
     /// The projects under care.
     pub projects: BTreeMap<RepoName, ProjectPolicy>,
 }

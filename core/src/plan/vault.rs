@@ -1,11 +1,21 @@
-//! How much an action of the vault could break.
+//! The vault of the operations repository: what its open pull requests come to, how much an action could break, and when either is said.
+//!
+//! Promises: a head is judged once, and what was judged is written to it as a status, journalled before; what cannot be written is tried again
+//! with growing pauses. Nothing is said of a pull request that does not touch the vault. Race known: a push between the reading and the
+//! writing; the status is then that of the older head, and the newer one is judged with the next reading.
 
-use crate::model::{Action, ActionWork};
+use super::{Action, Context, Plan};
+use crate::document::Faults;
+use crate::ledger::OfferState;
+use crate::model::{ACTIONS, Action as Asked, ActionWork, Judged, PENDING, PullNumber, Timestamp, VAULT_POLICY};
 use crate::tier::{self, Policy, Tier};
-use crate::vault::Known;
+use crate::vault::{self, Known, Offer, Shelf};
+
+/// Mistakes that are kept of a pull request; of the rest it is said how many there are.
+const KEPT: usize = 3;
 
 /// The tier of an action, and why: the policy's word for its formula, else the formula's own, else high. What it asks for itself only raises.
-pub fn tier_of_action(policy: &Policy, known: &Known, action: &Action) -> Tier {
+pub fn tier_of_action(policy: &Policy, known: &Known, action: &Asked) -> Tier {
     match &action.work {
         ActionWork::Formula(work) => {
             let own = known.formulas.get(&work.formula).copied().flatten();
@@ -15,16 +25,79 @@ pub fn tier_of_action(policy: &Policy, known: &Known, action: &Action) -> Tier {
     }
 }
 
+/// What a pull request that brings this comes to; none where it is no business of the vault's.
+pub fn judge(offers: &[Offer], shelf: &Shelf, known: &Known) -> Option<Judged> {
+    let below = |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let concerns = |offer: &&Offer| {
+        let path = offer.path();
+        below(path, ACTIONS) || below(path, PENDING) || path == VAULT_POLICY
+    };
+    offers.iter().find(concerns)?;
+    let (actions, mut mistakes) = match vault::check(offers, shelf, known) {
+        Ok(actions) => (actions.into_iter().map(|action| action.id).collect(), Vec::new()),
+        Err(faults) => (Vec::new(), faults.lines()),
+    };
+    mistakes.extend(offers.iter().filter(|offer| offer.path() == VAULT_POLICY).flat_map(policy_mistakes));
+    let more = mistakes.len().saturating_sub(KEPT);
+    mistakes.truncate(KEPT);
+    Some(Judged { actions, mistakes, more })
+}
+
+fn policy_mistakes(offer: &Offer) -> Vec<String> {
+    match offer {
+        Offer::Text { path, text } => Policy::parse(path, text).err().as_ref().map(Faults::lines).unwrap_or_default(),
+        Offer::Unreadable { path } => vec![format!("{path}:1:1: it is no file that can be read as text")],
+        Offer::Gone { .. } => Vec::new(),
+    }
+}
+
+/// Reads what is offered when its clock says so, and says what is not said yet; answers when to plan again.
+pub(super) fn plan(context: &Context<'_>, plan: &mut Plan) -> Vec<Timestamp> {
+    let (view, policy) = (context.view, context.policy);
+    // A forge that nothing was read of yet is not asked for this first.
+    let Some(repo) = policy.ops.as_ref().filter(|_| !view.draining && !view.fresh.is_empty()) else { return Vec::new() };
+    let mut times = Vec::new();
+    match view.offers_read.map(|read| read + policy.checks_every) {
+        _ if view.offers_reading => {}
+        Some(due) if context.now < due => times.push(due),
+        Some(_) | None => plan.actions.push(Action::Offers),
+    }
+    // What an earlier process left unsaid may be closed by now.
+    if view.offers_read.is_none() {
+        return times;
+    }
+    for (pull, offer) in context.ledger.offers.get(repo).into_iter().flatten() {
+        match context.says(*pull, offer) {
+            Some(due) if context.now < due => times.push(due),
+            Some(_) => plan.actions.push(Action::TellOffer(*pull)),
+            None => {}
+        }
+    }
+    times
+}
+
+impl Context<'_> {
+    /// From when on something is to be said of it; none where nothing is.
+    fn says(&self, pull: PullNumber, offer: &OfferState) -> Option<Timestamp> {
+        let unsaid = offer.judged.is_some() && !offer.told && !self.view.telling.contains(&pull);
+        let due = offer.failed.map_or(self.now, |(at, failures)| at + self.policy.retry_after(failures));
+        unsaid.then_some(due)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::Risk;
 
+    fn known() -> Known {
+        Known { formulas: [("mow".into(), Some(Risk::Medium)), ("odd".into(), None)].into(), ..Known::default() }
+    }
+
     fn tier(text: &str) -> Tier {
-        let known = Known { formulas: [("mow".into(), Some(Risk::Medium)), ("odd".into(), None)].into(), ..Known::default() };
         let policy = Policy::parse("vault/policy.toml", "[tiers]\nodd = \"low\"\n").expect("a policy");
-        let action =
-            crate::vault::action("vault/actions/a.toml", "a", &format!("context = \"c\"\n{text}"), &known).expect("an action");
+        let known = known();
+        let action = vault::action("vault/actions/a.toml", "a", &format!("context = \"c\"\n{text}"), &known).expect("an action");
         tier_of_action(&policy, &known, &action)
     }
 
@@ -42,5 +115,21 @@ mod tests {
         }
         let ignored = tier("formula = \"mow\"\nblast_radius = \"low\"");
         assert!(ignored.reasons.iter().any(|reason| reason.why.contains("ignored")), "{ignored:?}");
+    }
+
+    #[test]
+    fn a_pull_request_is_judged_where_it_touches_the_vault() {
+        let text = |path: &str, text: &str| Offer::Text { path: path.to_owned(), text: text.to_owned() };
+        let judged = |offers: &[Offer]| judge(offers, &Shelf::default(), &known());
+        assert_eq!(judged(&[text("vault/fired/a.result.json", "{}")]), None);
+        assert_eq!(judged(&[]), None);
+        let good = judged(&[text("vault/actions/a.toml", "context = \"c\"\nformula = \"odd\"")]).expect("it is judged");
+        assert!(good.mistakes.is_empty() && good.actions.len() == 1, "{good:?}");
+        let gone = judged(&[Offer::Gone { path: "vault/actions/a.toml".into() }]).expect("it is judged");
+        assert!(gone.mistakes.is_empty(), "{gone:?}");
+        let policy = judged(&[text("vault/policy.toml", "[tiers]\nodd = \"tiny\"\n")]).expect("it is judged");
+        assert!(policy.mistakes[0].starts_with("vault/policy.toml:2:7: "), "{policy:?}");
+        let many = judged(&[text("vault/actions/a.toml", "id = \"/\"\nformula = \"no\"\nmounts = [\"no\"]\nsecrets = [\"no\"]")]);
+        assert!(many.as_ref().is_some_and(|many| many.mistakes.len() == 3 && many.more == 2), "{many:?}");
     }
 }

@@ -119,6 +119,17 @@ pub struct CommitStatus {
     pub cut: bool,
 }
 
+/// A status to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewStatus {
+    /// The context.
+    pub context: String,
+    /// How it stands.
+    pub state: Checks,
+    /// What it says.
+    pub description: String,
+}
+
 /// A job of the forge's own CI that failed, or was ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedJob {
@@ -210,6 +221,8 @@ pub trait Forge: Send + Sync {
     async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, ForgeError>;
     /// The last status of a commit in each context.
     async fn statuses(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<CommitStatus>, ForgeError>;
+    /// Writes a status of a commit: in its context the newest counts.
+    async fn set_status(&self, repo: &RepoName, sha: &Sha, new: &NewStatus) -> Result<(), ForgeError>;
     /// The jobs of the forge's own CI that did not end well on a commit; none where the forge has none or tells nothing of them (before 16).
     async fn failed_jobs(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<FailedJob>, ForgeError>;
     /// What the reviews of a pull request come to.

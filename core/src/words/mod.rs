@@ -11,6 +11,7 @@ mod outcome;
 mod setting_up;
 mod standing;
 mod story;
+mod vault;
 mod wait;
 
 pub use accounts::{credential, credential_warning};
@@ -21,6 +22,7 @@ pub use outcome::{outcome, refusal, remedy};
 pub use setting_up::{doubled_label, label_named, standing_claims, standing_issues, standing_pull, standing_reports};
 pub use standing::{found_gap, restored, restored_gap, standing};
 pub use story::{event, intent};
+pub use vault::judged;
 pub use wait::{budget, mover, paused, resume, trouble, turned_away, wait};
 
 use crate::model::Decision;

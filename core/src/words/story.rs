@@ -161,6 +161,7 @@ pub fn event(event: &Event) -> Option<String> {
             let again = backoff_until.map_or_else(String::new, |until| format!("; tried again at {until}"));
             format!("run {run} ended: {}{again}", outcome(how))
         }
+        Event::Vault { repo, what } => return super::vault::event(repo, what),
         Event::SignInRenewed { account, failed: Some(why) } => {
             format!("the sign-in of {} could not be renewed: {why}", super::account(account))
         }

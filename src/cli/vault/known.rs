@@ -40,12 +40,7 @@ pub(super) fn known(setup: &Setup) -> Known {
         let risk = library.load(&name).and_then(Result::ok).map(|formula| formula.blast_radius);
         (FormulaName(name), risk)
     };
-    Known {
-        formulas: library.names().into_iter().map(formula).collect(),
-        secrets: setup.config.vault.secret_names(),
-        mounts: setup.config.vault.mount_names(),
-        projects: setup.config.projects.iter().map(|project| project.repo.clone()).collect(),
-    }
+    Known { formulas: library.names().into_iter().map(formula).collect(), ..setup.vault_known() }
 }
 
 /// The operations repository that the configuration names.

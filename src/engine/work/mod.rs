@@ -27,6 +27,7 @@ mod sprint;
 mod stage;
 mod tasks;
 mod texts;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,6 +85,8 @@ pub struct Settings {
     pub overlap: Duration,
     /// The operations repository.
     pub ops: Option<Ops>,
+    /// What an action of the vault may name.
+    pub vault: crate::vault::Known,
     /// The probes of the host.
     pub probes: Vec<Probe>,
     /// Each project's own part.
@@ -191,6 +194,14 @@ impl Worker {
             Job::Rights { subject, asked, facts } => {
                 let result = self.rights(&subject.repo, &asked.login, &facts).await;
                 Input::Rights { subject, asked, result }
+            }
+            Job::Offers { repo, known } => {
+                let result = self.offers(&known).await;
+                Input::Offers { repo, result }
+            }
+            Job::TellOffer { repo, pull, head, judged } => {
+                let failed = self.tell_offer(&repo, &head, &judged).await.err();
+                Input::OfferTold { repo, pull, head, failed }
             }
             Job::Renew(account) => {
                 let result = self.ports.accounts.renew(&account).await;

@@ -264,7 +264,9 @@ impl<'a> Play<'a> {
                 | Action::Dependencies(_)
                 | Action::Rights { .. }
                 | Action::Files { .. }
-                | Action::Renew(_) => {}
+                | Action::Renew(_)
+                | Action::Offers
+                | Action::TellOffer(_) => {}
             }
         }
         match plan.wake.filter(|wake| *wake > self.now) {

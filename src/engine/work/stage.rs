@@ -281,6 +281,7 @@ pub(super) fn policy(stage: &Stage) -> Policy {
         retry: vec![none],
         crew: Crew::default(),
         mends: stage.host.mends(),
+        ops: None,
         projects: BTreeMap::from([(stage.subject.repo.clone(), project)]),
     }
 }
