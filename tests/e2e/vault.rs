@@ -111,3 +111,47 @@ async fn each_head_that_touches_the_vault_has_a_status_that_says_where_it_is_wro
     let (_, _, state, says) = status(&right).await;
     assert_eq!((state.as_str(), says.as_str()), ("success", "well-formed: tap"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_decide_as_themselves_and_what_they_decide_is_recorded_once() {
+    let rig = rig("vault::decided").await;
+    let scopes = ["write:repository", "write:issue", "read:user"];
+    let bot = rig.seed.token("bot", &scopes).await.expect("a token");
+    let owner = rig.seed.token("owner", &scopes).await.expect("a token");
+    let rig = rig.with_env("OWNER", &owner).with_env("BOT", &bot);
+    let file = rig.config_file().with_file_name("tap.toml");
+    std::fs::write(&file, "formula = \"fix\"\ncontext = \"v1\"\n").expect("a file");
+    rig.run(&["vault", "request", &file.display().to_string()]).await.ok();
+    let ours = rig.run(&["vault", "approve", "tap", "--token-env", "BOT"]).await;
+    assert!(ours.code == Some(2) && ours.err.contains("forgehand's own account"), "{ours:?}");
+    let early = rig.run(&["vault", "done", "tap", "--token-env", "OWNER"]).await;
+    assert!(early.code == Some(2) && early.err.contains("not merged yet"), "{early:?}");
+    let said = rig.run(&["vault", "approve", "tap", "--token-env", "OWNER"]).await.ok();
+    assert!(said.out.contains("owner approved owner/ops#1") && said.out.contains("tap medium"), "{said:?}");
+    let reviews = rig.seed.api("owner", "GET", &format!("repos/{OPS}/pulls/1/reviews"), serde_json::Value::Null).await;
+    let reviews = reviews.expect("the reviews");
+    let head = rig.seed.pulls(OPS).expect("the pull requests").remove(0).head;
+    let tip = in_ops(&rig, &["rev-parse", &format!("origin/{head}")]).await;
+    assert_eq!((&reviews[0]["state"], reviews[0]["commit_id"].as_str()), (&"APPROVED".into(), Some(tip.trim())), "{reviews:#}");
+    rig.run(&["vault", "reject", "tap", "--token-env", "OWNER", "--because", "Not now."]).await.ok();
+    assert!(!rig.seed.pulls(OPS).expect("the pull requests")[0].issue.open);
+
+    // What is merged is done, or is not wanted: recorded, and then over.
+    let done = rig.run(&["vault", "done", "new", "--token-env", "OWNER", "--because", "It is in."]).await.ok();
+    assert!(done.out.contains("recorded in vault/fired/new.result.json"), "{done:?}");
+    let record: serde_json::Value =
+        serde_json::from_str(&in_ops(&rig, &["show", "main:vault/fired/new.result.json"]).await).expect("JSON");
+    assert_eq!(
+        (&record["id"], &record["tier"], &record["approved_by"], &record["exit_code"], &record["logs"]),
+        (&"new".into(), &"high".into(), &"owner".into(), &0.into(), &"It is in.".into()),
+        "{record:#}"
+    );
+    for (id, says) in [("new", "is fired already"), ("old", "is done already")] {
+        let again = rig.run(&["vault", "reject", id, "--token-env", "OWNER"]).await;
+        assert!(again.code == Some(2) && again.err.contains(says), "{again:?}");
+    }
+    let rejected = rig.run(&["vault", "reject", "bad", "--token-env", "OWNER"]).await.ok();
+    assert!(rejected.out.contains("recorded in vault/rejected/bad.result.json"), "{rejected:?}");
+    let rows = rig.json(&["vault", "list", "--json"]).await;
+    assert_eq!((&row(&rows, "new")["state"], &row(&rows, "bad")["state"]), (&"fired".into(), &"rejected".into()), "{rows:#}");
+}

@@ -8,7 +8,7 @@ use crate::config::Ops;
 use crate::engine::{vault_files, vault_offers};
 use crate::forge::Client;
 use crate::git::Git;
-use crate::model::{FormulaName, Login, PENDING, Pull, PullNumber, VAULT_POLICY};
+use crate::model::{FormulaName, Login, PENDING, Pull, PullNumber, Sha, VAULT_POLICY};
 use crate::ports::{Forge as _, RepoError, RepoErrorKind};
 use crate::tier::Policy;
 use crate::vault::{Known, Offer, Shelf};
@@ -30,6 +30,8 @@ pub(super) struct Vault {
 pub(super) struct Asked {
     pub(super) pull: PullNumber,
     pub(super) by: Login,
+    /// The head that was read.
+    pub(super) head: Sha,
     pub(super) offers: Vec<Offer>,
 }
 
@@ -61,9 +63,8 @@ impl Vault {
         let mut asked = Vec::new();
         for pull in open_pulls(&forge, &ops).await? {
             let offers = vault_offers(&git, &ops.repo, &pull).await.map_err(unread)?;
-            let offers = offers.map(|(_, offers)| offers).unwrap_or_default();
-            if !offers.is_empty() {
-                asked.push(Asked { pull: pull.number, by: pull.author, offers });
+            if let Some((head, offers)) = offers.filter(|(_, offers)| !offers.is_empty()) {
+                asked.push(Asked { pull: pull.number, by: pull.author, head, offers });
             }
         }
         let shelf = Shelf::of(&files, &known);

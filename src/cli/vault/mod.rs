@@ -1,6 +1,7 @@
 //! `forgehand vault`: what decides how much something could break, and whether it may go ahead.
 
 mod classify;
+mod decide;
 mod known;
 mod list;
 mod request;
@@ -29,6 +30,12 @@ enum Command {
     Show(show::Arguments),
     /// Ask for an action by a pull request, after its file was checked
     Request(request::Arguments),
+    /// Approve the pull request that asks for an action, on the forge and as yourself
+    Approve(decide::Arguments),
+    /// Reject an action: its pull request is closed, or what is merged is recorded as rejected
+    Reject(decide::Arguments),
+    /// Record that a merged action is done by you
+    Done(decide::Arguments),
 }
 
 /// Does it.
@@ -38,5 +45,8 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
         Command::List(a) => list::run(config, a),
         Command::Show(a) => show::run(config, a),
         Command::Request(a) => request::run(config, a),
+        Command::Approve(a) => decide::run(config, a, decide::Decision::Approve),
+        Command::Reject(a) => decide::run(config, a, decide::Decision::Reject),
+        Command::Done(a) => decide::run(config, a, decide::Decision::Done),
     }
 }
