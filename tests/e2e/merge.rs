@@ -31,14 +31,14 @@ pub async fn opened(rig: &Rig, about: &str) -> (u64, u64) {
     for _ in 0..12 {
         rig.once().await;
         let at = Subject { repo: REPO.parse().expect("a name"), issue: IssueNumber(number) };
-        if rig.records().iter().any(|r| matches!(&r.event, Event::PullMoved { subject, .. } if *subject == at)) {
+        let asked =
+            |event: &Event| matches!(event, Event::Intended { subject, intent: Intent::OpenPull { .. }, .. } if *subject == at);
+        if rig.records().iter().any(|r| asked(&r.event)) {
             let pull = rig.pulls().last().expect("a pull request").issue.number;
-            // What moves after its opening is read at once, not within a minute.
-            rig.seed.comment(REPO, "owner", pull, "Thank you.").await.expect("a comment");
             return (number, pull);
         }
     }
-    panic!("no pull request was seen: {}", rig.story());
+    panic!("no pull request was opened: {}", rig.story());
 }
 
 fn is_merged(rig: &Rig, number: u64) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{Intent, Lane, Outcome, PullState, Timestamp};
 
-use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Refused, RunState};
+use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Refused, Reviews, RunState};
 
 impl IssueState {
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, lane: &Lane, at: Timestamp) {
@@ -123,6 +123,10 @@ impl IssueState {
                 pull.evidence = run.evidence_of(sha);
                 pull.opinion = pull.opinion.max(run.opinion());
             }
+        }
+        // That moved it, and whoever waits for the review need not wait for the next reading.
+        if let (Outcome::Reviewed { .. }, Some(pull)) = (outcome, self.pull.as_mut()) {
+            pull.reviews = Reviews::Unread;
         }
         if let (Intent::Reply { reply, .. }, Outcome::Replied, Some(pull)) = (intent, outcome, self.pull.as_mut()) {
             pull.rounds.points.insert(reply.to.id);

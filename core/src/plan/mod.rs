@@ -57,8 +57,8 @@ pub use wanted::rights;
 use self::labels::read_history;
 use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef, Reviews};
 use crate::model::{
-    AccountName, Asked, BudgetOf, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login, PullNumber,
-    PullState, RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
+    AccountName, Asked, BudgetOf, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login, MergeRule,
+    PullNumber, PullState, RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
 };
 
 /// Something to do.
@@ -380,8 +380,14 @@ impl Context<'_> {
     fn waiting_for_merge(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Next {
         let Some(pull) = &state.pull else { return Next::Wait(found::without_pull(state)) };
         // What was opened a moment ago has no checks worth a request yet.
-        let last = self.view.checked.get(subject).copied().unwrap_or(state.at_since);
-        if let Some(read) = self.read_pull(subject, pull, last + self.policy.checks_every) {
+        let last = self.view.checked.get(subject).copied();
+        // What we merge ourselves need not wait for its clock to be known.
+        let first = last.is_none_or(|read| read < state.at_since) && pull.weighed_tier().is_none();
+        let due = match first && project.merge != MergeRule::Never {
+            true => self.now,
+            false => last.unwrap_or(state.at_since) + self.policy.checks_every,
+        };
+        if let Some(read) = self.read_pull(subject, pull, due) {
             return read;
         }
         self.asked_of(subject, state, project, pull).unwrap_or_else(|| self.to_merge(subject, project, pull))
