@@ -263,9 +263,7 @@ impl IssueState {
             }
             Event::PullMoved { at, .. } => {
                 if let Some(pull) = self.pull.as_mut() {
-                    // The first time it is its opening, our own doing; a review may have come with it all the same.
-                    pull.reviews = if pull.moved.is_some() { Reviews::Unread } else { Reviews::Due };
-                    pull.moved = Some(*at);
+                    pull.moved_at(*at);
                 }
             }
             Event::LabelsRead { found, meaning, .. } => self.labels_read(found, *meaning, at),

@@ -84,6 +84,15 @@ impl PullRef {
         }
     }
 
+    /// It moved. The first time it is its opening, our own doing; a review may have come with it all the same, and what is to be read at once stays so.
+    pub(super) fn moved_at(&mut self, at: Timestamp) {
+        self.reviews = match (self.moved, self.reviews) {
+            (None, Reviews::Read | Reviews::Due) => Reviews::Due,
+            (Some(_), _) | (None, Reviews::Unread) => Reviews::Unread,
+        };
+        self.moved = Some(at);
+    }
+
     /// We merged its base into its branch, and nothing else.
     pub(super) fn brought_up_to(&mut self, head: &Sha) {
         let was_weighed = self.weighed_tier().is_some();
@@ -177,6 +186,20 @@ mod tests {
             style: None,
             window: None,
         }
+    }
+
+    #[test]
+    fn what_was_reviewed_before_it_was_first_seen_to_move_is_still_read_at_once() {
+        let opened = || PullRef::opened(PullNumber(1), ("claude/issue-1".into(), "main".into()), sha(1), Timestamp(0));
+        let mut pull = opened();
+        pull.moved_at(Timestamp(1));
+        assert_eq!(pull.reviews, Reviews::Due, "that was its opening");
+        pull.moved_at(Timestamp(2));
+        assert_eq!(pull.reviews, Reviews::Unread);
+        let mut reviewed = opened();
+        reviewed.reviews = Reviews::Unread;
+        reviewed.moved_at(Timestamp(1));
+        assert_eq!(reviewed.reviews, Reviews::Unread, "our own review came before the look that saw its opening");
     }
 
     #[test]
