@@ -186,6 +186,7 @@ impl Setup {
         let project = |p: &crate::config::Project| ProjectPolicy {
             labels: p.labels.clone(),
             branch_prefix: p.branch_prefix.clone(),
+            base: p.base.clone(),
             since: p.since,
             intake: p.intake.iter().map(|l| crate::model::Login(l.as_str().to_ascii_lowercase())).collect(),
             formulas: formulas
@@ -197,6 +198,7 @@ impl Setup {
             usd_day: p.usd_day.unwrap_or(limits.usd_project),
             merge: p.merge,
             review: p.review,
+            overlap: p.overlap,
             verify: p.verify.clone(),
             sets_up: p.provisions.sets_up(),
             leaving: false,

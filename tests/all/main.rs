@@ -32,6 +32,7 @@ mod plan_beside;
 mod plan_each;
 mod plan_group;
 mod plan_merge;
+mod plan_overlap;
 mod plan_properties;
 mod plan_running;
 mod plan_schedule;

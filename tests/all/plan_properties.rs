@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use forgehand::engine::Input;
 use forgehand::model::{
-    Advance, Command, Decision, Event, FailureKind, LabelNames, Outcome, Proposal, RunId, RunOutcome, Scope, Since, StepId,
-    StepKind, Timestamp, Trigger, Wait, WhenBusy,
+    Advance, Command, Decision, Event, FailureKind, LabelNames, Outcome, OverlapRule, Overlapping, Proposal, RunId, RunOutcome,
+    Scope, Since, StepId, StepKind, Timestamp, Trigger, Wait, WhenBusy,
 };
 use forgehand::plan::{From, Policy, TABLE, To, mermaid, target};
 use proptest::prelude::*;
@@ -236,6 +236,9 @@ fn at_rest(world: &World, orders: &[Option<Order>; 3]) {
         if !issue.open {
             continue;
         }
+        let waits = world.core.plan().waits.get(&subject(*number));
+        let held = matches!(waits, Some(Wait::Overlap { by: Overlapping::Run | Overlapping::Turn, .. }));
+        assert!(!held, "#{number}: nobody is at work any more, and it is {waits:?}\n{}", story(world, Some(*number)));
         let stands = names.decisions(&issue.labels);
         assert_eq!(
             stands,
@@ -431,9 +434,12 @@ proptest! {
         steps in prop::collection::vec(step(), 0..120),
         kinds in kinds(),
         last in prop::sample::select(vec![0_u8, 0, 3, 3, 4, 5, 6, 7, 8, 10, 12]),
+        overlap in prop::sample::select(vec![OverlapRule::Off, OverlapRule::Running, OverlapRule::Open, OverlapRule::Open]),
     ) {
-        // That rounds are bounded and no point is answered twice is checked by the world.
-        let world = live(&unforgotten(steps), &kinds, Fate::Well(last), revising_policy());
+        // That rounds are bounded, no point is answered twice and nobody changes another one's files is checked by the world.
+        let mut policy = revising_policy();
+        policy.projects.values_mut().for_each(|project| project.overlap = overlap);
+        let world = live(&unforgotten(steps), &kinds, Fate::Well(last), policy);
         let open = world.core.ledger().issues().filter(|(_, state)| state.seen.open && state.at == Some(Decision::Pr));
         for (subject, _) in open {
             let waits = world.core.plan().waits.get(&subject);

@@ -12,25 +12,25 @@ use forgehand::plan::{Action, Plan, Policy, ProjectPolicy, View, budgets, plan};
 
 use super::plan_world;
 
-const NOW: Timestamp = Timestamp(1_790_000_000_000);
+pub const NOW: Timestamp = Timestamp(1_790_000_000_000);
 const DAY: i64 = 86_400_000;
 
-fn repo(name: &str) -> RepoName {
+pub fn repo(name: &str) -> RepoName {
     name.parse().expect("a name")
 }
 
-fn at(repo_name: &str, number: u64) -> Subject {
+pub fn at(repo_name: &str, number: u64) -> Subject {
     Subject { repo: repo(repo_name), issue: IssueNumber(number) }
 }
 
 /// A site of several projects whose issues all stand in the queue, older ones with lower numbers, and those of `o/a` before all others.
-struct Site {
-    records: Vec<Record>,
-    policy: Policy,
+pub struct Site {
+    pub records: Vec<Record>,
+    pub policy: Policy,
 }
 
 impl Site {
-    fn new(slots: u32, projects: &[(&str, u64)]) -> Self {
+    pub fn new(slots: u32, projects: &[(&str, u64)]) -> Self {
         let one: ProjectPolicy = plan_world::policy().projects.into_values().next().expect("a project");
         let policy = Policy {
             slots,
@@ -59,7 +59,7 @@ impl Site {
         site
     }
 
-    fn note(&mut self, event: Event) {
+    pub fn note(&mut self, event: Event) {
         let seq = self.records.len() as u64 + 1;
         self.records.push(Record { seq, at: Timestamp(NOW.0 - 100_000 + seq as i64), event });
     }
@@ -68,12 +68,12 @@ impl Site {
         self.records.push(Record { seq: self.records.len() as u64 + 1, at, event });
     }
 
-    fn project(&mut self, name: &str) -> &mut ProjectPolicy {
+    pub fn project(&mut self, name: &str) -> &mut ProjectPolicy {
         self.policy.projects.get_mut(&repo(name)).expect("a project")
     }
 
     /// A run lives on an issue.
-    fn run(&mut self, name: &str, number: u64) -> RunId {
+    pub fn run(&mut self, name: &str, number: u64) -> RunId {
         let run = RunId(format!("{name}-{number}").replace('/', "_"));
         let formula = self.policy.projects[&repo(name)].formulas[&"fix".into()].clone();
         let (subject, branch) = (at(name, number), Branch(format!("claude/issue-{number}")));
@@ -98,7 +98,7 @@ impl Site {
         self.note(Event::Ended { key, outcome: Outcome::Claimed { sha, until: Timestamp(NOW.0 + DAY) } });
     }
 
-    fn ledger(&self) -> Ledger {
+    pub fn ledger(&self) -> Ledger {
         Ledger::fold(&self.records)
     }
 
@@ -120,7 +120,7 @@ impl Site {
     }
 }
 
-fn starts(plan: &Plan) -> Vec<String> {
+pub fn starts(plan: &Plan) -> Vec<String> {
     let claims = plan.actions.iter().filter_map(|action| match action {
         Action::Do { subject, intent: Intent::Claim { renews: None } } => Some(subject.to_string()),
         _ => None,
@@ -428,7 +428,7 @@ fn files_are_looked_for_where_there_is_room_and_believed_for_a_while() {
 }
 
 /// An open pull request of ours for an issue, that waits for people.
-fn waiting(site: &mut Site, name: &str, number: u64) {
+pub fn waiting(site: &mut Site, name: &str, number: u64) {
     let (subject, label) = (at(name, number), Decision::Pr);
     let labels = BTreeSet::from(["claude-pr".to_owned()]);
     site.note(Event::Seen { subject: subject.clone(), issue: SeenIssue { labels, ..seen() } });

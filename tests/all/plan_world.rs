@@ -9,12 +9,12 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
 use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
-    Advance, Ask, Branch, Change, Checks, CommandRun, Comment, CommentId, Concurrency, Decision, EffectKey, EndWord, Event,
-    Evidence, Expression, Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome, Hands,
-    Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, MergeRule, ModelCall, Outcome, Point, PointId,
-    ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, ReviewId, Revision,
-    RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark, Timestamp, Trigger, Triggers, Trouble, Usd,
-    Wait, WhenBusy,
+    Advance, Ask, Branch, Change, ChangedFile, Checks, CommandRun, Comment, CommentId, Concurrency, Decision, EffectKey, EndWord,
+    Event, Evidence, Expression, Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome,
+    Hands, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, MergeRule, ModelCall, Outcome,
+    OverlapRule, Overlapping, Point, PointId, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal,
+    RepoFacts, RepoName, ReviewId, Revision, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark,
+    Timestamp, Trigger, Triggers, Trouble, Usd, Wait, WhenBusy,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, ROUNDS, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -401,6 +401,7 @@ pub fn policy() -> Policy {
     let project = ProjectPolicy {
         labels: LabelNames::default(),
         branch_prefix: "claude/issue-".into(),
+        base: None,
         intake: BTreeSet::from([Login::from("intake")]),
         since: Some(Since::All),
         formulas: usual(),
@@ -408,6 +409,7 @@ pub fn policy() -> Policy {
         usd_day: Usd(25_000_000),
         merge: MergeRule::Never,
         review: true,
+        overlap: OverlapRule::Running,
         verify: vec!["true".into()],
         sets_up: true,
         leaving: false,
@@ -594,6 +596,14 @@ impl World {
                 let beside = self.shadow.issues().filter_map(|(_, other)| group(&other.live_run()?.formula));
                 assert!(beside.into_iter().all(|other| Some(other) != group(formula)), "{subject}: beside another of its group");
                 assert!(state.run.is_none(), "{subject}: a second run");
+                let rule = self.policy.projects.get(&subject.repo).map_or(OverlapRule::Off, |project| project.overlap);
+                let at_work =
+                    self.shadow.issues().filter(|(_, other)| other.live_run().is_some_and(|r| r.formula.changes_files()));
+                let met = at_work.filter(|(_, other)| meet(state, other)).map(|(on, _)| on).next();
+                assert!(
+                    !formula.changes_files() || rule == OverlapRule::Off || met.is_none(),
+                    "{subject}: begun beside {met:?}, whose files it changes"
+                );
                 let waiting =
                     self.shadow.issues().filter(|(_, other)| other.at == Some(Decision::Pr) && other.open_pull().is_some());
                 let new = formula.opens_pull() && aside.is_none() && state.open_pull().is_none();
@@ -658,10 +668,22 @@ impl World {
                 || self.core.view().finding.iter().any(|key| self.core.ledger().open(key).is_some_and(|(s, _)| *s == subject));
             let waits = self.core.plan().waits.contains_key(&subject) || self.core.view().reading.contains(&subject);
             assert!(acts || waits, "{subject} neither moves nor waits: {:?}", state.at);
+            self.waits_for_no_ring(&subject);
             if let (Some(Wait::Merge { .. }), Some(pull)) = (self.core.plan().waits.get(&subject), &state.pull) {
                 let sound = !pull.conflicts && !pull.changes_requested && pull.checks != Checks::Failure;
                 assert!(sound, "{subject}: {} does not wait for a merge alone", pull.number);
             }
+        }
+    }
+
+    /// Who waits for another one's files waits as the project says, and for nobody who waits for it, however many are between.
+    fn waits_for_no_ring(&self, subject: &Subject) {
+        let (rule, mut on, mut seen) = (self.core.policy().projects[&subject.repo].overlap, subject, BTreeSet::new());
+        while let Some(Wait::Overlap { on: next, by, .. }) = self.core.plan().waits.get(on) {
+            assert!(seen.insert(on), "{subject}: waits for itself");
+            let open = matches!(by, Overlapping::Pull { .. });
+            assert!(rule == OverlapRule::Open || (rule == OverlapRule::Running && !open), "{subject}: {by:?} by {rule:?}");
+            on = next;
         }
     }
 
@@ -1205,7 +1227,8 @@ fn agent(state: &IssueState, dice: u8) -> Outcome {
     let answer = |output| Outcome::AgentEnded { how: HandOutcome::Succeeded, output: Ok(output), resumable: true };
     let triage = |route: &str| {
         answer(serde_json::json!({
-            "route": route, "summary": "s", "requirements": [], "acceptance": [], "files": [], "risk": "low", "questions": ["which?"],
+            "route": route, "summary": "s", "requirements": [], "acceptance": [], "files": LIKELY[usize::from(dice % 4)], "risk": "low",
+            "questions": ["which?"],
         }))
     };
     let fix = |outcome: &str| answer(serde_json::json!({"outcome": outcome, "summary": "s"}));
@@ -1227,6 +1250,29 @@ fn agent(state: &IssueState, dice: u8) -> Outcome {
     }
 }
 
+/// The files that triage may name. Of the first two each meets the other.
+const LIKELY: [&[&str]; 4] = [&["src/a.rs"], &["SRC/"], &["docs/b.md", "./c"], &[]];
+
+/// The files that a run likely changes, or changes by its commits, and those of its pull request.
+fn files_of(state: &IssueState) -> BTreeSet<String> {
+    let change = state.live_run().and_then(|run| run.change.as_ref());
+    let mut files: BTreeSet<String> = change.into_iter().flat_map(|change| &change.files).map(|file| file.path.clone()).collect();
+    files.extend(state.open_pull().into_iter().flat_map(|pull| pull.files.clone()));
+    match files.is_empty() {
+        true => state.triaged.iter().flat_map(|triaged| triaged.files.clone()).collect(),
+        false => files,
+    }
+}
+
+/// Whether two issues change one of the world's files: there is none that two of its names stand for, but for the folder.
+fn meet(one: &IssueState, other: &IssueState) -> bool {
+    let plain = |files: BTreeSet<String>| files.iter().map(|f| f.trim_start_matches("./").to_lowercase()).collect::<Vec<_>>();
+    let (one, other) = (plain(files_of(one)), plain(files_of(other)));
+    one.iter().any(|a| {
+        other.iter().any(|b| a == b || (a.starts_with("src/") && b.starts_with("src/") && (a.len() == 4 || b.len() == 4)))
+    })
+}
+
 fn taken(head: Sha, dice: u8) -> Outcome {
     let person_paths = if dice % 16 == 14 { vec!["prisma/schema.prisma".to_owned()] } else { Vec::new() };
     let refusal = match dice % 16 {
@@ -1244,13 +1290,17 @@ fn taken(head: Sha, dice: u8) -> Outcome {
         head,
         base: sha(1),
         commits: 1,
-        files: Vec::new(),
+        files: LIKELY[usize::from(dice % 4)].iter().filter(|path| !path.ends_with('/')).map(|path| changed(path)).collect(),
         added: 1,
         removed: 0,
         person_paths,
         verify_paths: Vec::new(),
     };
     Outcome::Taken { judged: refusal.map_or(Ok(change), Err) }
+}
+
+fn changed(path: &str) -> ChangedFile {
+    ChangedFile { path: path.to_owned(), from: None, added: 1, removed: 0, marks: BTreeSet::new() }
 }
 
 fn call() -> ModelCall {

@@ -13,7 +13,9 @@ use forgehand::git::{self, Git};
 use forgehand::journal::SqliteJournal;
 use forgehand::ledger::{ClaimState, IssueState, Ledger};
 use forgehand::localforge::{LocalForge, Options as ForgeOptions, SeedFile};
-use forgehand::model::{Formula, FormulaName, IssueNumber, LabelNames, MergeRule, Priority, RepoName, Risk, Subject, Usd};
+use forgehand::model::{
+    Formula, FormulaName, IssueNumber, LabelNames, MergeRule, OverlapRule, Priority, RepoName, Risk, Subject, Usd,
+};
 use forgehand::plan::{Crew, MendPolicy, Policy, ProjectPolicy};
 use forgehand::ports::{Clock, Ids, Journal, JournalError};
 use forgehand::scan::Scanner;
@@ -231,6 +233,7 @@ impl<'s> Daemon<'s> {
         let project = ProjectPolicy {
             labels: LabelNames::default(),
             branch_prefix: "claude/issue-".into(),
+            base: None,
             intake: BTreeSet::new(),
             since: None,
             formulas,
@@ -238,6 +241,8 @@ impl<'s> Daemon<'s> {
             usd_day: Usd(25_000_000),
             merge: if self.script.merges { MergeRule::Low } else { MergeRule::Never },
             review: false,
+            // All of its issues name one file, and are to be worked on side by side.
+            overlap: OverlapRule::Off,
             verify: vec!["true".into()],
             sets_up: true,
             leaving: false,

@@ -4,7 +4,9 @@ use globset::GlobBuilder;
 
 use super::{provisions, values};
 use crate::document::{Table, Value};
-use crate::model::{Branch, FormulaName, IssueNumber, LabelNames, Login, MergeRule, Provisions, RepoName, Since, Usd};
+use crate::model::{
+    Branch, FormulaName, IssueNumber, LabelNames, Login, MergeRule, OverlapRule, Provisions, RepoName, Since, Usd,
+};
 
 /// The paths whose change a person must decide on, unless a project names its own.
 pub const DEFAULT_PERSON_PATHS: [&str; 10] = [
@@ -55,6 +57,8 @@ pub struct Project {
     pub merge: MergeRule,
     /// What is merged without a person needs an approval of the review role, or of a person.
     pub review: bool,
+    /// Whose files an issue keeps clear of before its run begins.
+    pub overlap: OverlapRule,
     /// What runs are given beside their clone.
     pub provisions: Provisions,
 }
@@ -98,6 +102,7 @@ impl Project {
         let usd_day = table.optional("usd_day", values::usd);
         let merge = table.or("merge", MergeRule::Never, |v| v.one_of(&MergeRule::WORDS));
         let review = table.or("review", true, |v| v.one_of(&[("required", true), ("off", false)]));
+        let overlap = table.or("overlap", OverlapRule::Running, |v| v.one_of(&OverlapRule::WORDS));
         let provisions = provisions::read(table);
         Some(Self {
             repo: repo?,
@@ -116,6 +121,7 @@ impl Project {
             usd_day,
             merge,
             review,
+            overlap,
             provisions,
         })
     }

@@ -298,6 +298,10 @@ struct ProjectSection {
     /// Whether what is merged without a person needs an approval of the review role (`review` in `formulas`), or of a person.
     #[schemars(extend("default" = "required"))]
     review: Option<Review>,
+    /// What an issue waits for before its run begins, where the files that triage says will likely change meet those of another change of the
+    /// project.
+    #[schemars(extend("default" = "running"))]
+    overlap: Option<Overlap>,
     /// Commands that make a fresh clone ready to work in, in order: before an agent that writes, and before the verification.
     setup: Option<Vec<Filled>>,
     /// Hosts that `setup` may reach beside `network` of `[sandbox]`.
@@ -331,6 +335,18 @@ enum Merge {
     Low,
     /// What is low, and the rest when it is approved as the policy asks for.
     Policy,
+}
+
+/// Whose files are kept clear of.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", inline)]
+enum Overlap {
+    /// Those of changes that runs are at.
+    Running,
+    /// Those, and those of our open pull requests.
+    Open,
+    /// Nobody's: changes of the same files run beside each other.
+    Off,
 }
 
 /// What that needs.

@@ -306,9 +306,12 @@ impl IssueState {
                 });
                 let decided = Decided::of(run, outcome).filter(|_| !run.aside || matches!(outcome, RunOutcome::Routed { .. }));
                 if let (Some(decided), Some(prepared)) = (decided, &run.prepared) {
-                    let breakdown = self.triaged.as_ref().and_then(|t| t.breakdown);
                     let (text, read_up_to) = (prepared.text.clone(), prepared.read_up_to);
-                    self.triaged = Some(Triaged { text, decided, read_up_to, breakdown });
+                    let before = self.triaged.take();
+                    let breakdown = before.as_ref().and_then(|t| t.breakdown);
+                    // Who goes on with it need not name them again.
+                    let files = Triaged::files_of(run).or_else(|| before.map(|t| t.files)).unwrap_or_default();
+                    self.triaged = Some(Triaged { text, decided, read_up_to, breakdown, files });
                 }
                 let ended = run.clone();
                 self.revised(&ended, outcome);

@@ -268,6 +268,20 @@ pub struct Triaged {
     pub read_up_to: Option<CommentId>,
     /// The breakdown comment.
     pub breakdown: Option<CommentId>,
+    /// The files that will likely change; none where nobody said.
+    #[serde(default)]
+    pub files: Vec<String>,
+}
+
+impl Triaged {
+    /// The files that an answer of a run names; none where none speaks of them.
+    pub(super) fn files_of(run: &RunState) -> Option<Vec<String>> {
+        let named = |output: &serde_json::Value| {
+            let files = output.get("files")?.as_array()?.iter().map(|file| file.as_str().map(str::to_owned));
+            files.collect::<Option<Vec<String>>>()
+        };
+        run.outputs.values().find_map(named)
+    }
 }
 
 /// A run that ended.
@@ -349,6 +363,9 @@ pub struct PullRef {
     /// The run that is wanted when it is merged, before its issue is closed.
     #[serde(default)]
     pub then: Option<Wanted>,
+    /// The files that it changes, as far as we pushed to it.
+    #[serde(default)]
+    pub files: BTreeSet<String>,
 }
 
 /// A merge that the forge refused.

@@ -122,6 +122,7 @@ impl IssueState {
             if let Some(run) = &self.run {
                 pull.evidence = run.evidence_of(sha);
                 pull.opinion = pull.opinion.max(run.opinion());
+                pull.files.extend(run.own_files());
             }
         }
         // That moved it, and whoever waits for the review need not wait for the next reading.
@@ -136,11 +137,13 @@ impl IssueState {
         }
         if let (Intent::OpenPull { sha, head, base, .. }, Outcome::PullOpened { pull }) = (intent, outcome) {
             let before = self.pull.take().filter(|before| before.number == *pull);
-            let (asks, rounds, opinion) = before.map(|before| (before.asks, before.rounds, before.opinion)).unwrap_or_default();
+            let before = before.map(|before| (before.asks, before.rounds, before.opinion, before.files));
+            let (asks, rounds, opinion, mut files) = before.unwrap_or_default();
+            files.extend(self.run.iter().flat_map(RunState::own_files));
             let evidence = self.run.as_ref().and_then(|run| run.evidence_of(sha));
             let opinion = opinion.max(self.run.as_ref().and_then(RunState::opinion));
             let fresh = PullRef::opened(*pull, (head.clone(), base.clone()), sha.clone(), at);
-            self.pull = Some(PullRef { asks, rounds, evidence, opinion, ..fresh });
+            self.pull = Some(PullRef { asks, rounds, evidence, opinion, files, ..fresh });
         }
         match outcome {
             Outcome::Prepared { issue, .. } => self.see(issue),

@@ -85,6 +85,7 @@ impl Ledger {
         // Nobody tells a settled issue that one it depends on was closed: they are read again when it is taken up again.
         state.depends = None;
         state.files = None;
+        state.pull.iter_mut().for_each(|pull| pull.files.clear());
         // What it starts it has started by now: a formula that comes later is not about what happened before.
         state.closing = None;
         let pull = state.pull.as_ref().filter(|pull| pull.state != PullState::Merged).map(|pull| pull.number);

@@ -324,6 +324,13 @@ impl RunState {
         self.evidence.as_ref().filter(|evidence| evidence.sha == *sha).cloned().map(Box::new)
     }
 
+    /// The files that its own commits change, as they were judged last, by both names where one was renamed. What came from the base is nobody's.
+    pub fn own_files(&self) -> impl Iterator<Item = String> {
+        let change = self.change.as_ref().filter(|_| !self.formula.updates());
+        let files = change.into_iter().flat_map(|change| &change.files);
+        files.flat_map(|file| std::iter::once(&file.path).chain(&file.from)).cloned()
+    }
+
     /// How much its agents think that it could break.
     pub fn opinion(&self) -> Option<Risk> {
         Risk::said(self.outputs.values())

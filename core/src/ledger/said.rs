@@ -67,6 +67,7 @@ impl IssueState {
             decided: Decided::default(),
             read_up_to: None,
             breakdown: None,
+            files: Vec::new(),
         });
         triaged.breakdown = Some(comment);
     }

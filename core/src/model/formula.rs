@@ -377,6 +377,11 @@ impl Formula {
         self.trigger.event.contains(&ForgeEvent::PullBehind)
     }
 
+    /// Whether its runs change what is merged: they open a pull request, or do more work on one. Who brings one up changes nothing of its own.
+    pub fn changes_files(&self) -> bool {
+        (self.opens_pull() || self.revises()) && !self.updates()
+    }
+
     /// Whether one of its steps leaves its commits on a branch of its own.
     pub fn keeps_branch(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Branch { .. })))

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, Ask, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, PullNumber, RepoName, Risk, RunId,
-    RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp, ToMerge, Usd,
+    AccountName, Ask, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, Overlapping, PullNumber, RepoName,
+    Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp, ToMerge, Usd,
 };
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
@@ -85,6 +85,17 @@ pub enum Wait {
         on: Subject,
         /// It.
         run: RunId,
+    },
+    /// The files that it likely changes are those that another one changes.
+    Overlap {
+        /// That.
+        on: Subject,
+        /// What of it is waited for.
+        by: Overlapping,
+        /// Some of the files.
+        files: Vec<String>,
+        /// How many more there are.
+        more: u32,
     },
     /// A failed attempt is tried again later.
     Backoff {
@@ -299,6 +310,7 @@ impl Wait {
             | Self::Files { .. }
             | Self::FilesUnread { .. }
             | Self::Group { .. }
+            | Self::Overlap { .. }
             | Self::Person
             | Self::Failed
             | Self::Merge { .. }

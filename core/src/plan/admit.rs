@@ -1,23 +1,25 @@
 //! What may start: slots, order, dependencies, money, the account, the claim.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::formula::inputs;
 use crate::ledger::{ClaimState, IssueState, RunState};
 use crate::model::{
     About, Branch, Cost, Decision, Declined, Dependency, Event, ForgeEvent, Formula, FormulaName, Intent, LabelNames, Lane,
-    RepoName, RunId, Subject, Timestamp, Usd, Wait, Wanted,
+    Overlapping, RepoName, RunId, Subject, Timestamp, Usd, Wait, Wanted,
 };
 
 use super::beside::under_way;
 use super::group::{Busy, Comer, Groups};
+use super::overlap::Overlaps;
+use super::turns::Turns;
 use super::{Action, Budget, Context, Plan, run};
 
 /// An issue whose run could start, or go on.
 pub(super) struct Candidate {
-    subject: Subject,
+    pub(super) subject: Subject,
     wants: Wants,
-    age: Timestamp,
+    pub(super) age: Timestamp,
 }
 
 /// What it wants a slot for.
@@ -69,8 +71,14 @@ impl Candidate {
         Self { subject: subject.clone(), wants: Wants::Resume(intent), age: run.started }
     }
 
-    fn resumes(&self) -> bool {
+    pub(super) fn resumes(&self) -> bool {
         matches!(self.wants, Wants::Resume(_))
+    }
+
+    /// The label that starts it, by its default name.
+    fn label(&self) -> String {
+        let names = LabelNames::default();
+        if matches!(self.wants, Wants::Triage) { names.portal } else { names.queue }
     }
 
     /// The shipped formula that does what it wants.
@@ -79,7 +87,7 @@ impl Candidate {
     }
 
     /// Somebody waits for it, or the board does.
-    fn is_short(&self) -> bool {
+    pub(super) fn is_short(&self) -> bool {
         matches!(self.wants, Wants::Triage | Wants::Handed(_) | Wants::Aside(_) | Wants::Revise(_))
     }
 }
@@ -109,12 +117,13 @@ pub(super) enum Verdict {
 }
 
 /// What is left to be granted.
-struct Room {
+struct Room<'a> {
     slots: u32,
     starts: u32,
     /// Slots taken in each project.
     taken: BTreeMap<RepoName, u32>,
     groups: Groups,
+    overlaps: Overlaps<'a>,
     day: Budget,
     projects: BTreeMap<RepoName, Budget>,
     /// Those that wait for a slot: of everybody's, and of their project's.
@@ -122,18 +131,12 @@ struct Room {
     ahead_in: BTreeMap<RepoName, u32>,
 }
 
-/// The queues of the projects, which take turns.
-struct Turns {
-    queues: BTreeMap<RepoName, VecDeque<Candidate>>,
-    served: BTreeMap<RepoName, (u32, Option<Timestamp>)>,
-}
-
 /// Grants the free slots. Projects take turns: next is the one with the fewest slots, then the one that was served longest ago, so that
 /// none starves however long another's queue is. Within a project: what was begun goes on first, then label `priority`, then triage (it is
 /// short, and the board needs it) and what somebody asked for, then age in the queue. An issue has one run at a time.
 pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut Plan) {
     let mut room = Room::new(context);
-    let mut turns = Turns::new(context, candidates, &room);
+    let mut turns = Turns::new(context, candidates, |repo| room.taken_in(repo));
     let (mut acted, mut idle) = (BTreeSet::new(), BTreeMap::new());
     while let Some(candidate) = turns.next() {
         let Some(state) = context.ledger.issue(&candidate.subject) else { continue };
@@ -141,10 +144,11 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
             continue;
         }
         let repo = candidate.subject.repo.clone();
+        let formula = context.formula_of(&candidate);
+        let coming = formula.and_then(|formula| context.coming(&candidate.subject, state, formula));
         let verdict = match &candidate.wants {
             Wants::Resume(intent) => context.resume(&candidate.subject, intent, &room),
-            Wants::Triage => context.admit_started(&candidate, &LabelNames::default().portal, state, &room),
-            Wants::Work => context.admit_started(&candidate, LabelNames::default().of(Decision::Queue), state, &room),
+            Wants::Triage | Wants::Work => context.admit_started(&candidate, state, &room),
             Wants::Handed(to) => context.admit_handed(&candidate, to, state, &room),
             Wants::Revise(event) => context.admit_revision(&candidate, *event, state, &room),
             Wants::Aside(wanted) => context.admit_aside(&candidate, wanted, state, &room),
@@ -158,6 +162,7 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
                 acted.insert(candidate.subject.clone());
                 turns.serve(&repo);
                 room.groups.begin(&action);
+                room.overlaps.comes(coming, Overlapping::Run);
                 match candidate.resumes() {
                     true => room.hold(&repo),
                     false => room.start(&repo, context.policy.usd_run),
@@ -167,11 +172,13 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
             // The next plan sees that it is being stopped.
             Verdict::Replace(action, wait) => {
                 room.groups.stop(&wait);
+                room.overlaps.comes(coming, Overlapping::Turn);
                 plan.actions.push(action);
                 plan.waits.insert(candidate.subject, wait);
             }
             Verdict::Read(action) => {
                 acted.insert(candidate.subject.clone());
+                room.overlaps.comes(coming, Overlapping::Turn);
                 turns.serve(&repo);
                 room.hold(&repo);
                 plan.actions.push(action);
@@ -182,11 +189,13 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
                     Wait::Acting { .. } => {
                         turns.serve(&repo);
                         room.hold(&repo);
+                        room.overlaps.comes(coming, Overlapping::Turn);
                     }
                     Wait::NoSlot { .. } | Wait::Behind { .. } => {
                         turns.serve(&repo);
                         room.queue(&repo);
                     }
+                    wait if room.overlaps.keeps_turn(wait) => room.overlaps.comes(coming, Overlapping::Turn),
                     // A lasting reason holds up nobody else.
                     _ => {}
                 }
@@ -206,36 +215,8 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
     plan.actions.extend(idle.into_iter().filter(|(subject, _)| !acted.contains(subject)).map(|(_, release)| release));
 }
 
-impl Turns {
-    fn new(context: &Context<'_>, mut candidates: Vec<Candidate>, room: &Room) -> Self {
-        let priority = |c: &Candidate| {
-            let names = context.policy.projects.get(&c.subject.repo).map(|p| &p.labels);
-            context.ledger.issue(&c.subject).zip(names).is_some_and(|(s, names)| s.seen.labels.contains(&names.priority))
-        };
-        candidates.sort_by_key(|c| (!c.resumes(), !priority(c), !c.is_short(), c.age, c.subject.clone()));
-        let mut turns = Self { queues: BTreeMap::new(), served: BTreeMap::new() };
-        for candidate in candidates {
-            let repo = &candidate.subject.repo;
-            let last = context.ledger.projects.get(repo).and_then(|p| p.served);
-            turns.served.entry(repo.clone()).or_insert((room.taken_in(repo), last));
-            turns.queues.entry(repo.clone()).or_default().push_back(candidate);
-        }
-        turns
-    }
-
-    fn next(&mut self) -> Option<Candidate> {
-        let waiting = self.queues.iter().filter(|(_, queue)| !queue.is_empty()).map(|(repo, _)| repo);
-        let repo = waiting.min_by_key(|repo| self.served.get(*repo))?.clone();
-        self.queues.get_mut(&repo)?.pop_front()
-    }
-
-    fn serve(&mut self, repo: &RepoName) {
-        self.served.entry(repo.clone()).or_default().0 += 1;
-    }
-}
-
-impl Room {
-    fn new(context: &Context<'_>) -> Self {
+impl<'a> Room<'a> {
+    fn new(context: &Context<'a>) -> Self {
         let mut taken: BTreeMap<RepoName, u32> = BTreeMap::new();
         for (subject, state) in context.ledger.issues() {
             let slots = context.slots_of(&subject, state);
@@ -250,6 +231,7 @@ impl Room {
             starts: context.view.starts_left.unwrap_or(u32::MAX).saturating_sub(claiming),
             taken,
             groups: Groups::new(context),
+            overlaps: Overlaps::new(context),
             day: context.day_budget(),
             projects: context.policy.projects.keys().map(|repo| (repo.clone(), context.project_budget(repo))).collect(),
             ahead: 0,
@@ -306,6 +288,20 @@ pub(super) fn is_claiming(state: &IssueState) -> bool {
         && (state.at != Some(Decision::Working) || !state.wanted.is_empty())
 }
 
+impl<'a> Context<'a> {
+    /// The formula of a run that does not live yet; none where none is on that does it.
+    fn formula_of(&self, candidate: &Candidate) -> Option<&'a Formula> {
+        let project = self.policy.projects.get(&candidate.subject.repo)?;
+        match &candidate.wants {
+            Wants::Triage | Wants::Work => project.started_by(&candidate.label()),
+            Wants::Revise(event) => project.reviser(*event),
+            Wants::Handed(to) => project.formulas.get(to),
+            Wants::Aside(wanted) => project.formulas.get(&wanted.formula),
+            Wants::Resume(_) => None,
+        }
+    }
+}
+
 impl Context<'_> {
     /// How many slots an issue takes: a run that lives one, or as many as hands work for it side by side; a claim on its way to a run one. A
     /// run at a gate gave its slot back; one whose project is in trouble gives it away while nothing of it works on this machine, so that it
@@ -329,7 +325,7 @@ impl Context<'_> {
     }
 
     /// The reasons to wait, the lasting ones first, so that `explain` names what a person can change.
-    fn admit(&self, candidate: &Candidate, formula: &Formula, state: &IssueState, room: &Room) -> Verdict {
+    fn admit(&self, candidate: &Candidate, formula: &Formula, state: &IssueState, room: &Room<'_>) -> Verdict {
         let subject = &candidate.subject;
         if let Some(wait) = self.backs_off(state) {
             return Verdict::Wait(self.halted(subject).unwrap_or(wait));
@@ -342,9 +338,9 @@ impl Context<'_> {
     }
 
     /// The formula that a label of the lifecycle starts.
-    fn admit_started(&self, candidate: &Candidate, label: &str, state: &IssueState, room: &Room) -> Verdict {
-        let subject = &candidate.subject;
-        let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.started_by(label)) else {
+    fn admit_started(&self, candidate: &Candidate, state: &IssueState, room: &Room<'_>) -> Verdict {
+        let Some(formula) = self.formula_of(candidate) else {
+            let label = candidate.label();
             let because = format!("no formula that is on for this project is started by label {label}");
             return Verdict::Wait(Wait::NeedsFormula { formula: candidate.usual(), because });
         };
@@ -352,8 +348,8 @@ impl Context<'_> {
     }
 
     /// The formula that goes on.
-    fn admit_handed(&self, candidate: &Candidate, to: &FormulaName, state: &IssueState, room: &Room) -> Verdict {
-        match self.policy.projects.get(&candidate.subject.repo).and_then(|p| p.formulas.get(to)) {
+    fn admit_handed(&self, candidate: &Candidate, to: &FormulaName, state: &IssueState, room: &Room<'_>) -> Verdict {
+        match self.formula_of(candidate) {
             Some(formula) => self.admit(candidate, formula, state, room),
             None => {
                 let because = "it was to go on with the issue, and is not on for this project any more".to_owned();
@@ -362,9 +358,9 @@ impl Context<'_> {
         }
     }
 
-    fn admit_revision(&self, candidate: &Candidate, event: ForgeEvent, state: &IssueState, room: &Room) -> Verdict {
+    fn admit_revision(&self, candidate: &Candidate, event: ForgeEvent, state: &IssueState, room: &Room<'_>) -> Verdict {
         let subject = &candidate.subject;
-        let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.reviser(event)) else {
+        let Some(formula) = self.formula_of(candidate) else {
             let because = format!("no formula that is on for this project is started by event {event}");
             return Verdict::Wait(Wait::NeedsFormula { formula: "revise".into(), because });
         };
@@ -376,13 +372,13 @@ impl Context<'_> {
     }
 
     /// A run beside the lifecycle waits for what every run waits for; what the lifecycle waits for is none of its business.
-    fn admit_aside(&self, candidate: &Candidate, wanted: &Wanted, state: &IssueState, room: &Room) -> Verdict {
+    fn admit_aside(&self, candidate: &Candidate, wanted: &Wanted, state: &IssueState, room: &Room<'_>) -> Verdict {
         let subject = &candidate.subject;
         let decline = |declined| {
             let (subject, formula) = (subject.clone(), wanted.formula.clone());
             Verdict::Decline(Action::Record(vec![Event::Declined { subject, formula, declined }]))
         };
-        let Some(formula) = self.policy.projects.get(&subject.repo).and_then(|p| p.formulas.get(&wanted.formula)) else {
+        let Some(formula) = self.formula_of(candidate) else {
             return decline(Declined::Off);
         };
         if formula.about() != About::of(subject) {
@@ -398,13 +394,13 @@ impl Context<'_> {
         }
     }
 
-    fn start_when_free(&self, wish: Wish<'_>, room: &Room) -> Verdict {
-        let Wish { subject, state, formula, depends, aside, since } = wish;
+    fn start_when_free(&self, wish: Wish<'_>, room: &Room<'_>) -> Verdict {
+        let Wish { subject, state, formula, depends, since, .. } = wish;
         let lasting = self.blocked(subject, state, formula).or_else(|| self.labels_wait(subject, state, formula));
         if let Some(wait) = lasting.or_else(|| self.over_budget(subject, room)) {
             return Verdict::Wait(wait);
         }
-        let busy = self.busy(&Comer { subject, formula, since, aside: aside.is_some() }, &room.groups);
+        let busy = self.busy(&Comer { subject, formula, since, aside: wish.aside.is_some() }, &room.groups);
         if let Busy::Decided(verdict) = busy {
             return verdict;
         }
@@ -423,6 +419,9 @@ impl Context<'_> {
         if let Some(verdict) = self.files(subject, state, formula, full.is_some()) {
             return verdict;
         }
+        if let Some(wait) = self.meets(&wish, &busy, full.is_some(), room) {
+            return Verdict::Wait(wait);
+        }
         if let Busy::Replaces(stops, wait) = busy {
             return Verdict::Replace(stops, wait);
         }
@@ -430,9 +429,18 @@ impl Context<'_> {
             return Verdict::Wait(wait);
         }
         if let ClaimState::Ours(_) = state.claim {
-            return Verdict::Start(self.start(subject, state, formula, aside));
+            return Verdict::Start(self.start(subject, state, formula, wish.aside));
         }
         Verdict::Start(Action::Do { subject: subject.clone(), intent: Intent::Claim { renews: None } })
+    }
+
+    /// The change that it would meet. Where there is no slot that is said, unless another run would make room for it.
+    fn meets(&self, wish: &Wish<'_>, busy: &Busy, full: bool, room: &Room<'_>) -> Option<Wait> {
+        let stopped = if let Busy::Replaces(_, Wait::Group { on, .. }) = busy { Some(on) } else { None };
+        if full && stopped.is_none() {
+            return None;
+        }
+        room.overlaps.in_the_way(&self.coming(wish.subject, wish.state, wish.formula)?, stopped)
     }
 
     /// What holds up whatever is new.
@@ -490,7 +498,7 @@ impl Context<'_> {
 
     /// A run behind its gate goes on also where all is paused: it was begun. What it may cost is kept for it since then, so no budget holds it;
     /// what keeps its agent from working keeps it waiting.
-    fn resume(&self, subject: &Subject, intent: &Intent, room: &Room) -> Verdict {
+    fn resume(&self, subject: &Subject, intent: &Intent, room: &Room<'_>) -> Verdict {
         let wait = match self.view.draining {
             true => Some(Wait::Draining),
             false => self.project_wait(&subject.repo).or_else(|| self.disk_wait()).or_else(|| self.no_agent(intent)),
@@ -502,7 +510,7 @@ impl Context<'_> {
     }
 
     /// A run that cannot be paid does not start.
-    fn over_budget(&self, subject: &Subject, room: &Room) -> Option<Wait> {
+    fn over_budget(&self, subject: &Subject, room: &Room<'_>) -> Option<Wait> {
         let run = self.policy.usd_run;
         let project = room.projects.get(&subject.repo).filter(|budget| !budget.pays_for(run));
         let budget = project.or_else(|| Some(&room.day).filter(|budget| !budget.pays_for(run)))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ledger::{ClaimState, Ledger};
 use crate::model::{Event, Intent, Lane, RepoName, Subject, Timestamp};
 
-use super::{Action, Context, Plan, Policy, View, group};
+use super::{Action, Context, Plan, Policy, View, group, overlap};
 
 /// A plan that must not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum Violation {
     /// A run starts beside another of its group.
     #[error("{0}: two runs of a group at once")]
     Crowd(Subject),
+    /// A run starts beside another whose files it meets.
+    #[error("{0}: two runs change the same files")]
+    SameFiles(Subject),
     /// An open issue of ours has neither an action nor a reason.
     #[error("{0}: neither moves nor waits")]
     Forgotten(Subject),
@@ -91,10 +94,11 @@ pub fn check(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
     forgotten(plan, ledger, view, policy)
 }
 
-/// Of each group one run lives.
+/// Of each group one run lives, and no two change the same files where that is not wanted.
 fn crowds(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Result<(), Violation> {
     let context = Context { ledger, view, policy, now: Timestamp::default() };
-    group::crowd(&context, plan).map_or(Ok(()), |subject| Err(Violation::Crowd(subject)))
+    group::crowd(&context, plan).map_or(Ok(()), |subject| Err(Violation::Crowd(subject)))?;
+    overlap::beside(&context, plan).map_or(Ok(()), |subject| Err(Violation::SameFiles(subject)))
 }
 
 /// Where something starts, all that takes slots fits into them.

@@ -23,6 +23,7 @@ mod look;
 mod mend;
 mod merge;
 mod notices;
+mod overlap;
 mod policy;
 mod recover;
 mod require;
@@ -34,6 +35,7 @@ mod start;
 mod status;
 mod table;
 mod trial;
+mod turns;
 mod vault;
 mod wanted;
 

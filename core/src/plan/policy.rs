@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::Crew;
 use crate::model::{
-    Formula, FormulaName, JournalId, LabelNames, Login, MergeRule, ProbeName, RepoName, Risk, Since, Timestamp, Trouble, Usd,
+    Branch, Formula, FormulaName, JournalId, LabelNames, Login, MergeRule, OverlapRule, ProbeName, RepoName, Risk, Since,
+    Timestamp, Trouble, Usd,
 };
 
 /// Who tries it files an issue and starts: what was filed this shortly before the first start counts as new.
@@ -72,6 +73,8 @@ pub struct ProjectPolicy {
     pub labels: LabelNames,
     /// What a branch of ours begins with.
     pub branch_prefix: String,
+    /// The branch that work goes to; the repository's default one where none is said.
+    pub base: Option<Branch>,
     /// Accounts that file issues and cannot answer, in lower case: the forge compares logins without regard to case.
     pub intake: BTreeSet<Login>,
     /// From when on issues are triaged that were filed before the first start.
@@ -86,6 +89,8 @@ pub struct ProjectPolicy {
     pub merge: MergeRule,
     /// What is merged without a person needs an approval of the review role, or of a person.
     pub review: bool,
+    /// Whose files an issue keeps clear of before its run begins.
+    pub overlap: OverlapRule,
     /// The commands that verify a commit.
     pub verify: Vec<String>,
     /// Workspaces that are written in are set up first: the project has an env file or a `setup`.

@@ -1,6 +1,7 @@
 //! Why something waits, and what would move it.
 
-use crate::model::{AtGate, BudgetOf, Decision, LabelNames, Scope, Timestamp, Trouble, Usd, Wait};
+use crate::model::{AtGate, BudgetOf, Decision, LabelNames, Overlapping, Scope, Timestamp, Trouble, Usd, Wait};
+use crate::text;
 
 use super::{counted, label, merge};
 
@@ -29,6 +30,16 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             format!("whether the files are there that formula {formula} requires could not be found out: {why}")
         }
         Wait::Group { group, on, run } => format!("group {group} is at work: run {run} of {on} must end first"),
+        Wait::Overlap { on, by, files, more } => {
+            let files: Vec<String> = files.iter().map(|file| text::code(file)).collect();
+            let more = if *more == 0 { String::new() } else { format!(" and {}", counted(u64::from(*more), "more file")) };
+            let by = match by {
+                Overlapping::Run => format!("{on}, which is at work"),
+                Overlapping::Pull { pull } => format!("pull request {pull} of {on}, which is open"),
+                Overlapping::Turn => format!("{on}, which is before it"),
+            };
+            format!("it would likely change the same files as {by}: {}{more}", files.join(", "))
+        }
         Wait::Backoff { until, attempt, outcome } if outcome == "setup-failed" => {
             format!("the project's setup failed (try {attempt}); the next one is due at {until}")
         }
@@ -142,6 +153,14 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Files { missing, branch, .. } => format!("{} on {branch}; it is looked for every few minutes", missing.join(", ")),
         Wait::FilesUnread { .. } => "mending what it says; it is tried again every few minutes".to_owned(),
         Wait::Group { on, .. } => format!("the end of the run on {on}"),
+        Wait::Overlap { on, by, .. } => {
+            let ends = match by {
+                Overlapping::Run => format!("the end of the run on {on}"),
+                Overlapping::Pull { pull } => format!("merging or closing {pull}"),
+                Overlapping::Turn => format!("the end of a run on {on}; label `{}` puts it before others", names.priority),
+            };
+            format!("{ends}; `overlap` in its [[project]] says what is kept clear of")
+        }
         Wait::Backoff { .. } => "time, or `forgehand retry`".to_owned(),
         Wait::AccountPaused { .. } => "time, or other credentials".to_owned(),
         Wait::Renewing { .. } => "nothing to do: it goes on by itself".to_owned(),

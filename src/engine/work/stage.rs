@@ -9,8 +9,8 @@ use crate::config::Probe;
 use crate::ledger::Ledger;
 use crate::model::{
     Branch, Checks, CommandRun, CommentId, Decision, Event, Evidence, Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId,
-    Kept, LabelsMean, Login, MergeRule, Outcome, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record, RepoFacts,
-    Revision, RunId, RunTexts, SeenIssue, Sha, Sprint, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
+    Kept, LabelsMean, Login, MergeRule, Outcome, OverlapRule, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record,
+    RepoFacts, Revision, RunId, RunTexts, SeenIssue, Sha, Sprint, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, MendPolicy, Policy, ProjectPolicy};
 
@@ -250,6 +250,7 @@ pub(super) fn policy(stage: &Stage) -> Policy {
     let project = ProjectPolicy {
         labels: stage.project.labels.clone(),
         branch_prefix: stage.branch_prefix.clone(),
+        base: None,
         intake: BTreeSet::new(),
         since: None,
         formulas: on(stage),
@@ -257,6 +258,7 @@ pub(super) fn policy(stage: &Stage) -> Policy {
         usd_day: much,
         merge: MergeRule::Never,
         review: true,
+        overlap: OverlapRule::Off,
         verify: stage.project.verify.clone(),
         sets_up: false,
         leaving: false,
