@@ -31,9 +31,20 @@ pub(super) struct Board {
     /// Whether webhooks arrive, where the configuration listens for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) webhook: Option<WebhookRow>,
+    /// The actions of the vault that are not done with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) actions: Vec<ActionRow>,
     /// The accounts that agents work on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) accounts: Vec<AccountReport>,
+}
+
+/// An action of the vault that is not done with.
+#[derive(Debug, Serialize)]
+pub(super) struct ActionRow {
+    pub(super) id: String,
+    /// How it stands.
+    pub(super) stands: String,
 }
 
 /// Whether webhooks arrive.
@@ -128,6 +139,7 @@ impl Board {
             budgets: plan::budgets(ledger, policy, now).into_iter().map(budget_row).collect(),
             webhook: None,
             configuration: None,
+            actions: plan::actions_open(ledger, policy).map(|(id, stands)| ActionRow { id: id.to_string(), stands }).collect(),
             accounts: Vec::new(),
         };
         for (subject, state) in ledger.issues() {
@@ -195,6 +207,7 @@ impl Board {
                 lines.push(format!("{pad}  {}", waiting.reason));
             }
         }
+        lines.extend(self.actions.iter().map(|action| format!("action {}: {}", action.id, action.stands)));
         lines.extend(self.projects.iter().flat_map(ProjectRow::lines));
         lines.extend(self.accounts.iter().filter_map(AccountReport::ends));
         lines

@@ -8,12 +8,19 @@ use crate::forge::{Client, Guard};
 use crate::model::{Branch, MergeRule, RepoName};
 use crate::ports::ForgeError;
 
-/// What only somebody with rights may change in the operations repository, as patterns of the forge's branch protection.
-pub(super) const VAULT: &str = "vault/**";
+/// What only somebody with rights may change in the operations repository.
+pub(super) const VAULT: &str = "what the vault is asked for (vault/actions, vault/pending, vault/policy.toml)";
+
+/// The same, as patterns of the forge's branch protection. What became of an action is written by the dispatcher, by a push, and is believed by
+/// nobody: what it can do is to keep an action from being run.
+const PATTERNS: [&str; 3] = ["vault/actions/**", "vault/pending/**", "vault/policy.toml"];
+/// What older versions asked for: with it no forge takes what became of an action.
+const OLDER: &str = "vault/**";
 
 /// What the operations repository is to demand.
 pub(super) fn of_ops() -> Guard {
-    Guard { approvals: 1, contexts: Vec::new(), files: vec![VAULT.to_owned()], admins: false }
+    let files = PATTERNS.map(str::to_owned).to_vec();
+    Guard { approvals: 1, contexts: Vec::new(), files, replaces: vec![OLDER.to_owned()], admins: false }
 }
 
 /// What a project's base is to demand; `project` is none where it is not configured yet.
@@ -27,7 +34,7 @@ pub(super) async fn of_project(
     let contexts = if client.has_checks(repo).await? { vec!["*".to_owned()] } else { Vec::new() };
     let unreviewed = project.is_some_and(|project| project.merge != MergeRule::Never && !project.review);
     let ops = config.and_then(|config| config.ops.as_ref()).filter(|ops| ops.repo == *repo && ops.branch == *base);
-    let usual = Guard { approvals: u64::from(!unreviewed), contexts, files: Vec::new(), admins: true };
+    let usual = Guard { approvals: u64::from(!unreviewed), contexts, files: Vec::new(), replaces: Vec::new(), admins: true };
     Ok(ops.map_or(usual.clone(), |_| Guard { contexts: usual.contexts, ..of_ops() }))
 }
 

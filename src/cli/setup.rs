@@ -268,14 +268,25 @@ impl Setup {
         Library::of(&self.folder)
     }
 
-    /// What an action of the vault may name. What its formulas could break is not looked up.
-    pub(super) fn vault_known(&self) -> crate::vault::Known {
-        crate::vault::Known {
-            formulas: self.library().names().into_iter().map(|name| (FormulaName(name), None)).collect(),
+    /// What an action of the vault may name. Only of formulas that are on it is looked up what they could break: no others are run.
+    pub(super) fn vault_known(&self) -> Result<crate::vault::Known, CliError> {
+        let on = self.formulas()?;
+        let risk = |name: String| {
+            let name = FormulaName(name);
+            (name.clone(), on.get(&name).map(|formula| formula.blast_radius))
+        };
+        let fired = |project: &Project| {
+            let fired = project.formulas.iter().filter(|name| on.get(*name).is_some_and(|formula| formula.trigger.vault));
+            (project.repo.clone(), fired.cloned().collect())
+        };
+        Ok(crate::vault::Known {
+            formulas: self.library().names().into_iter().map(risk).collect(),
             secrets: self.config.vault.secret_names(),
             mounts: self.config.vault.mount_names(),
+            tools: formula::tool_names().map(str::to_owned).collect(),
             projects: self.config.projects.iter().map(|project| project.repo.clone()).collect(),
-        }
+            fired: self.config.projects.iter().map(fired).collect(),
+        })
     }
 
     /// The labels that the formulas of a project use; of one that is not configured yet, those that are on by default.

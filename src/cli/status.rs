@@ -68,6 +68,7 @@ impl Known {
             .iter()
             .filter_map(|(name, account)| Some((name.clone(), (self.now, account.not_renewed.clone()?))))
             .collect();
+        view.offers_read = Some(self.now);
         view.fresh = self.policy.projects.keys().cloned().collect();
         // What was read is not read again by us.
         let now = || self.ledger.issues().map(|(subject, _): (Subject, _)| (subject, self.now)).collect();

@@ -69,7 +69,7 @@ pub(super) fn build(setup: &Setup, log_to_stderr: bool) -> Result<Parts, CliErro
     let shared = Shared { journal: journal_id, scanner: scanner.clone(), sandbox, confined, counts, notifier };
     let ports = ports(setup, &shared)?;
     let texts = TextStore::new(&setup.state_dir);
-    let engine = Engine::new(Box::new(journal), setup.policy(id)?, settings(setup), ports, (texts, scanner.clone()))?;
+    let engine = Engine::new(Box::new(journal), setup.policy(id)?, settings(setup)?, ports, (texts, scanner.clone()))?;
     let teller = Teller::new(setup, engine.core(), &scanner, shared.notifier.clone());
     Ok(Parts { engine: engine.listen(teller.listener()), counters, post, shared })
 }
@@ -83,7 +83,7 @@ pub(super) fn renew(setup: &Setup, shared: &mut Shared) -> Result<(Renewal, Vec<
     let recipients = telling::recipients(setup)?;
     let (journal, scanner, counts) = (shared.journal.clone(), shared.scanner.clone(), shared.counts.clone());
     let next = Shared { journal, scanner, sandbox, confined, counts, notifier: shared.notifier.clone() };
-    let (settings, ports, drain) = (settings(setup), ports(setup, &next)?, setup.config.daemon.drain);
+    let (settings, ports, drain) = (settings(setup)?, ports(setup, &next)?, setup.config.daemon.drain);
     *shared = next;
     Ok((Renewal { policy, settings, ports, drain }, recipients))
 }
@@ -96,7 +96,7 @@ fn confined(setup: &Setup) -> (crate::config::Sandbox, Vec<PathBuf>) {
 pub(super) async fn preview(setup: &Setup) -> Result<Preview, CliError> {
     let ports = reading_ports(setup)?;
     let policy = setup.policy(ports.journal_id.clone())?;
-    Ok(Preview::make(setup.ledger(&History::All)?, policy, settings(setup), ports).await)
+    Ok(Preview::make(setup.ledger(&History::All)?, policy, settings(setup)?, ports).await)
 }
 
 /// An issue as a run of this formula would read it.
@@ -107,7 +107,7 @@ pub(super) async fn stage(
 ) -> Result<Result<(Stage, Vec<Dependency>), Unread>, CliError> {
     let ports = reading_ports(setup)?;
     let prefix = setup.config.project(&subject.repo).map_or_else(String::new, |project| project.branch_prefix.clone());
-    Ok(Stage::read(ports, settings(setup), formula.clone(), subject.clone(), prefix).await)
+    Ok(Stage::read(ports, settings(setup)?, formula.clone(), subject.clone(), prefix).await)
 }
 
 /// What only reads the forge needs; whatever would work is nobody.
@@ -157,7 +157,7 @@ fn secrets(setup: &Setup) -> Result<Vec<SecretString>, CliError> {
     Ok(own)
 }
 
-fn settings(setup: &Setup) -> Settings {
+fn settings(setup: &Setup) -> Result<Settings, CliError> {
     let config = &setup.config;
     let project = |p: &crate::config::Project| ProjectSettings {
         labels: p.labels.clone(),
@@ -169,7 +169,7 @@ fn settings(setup: &Setup) -> Settings {
         obey: p.obey.clone(),
         provisions: p.provisions.clone(),
     };
-    Settings {
+    Ok(Settings {
         forge: config.forge.url.to_string(),
         login: config.forge.login.clone(),
         author: config.agent.author.to_string(),
@@ -182,10 +182,10 @@ fn settings(setup: &Setup) -> Settings {
         lease: Duration::from_mins(10),
         overlap: Duration::from_secs(5),
         ops: config.ops.as_ref().map(|ops| Ops { repo: ops.repo.clone(), branch: ops.branch.clone() }),
-        vault: setup.vault_known(),
+        vault: if config.ops.is_some() { setup.vault_known()? } else { crate::vault::Known::default() },
         probes: setup.probes(),
         projects: config.projects.iter().map(|p| (p.repo.clone(), project(p))).collect(),
-    }
+    })
 }
 
 fn ports(setup: &Setup, shared: &Shared) -> Result<Ports, CliError> {
@@ -301,6 +301,11 @@ fn hands(setup: &Setup, git: &Git, shared: &Shared) -> Result<RealHands, CliErro
         logs: setup.state_dir.join("runs"),
         redact,
         learn,
+        vault: config.vault.clone(),
+        learn_secrets: {
+            let scanner = shared.scanner.clone();
+            Arc::new(move |secrets| scanner.learn(secrets))
+        },
     };
     Ok(RealHands::new(options))
 }

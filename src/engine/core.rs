@@ -14,6 +14,7 @@ use crate::model::{
 use crate::plan::{self, Action, Plan, Policy, View, Weighing};
 use crate::ports::HandEvent;
 
+use super::dispatch::{self, VaultJob};
 use super::found;
 use super::input::{Input, LookedAt};
 use super::{observed, reload};
@@ -141,6 +142,15 @@ pub enum Job {
         repo: RepoName,
         /// The heads that are known.
         known: BTreeMap<PullNumber, Sha>,
+        /// The commit that had changed the branch's vault last, where that was ever read; none in it where nothing was there.
+        shelf: Option<Option<Sha>>,
+    },
+    /// Something about an action on the branch of the operations repository that counts.
+    Vault {
+        /// The operations repository.
+        repo: RepoName,
+        /// What.
+        job: VaultJob,
     },
     /// Say what one of them comes to.
     TellOffer {
@@ -186,8 +196,8 @@ pub struct Core {
 }
 
 /// What one input leads to.
-struct Turn {
-    now: Timestamp,
+pub(super) struct Turn {
+    pub(super) now: Timestamp,
     events: Vec<Event>,
     jobs: Vec<Effect>,
 }
@@ -261,6 +271,7 @@ impl Core {
             && v.renewing.is_empty()
             && !v.offers_reading
             && v.telling.is_empty()
+            && v.dispatching.is_empty()
             && self.plan.actions.is_empty()
     }
 
@@ -300,7 +311,7 @@ impl Core {
     }
 
     /// Journals an event, and knows it from now on.
-    fn note(&mut self, turn: &mut Turn, event: Event) {
+    pub(super) fn note(&mut self, turn: &mut Turn, event: Event) {
         self.note_beginning(turn);
         if let Event::RunStarted { .. } = event
             && let Some(left) = self.view.starts_left.as_mut()
@@ -358,6 +369,10 @@ impl Core {
             Input::Found { key, result } => self.found(turn, key, result),
             Input::Offers { repo, result } => {
                 let events = observed::offers(self, repo, result, turn.now);
+                self.note_all(turn, events);
+            }
+            Input::Vault { repo, answer } => {
+                let events = dispatch::answered(self, &repo, answer, turn.now);
                 self.note_all(turn, events);
             }
             Input::OfferTold { repo, pull, head, failed } => {
@@ -539,14 +554,9 @@ impl Core {
                     self.view.renewing.insert(account.clone());
                     turn.start(Job::Renew(account.clone()));
                 }
-                Action::Offers => {
-                    let Some(repo) = self.policy.ops.clone() else { continue };
-                    self.view.offers_reading = true;
-                    let known = self.ledger.offers.get(&repo).into_iter().flatten();
-                    let known = known.map(|(pull, offer)| (*pull, offer.head.clone())).collect();
-                    turn.start(Job::Offers { repo, known });
-                }
+                Action::Offers => self.read_offers(turn),
                 Action::TellOffer(pull) => self.tell_offer(turn, *pull),
+                Action::Vault(what) => self.dispatch(turn, what),
                 Action::Rights { subject, asked } => {
                     let Some(facts) = self.facts(&subject.repo) else { continue };
                     self.view.reading.insert(subject.clone());
@@ -565,16 +575,6 @@ impl Core {
         }
     }
 
-    fn tell_offer(&mut self, turn: &mut Turn, pull: PullNumber) {
-        let Some(repo) = self.policy.ops.clone() else { return };
-        let Some(offer) = self.ledger.offers.get(&repo).and_then(|offers| offers.get(&pull)) else { return };
-        let (head, Some(judged)) = (offer.head.clone(), offer.judged.clone()) else { return };
-        self.view.telling.insert(pull);
-        let what = VaultEvent::Telling { pull, head: head.clone() };
-        self.note(turn, Event::Vault { repo: repo.clone(), what });
-        turn.start(Job::TellOffer { repo, pull, head, judged });
-    }
-
     fn looking(&mut self, repo: &RepoName) {
         self.view.look_wanted.remove(repo);
         self.view.look_forced.remove(repo);
@@ -590,7 +590,7 @@ impl Core {
         turn.start(Job::Look { repo: repo.clone(), since, facts, stamp, pulls });
     }
 
-    fn facts(&self, repo: &RepoName) -> Option<Facts> {
+    pub(super) fn facts(&self, repo: &RepoName) -> Option<Facts> {
         self.ledger.projects.get(repo)?.facts.clone().map(Arc::new)
     }
 
@@ -617,7 +617,7 @@ impl Turn {
         Self { now, events: Vec::new(), jobs: Vec::new() }
     }
 
-    fn start(&mut self, job: Job) {
+    pub(super) fn start(&mut self, job: Job) {
         self.jobs.push(Effect::Start(Box::new(job)));
     }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AccountName, Ask, Asked, Checks, Command, Comment, Dependency, EffectKey, Failure, FilesSought, Issue, Judged, LabelEvent,
-    Outcome, ProjectFacts, Pull, PullNumber, RepoName, RunId, Sha, Standings, Subject, Timestamp, Trouble, Weighed,
+    AccountName, ActionId, ActionRecord, Approving, Ask, Asked, Begun, Checks, Command, Comment, Dependency, EffectKey, Failure,
+    FilesSought, Issue, Judged, LabelEvent, Outcome, ProjectFacts, Pull, PullNumber, RepoName, RunId, Sha, ShelvedAction,
+    Standings, Subject, Timestamp, Trouble, Weighed,
 };
 use crate::plan::{Policy, Room, Weighing};
 use crate::ports::HandEvent;
@@ -16,6 +17,28 @@ pub struct OfferRead {
     pub pull: PullNumber,
     /// Its head, and what that comes to; none where that is known already, or cannot be told.
     pub read: Option<(Sha, Option<Judged>)>,
+}
+
+/// What stands in the vault, on the branch that counts.
+#[derive(Clone, Debug)]
+pub struct ShelfRead {
+    /// The commit that changed it last; none where nothing is there.
+    pub at: Option<Sha>,
+    /// The actions.
+    pub actions: Vec<ShelvedAction>,
+}
+
+/// What came of something that the dispatcher of the vault did.
+#[derive(Clone, Debug)]
+pub enum VaultAnswer {
+    /// Who approved an action was read, at the commit that had changed the vault last.
+    Weighed(ActionId, Sha, Result<Approving, Failure>),
+    /// That it begins was written, or was not.
+    Begun(ActionId, Begun),
+    /// How it ended was written, or why it was not.
+    Closed(ActionId, ActionRecord, Option<Failure>),
+    /// A pull request was merged at a head, or why it was not.
+    Merged(PullNumber, Sha, Option<String>),
 }
 
 /// What the core is told.
@@ -109,8 +132,15 @@ pub enum Input {
     Offers {
         /// The repository.
         repo: RepoName,
-        /// Each that is open; or why that could not be told.
-        result: Result<Vec<OfferRead>, Failure>,
+        /// Each that is open, and what the branch has where that is news; or why that could not be told.
+        result: Result<(Vec<OfferRead>, Option<ShelfRead>), Failure>,
+    },
+    /// What the dispatcher of the vault did ended.
+    Vault {
+        /// The operations repository.
+        repo: RepoName,
+        /// What, and how.
+        answer: VaultAnswer,
     },
     /// What one of them comes to was written, or was not.
     OfferTold {

@@ -5,6 +5,7 @@
 //! next start would not look up. A crash anywhere is healed by the next look.
 
 mod core;
+mod dispatch;
 mod found;
 mod input;
 mod observed;
@@ -18,7 +19,8 @@ mod wakes;
 mod work;
 
 pub use self::core::{Core, Effect, Facts, Job, PullsAsked};
-pub use input::{Input, LookedAt, OfferRead, PullRead, Reviewed};
+pub use dispatch::VaultJob;
+pub use input::{Input, LookedAt, OfferRead, PullRead, Reviewed, ShelfRead, VaultAnswer};
 pub use policy::{InForce, POLICY, PolicyFrom, policy_in_force};
 pub use preview::Preview;
 pub use reload::Renewal;

@@ -14,8 +14,8 @@ use crate::plan::{self, Weighing};
 use crate::text;
 
 use super::core::Core;
-use super::found;
-use super::input::{Input, LookedAt, OfferRead, PullRead, Reviewed};
+use super::input::{Input, LookedAt, OfferRead, PullRead, Reviewed, ShelfRead};
+use super::{dispatch, found};
 
 /// What the forge's times are rounded to.
 const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
@@ -87,10 +87,15 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
 }
 
 /// What was read of the operations repository's open pull requests, where it is news. What cannot be read now is asked for with its clock.
-pub(super) fn offers(core: &mut Core, repo: RepoName, result: Result<Vec<OfferRead>, Failure>, now: Timestamp) -> Vec<Event> {
+pub(super) fn offers(
+    core: &mut Core,
+    repo: RepoName,
+    result: Result<(Vec<OfferRead>, Option<ShelfRead>), Failure>,
+    now: Timestamp,
+) -> Vec<Event> {
     core.view.offers_reading = false;
     core.view.offers_read = Some(now);
-    let read = match result {
+    let (read, shelf) = match result {
         Ok(read) => read,
         Err(failure) => {
             tracing::warn!(%repo, why = %failure.why, "what its pull requests ask the vault for could not be read");
@@ -104,6 +109,7 @@ pub(super) fn offers(core: &mut Core, repo: RepoName, result: Result<Vec<OfferRe
         let (head, judged) = offer.read?;
         Some(Event::Vault { repo: repo.clone(), what: VaultEvent::Seen { pull: offer.pull, head, judged } })
     }));
+    events.extend(shelf.and_then(|shelf| dispatch::read(core, &repo, shelf)));
     events
 }
 

@@ -42,7 +42,7 @@ impl Preview {
                         Job::Act { subject, intent, .. } => would.push((subject, intent)),
                         Job::Find { subject, intent, .. } => would.push((subject, intent)),
                         // A dry run renews and says nothing either.
-                        Job::Renew(_) | Job::TellOffer { .. } => {}
+                        Job::Renew(_) | Job::TellOffer { .. } | Job::Vault { .. } => {}
                         job => inputs.push(worker.run(job, heard.clone(), CancellationToken::new()).await),
                     },
                     Effect::Append { .. } | Effect::Cancel(_) | Effect::Alarm(_) => {}

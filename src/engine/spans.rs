@@ -58,6 +58,7 @@ impl Spans {
             Job::Files { subject, .. } => tracing::debug_span!(parent: None, "files", issue = %subject),
             Job::Checks { subject, .. } => tracing::debug_span!(parent: None, "checks", issue = %subject),
             Job::Offers { repo, .. } => tracing::debug_span!(parent: None, "offers", project = %repo),
+            Job::Vault { repo, job } => tracing::debug_span!(parent: None, "vault", project = %repo, what = job.word()),
             Job::TellOffer { repo, pull, .. } => tracing::debug_span!(parent: None, "tell-offer", project = %repo, pull = %pull),
             Job::Renew(account) => tracing::debug_span!(parent: None, "renew", account = %account),
             Job::Find { subject, .. } => tracing::debug_span!(parent: None, "find", issue = %subject),

@@ -4,11 +4,24 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Branch, FileMark, Pull, RepoName, Sha};
+use crate::plan::Offered;
 use crate::ports::{Matters, RepoError, Repos};
 use crate::vault::{LONGEST, MOST, Offer};
 
 /// Where it all is.
 const FOLDER: &str = "vault";
+
+/// The commit that changed something below `vault/` last on a branch; none where nothing is there. None too, outside, where the branch is not on
+/// the forge.
+pub async fn vault_tip(repos: &dyn Repos, repo: &RepoName, branch: &Branch) -> Result<Option<Option<Sha>>, RepoError> {
+    let commits = repos.changes_of(repo, branch, FOLDER, 1).await?;
+    Ok(commits.map(|commits| commits.into_iter().next()))
+}
+
+/// The files below `vault/` at a commit.
+pub async fn vault_files_at(repos: &dyn Repos, repo: &RepoName, at: &Sha) -> Result<BTreeMap<String, String>, RepoError> {
+    repos.files(repo, at, FOLDER, LONGEST, MOST).await
+}
 
 /// The files below `vault/` on a branch, by their paths there; what is too long is left out. None where the branch is not on the forge.
 pub async fn vault_files(
@@ -16,25 +29,27 @@ pub async fn vault_files(
     repo: &RepoName,
     branch: &Branch,
 ) -> Result<Option<BTreeMap<String, String>>, RepoError> {
-    let Some(commits) = repos.changes_of(repo, branch, FOLDER, 1).await? else { return Ok(None) };
     // Since that commit nothing changed there.
-    match commits.first() {
-        Some(at) => repos.files(repo, at, FOLDER, LONGEST, MOST).await.map(Some),
-        None => Ok(Some(BTreeMap::new())),
+    match vault_tip(repos, repo, branch).await? {
+        None => Ok(None),
+        Some(None) => Ok(Some(BTreeMap::new())),
+        Some(Some(at)) => vault_files_at(repos, repo, &at).await.map(Some),
     }
 }
 
-/// What an open pull request changes below `vault/`, and of which head that was read; none where its branch or its base is gone.
-pub async fn vault_offers(repos: &dyn Repos, repo: &RepoName, pull: &Pull) -> Result<Option<(Sha, Vec<Offer>)>, RepoError> {
+/// What an open pull request brings, and of which head that was read; none where its branch or its base is gone.
+pub async fn vault_offers(repos: &dyn Repos, repo: &RepoName, pull: &Pull) -> Result<Option<(Sha, Offered)>, RepoError> {
     let Some(merge) = repos.try_merge(repo, &pull.head, &pull.base).await? else { return Ok(None) };
     let head = merge.head;
     let Some(change) = repos.change(repo, &merge.base, &head, &Matters::default()).await? else { return Ok(None) };
-    let mut offers = Vec::new();
+    let (mut offers, mut others) = (Vec::new(), false);
     for file in change.files {
         let ours = |path: &str| path.strip_prefix(FOLDER).is_some_and(|rest| rest.starts_with('/'));
+        others |= file.from.as_deref().is_some_and(|from| !ours(from));
         offers.extend(file.from.filter(|from| ours(from)).map(|path| Offer::Gone { path }));
         let path = file.path;
         if !ours(&path) {
+            others = true;
             continue;
         }
         offers.push(match file.marks.contains(&FileMark::Deleted) {
@@ -45,5 +60,5 @@ pub async fn vault_offers(repos: &dyn Repos, repo: &RepoName, pull: &Pull) -> Re
             },
         });
     }
-    Ok(Some((head, offers)))
+    Ok(Some((head, Offered { offers, others })))
 }

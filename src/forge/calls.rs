@@ -13,8 +13,8 @@ use crate::model::{
     PullNumber, PullState, RepoFacts, RepoLabel, RepoName, ReviewId, Reviews, Sha, Spot, Timestamp,
 };
 use crate::ports::{
-    CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, IssueFilter, LineComment, Listed, NewIssue, NewPull, NewReview,
-    NewStatus, WrittenReview,
+    CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, IssueFilter, LineComment, Listed, MergedPull, NewIssue, NewPull,
+    NewReview, NewStatus, WrittenReview,
 };
 
 #[async_trait]
@@ -206,6 +206,15 @@ impl Forge for Client {
         let number = pull.0.to_string();
         let call = Call::of(Method::GET, repo, &["pulls", &number]);
         self.json::<wire::Pull>(&call).await?.pull().map_err(|why| call.unreadable(why))
+    }
+
+    async fn merged_by(&self, repo: &RepoName, commit: &Sha) -> Result<Option<MergedPull>, ForgeError> {
+        let call = Call::of(Method::GET, repo, &["commits", commit.as_str(), "pull"]);
+        match self.json::<wire::Pull>(&call).await {
+            Ok(wire) => wire.merged(commit).map_err(|why| call.unreadable(why)),
+            Err(ForgeError { kind: ForgeErrorKind::NotFound, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn create_pull(&self, repo: &RepoName, new: &NewPull) -> Result<Pull, ForgeError> {

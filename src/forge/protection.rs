@@ -49,6 +49,7 @@ impl From<WireRule> for Rule {
                 approvals: rule.required_approvals,
                 contexts: rule.status_check_contexts.unwrap_or_default(),
                 files: patterns.map(str::to_owned).collect(),
+                replaces: Vec::new(),
                 admins: rule.apply_to_admins,
             },
             checks: rule.enable_status_check,
@@ -100,6 +101,8 @@ pub struct Guard {
     pub contexts: Vec<String>,
     /// Files that an administrator alone may merge, as patterns.
     pub files: Vec<String>,
+    /// Patterns that those take the place of.
+    pub replaces: Vec<String>,
     /// Administrators too.
     pub admins: bool,
 }
@@ -107,18 +110,20 @@ pub struct Guard {
 impl Guard {
     /// Whether it demands nothing.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        *self == Self { replaces: self.replaces.clone(), ..Self::default() }
     }
 
     /// What a rule does not demand of it; all where there is none.
     #[must_use]
     pub fn beyond(&self, rule: Option<&Rule>) -> Self {
         let Some(Rule { guard: there, checks, .. }) = rule else { return self.clone() };
+        let stale = there.files.iter().any(|pattern| self.replaces.contains(pattern));
         Self {
+            replaces: self.replaces.clone(),
             approvals: if there.approvals < self.approvals { self.approvals } else { 0 },
             // Which checks are required is somebody's choice, once any are; none named are all of them.
             contexts: if *checks { Vec::new() } else { self.contexts.clone() },
-            files: self.files.iter().filter(|pattern| !there.files.contains(pattern)).cloned().collect(),
+            files: self.files.iter().filter(|pattern| stale || !there.files.contains(pattern)).cloned().collect(),
             admins: self.admins && !there.admins,
         }
     }
@@ -240,7 +245,8 @@ fn changes(guard: &Guard, files: &[String]) -> Map<String, Value> {
         fields.insert("status_check_contexts".to_owned(), json!(guard.contexts));
     }
     if !guard.files.is_empty() {
-        let all: Vec<&str> = files.iter().chain(&guard.files).map(String::as_str).collect();
+        let kept = files.iter().filter(|pattern| !guard.files.contains(pattern) && !guard.replaces.contains(pattern));
+        let all: Vec<&str> = kept.chain(&guard.files).map(String::as_str).collect();
         fields.insert("protected_file_patterns".to_owned(), all.join(";").into());
     }
     if guard.admins {

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 use crate::model::{
-    self, Branch, CommentId, IssueNumber, Login, PullMark, PullNumber, PullState, RepoName, ReviewId, Timestamp, Verdict,
+    self, Branch, CommentId, IssueNumber, Login, PullMark, PullNumber, PullState, RepoName, ReviewId, Sha, Timestamp, Verdict,
 };
-use crate::ports::{self, CommitStatus, WrittenReview};
+use crate::ports::{self, CommitStatus, MergedPull, WrittenReview};
 
 /// An entry whose parts do not fit together; the text says which.
 pub(super) type Misfit = String;
@@ -307,6 +307,8 @@ pub(super) struct Pull {
     pub state: State,
     #[serde(default)]
     merged: bool,
+    merged_by: Option<User>,
+    merge_commit_sha: Option<String>,
     head: End,
     base: End,
     /// 1 for one that was pushed to `refs/for/`, which has no branch.
@@ -328,6 +330,20 @@ impl Pull {
     /// Whether its head is a branch of the repository itself: neither a fork's nor an AGit topic.
     pub(super) fn is_own(&self) -> bool {
         self.flow == 0 && self.head.repo_id == self.base.repo_id
+    }
+
+    /// What its merge tells, where it is merged and this is the commit that it made.
+    pub(super) fn merged(self, commit: &Sha) -> Result<Option<MergedPull>, Misfit> {
+        if !self.merged || self.merge_commit_sha.as_deref() != Some(commit.as_str()) {
+            return Ok(None);
+        }
+        Ok(Some(MergedPull {
+            number: PullNumber(self.number),
+            author: login(self.user),
+            by: self.merged_by.map(|user| login(Some(user))),
+            head: self.head.sha.parse().map_err(|e| format!("the head of pull request #{}: {e}", self.number))?,
+            base: Branch(self.base.branch().to_owned()),
+        }))
     }
 
     pub(super) fn pull(self) -> Result<model::Pull, Misfit> {

@@ -71,7 +71,9 @@ impl RealHands {
             .note(json!({"turn": "begins", "agent": order.agent, "formula": formula, "step": step, "session": session_words(&order.session)}))
             .await;
         let report = match self.options.agents.get(&order.agent).unwrap_or(&self.options.backend) {
-            Backend::Claude(backend) => self.claude_turn(backend, &ask, &mut transcript).await?,
+            Backend::Claude(backend) => {
+                self.claude_turn(&of_model(backend, order.model.as_deref()), &ask, &mut transcript).await?
+            }
             Backend::Command { argv } => self.command_turn(argv, &ask, &mut transcript).await?,
         };
         let report = AgentReport {
@@ -136,6 +138,7 @@ impl RealHands {
             session,
             access: order.access,
             tools: &order.tools,
+            only_tools: &order.only_tools,
             max_turns: order.limits.turns.map_or(backend.claude.max_turns, |own| own.min(backend.claude.max_turns)),
             output: &order.output,
             budget: (!own_server).then_some(order.budget),
@@ -332,6 +335,15 @@ fn address_of(order: &AgentOrder) -> String {
 
 /// The file for a command's structured output, in the place's `out`.
 const RESULT: &str = "result.json";
+
+/// The same with another model, where one is named.
+fn of_model(backend: &ClaudeBackend, model: Option<&str>) -> ClaudeBackend {
+    let claude = match model {
+        Some(model) => claude::Claude { model: model.to_owned(), ..backend.claude.clone() },
+        None => backend.claude.clone(),
+    };
+    ClaudeBackend { claude, ..backend.clone() }
+}
 
 fn ears<'a>(ask: &Ask<'a>, redact: &'a Redact, transcript: &'a mut Transcript, gateway: Option<Metered>) -> Ears<'a> {
     Ears { events: ask.events, transcript, redact, cancel: ask.cancel, gateway }

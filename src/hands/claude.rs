@@ -32,6 +32,8 @@ pub struct Call<'a> {
     pub max_turns: u32,
     /// The tools that it is given; empty: as its access says.
     pub tools: &'a [String],
+    /// Of those no others than these; empty: all of them.
+    pub only_tools: &'a [String],
     /// What it must answer.
     pub output: &'a Shape,
     /// What is left of the run's money. None where claude's own price list does not count: a server of the user's own.
@@ -68,7 +70,13 @@ impl Claude {
             Access::Read => "Read,Grep,Glob",
             Access::Write => "Bash,Read,Edit,Write,Grep,Glob",
         };
-        flag("--tools", if call.tools.is_empty() { usual.to_owned() } else { call.tools.join(",") });
+        let named: Vec<&str> = match call.tools {
+            [] => usual.split(',').collect(),
+            tools => tools.iter().map(String::as_str).collect(),
+        };
+        let given =
+            named.into_iter().filter(|tool| call.only_tools.is_empty() || call.only_tools.iter().any(|only| only == tool));
+        flag("--tools", given.collect::<Vec<_>>().join(","));
         flag("--json-schema", output::schema(call.output).to_string());
         args.extend(["--strict-mcp-config", "--dangerously-skip-permissions"].map(str::to_owned));
         args

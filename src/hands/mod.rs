@@ -29,6 +29,7 @@ pub mod supervise;
 mod tail;
 mod transcript;
 mod turn;
+mod vault;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -82,10 +84,17 @@ pub struct Options {
     pub redact: Redact,
     /// Is given the text of each env file before it is used, so that `redact` knows what is secret in it.
     pub learn: Learn,
+    /// What actions of the vault may use.
+    pub vault: crate::config::Vault,
+    /// Is given each secret of the vault before a command gets it.
+    pub learn_secrets: LearnSecrets,
 }
 
 /// Learns the secrets in a file of variables.
 pub type Learn = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Learns secrets.
+pub type LearnSecrets = Arc<dyn Fn(Vec<SecretString>) + Send + Sync>;
 
 /// Who works.
 #[derive(Clone, Debug)]

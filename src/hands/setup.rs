@@ -20,6 +20,7 @@ use super::shell::Outfit;
 use super::site::{cancelled, environment};
 use super::supervise::Exit;
 use super::transcript::Transcript;
+use super::vault::Granted;
 use crate::model::{CommandRun, EnvFile, RunId};
 use crate::ports::{Given, HandError, HandErrorKind, SetUpOrder};
 
@@ -89,7 +90,7 @@ impl RealHands {
         let deadline = Instant::now() + self.options.setup_limit;
         let mut failed = None;
         for command in &given.provisions.setup {
-            let process = self.start_command(place, command, socket, outfit, WHAT).await?;
+            let process = self.start_command(place, command, (socket, &Granted::default()), outfit, WHAT).await?;
             let finished = batch::run(process, deadline, &self.options.limits, &self.options.redact, cancel).await;
             let finished = finished.map_err(|error| environment(WHAT, error))?;
             if finished.stopped == Some(Stopped::Cancelled) {

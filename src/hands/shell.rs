@@ -3,12 +3,14 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
 use super::RealHands;
 use super::caches::Held;
 use super::places::Place;
 use super::site::{NETWORK_PORT, Site, environment, proxy_env, sandbox_failed};
+use super::vault::Granted;
 use crate::gateway::Relay;
 use crate::model::{Access, RepoName, RunId};
 use crate::ports::{Given, HandError};
@@ -70,12 +72,12 @@ impl RealHands {
         Ok(outfit)
     }
 
-    /// Starts `/bin/sh -c`; `network` is the socket of the proxy to the hosts that it may reach.
+    /// Starts `/bin/sh -c`; `network` is the socket of the proxy to the hosts that it may reach, `granted` what it gets of the vault.
     pub(super) async fn start_command(
         &self,
         place: &Place,
         command: &str,
-        network: Option<&Path>,
+        (network, granted): (Option<&Path>, &Granted),
         outfit: &Outfit,
         what: &str,
     ) -> Result<Process, HandError> {
@@ -87,6 +89,12 @@ impl RealHands {
         }
         env.extend(outfit.env.iter().cloned());
         mounts.extend(outfit.mounts.iter().cloned());
+        for (variable, mount) in &granted.mounts {
+            let inside = self.options.sandbox.path_inside(mount);
+            env.push((variable.clone(), inside.display().to_string()));
+            mounts.push(mount.clone());
+        }
+        env.extend(granted.secrets.iter().map(|(name, secret)| (name.clone(), secret.expose_secret().to_owned())));
         let spec = Spec {
             program: PathBuf::from("/bin/sh"),
             args: vec!["-c".into(), command.into()],

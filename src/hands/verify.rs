@@ -44,6 +44,7 @@ impl RealHands {
         outfit: &Outfit,
         cancel: &CancellationToken,
     ) -> Result<Evidence, HandError> {
+        let granted = self.granted(&order.vault).await?;
         let commands = match self.set_up_clone(place, order, outfit, cancel).await? {
             Ok(commands) => commands,
             Err(failed) => return self.whose_fault(order, failed, cancel).await,
@@ -53,7 +54,7 @@ impl RealHands {
         let deadline = Instant::now() + order.timeout.map_or(self.options.verify_limit, |own| own.min(self.options.verify_limit));
         let mut evidence = Evidence { sha: order.sha.clone(), commands, passed: true, timed_out: false };
         for command in &order.commands {
-            let process = self.start_command(place, command, socket, outfit, WHAT).await?;
+            let process = self.start_command(place, command, (socket, &granted), outfit, WHAT).await?;
             let finished = batch::run(process, deadline, &self.options.limits, &self.options.redact, cancel).await;
             let finished = finished.map_err(|error| environment(WHAT, error))?;
             if finished.stopped == Some(Stopped::Cancelled) {

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::forge_site::{Ctx, on_each_site};
 
 fn wanted() -> Guard {
-    Guard { approvals: 1, contexts: vec!["*".into()], files: vec!["vault/**".into()], admins: true }
+    Guard { approvals: 1, contexts: vec!["*".into()], files: vec!["vault/**".into()], replaces: vec!["v*".into()], admins: true }
 }
 
 async fn contract_a_rule_is_made_once_and_never_looser(ctx: &Ctx) {

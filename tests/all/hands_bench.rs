@@ -117,6 +117,8 @@ impl Bench {
             logs: dir.path().join("logs/runs"),
             redact: Arc::new(|text| text.replace(SECRET, "[removed]")),
             learn: Arc::new(|_| {}),
+            vault: forgehand::config::Vault::default(),
+            learn_secrets: Arc::new(|_| {}),
         };
         adjust(&mut options);
         let hands = Arc::new(RealHands::new(options));
@@ -139,6 +141,8 @@ impl Bench {
             access: Access::Write,
             prompt: prompt.to_owned(),
             tools: Vec::new(),
+            only_tools: Vec::new(),
+            model: None,
             limits: TurnLimits::default(),
             output: shape("fix-result"),
             session: Session::New("6f0f9a55-9bdb-4d9b-8f0e-0c1d2e3f4a5b".to_owned()),

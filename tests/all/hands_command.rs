@@ -13,7 +13,7 @@ use forgehand::hands::output::{parse_output, schema};
 use forgehand::hands::supervise::Limits;
 use forgehand::hands::{Backend, ClaudeBackend, command};
 use forgehand::model::{Access, HandOutcome};
-use forgehand::ports::{Given, HandErrorKind, Hands, VerifyOrder};
+use forgehand::ports::{Given, HandErrorKind, Hands, VaultNeeds, VerifyOrder};
 use forgehand::sandbox::{Mode, Sandbox};
 use rustix::fs::FileType;
 use serde_json::{Value, json};
@@ -251,6 +251,7 @@ async fn committed(sandbox: Arc<Sandbox>, verify_limit: Duration) -> (Bench, Ver
         timeout: None,
         network: Vec::new(),
         given: Given::default(),
+        vault: VaultNeeds::default(),
     };
     (bench, order)
 }

@@ -19,7 +19,13 @@ fn head(n: u8) -> Sha {
 }
 
 fn wrong() -> Judged {
-    Judged { actions: Vec::new(), mistakes: vec!["vault/actions/a.toml:1:1: no".into()], more: 0 }
+    Judged {
+        actions: Vec::new(),
+        mistakes: vec!["vault/actions/a.toml:1:1: no".into()],
+        more: 0,
+        unblocks: Vec::new(),
+        free: false,
+    }
 }
 
 /// What is read of a pull request: its head, and what that comes to.
@@ -83,7 +89,7 @@ impl Desk {
     /// The heads that are known where the open pull requests are asked for.
     fn asked(&mut self) -> Option<BTreeMap<PullNumber, Sha>> {
         let at = self.jobs.iter().position(|job| matches!(job, Job::Offers { .. }))?;
-        let Job::Offers { repo, known } = self.jobs.remove(at) else { return None };
+        let Job::Offers { repo, known, .. } = self.jobs.remove(at) else { return None };
         assert_eq!(repo, ops());
         Some(known)
     }
@@ -93,7 +99,7 @@ impl Desk {
             pull: PullNumber(*pull),
             read: read.clone().map(|(sha, judged)| (head(sha), judged)),
         };
-        self.input(Input::Offers { repo: ops(), result: Ok(offers.iter().map(read).collect()) });
+        self.input(Input::Offers { repo: ops(), result: Ok((offers.iter().map(read).collect(), None)) });
     }
 
     /// What is to be said: of which pull request, at which head.

@@ -736,7 +736,8 @@ impl World {
                 let result = pending.seen.filter(|_| well).ok_or_else(trouble);
                 Input::Looked { repo, result }
             }
-            Job::Offers { repo, .. } => Input::Offers { repo, result: Ok(Vec::new()) },
+            Job::Offers { repo, .. } => Input::Offers { repo, result: Ok((Vec::new(), None)) },
+            Job::Vault { .. } => unreachable!("there is no operations repository here"),
             Job::TellOffer { repo, pull, head, .. } => Input::OfferTold { repo, pull, head, failed: None },
             Job::Renew(account) => Input::Renewed {
                 account,

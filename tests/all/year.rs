@@ -153,7 +153,7 @@ impl Made {
                 let issues = std::mem::take(&mut self.moved).into_values().collect();
                 Input::Looked { repo, result: Ok(LookedAt { date: Some(self.now), issues, ..stamp }) }
             }
-            Job::Offers { .. } | Job::TellOffer { .. } => panic!("there is no operations repository here"),
+            Job::Offers { .. } | Job::TellOffer { .. } | Job::Vault { .. } => panic!("there is no operations repository here"),
             Job::Renew(account) => panic!("nobody renews {account} here"),
             Job::History(subject) => Input::History { subject, result: Ok(Vec::new()) },
             Job::Dependencies { subject, .. } => Input::Dependencies { subject, result: Ok(Vec::new()) },

@@ -13,6 +13,7 @@ mod claude_line;
 mod commands;
 mod crash;
 mod demo;
+mod dispatcher;
 mod doctor;
 mod endings;
 mod epic;

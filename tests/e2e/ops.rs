@@ -186,24 +186,24 @@ async fn the_vault_is_protected_by_who_may_and_a_rule_keeps_what_it_says() {
     rig.reconfigure("token_file = \"token\"\n", "token_file = \"token\"\nrights_token_env = \"OWNER_TOKEN\"\n");
     let rig = rig.with_env("OWNER_TOKEN", &owner);
     let said = rig.run(&["ops", "init", "--protect"]).await.ok();
-    assert!(said.out.contains("vault/** on main of owner/ops is protected now"), "{said:?}");
+    assert!(said.out.contains("vault/policy.toml) on main of owner/ops is protected now"), "{said:?}");
     let path = format!("repos/{OPS}/branch_protections");
     let rules = async || rig.seed.api("owner", "GET", &path, serde_json::Value::Null).await.expect("the rules");
     let rule = &rules().await[0];
     assert_eq!(
         (&rule["protected_file_patterns"], &rule["enable_push"], &rule["required_approvals"]),
-        (&"vault/**".into(), &true.into(), &1.into())
+        (&"vault/actions/**;vault/pending/**;vault/policy.toml".into(), &true.into(), &1.into())
     );
     assert!(rig.run(&["ops", "init", "--protect"]).await.ok().out.contains("protected already"));
 
     // A rule of theirs is only added to.
-    let theirs = serde_json::json!({ "protected_file_patterns": "*.lock; secrets/**", "required_approvals": 2 });
+    let theirs = serde_json::json!({ "protected_file_patterns": "*.lock; secrets/**; vault/**", "required_approvals": 2 });
     rig.seed.api("owner", "PATCH", &format!("{path}/main"), theirs).await.expect("changed");
     rig.run(&["ops", "migrate", "--protect"]).await.ok();
     let rule = &rules().await[0];
     assert_eq!(
         (&rule["protected_file_patterns"], &rule["required_approvals"]),
-        (&"*.lock;secrets/**;vault/**".into(), &2.into())
+        (&"*.lock;secrets/**;vault/actions/**;vault/pending/**;vault/policy.toml".into(), &2.into())
     );
     assert_eq!(rules().await.as_array().map(Vec::len), Some(1));
 }

@@ -59,7 +59,7 @@ async fn write_policy(rig: &Rig, text: &str) {
 async fn init_sets_what_the_doctor_misses_and_makes_no_rule_looser() {
     let rig = rig("protection::set").await;
     rig.says("protection", "warn", "main does not demand an approval, all that of administrators too").await;
-    rig.says("operations", "warn", "vault/** is not protected").await;
+    rig.says("operations", "warn", "vault/policy.toml) is not protected").await;
     let tried = rig.run(&["init", "--protect", "--dry-run"]).await.ok();
     assert!(tried.out.contains("will protect main of owner/app, so that it demands an approval"), "{}", tried.out);
     assert_eq!(rig.rules(REPO).await, json!([]), "nothing was touched");
@@ -77,11 +77,22 @@ async fn init_sets_what_the_doctor_misses_and_makes_no_rule_looser() {
         .map(|key| rules[0][key].clone())
     };
     assert_eq!(of(&app), [json!(1), json!(true), json!(true), json!(false), json!(true), json!("")], "{app:#}");
-    assert_eq!(of(&ops), [json!(1), json!(false), json!(true), json!(false), json!(true), json!("vault/**")], "{ops:#}");
+    assert_eq!(
+        of(&ops),
+        [
+            json!(1),
+            json!(false),
+            json!(true),
+            json!(false),
+            json!(true),
+            json!("vault/actions/**;vault/pending/**;vault/policy.toml")
+        ],
+        "{ops:#}"
+    );
     let again = rig.run(&["init", "--protect", "--yes"]).await.ok();
     assert!(again.out.contains("nothing to do") && again.out.contains("main of owner/app is protected as"), "{}", again.out);
     rig.says("protection", "ok", "main demands an approval, all that of administrators too").await;
-    rig.says("operations", "ok", "vault/** is protected").await;
+    rig.says("operations", "ok", "vault/policy.toml) is protected").await;
 
     // Theirs is stricter, or hinders: that is said and left.
     let rule = format!("repos/{REPO}/branch_protections/main");

@@ -3,14 +3,19 @@
 use forgehand::localforge::SeedFile;
 use forgehand::model::{Event, VaultEvent};
 
+use crate::gates::beside;
 use crate::ops::{OPS, clone_of, git_in, in_ops};
 use crate::rig::{Agent, Plan, Rig, TRIAGE};
 
 const PERSON: &str = "context = \"The disk is full.\"\nunblocks = [\"#1\"]\n[action_required]\nwhat = \"Buy a disk\"\n";
 
+/// A formula that actions may run.
+const TAP: &str = "formula = 1\nname = \"tap\"\ntitle = \"Tap\"\nblast_radius = \"medium\"\n[trigger]\nvault = true\n[[step]]\nid = \"run\"\nrun = [\"true\"]\non = \"base\"\n";
+
 async fn rig(test: &'static str) -> Rig {
     let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, "")).mode(forgehand::sandbox::Mode::None);
-    let rig = plan.project("").rig().await.expect("it needs nothing");
+    let rig = plan.project("formulas = [\"triage\", \"fix\", \"tap\"]").rig().await.expect("it needs nothing");
+    beside(&rig, &[("formulas/tap.toml", TAP)]);
     let vault = "[vault.secrets]\nTAP = { file = \"/nowhere/tap\" }\n\n";
     rig.reconfigure("[agent]\n", &format!("[ops]\nrepo = \"{OPS}\"\n\n{vault}[agent]\n"));
     let file = |path, content| SeedFile { path, content, executable: false };
@@ -50,12 +55,13 @@ async fn an_action_is_asked_for_once_listed_and_shown() {
         ("old.toml", PERSON, "is recorded already"),
         ("new.toml", PERSON, "is merged already"),
         ("x.toml", "id = \"../x\"\nformula = \"release\"\ncontext = \"c\"\n", "no name of an action"),
-        ("x.toml", "formula = \"release\"\ncontext = \"c\"\nsecrets = [\"TPA\"]\nmounts = [\"/etc\"]\n", "there is no mount"),
+        ("x.toml", "formula = \"fix\"\ncontext = \"c\"\n", "`fix` is not run as an action in owner/app"),
+        ("x.toml", "formula = \"tap\"\ncontext = \"c\"\nsecrets = [\"TPA\"]\nmounts = [\"/etc\"]\n", "there is no mount"),
     ] {
         let refused = rig.run(&["vault", "request", &file(name, text)]).await;
         assert!(refused.code == Some(2) && refused.err.contains(says), "{says}: {refused:?}");
     }
-    let asks = file("tap.toml", "formula = \"fix\"\ncontext = \"v1\"\nsecrets = [\"TAP\"]\nblast_radius = \"low\"\n");
+    let asks = file("tap.toml", "formula = \"tap\"\ncontext = \"v1\"\nsecrets = [\"TAP\"]\nblast_radius = \"low\"\n");
     let tried = rig.run(&["vault", "request", &asks, "--dry-run"]).await.ok();
     assert!(tried.out.contains("would ask for vault/actions/tap.toml in owner/ops, medium"), "{tried:?}");
     let said = rig.run(&["vault", "request", &asks]).await.ok();
@@ -65,7 +71,7 @@ async fn an_action_is_asked_for_once_listed_and_shown() {
 
     let rows = rig.json(&["vault", "list", "--json", "--open"]).await;
     let tap = row(&rows, "tap");
-    assert_eq!((&tap["state"], &tap["formula"], &tap["tier"]), (&"asked".into(), &"fix".into(), &"medium".into()), "{rows:#}");
+    assert_eq!((&tap["state"], &tap["formula"], &tap["tier"]), (&"asked".into(), &"tap".into(), &"medium".into()), "{rows:#}");
     assert!(rows.as_array().expect("a list").iter().all(|row| row["id"] != "old"), "{rows:#}");
     let shown = rig.run(&["vault", "show", "TAP"]).await.ok();
     assert!(shown.out.contains("asked for by pull request") && shown.out.contains("ignored, for it would lower"), "{shown:?}");
@@ -86,7 +92,7 @@ async fn each_head_that_touches_the_vault_has_a_status_that_says_where_it_is_wro
         git_in(&clone, &["push", "-q", "origin", "HEAD:ask"]).await;
         git_in(&clone, &["rev-parse", "HEAD"]).await.trim().to_owned()
     };
-    let wrong = push("context = \"c\"\nformula = \"fix\"\nsecrets = [\"TPA\"]\n").await;
+    let wrong = push("context = \"c\"\nformula = \"tap\"\nsecrets = [\"TPA\"]\n").await;
     let pull = serde_json::json!({ "head": "ask", "base": "main", "title": "Ask" });
     rig.seed.api("owner", "POST", &format!("repos/{OPS}/pulls"), pull).await.expect("a pull request");
     let status = async |sha: &str| {
@@ -106,7 +112,7 @@ async fn each_head_that_touches_the_vault_has_a_status_that_says_where_it_is_wro
     let (count, context, state, says) = status(&wrong).await;
     assert_eq!((count, context.as_str(), state.as_str()), (1, "forgehand/vault", "failure"), "{says}");
     assert!(says.starts_with("vault/actions/tap.toml:3:12: there is no secret `TPA`") && says.contains("has `TAP`"), "{says}");
-    let right = push("context = \"c\"\nformula = \"fix\"\nsecrets = [\"TAP\"]\n").await;
+    let right = push("context = \"c\"\nformula = \"tap\"\nsecrets = [\"TAP\"]\n").await;
     assert_eq!(once().await, 2, "{}", rig.story());
     let (_, _, state, says) = status(&right).await;
     assert_eq!((state.as_str(), says.as_str()), ("success", "well-formed: tap"));
@@ -120,7 +126,7 @@ async fn people_decide_as_themselves_and_what_they_decide_is_recorded_once() {
     let owner = rig.seed.token("owner", &scopes).await.expect("a token");
     let rig = rig.with_env("OWNER", &owner).with_env("BOT", &bot);
     let file = rig.config_file().with_file_name("tap.toml");
-    std::fs::write(&file, "formula = \"fix\"\ncontext = \"v1\"\n").expect("a file");
+    std::fs::write(&file, "formula = \"tap\"\ncontext = \"v1\"\n").expect("a file");
     rig.run(&["vault", "request", &file.display().to_string()]).await.ok();
     let ours = rig.run(&["vault", "approve", "tap", "--token-env", "BOT"]).await;
     assert!(ours.code == Some(2) && ours.err.contains("forgehand's own account"), "{ours:?}");

@@ -18,8 +18,9 @@ use forgehand::model::{
 use forgehand::ports::{
     AgentOrder, AgentReport, BringUp, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError, ForgeErrorKind,
     HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan, IssueFilter, Journal, JournalError, KeepAnswer,
-    KeepOrder, Lease, LineComment, Listed, Matters, Merge, NewClaim, NewIssue, NewPull, NewReview, NewStatus, PushAnswer,
-    Recalled, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder, WrittenReview,
+    KeepOrder, Lease, LineComment, Listed, Matters, Merge, MergedPull, NewClaim, NewIssue, NewPull, NewReview, NewStatus,
+    PushAnswer, Recalled, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder,
+    WrittenReview,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -273,6 +274,7 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     read pulls(repo: &RepoName, head: &Branch, base: &Branch, since: Option<Timestamp>) -> Vec<Pull>;
     read open_pulls(repo: &RepoName) -> Vec<Pull>;
     read pull(repo: &RepoName, pull: PullNumber) -> Pull;
+    read merged_by(repo: &RepoName, commit: &Sha) -> Option<MergedPull>;
     write create_pull(repo: &RepoName, new: &NewPull) -> Pull;
     write close_pull(repo: &RepoName, pull: PullNumber) -> ();
     read required_contexts(repo: &RepoName, branch: &Branch) -> Vec<String>;

@@ -126,6 +126,26 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// As JSON: texts, whole numbers, numbers, flags, and lists and tables of them. A date is none.
+    pub fn json(&self) -> Option<serde_json::Value> {
+        use serde_json::Value as Json;
+        match self.value.get_ref() {
+            DeValue::String(_) => self.string().map(Json::String),
+            DeValue::Boolean(_) => self.boolean().map(Json::Bool),
+            DeValue::Integer(_) => self.integer().map(Json::from),
+            DeValue::Float(number) => {
+                let number = number.as_str().parse().ok().and_then(serde_json::Number::from_f64);
+                number.map(Json::Number).or_else(|| self.mistyped("a number"))
+            }
+            DeValue::Array(_) => self.list(Self::json).map(Json::Array),
+            DeValue::Table(_) => {
+                let entries = self.opened()?.rest();
+                entries.into_iter().map(|(name, value)| Some((name, value.json()?))).collect::<Option<_>>().map(Json::Object)
+            }
+            DeValue::Datetime(_) => self.mistyped("a text, a number, a flag, a list or a table"),
+        }
+    }
+
     /// Whether it is a string.
     pub fn is_text(&self) -> bool {
         self.value.get_ref().is_str()

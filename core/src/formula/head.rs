@@ -42,11 +42,16 @@ pub(super) fn trigger(table: &Table<'_>) -> Triggers {
         true => Some(()),
         false => v.wrong("a person may always start a formula", "take `manual` out"),
     });
+    let vault = table.optional("vault", |v| match v.boolean()? {
+        true => Some(true),
+        false => v.wrong("no action of the vault runs a formula unless that is said", "take `vault` out"),
+    });
     about_one_thing(table);
     let label = table.optional("label", started);
     Triggers {
         again: table.optional("again", |v| again(v, label.as_deref())),
         label,
+        vault: vault.unwrap_or_default(),
         cron: table.optional("cron", cron),
         comment: table.or("comment", Vec::new(), commands),
         event: table.or("event", Vec::new(), |v| some(v, |v| v.one_of(&events))),
@@ -173,15 +178,13 @@ fn cron(value: &Value<'_>) -> Option<String> {
     }
 }
 
-/// What happens to an issue starts a run on it, and a schedule one about the project.
+/// What happens to an issue starts a run on it, a schedule or an action of the vault one about the project.
 fn about_one_thing(table: &Table<'_>) {
-    if table.value("cron").is_none() {
-        return;
-    }
+    let Some(project) = ["cron", "vault"].into_iter().find(|key| table.has(key)) else { return };
     for key in ["label", "again", "comment", "event"] {
         if let Some(value) = table.value(key) {
             let help = format!("give `{key}` a formula of its own; `formula = \"..\"` calls what the two share");
-            value.wrong::<()>(format!("`{key}` starts a run on an issue, and `cron` one about the project"), help);
+            value.wrong::<()>(format!("`{key}` starts a run on an issue, and `{project}` one about the project"), help);
         }
     }
 }
@@ -289,6 +292,11 @@ pub(super) fn tools(value: &Value<'_>, access: Option<Access>) -> Option<Vec<Str
         }
     };
     some(value, tool)
+}
+
+/// The names of the tools that there are.
+pub fn tool_names() -> impl Iterator<Item = &'static str> + Clone {
+    TOOLS.iter().map(|(name, _)| *name)
 }
 
 /// Whether a tool can change or run something.

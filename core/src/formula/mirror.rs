@@ -120,6 +120,9 @@ struct TriggerSection {
     /// request, commit or closing. What the end of an issue's story starts, `issue-closed` and `pull-merged`, lives on the closed issue.
     #[schemars(length(min = 1))]
     event: Option<Vec<ForgeEvent>>,
+    /// An action of the vault may run it, once an approver merged or approved that: about the project, with the secrets and mounts that the action
+    /// names for its `run` steps alone. Nothing in such a formula can name an issue.
+    vault: Option<Yes>,
     /// Says that a person starts it by hand, which a person always may: `forgehand formula run`.
     manual: Option<Yes>,
 }

@@ -33,6 +33,7 @@ use std::collections::BTreeSet;
 pub use cron::Cron;
 pub use each::{item as each_item, specs as input_specs, variable, with_item};
 pub use filer::{Block, filer_block};
+pub use head::tool_names;
 pub use mirror::schema;
 pub use over::{OVER_FILE, OVER_FILES, OVER_FOLDER, laid_over};
 pub use page::page;

@@ -56,6 +56,11 @@ impl IssueState {
                         self.retry = None;
                     }
                     FailureKind::Environment | FailureKind::Refused | FailureKind::Gone => self.broken(failure),
+                    // What is privileged is done at most once, and it had begun.
+                    FailureKind::Cancelled if run.grant.is_some() && matches!(intent, Intent::Verify { .. }) => {
+                        let why = format!("{}: it may have done what it was to do, and is not begun again", failure.why);
+                        run.obstacle = Some(Obstacle::Broken { why });
+                    }
                     FailureKind::Cancelled => {
                         if let Some(in_work) = intent.step().and_then(|step| run.at_mut(step)) {
                             in_work.cancelled();

@@ -23,6 +23,9 @@ impl Ledger {
         self.seq = record.seq;
         let at = record.at;
         self.about_project(&record.event, at);
+        if let Some(ended) = self.ends_action(&record.event) {
+            self.action_ended(ended, at);
+        }
         match &record.event {
             Event::Started { .. } => self.started(),
             Event::Stopped | Event::Did { .. } => {}

@@ -21,6 +21,7 @@ mod run;
 mod running;
 mod said;
 mod schedule;
+mod shelf;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub use revision::{Reviews, Rounds};
 pub use run::{Obstacle, Prepared, RunState, StepStatus};
 pub use running::{Pause, Warned};
 pub use schedule::Schedule;
+pub use shelf::{ActionSeen, Failed, Fate, Merging, ShelfState};
 
 use crate::model::{
     AccountName, AgentName, BudgetOf, EffectKey, FormulaName, IssueNumber, Kept, Lane, ProbeName, ProjectFacts, PullNumber,
@@ -68,6 +70,8 @@ pub struct Ledger {
     pub mends: BTreeMap<ProbeName, Vec<Timestamp>>,
     /// The open pull requests of operations repositories, as far as they were read.
     pub offers: BTreeMap<RepoName, BTreeMap<PullNumber, OfferState>>,
+    /// The actions on their branches that count.
+    pub shelves: BTreeMap<RepoName, ShelfState>,
     /// Which budgets it was said of that they come to their end.
     #[serde(with = "running::pairs")]
     pub warned: BTreeMap<BudgetOf, Warned>,

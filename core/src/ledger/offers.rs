@@ -21,6 +21,9 @@ pub struct OfferState {
 impl Ledger {
     /// An event about one.
     pub(super) fn offered(&mut self, repo: &RepoName, what: &VaultEvent, at: Timestamp) {
+        if let VaultEvent::Dispatched { what } = what {
+            return self.dispatched(repo, what, at);
+        }
         let offers = self.offers.entry(repo.clone()).or_default();
         match what {
             VaultEvent::Seen { pull, head, judged } => {
@@ -28,7 +31,7 @@ impl Ledger {
                 offers.insert(*pull, seen);
             }
             VaultEvent::Gone { pull } => drop(offers.remove(pull)),
-            VaultEvent::Telling { .. } => {}
+            VaultEvent::Telling { .. } | VaultEvent::Dispatched { .. } => {}
             VaultEvent::Told { pull, head, failed } => {
                 // Of an older head it says nothing any more.
                 let Some(offer) = offers.get_mut(pull).filter(|offer| offer.head == *head) else { return };

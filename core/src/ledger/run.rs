@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::model::{
-    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, HandOutcome, HostEnd, HostFacts, Intent,
-    IssueNumber, Kept, LastTag, OpenIssues, Outcome, Probed, PullNumber, Revision, Risk, RunId, RunOutcome, Sha, Sprint, Step,
-    StepId, StopWhy, Tasks, TextMark, Timestamp, Told, Usd,
+    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Grant, HandOutcome, HostEnd, HostFacts,
+    Intent, IssueNumber, Kept, LastTag, OpenIssues, Outcome, Probed, PullNumber, Revision, Risk, RunId, RunOutcome, Sha, Sprint,
+    Step, StepId, StopWhy, Tasks, TextMark, Timestamp, Told, Usd,
 };
 
 use super::{InWork, StepState};
@@ -55,6 +55,9 @@ pub struct RunState {
     pub retries: BTreeMap<StepId, u32>,
     /// The word of a comment that asked for it.
     pub asked: Option<String>,
+    /// The action of the vault that it is, and what that may use.
+    #[serde(default)]
+    pub grant: Option<Grant>,
     /// What it was given by who started it.
     pub inputs: BTreeMap<String, Json>,
     /// How steps ended.
@@ -194,6 +197,7 @@ impl RunState {
             rounds: BTreeMap::new(),
             retries: BTreeMap::new(),
             asked: None,
+            grant: None,
             inputs,
             statuses: BTreeMap::new(),
             outputs: BTreeMap::new(),
@@ -313,6 +317,11 @@ impl RunState {
                     let resumable = self.sessions.contains_key(step);
                     let (how, output) = (HandOutcome::Interrupted, Err("cut".into()));
                     self.step_outcome(step, intent, &Outcome::AgentEnded { how, output, resumable });
+                }
+                // What is privileged is done at most once: nobody can tell how far it came.
+                if let (Intent::Verify { .. }, Some(_)) = (intent, &self.grant) {
+                    let why = format!("step {step} was cut, and it may have done what it was to do: it is not begun again");
+                    self.obstacle = Some(Obstacle::Broken { why });
                 }
             }
             _ => self.step_outcome(step, intent, outcome),

@@ -35,15 +35,19 @@ impl IssueState {
 
     pub(super) fn want(&mut self, wanted: &Wanted, at: Timestamp) {
         match &wanted.by {
-            WantedBy::Hand | WantedBy::HandOver { .. } | WantedBy::Run { .. } | WantedBy::Schedule { .. } => {}
+            WantedBy::Hand
+            | WantedBy::HandOver { .. }
+            | WantedBy::Run { .. }
+            | WantedBy::Schedule { .. }
+            | WantedBy::Vault { .. } => {}
             WantedBy::Comment { comment, .. } => self.asked_for.retain(|asked| asked.comment != *comment),
             WantedBy::Event { event, what } => {
                 self.happened.insert(format!("{}/{event}", wanted.formula), what.clone());
             }
             WantedBy::Label { label } => drop(self.labelled.insert(wanted.formula.clone(), (label.clone(), at))),
         }
-        // A schedule wants one at a time.
-        if self.wanted.len() < KEPT || matches!(wanted.by, WantedBy::Schedule { .. }) {
+        // A schedule wants one at a time, and the vault one of each that was approved.
+        if self.wanted.len() < KEPT || matches!(wanted.by, WantedBy::Schedule { .. } | WantedBy::Vault { .. }) {
             self.wanted.push((wanted.clone(), at));
         }
     }
@@ -65,6 +69,10 @@ impl IssueState {
         run.depth = match wanted.by {
             WantedBy::Run { depth, .. } => depth,
             _ => 0,
+        };
+        run.grant = match &wanted.by {
+            WantedBy::Vault { grant } => Some(grant.as_ref().clone()),
+            _ => None,
         };
         run.inputs.clone_from(&wanted.inputs);
         run.asked = wanted.by.word().map(str::to_owned);

@@ -5,6 +5,7 @@
 mod account;
 mod advance;
 mod command;
+mod dispatch;
 mod ending;
 mod event;
 mod failure;
@@ -45,6 +46,7 @@ mod work;
 pub use account::*;
 pub use advance::*;
 pub use command::*;
+pub use dispatch::*;
 pub use ending::*;
 pub use event::*;
 pub use failure::*;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, Ask, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, Overlapping, PullNumber, RepoName,
-    Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp, ToMerge, Usd,
+    AccountName, ActionId, Ask, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, Overlapping, PullNumber,
+    RepoName, Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp, ToMerge, Usd,
 };
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
@@ -266,6 +266,13 @@ pub enum Wait {
     },
     /// It carries `claude-pr`, and no open pull request of ours is known.
     NoPull,
+    /// An action of the vault that unblocks it has not ended.
+    Vault {
+        /// Which.
+        id: ActionId,
+        /// How that stands.
+        stands: String,
+    },
     /// Nothing new is started: the daemon is about to end.
     Draining,
     /// No credentials for the model.
@@ -323,6 +330,7 @@ impl Wait {
             | Self::Old { .. }
             | Self::ForeignPull { .. }
             | Self::NoPull
+            | Self::Vault { .. }
             | Self::Draining
             | Self::Renewing { .. }
             | Self::NoCredentials

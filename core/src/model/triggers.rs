@@ -14,6 +14,8 @@ pub struct Triggers {
     pub label: Option<String>,
     /// A cron line with 5 or 6 fields, UTC: the formula is about the project then.
     pub cron: Option<String>,
+    /// An action of the vault may run it: the formula is about the project then.
+    pub vault: bool,
     /// While that label stays on, it is started again so long after it was asked for last.
     pub again: Option<Duration>,
     /// First words of a comment, each of which starts it: `/fix`, or one in capitals such as `ACCEPT`.

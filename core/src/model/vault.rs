@@ -3,11 +3,13 @@
 //! Promises: the name of an action is a name and never a path, whatever its file says; two names that a disk might take for the same are the
 //! same.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
-use super::{Failure, FormulaName, PullNumber, Risk, Sha, Subject};
+use super::{Dispatch, Failure, FormulaName, PullNumber, RepoName, Risk, Sha, Subject};
 
 /// Where actions are asked for.
 pub const ACTIONS: &str = "vault/actions";
@@ -102,7 +104,7 @@ impl From<ActionId> for String {
 }
 
 /// An action as its file asks for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
     /// Its name.
     pub id: ActionId,
@@ -117,7 +119,7 @@ pub struct Action {
 }
 
 /// What an action comes to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActionWork {
     /// A formula is run.
@@ -127,24 +129,28 @@ pub enum ActionWork {
 }
 
 /// A formula that is run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FormulaWork {
     /// Which.
     pub formula: FormulaName,
+    /// The project that it is about; none where none can be told.
+    pub project: Option<RepoName>,
+    /// What it is given.
+    pub inputs: BTreeMap<String, Json>,
     /// The secrets that its commands get, by the names of the configuration.
     pub secrets: Vec<String>,
     /// What is mounted for its commands, by the names of the configuration.
     pub mounts: Vec<String>,
     /// The model that its agents work with.
     pub model: Option<String>,
-    /// The tools that it needs.
+    /// The tools that its agents are given, of those that their formula gives them.
     pub tools: Vec<String>,
-    /// How long it may take.
+    /// How long each of its steps may take.
     pub timeout_minutes: Option<u64>,
 }
 
 /// What a person is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PersonWork {
     /// What.
     pub what: String,
@@ -188,6 +194,12 @@ pub struct ActionRecord {
 pub struct Judged {
     /// The actions that it asks for; none where something is wrong.
     pub actions: Vec<ActionId>,
+    /// The issues that wait for those.
+    #[serde(default)]
+    pub unblocks: Vec<Subject>,
+    /// It asks for nothing but new actions that are low, and the policy lets those through.
+    #[serde(default)]
+    pub free: bool,
     /// The first mistakes, each with its place and what to do.
     pub mistakes: Vec<String>,
     /// How many more there are.
@@ -227,6 +239,11 @@ pub enum VaultEvent {
         head: Sha,
         /// Why it does not stand there.
         failed: Option<Failure>,
+    },
+    /// Something about actions on the branch that counts.
+    Dispatched {
+        /// What.
+        what: Dispatch,
     },
 }
 

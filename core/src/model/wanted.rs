@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{About, CommentId, ForgeEvent, FormulaName, IssueNumber, Login, RunId, Timestamp};
+use super::{About, CommentId, ForgeEvent, FormulaName, Grant, IssueNumber, Login, RunId, Timestamp};
 
 /// A run that somebody wants of a formula that is none of the lifecycle's: it is done beside it, and takes part in it only where its
 /// outcome is a row of the table.
@@ -68,6 +68,11 @@ pub enum WantedBy {
         /// The time that it is for: the last one that came round.
         at: Timestamp,
     },
+    /// An action of the vault, that somebody approved who may.
+    Vault {
+        /// What its run is given.
+        grant: Box<Grant>,
+    },
 }
 
 impl WantedBy {
@@ -80,7 +85,8 @@ impl WantedBy {
             | Self::Event { .. }
             | Self::HandOver { .. }
             | Self::Run { .. }
-            | Self::Schedule { .. } => None,
+            | Self::Schedule { .. }
+            | Self::Vault { .. } => None,
         }
     }
 
@@ -100,6 +106,7 @@ impl fmt::Display for WantedBy {
             Self::HandOver { from } => write!(f, "by {from}, which handed over to it"),
             Self::Run { formula, on, .. } => write!(f, "by a run of {formula} on {on}"),
             Self::Schedule { at } => write!(f, "by its schedule, for {at}"),
+            Self::Vault { grant } => write!(f, "by the action {} of {}", grant.id, grant.repo),
         }
     }
 }

@@ -327,7 +327,11 @@ impl Context<'_> {
     /// The reasons to wait, the lasting ones first, so that `explain` names what a person can change.
     fn admit(&self, candidate: &Candidate, formula: &Formula, state: &IssueState, room: &Room<'_>) -> Verdict {
         let subject = &candidate.subject;
+        let triage = matches!(candidate.wants, Wants::Triage);
         if let Some(wait) = self.backs_off(state) {
+            return Verdict::Wait(self.halted(subject).unwrap_or(wait));
+        }
+        if let Some(wait) = self.vault_wait(subject).filter(|_| !triage) {
             return Verdict::Wait(self.halted(subject).unwrap_or(wait));
         }
         if let Some(wait) = self.too_many_open(state, formula) {

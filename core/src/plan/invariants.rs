@@ -86,7 +86,8 @@ pub fn check(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
             | Action::Rights { .. }
             | Action::Renew(_)
             | Action::Offers
-            | Action::TellOffer(_) => {}
+            | Action::TellOffer(_)
+            | Action::Vault(_) => {}
         }
     }
     slots(starts, ledger, view, policy)?;
@@ -169,7 +170,9 @@ fn forgotten(plan: &Plan, ledger: &Ledger, view: &View, policy: &Policy) -> Resu
             | Action::Checks(s) => s == subject,
             Action::Record(events) => events.iter().any(|e| super::subject_of(ledger, e).as_ref() == Some(subject)),
             Action::Find { key } | Action::Stop { key, .. } => ledger.open(key).is_some_and(|(s, _)| s == subject),
-            Action::Survey(_) | Action::Look(_) | Action::Renew(_) | Action::Offers | Action::TellOffer(_) => false,
+            Action::Survey(_) | Action::Look(_) | Action::Renew(_) | Action::Offers | Action::TellOffer(_) | Action::Vault(_) => {
+                false
+            }
         })
     };
     let known = ledger.issues().filter(|(s, state)| policy.projects.contains_key(&s.repo) && state.seen.open);

@@ -10,6 +10,7 @@ mod again;
 mod beside;
 mod budget;
 mod crew;
+mod dispatch;
 mod each;
 mod filing;
 mod flow;
@@ -43,6 +44,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use budget::{Budget, budgets};
 pub use crew::{Crew, Member};
+pub use dispatch::{VaultDo, actions_open, wanted as action_wanted};
 pub use found::standing;
 pub use invariants::{Violation, check};
 pub use look::troubled;
@@ -53,14 +55,14 @@ pub use revise::ROUNDS;
 pub use run::writes;
 pub use schedule::{Upcoming, schedules};
 pub use table::{From, Row, TABLE, To, mermaid, target};
-pub use vault::{judge, tier_of_action};
+pub use vault::{Offered, judge, shelved, tier_of_action};
 pub use wanted::rights;
 
 use self::labels::read_history;
 use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef, Reviews};
 use crate::model::{
-    AccountName, Asked, BudgetOf, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login, MergeRule,
-    PullNumber, PullState, RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
+    AccountName, ActionId, Asked, BudgetOf, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login,
+    MergeRule, PullNumber, PullState, RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
 };
 
 /// Something to do.
@@ -117,6 +119,8 @@ pub enum Action {
     Offers,
     /// Say what one of them comes to.
     TellOffer(PullNumber),
+    /// Something about an action on the branch that counts.
+    Vault(VaultDo),
 }
 
 /// What to do now, and why the rest waits.
@@ -178,6 +182,10 @@ pub struct View {
     pub offers_read: Option<Timestamp>,
     /// Those of which it is being said what they come to.
     pub telling: BTreeSet<PullNumber>,
+    /// What the dispatcher of the vault is doing.
+    pub dispatching: BTreeSet<VaultDo>,
+    /// Actions of which it could not be read who approved them, and when that was tried.
+    pub unweighed: BTreeMap<ActionId, Timestamp>,
     /// Nothing new is started.
     pub draining: bool,
     /// No local work is started either: the process is about to end.

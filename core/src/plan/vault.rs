@@ -1,15 +1,19 @@
-//! The vault of the operations repository: what its open pull requests come to, how much an action could break, and when either is said.
+//! The vault of the operations repository: what its open pull requests come to, how much an action could break, and when either is said. What
+//! becomes of actions on its branch is the dispatcher's matter.
 //!
 //! Promises: a head is judged once, and what was judged is written to it as a status, journalled before; what cannot be written is tried again
 //! with growing pauses. Nothing is said of a pull request that does not touch the vault. Race known: a push between the reading and the
 //! writing; the status is then that of the older head, and the newer one is judged with the next reading.
 
-use super::{Action, Context, Plan};
+use super::{Action, Context, Plan, dispatch};
 use crate::document::Faults;
 use crate::ledger::OfferState;
-use crate::model::{ACTIONS, Action as Asked, ActionWork, Judged, PENDING, PullNumber, Timestamp, VAULT_POLICY};
-use crate::tier::{self, Policy, Tier};
-use crate::vault::{self, Known, Offer, Shelf};
+use crate::model::{
+    ACTIONS, Action as Asked, ActionEnd, ActionWork, Judged, PENDING, PullNumber, Risk, ShelvedAction, Timestamp, VAULT_POLICY,
+};
+use crate::text;
+use crate::tier::{self, LowActions, Policy, Tier};
+use crate::vault::{self, Entry, Known, Offer, Place, Shelf};
 
 /// Mistakes that are kept of a pull request; of the rest it is said how many there are.
 const KEPT: usize = 3;
@@ -25,8 +29,18 @@ pub fn tier_of_action(policy: &Policy, known: &Known, action: &Asked) -> Tier {
     }
 }
 
+/// What a pull request brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// Below `vault/`.
+    pub offers: Vec<Offer>,
+    /// It brings something else too.
+    pub others: bool,
+}
+
 /// What a pull request that brings this comes to; none where it is no business of the vault's.
-pub fn judge(offers: &[Offer], shelf: &Shelf, known: &Known) -> Option<Judged> {
+pub fn judge(offered: &Offered, shelf: &Shelf, known: &Known, policy: &Policy) -> Option<Judged> {
+    let offers = &offered.offers;
     let below = |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
     let concerns = |offer: &&Offer| {
         let path = offer.path();
@@ -34,13 +48,52 @@ pub fn judge(offers: &[Offer], shelf: &Shelf, known: &Known) -> Option<Judged> {
     };
     offers.iter().find(concerns)?;
     let (actions, mut mistakes) = match vault::check(offers, shelf, known) {
-        Ok(actions) => (actions.into_iter().map(|action| action.id).collect(), Vec::new()),
+        Ok(actions) => (actions, Vec::new()),
         Err(faults) => (Vec::new(), faults.lines()),
     };
     mistakes.extend(offers.iter().filter(|offer| offer.path() == VAULT_POLICY).flat_map(policy_mistakes));
     let more = mistakes.len().saturating_sub(KEPT);
     mistakes.truncate(KEPT);
-    Some(Judged { actions, mistakes, more })
+    let free = mistakes.is_empty() && policy.gate.low_actions == Some(LowActions::SelfMerge) && is_new(offered, &actions, shelf);
+    let free = free && actions.iter().all(|action| tier_of_action(policy, known, action).tier == Risk::Low);
+    let unblocks = actions.iter().flat_map(|action| action.unblocks.clone()).collect();
+    Some(Judged { actions: actions.into_iter().map(|action| action.id).collect(), mistakes, more, unblocks, free })
+}
+
+/// Whether it asks for actions and does nothing else: whoever changes or takes away what stands there, or brings anything more, is looked at by a
+/// person.
+fn is_new(offered: &Offered, actions: &[Asked], shelf: &Shelf) -> bool {
+    let new = actions.iter().all(|action| shelf.get(&action.id).is_none());
+    let alone = offered.offers.iter().all(|offer| matches!(offer, Offer::Text { .. })) && offered.offers.len() == actions.len();
+    !offered.others && !actions.is_empty() && new && alone
+}
+
+/// An action on the branch that counts, as the policy and the configuration have it.
+pub fn shelved(entry: &Entry, known: &Known, policy: &Policy) -> ShelvedAction {
+    let action = entry.action();
+    let tier = action.map(|action| tier_of_action(policy, known, action).tier);
+    let wrong = match entry.filed.as_slice() {
+        [] => None,
+        [only] => only.read.as_ref().err().and_then(|faults| faults.lines().into_iter().next()),
+        [first, second, ..] => Some(format!("{} and {} have the same name", first.path, second.path)),
+    };
+    let mut recorded = entry.recorded.iter().filter(|recorded| recorded.place != Place::Approved);
+    let record = recorded.find_map(|recorded| recorded.record.as_ref());
+    let one = match entry.filed.as_slice() {
+        [one] => Some(one),
+        _ => None,
+    };
+    ShelvedAction {
+        id: entry.id.clone(),
+        state: entry.state(),
+        action: action.cloned(),
+        wrong,
+        tier,
+        free: tier == Some(Risk::Low) && policy.gate.low_actions.is_some(),
+        file: one.map(|filed| filed.path.clone()),
+        text: one.map(|filed| text::hash(&filed.text)),
+        end: record.map(|record| ActionEnd { exit_code: record.exit_code, logs: record.logs.clone().unwrap_or_default() }),
+    }
 }
 
 fn policy_mistakes(offer: &Offer) -> Vec<String> {
@@ -73,6 +126,7 @@ pub(super) fn plan(context: &Context<'_>, plan: &mut Plan) -> Vec<Timestamp> {
             None => {}
         }
     }
+    times.extend(dispatch::plan(context, repo, plan));
     times
 }
 
@@ -91,7 +145,8 @@ mod tests {
     use crate::model::Risk;
 
     fn known() -> Known {
-        Known { formulas: [("mow".into(), Some(Risk::Medium)), ("odd".into(), None)].into(), ..Known::default() }
+        let projects = vec!["owner/app".parse().expect("a name")];
+        Known { formulas: [("mow".into(), Some(Risk::Medium)), ("odd".into(), None)].into(), projects, ..Known::default() }
     }
 
     fn tier(text: &str) -> Tier {
@@ -118,9 +173,36 @@ mod tests {
     }
 
     #[test]
+    fn only_new_low_actions_alone_go_through_without_a_person() {
+        let text = |path: &str, text: &str| Offer::Text { path: path.to_owned(), text: text.to_owned() };
+        let low = "context = \"c\"\nformula = \"odd\"";
+        let policy = |text: &str| Policy::parse("vault/policy.toml", text).expect("a policy");
+        let free = |offers: &[Offer], others: bool, there: &[(&str, &str)], rules: &str| {
+            let files = there.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+            let offered = Offered { offers: offers.to_vec(), others };
+            judge(&offered, &Shelf::of(&files, &known()), &known(), &policy(rules)).expect("it is judged").free
+        };
+        let merges = "[tiers]\nodd = \"low\"\n[low]\nactions = \"self-merge\"\n";
+        let asks = [text("vault/actions/a.toml", low)];
+        assert!(free(&asks, false, &[], merges));
+        assert!(!free(&asks, false, &[], "[tiers]\nodd = \"low\"\n"), "nobody said that it may");
+        assert!(!free(&asks, false, &[], "[low]\nactions = \"self-merge\"\n"), "it is high");
+        assert!(!free(&asks, true, &[], merges), "more comes with it");
+        assert!(!free(&asks, false, &[("actions/a.toml", low)], merges), "it changes what stands there");
+        let with = |offer: Offer| [asks[0].clone(), offer];
+        assert!(!free(&with(text("vault/policy.toml", "approvers = [\"mallory\"]\n")), false, &[], merges));
+        assert!(!free(&with(Offer::Gone { path: "vault/actions/b.toml".into() }), false, &[], merges));
+        assert!(!free(&with(text("vault/fired/a.result.json", "{}")), false, &[], merges), "nor a record");
+        assert!(!free(&[text("vault/actions/a.toml", &format!("{low}\nblast_radius = \"high\""))], false, &[], merges));
+    }
+
+    #[test]
     fn a_pull_request_is_judged_where_it_touches_the_vault() {
         let text = |path: &str, text: &str| Offer::Text { path: path.to_owned(), text: text.to_owned() };
-        let judged = |offers: &[Offer]| judge(offers, &Shelf::default(), &known());
+        let judged = |offers: &[Offer]| {
+            let offered = Offered { offers: offers.to_vec(), others: false };
+            judge(&offered, &Shelf::default(), &known(), Policy::shipped())
+        };
         assert_eq!(judged(&[text("vault/fired/a.result.json", "{}")]), None);
         assert_eq!(judged(&[]), None);
         let good = judged(&[text("vault/actions/a.toml", "context = \"c\"\nformula = \"odd\"")]).expect("it is judged");

@@ -44,6 +44,21 @@ pub struct NewPull {
     pub body: String,
 }
 
+/// A pull request, as its merge tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergedPull {
+    /// Its number.
+    pub number: PullNumber,
+    /// Who opened it.
+    pub author: Login,
+    /// Who merged it; none where the forge does not say.
+    pub by: Option<Login>,
+    /// The commit that was merged.
+    pub head: Sha,
+    /// The branch that it went to.
+    pub base: Branch,
+}
+
 /// The issue to file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewIssue {
@@ -206,6 +221,8 @@ pub trait Forge: Send + Sync {
     async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError>;
     /// One pull request.
     async fn pull(&self, repo: &RepoName, pull: PullNumber) -> Result<Pull, ForgeError>;
+    /// The pull request of which a commit is the merge.
+    async fn merged_by(&self, repo: &RepoName, commit: &Sha) -> Result<Option<MergedPull>, ForgeError>;
     /// Opens a pull request.
     async fn create_pull(&self, repo: &RepoName, new: &NewPull) -> Result<Pull, ForgeError>;
     /// Closes a pull request without a merge.

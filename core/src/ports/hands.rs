@@ -91,6 +91,10 @@ pub struct AgentOrder {
     pub access: Access,
     /// The tools that it is given; empty: as its access says.
     pub tools: Vec<String>,
+    /// Of those no others than these; empty: all of them.
+    pub only_tools: Vec<String>,
+    /// The model that it works with; none: as the configuration says.
+    pub model: Option<String>,
     /// The limits of its turn that its formula sets; what is none is the configuration's.
     pub limits: TurnLimits,
     /// The whole prompt.
@@ -176,6 +180,17 @@ pub struct VerifyOrder {
     pub network: Vec<String>,
     /// What the run is given beside its clone. Its `setup` runs before the commands.
     pub given: Given,
+    /// What an action of the vault may use that these commands are: names of the configuration. Nothing else gets it, `setup` neither.
+    pub vault: VaultNeeds,
+}
+
+/// What the commands of an action of the vault are given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VaultNeeds {
+    /// Secrets, each in the variable of its name.
+    pub secrets: Vec<String>,
+    /// Mounts, read-only, each where the variable `FORGEHAND_MOUNT_<NAME>` says.
+    pub mounts: Vec<String>,
 }
 
 /// The machine's or our own failure to let somebody work.

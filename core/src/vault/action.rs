@@ -13,7 +13,7 @@ const TIERS: [(&str, Risk); 3] = [("low", Risk::Low), ("medium", Risk::Medium), 
 /// The longest that an action may take: a day.
 const MINUTES: u64 = 24 * 60;
 /// The keys that are for a formula alone.
-const OF_FORMULAS: [&str; 6] = ["secrets", "mounts", "model", "tools", "timeout_minutes", "formula"];
+const OF_FORMULAS: [&str; 8] = ["project", "inputs", "secrets", "mounts", "model", "tools", "timeout_minutes", "formula"];
 
 /// Reads the file of an action; `name` is what the file is called, without its ending: that is what the action is called where it does not say.
 ///
@@ -28,9 +28,9 @@ fn whole(root: &Table<'_>, name: &str, known: &Known) -> Option<Action> {
         Some(value) => id(&value),
         None => named_by_file(root, name),
     };
-    let work = work(root, known);
     let context = root.required("context", "context = \"why this is asked for\"", Value::filled);
     let unblocks = root.or("unblocks", Vec::new(), |v| v.list(|item| subject(item, known)));
+    let work = work(root, &unblocks, known);
     let blast_radius = root.optional("blast_radius", |v| v.one_of(&TIERS));
     Some(Action { id: id?, work: work?, context: context?, unblocks, blast_radius })
 }
@@ -54,20 +54,24 @@ fn named_by_file(root: &Table<'_>, name: &str) -> Option<ActionId> {
 }
 
 /// A formula, or a person.
-fn work(root: &Table<'_>, known: &Known) -> Option<ActionWork> {
+fn work(root: &Table<'_>, unblocks: &[Subject], known: &Known) -> Option<ActionWork> {
     let formula = root.optional("formula", |value| formula(value, known));
+    let project = root.optional("project", |value| project(value, known));
+    let inputs = root.named_values("inputs").into_iter().filter_map(|(name, value)| Some((name, value.json()?))).collect();
     let person = root.value("action_required").and_then(|value| person(root, &value));
     let secrets = root.or("secrets", Vec::new(), |v| names(v, &known.secrets, "secret", "[vault.secrets]"));
     let mounts = root.or("mounts", Vec::new(), |v| names(v, &known.mounts, "mount", "[vault.mounts]"));
     let model = root.optional("model", word);
-    let tools = root.or("tools", Vec::new(), |v| v.list(word));
+    let tools = root.or("tools", Vec::new(), |v| v.list(|item| tool(item, known)));
     let timeout_minutes = root.optional("timeout_minutes", |v| v.whole(1, MINUTES));
     match (root.value("formula"), root.has("action_required")) {
         (Some(both), true) => {
             both.wrong("`formula` and [action_required] are both given", "keep one: a formula is run, or a person does it")
         }
-        (Some(_), false) => {
-            Some(ActionWork::Formula(FormulaWork { formula: formula?, secrets, mounts, model, tools, timeout_minutes }))
+        (Some(value), false) => {
+            let project = project.or_else(|| meant(unblocks, known));
+            let formula = fired(&value, formula?, project.as_ref(), known)?;
+            Some(ActionWork::Formula(FormulaWork { formula, project, inputs, secrets, mounts, model, tools, timeout_minutes }))
         }
         (None, true) => {
             for given in OF_FORMULAS.into_iter().filter_map(|key| root.value(key)) {
@@ -92,6 +96,42 @@ fn formula(value: &Value<'_>, known: &Known) -> Option<FormulaName> {
         None => format!("there are {}", listed(known.formulas.keys().map(FormulaName::as_str))),
     };
     value.wrong(format!("there is no formula `{}`", name.as_str().escape_debug()), hint)
+}
+
+/// `owner/repo`, one of the configuration.
+fn project(value: &Value<'_>, known: &Known) -> Option<RepoName> {
+    let text = value.filled()?;
+    let found = known.projects.iter().find(|project| project.to_string().eq_ignore_ascii_case(&text));
+    found.cloned().or_else(|| {
+        let names: Vec<String> = known.projects.iter().map(ToString::to_string).collect();
+        let hint = format!("there are {}", listed(names.iter().map(String::as_str)));
+        value.wrong(format!("`{}` is no project of the configuration", text.escape_debug()), hint)
+    })
+}
+
+/// The project that is meant where none is named: that of the issues that wait, else the only one.
+fn meant(unblocks: &[Subject], known: &Known) -> Option<RepoName> {
+    let mut waiting = unblocks.iter().map(|subject| &subject.repo);
+    let first = waiting.next();
+    match (first, known.projects.as_slice()) {
+        (Some(first), _) if waiting.all(|other| other == first) => Some(first.clone()),
+        (None, [only]) => Some(only.clone()),
+        _ => None,
+    }
+}
+
+/// The formula, where it can be run there as an action.
+fn fired(value: &Value<'_>, formula: FormulaName, project: Option<&RepoName>, known: &Known) -> Option<FormulaName> {
+    let Some(project) = project else {
+        return value.wrong(format!("in which project is `{formula}` run?"), "name it: project = \"owner/repo\"");
+    };
+    match known.fired.get(project) {
+        Some(fired) if !fired.contains(&formula) => value.wrong(
+            format!("`{formula}` is not run as an action in {project}"),
+            "that takes `vault = true` under its [trigger], and its name in `formulas` of that [[project]]",
+        ),
+        Some(_) | None => Some(formula),
+    }
 }
 
 /// `[action_required]`, or a sentence in its place.
@@ -126,7 +166,20 @@ fn names(value: &Value<'_>, known: &BTreeSet<String>, what: &str, section: &str)
     })
 }
 
-/// The name of a model or a tool.
+fn tool(value: &Value<'_>, known: &Known) -> Option<String> {
+    let name = value.filled()?;
+    if known.tools.contains(&name) {
+        return Some(name);
+    }
+    let names = || known.tools.iter().map(String::as_str);
+    let hint = match nearest(&name, names()) {
+        Some(right) => format!("did you mean \"{right}\"?"),
+        None => format!("there are {}", listed(names())),
+    };
+    value.wrong(format!("there is no tool `{}`", name.escape_debug()), hint)
+}
+
+/// The name of a model.
 fn word(value: &Value<'_>) -> Option<String> {
     let text = value.filled()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '@');
@@ -171,7 +224,9 @@ mod tests {
             formulas: [("release".into(), Some(Risk::Medium)), ("deploy".into(), None)].into(),
             secrets: names(&["DEPLOY_TOKEN", "TAP"]),
             mounts: names(&["ssh"]),
+            tools: names(&["Bash", "Read"]),
             projects: vec!["owner/app".parse().expect("a name"), "owner/web".parse().expect("a name")],
+            fired: [("owner/app".parse().expect("a name"), [FormulaName::from("deploy")].into())].into(),
         }
     }
 
@@ -181,14 +236,16 @@ mod tests {
 
     #[test]
     fn a_whole_one_is_read() {
-        let text = "id = \"deploy-1\"\nformula = \"deploy\"\ncontext = \"v1 is merged\"\nunblocks = [\"Owner/App#7\"]\nsecrets = [\"DEPLOY_TOKEN\"]\nmounts = [\"ssh\"]\nmodel = \"sonnet\"\ntools = [\"rsync\"]\ntimeout_minutes = 30\nblast_radius = \"medium\"\n";
+        let text = "id = \"deploy-1\"\nformula = \"deploy\"\ncontext = \"v1 is merged\"\nunblocks = [\"Owner/App#7\"]\nsecrets = [\"DEPLOY_TOKEN\"]\nmounts = [\"ssh\"]\nmodel = \"sonnet\"\ntools = [\"Bash\"]\ninputs = { to = \"prod\", n = [1, true] }\ntimeout_minutes = 30\nblast_radius = \"medium\"\n";
         let action = read(text).expect("it is right");
         let ActionWork::Formula(work) = &action.work else { panic!("{action:?}") };
         assert_eq!((work.formula.as_str(), work.timeout_minutes, work.model.as_deref()), ("deploy", Some(30), Some("sonnet")));
         assert_eq!(
             (&work.secrets[..], &work.mounts[..], &work.tools[..]),
-            (&["DEPLOY_TOKEN".into()][..], &["ssh".into()][..], &["rsync".into()][..])
+            (&["DEPLOY_TOKEN".into()][..], &["ssh".into()][..], &["Bash".into()][..])
         );
+        assert_eq!(work.project.as_ref().map(ToString::to_string).as_deref(), Some("owner/app"), "that of the issue that waits");
+        assert_eq!(serde_json::json!(work.inputs), serde_json::json!({ "to": "prod", "n": [1, true] }));
         assert_eq!(action.unblocks[0].to_string(), "owner/app#7", "as the configuration writes it");
         assert_eq!(action.blast_radius, Some(Risk::Medium));
         assert_eq!(action.id.as_str(), "deploy-1");
@@ -235,6 +292,15 @@ mod tests {
             ("formula = \"release\"\ncontext = \"c\"\naction_required = \"x\"", "are both given"),
             ("context = \"c\"\nsecrets = [\"TAP\"]\naction_required = \"x\"", "a.toml:2:11: `secrets` is for a formula"),
             ("context = \"c\"\n[action_required]\nhow = \"x\"", "lacks `what`"),
+            ("formula = \"deploy\"\ncontext = \"c\"", "a.toml:1:11: in which project is `deploy` run? (name it: project ="),
+            ("formula = \"deploy\"\ncontext = \"c\"\nproject = \"owner/ap\"", "a.toml:3:11: `owner/ap` is no project"),
+            (
+                "formula = \"release\"\ncontext = \"c\"\nproject = \"owner/app\"",
+                "a.toml:1:11: `release` is not run as an action in owner/app (that takes `vault = true`",
+            ),
+            ("formula = \"deploy\"\ncontext = \"c\"\ntools = [\"bash\"]", "there is no tool `bash` (did you mean \"Bash\"?)"),
+            ("formula = \"deploy\"\ncontext = \"c\"\ninputs = { at = 2026-01-01 }", "a.toml:3:17: "),
+            ("context = \"c\"\nproject = \"owner/app\"\naction_required = \"x\"", "`project` is for a formula"),
             ("context = ", "this is not TOML"),
         ];
         for (text, wanted) in cases {

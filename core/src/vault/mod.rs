@@ -32,8 +32,12 @@ pub struct Known {
     pub secrets: BTreeSet<String>,
     /// Its mounts.
     pub mounts: BTreeSet<String>,
+    /// The tools that an agent may be given.
+    pub tools: BTreeSet<String>,
     /// The projects.
     pub projects: Vec<RepoName>,
+    /// What an action can run in each of them: its formulas that are on and may be run so.
+    pub fired: BTreeMap<RepoName, BTreeSet<FormulaName>>,
 }
 
 /// Names for people.

@@ -4,13 +4,14 @@ use crate::model::{Access, Commands, EndWord, Expect, Gate, Proposal, Risk, Runs
 
 /// What starts it, as in `label claude-queue, comment /fix`.
 pub fn triggers(triggers: &Triggers) -> String {
-    let Triggers { label, again, cron, comment, event } = triggers;
+    let Triggers { label, again, cron, vault, comment, event } = triggers;
     let often = again.map_or(String::new(), |again| format!(" (again after {})", humantime(again)));
     let label = label.iter().map(|label| format!("label {label}{often}"));
     let comment = comment.iter().map(|word| format!("comment {word}"));
     let cron = cron.iter().map(|line| format!("cron {line}"));
     let event = event.iter().map(|event| format!("event {event}"));
-    let all: Vec<String> = label.chain(comment).chain(cron).chain(event).collect();
+    let vault = vault.then(|| "an action of the vault".to_owned());
+    let all: Vec<String> = label.chain(comment).chain(cron).chain(event).chain(vault).collect();
     if all.is_empty() { "by hand".to_owned() } else { all.join(", ") }
 }
 

@@ -189,7 +189,7 @@ fn asked(command: &Command) -> String {
     }
 }
 
-fn declined(why: &Declined) -> String {
+pub(super) fn declined(why: &Declined) -> String {
     match why {
         Declined::NoRights { login, .. } => format!("{login}, who asked for it, may not write to the repository"),
         Declined::Off => "it is not on for this project any more".to_owned(),

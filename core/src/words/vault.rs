@@ -1,6 +1,8 @@
 //! What is said about the vault.
 
-use crate::model::{Judged, RepoName, VaultEvent};
+use crate::model::{
+    ActionId, ActionOutcome, Approving, Begun, Dispatch, Judged, RepoName, RunOutcome, ShelvedAction, VaultEvent,
+};
 
 /// The longest description of a commit status that every forge shows.
 const DESCRIPTION: usize = 250;
@@ -29,7 +31,51 @@ pub(super) fn event(repo: &RepoName, what: &VaultEvent) -> Option<String> {
             format!("it could not be said of {repo}{pull}: {}", failure.why)
         }
         VaultEvent::Told { pull, failed: None, .. } => format!("it is said of {repo}{pull}"),
+        VaultEvent::Dispatched { what } => return dispatched(repo, what),
     })
+}
+
+fn dispatched(repo: &RepoName, what: &Dispatch) -> Option<String> {
+    Some(match what {
+        Dispatch::Read { changed, gone, .. } => read(repo, changed, gone)?,
+        Dispatch::Weighed { id, answer: Approving::Approved { by, .. }, .. } => format!("the action {id} may be run: {by}"),
+        Dispatch::Weighed { id, answer: Approving::Lacking { why }, .. } => format!("the action {id} is not run: {why}"),
+        Dispatch::Beginning { id, .. } => format!("… write to {repo} that the action {id} begins"),
+        Dispatch::Begun { id, end: Begun::Here { .. } } => format!("the action {id} begins"),
+        Dispatch::Begun { id, end: Begun::StoodDown { why } } => format!("the action {id} is left alone: {why}"),
+        Dispatch::Begun { id, end: Begun::Failed { failure } } => {
+            format!("it could not be written that the action {id} begins, so it does not: {}", failure.why)
+        }
+        Dispatch::Closing { id, record } => match record.exit_code {
+            Some(code) => format!("… write to {repo} that the action {id} ended with {code}"),
+            None => format!("… write to {repo} that the action {id} ended, nobody knows how"),
+        },
+        Dispatch::Closed { id, failed: None, .. } => format!("what became of the action {id} is recorded"),
+        Dispatch::Closed { id, failed: Some(failure), .. } => {
+            format!("it could not be recorded what became of the action {id}: {}", failure.why)
+        }
+        Dispatch::Merging { pull, head } => format!("… merge {repo}{pull} at {}: all that it asks for is low", head.short()),
+        Dispatch::Merged { pull, failed: None, .. } => format!("{repo}{pull} is merged"),
+        Dispatch::Merged { pull, failed: Some(why), .. } => format!("{repo}{pull} could not be merged: {why}"),
+    })
+}
+
+/// What is news of the branch; none where it is nothing.
+fn read(repo: &RepoName, changed: &[ShelvedAction], gone: &[ActionId]) -> Option<String> {
+    let news = changed.iter().map(|action| format!("{} is {}", action.id, action.state.word()));
+    let all: Vec<String> = news.chain(gone.iter().map(|id| format!("{id} is gone"))).collect();
+    (!all.is_empty()).then(|| format!("the vault of {repo}: {}", all.join(", ")))
+}
+
+/// What is recorded of an action that ended, and how.
+pub fn action_logs(outcome: &ActionOutcome) -> String {
+    let printed = outcome.end().logs;
+    let said = match outcome {
+        ActionOutcome::Run { outcome: RunOutcome::Succeeded { .. } | RunOutcome::VerificationFailed { .. }, .. } => String::new(),
+        ActionOutcome::Run { outcome, .. } => super::outcome(outcome),
+        ActionOutcome::Declined { declined } => format!("it was not run: {}", super::story::declined(declined)),
+    };
+    [printed, said].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// A text with its end, without control characters, as long as it may be.
@@ -52,6 +98,8 @@ mod tests {
             actions: vec!["a".parse().expect("a name"), "b".parse().expect("a name")],
             mistakes: mistakes.iter().map(|m| (*m).to_owned()).collect(),
             more,
+            unblocks: Vec::new(),
+            free: false,
         };
         assert_eq!(super::judged(&judged(&[], 0)), "well-formed: a, b");
         assert_eq!(super::judged(&judged(&["a.toml:1:2: wrong (mend it)"], 0)), "a.toml:1:2: wrong (mend it)");

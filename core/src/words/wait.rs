@@ -85,6 +85,7 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             let how = super::outcome(outcome);
             format!("step {step} of its run failed ({how}); it is done again at {until} (time {time} of {of})")
         }
+        Wait::Vault { id, stands } => format!("waits for the action {id} of the vault: {stands}"),
         Wait::Schedule { formula, until } => format!("formula {formula} starts by its schedule at {until}"),
         Wait::Unasked => "no formula that is on has a schedule, and nobody asked for one".to_owned(),
         Wait::NeedsFormula { formula, because } => format!("needs formula {formula}: {because}"),
@@ -189,6 +190,11 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Gate { waits: AtGate::Approval { pull, .. }, .. } => {
             format!(
                 "an approving review of {pull} as it stands, by somebody with write access; merging or closing it ends the wait too"
+            )
+        }
+        Wait::Vault { id, .. } => {
+            format!(
+                "the end of that action: `forgehand vault show {id}` tells what it needs, `vault reject` and `vault done` end it"
             )
         }
         Wait::Schedule { formula, .. } => format!("time, or `forgehand formula run {formula}`"),

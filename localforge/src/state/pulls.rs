@@ -136,6 +136,13 @@ impl Call<'_> {
         self.answer_pull(200, key)
     }
 
+    /// The pull request that was merged by a commit.
+    pub(super) fn pull_of_merge(&self, repo: RepoId, commit: &str) -> Handled {
+        let merged = |pull: &Pull| pull.merged.as_ref().is_some_and(|merged| merged.commit == commit);
+        let key = self.state.pulls_of(repo).find(|(_, pull)| merged(pull)).map(|(issue, _)| issue.key).ok_or_else(missing)?;
+        self.answer_pull(200, key)
+    }
+
     /// On 15 `head` and `base` of the query are ignored.
     pub(super) fn list_pulls(&self, repo: RepoId) -> Handled {
         let state = self.request.query("state").unwrap_or("open");

@@ -130,6 +130,7 @@ impl Call<'_> {
             (Get, ["git", "refs", prefix @ ..]) => self.list_refs(repo, &prefix.join("/")),
             (Get, ["commits"]) => self.list_commits(repo),
             (Get, ["git", "commits", commit]) => self.get_commit(repo, commit),
+            (Get, ["commits", commit, "pull"]) => self.pull_of_merge(repo, commit),
             (Get, ["commits", reference @ .., "status"]) => self.combined_status(repo, &reference.join("/")),
             (Get, ["commits", reference @ .., "statuses"]) => self.list_statuses(repo, &reference.join("/")),
             (Get, ["statuses", reference @ ..]) => self.list_statuses(repo, &reference.join("/")),

@@ -67,12 +67,15 @@ async fn unusable(client: &Client, Ops { repo, .. }: &Ops) -> Option<Check> {
 
 /// Writes a file and takes it away: roles keep what they know there by direct pushes.
 async fn written(patient: &Patient, git: &Git, ops: &Ops, who: Option<&str>) -> Check {
-    let path = format!("knowledge/.forgehand-doctor-{}", SystemIds.uuid());
+    let name = format!(".forgehand-doctor-{}", SystemIds.uuid());
+    // What roles keep, and what became of actions.
+    let paths = [format!("knowledge/{name}"), format!("vault/fired/{name}")];
+    let text = "`forgehand doctor` tries whether it can write here.\n";
     let order = KeepOrder {
         base: ops.branch.clone(),
         asked_by: None,
         read: None,
-        files: [(path, "`forgehand doctor` tries whether it can write here.\n".to_owned())].into(),
+        files: paths.map(|path| (path, text.to_owned())).into(),
         message: "Try whether forgehand can write here".to_owned(),
         author: patient.setup.config.agent.author.to_string(),
         at: SystemClock.now(),

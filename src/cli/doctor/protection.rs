@@ -96,8 +96,13 @@ async fn stops(
 
 /// What lacks as far as who may only write sees.
 fn beyond_seen(wanted: &Guard, seen: &BranchSeen) -> Guard {
-    let guard =
-        Guard { approvals: seen.approvals, contexts: seen.contexts.clone(), files: wanted.files.clone(), admins: wanted.admins };
+    let guard = Guard {
+        approvals: seen.approvals,
+        contexts: seen.contexts.clone(),
+        files: wanted.files.clone(),
+        replaces: Vec::new(),
+        admins: wanted.admins,
+    };
     let rule = Rule { name: String::new(), guard, checks: seen.checks, approvers: None };
     wanted.beyond(seen.protected.then_some(&rule))
 }

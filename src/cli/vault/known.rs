@@ -9,6 +9,7 @@ use crate::engine::{vault_files, vault_offers};
 use crate::forge::Client;
 use crate::git::Git;
 use crate::model::{FormulaName, Login, PENDING, Pull, PullNumber, Sha, VAULT_POLICY};
+use crate::plan::Offered;
 use crate::ports::{Forge as _, RepoError, RepoErrorKind};
 use crate::tier::Policy;
 use crate::vault::{Known, Offer, Shelf};
@@ -36,13 +37,13 @@ pub(super) struct Asked {
 }
 
 /// What an action may name.
-pub(super) fn known(setup: &Setup) -> Known {
+pub(super) fn known(setup: &Setup) -> Result<Known, CliError> {
     let library = setup.library();
     let formula = |name: String| {
         let risk = library.load(&name).and_then(Result::ok).map(|formula| formula.blast_radius);
         (FormulaName(name), risk)
     };
-    Known { formulas: library.names().into_iter().map(formula).collect(), ..setup.vault_known() }
+    Ok(Known { formulas: library.names().into_iter().map(formula).collect(), ..setup.vault_known()? })
 }
 
 /// The operations repository that the configuration names.
@@ -59,11 +60,11 @@ impl Vault {
         let token = read_secret(&setup.config.forge.token, "the forge's token")?;
         let git = wiring::open_git(setup, &setup.state_dir, token)?;
         let files = vault_files(&git, &ops.repo, &ops.branch).await.map_err(unread)?.ok_or_else(|| no_branch(&ops))?;
-        let known = known(setup);
+        let known = known(setup)?;
         let mut asked = Vec::new();
         for pull in open_pulls(&forge, &ops).await? {
             let offers = vault_offers(&git, &ops.repo, &pull).await.map_err(unread)?;
-            if let Some((head, offers)) = offers.filter(|(_, offers)| !offers.is_empty()) {
+            if let Some((head, Offered { offers, .. })) = offers.filter(|(_, offered)| !offered.offers.is_empty()) {
                 asked.push(Asked { pull: pull.number, by: pull.author, head, offers });
             }
         }

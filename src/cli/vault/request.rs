@@ -40,7 +40,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     let text = read(&arguments.file)?;
     let name = arguments.file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
     let file = arguments.file.display().to_string();
-    let known = super::known::known(&setup);
+    let known = super::known::known(&setup)?;
     let action = vault::action(&file, name, &text, &known).map_err(|faults| CliError::file(faults.into()))?;
     if !Scanner::new(Vec::new()).find(&text).is_empty() {
         let hint = "take it out: an action names a secret of [vault.secrets], and never has one";

@@ -5,10 +5,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ledger::RunState;
 use crate::model::{
-    Access, AccountName, AgentName, Change, Commands, Evidence, Failure, Outcome, Refusal, RunTexts, Sha, Step, StepId, StepKind,
-    Subject, Told, Trial,
+    Access, AccountName, AgentName, Change, Commands, Evidence, Failure, Grant, Outcome, Refusal, RunTexts, Sha, Step, StepId,
+    StepKind, Subject, Told, Trial,
 };
-use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, TurnLimits, VerifyOrder};
+use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, TurnLimits, VaultNeeds, VerifyOrder};
 use crate::{text, words};
 
 use super::super::input::Input;
@@ -75,11 +75,13 @@ impl Worker {
             step: step.id.clone(),
             access: *access,
             tools: tools.clone(),
+            only_tools: run.grant.as_ref().map(|grant| grant.tools.clone()).unwrap_or_default(),
+            model: run.grant.as_ref().and_then(|grant| grant.model.clone()),
             prompt,
             output: output.clone(),
             session: if turn.resume { Session::Resume(turn.session.to_owned()) } else { Session::New(turn.session.to_owned()) },
             limits: TurnLimits {
-                wall: limits.wall.into_iter().chain(step.timeout).min(),
+                wall: limits.wall.into_iter().chain(step.timeout).chain(granted(run)).min(),
                 silence: limits.silence,
                 turns: limits.turns,
             },
@@ -155,13 +157,23 @@ impl Worker {
             sha: tried,
             commands: trial.map_or_else(|| commands_of(step, order.project).to_vec(), |trial| trial.commands.clone()),
             network: order.project.verify_network.clone(),
-            timeout: step.timeout,
+            timeout: step.timeout.into_iter().chain(granted(order.run()?)).min(),
             given: self.given(order).await?,
+            vault: order.run()?.grant.as_ref().map(needs).unwrap_or_default(),
         };
         let evidence = self.ports.hands.verify(&verify, cancel).await.map_err(hands)?;
         // It speaks for the commit that was asked about, also where files were laid over that.
         Ok(Outcome::Verified { evidence: Evidence { sha: sha.clone(), ..evidence } })
     }
+}
+
+/// How long a step of an action may take.
+fn granted(run: &RunState) -> Option<std::time::Duration> {
+    run.grant.as_ref().and_then(Grant::timeout)
+}
+
+fn needs(grant: &Grant) -> VaultNeeds {
+    VaultNeeds { secrets: grant.secrets.clone(), mounts: grant.mounts.clone() }
 }
 
 /// A name for the log of an attempt. Issues of several repositories share their numbers: each repository has a folder then.

@@ -133,7 +133,7 @@ impl Worker {
     }
 
     /// Whether somebody may approve what is high: who the policy names, else administrators as far as they can be known.
-    async fn may_approve(
+    pub(super) async fn may_approve(
         &self,
         repo: &RepoName,
         facts: &ProjectFacts,
@@ -227,7 +227,7 @@ fn says_no(error: &ForgeError) -> bool {
     )
 }
 
-fn why(error: &ForgeError) -> String {
+pub(super) fn why(error: &ForgeError) -> String {
     match (&error.kind, error.why.trim()) {
         (ForgeErrorKind::Server, _) => "it failed there, as it does while the pull request depends on open ones".to_owned(),
         (_, "") => "it gives no reason".to_owned(),

@@ -7,6 +7,7 @@ mod agent;
 mod asked;
 mod claim;
 mod context;
+mod dispatch;
 mod find;
 mod host;
 mod issues;
@@ -195,9 +196,13 @@ impl Worker {
                 let result = self.rights(&subject.repo, &asked.login, &facts).await;
                 Input::Rights { subject, asked, result }
             }
-            Job::Offers { repo, known } => {
-                let result = self.offers(&known).await;
+            Job::Offers { repo, known, shelf } => {
+                let result = self.offers(&known, shelf.as_ref()).await;
                 Input::Offers { repo, result }
+            }
+            Job::Vault { repo, job } => {
+                let answer = self.dispatch(&repo, job).await;
+                Input::Vault { repo, answer }
             }
             Job::TellOffer { repo, pull, head, judged } => {
                 let failed = self.tell_offer(&repo, &head, &judged).await.err();

@@ -266,7 +266,8 @@ impl<'a> Play<'a> {
                 | Action::Files { .. }
                 | Action::Renew(_)
                 | Action::Offers
-                | Action::TellOffer(_) => {}
+                | Action::TellOffer(_)
+                | Action::Vault(_) => {}
             }
         }
         match plan.wake.filter(|wake| *wake > self.now) {

@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Checks, Failure, Judged, PullNumber, RepoName, Sha};
+use crate::model::{Checks, Failure, Judged, Pull, PullNumber, RepoName, Sha};
 use crate::plan;
 use crate::ports::NewStatus;
+use crate::tier::Policy;
 use crate::vault::Shelf;
 use crate::words;
 
-use super::super::input::OfferRead;
-use super::super::vault::{vault_files, vault_offers};
+use super::super::input::{OfferRead, ShelfRead};
+use super::super::vault::{vault_files_at, vault_offers, vault_tip};
 use super::keep::Ops;
 use super::{Worker, forge, repos};
 
@@ -21,27 +22,64 @@ const CONTEXT: &str = "forgehand/vault";
 
 impl Worker {
     /// The open pull requests, with what those come to whose head is not known.
-    pub(super) async fn offers(&self, known: &BTreeMap<PullNumber, Sha>) -> Result<Vec<OfferRead>, Failure> {
+    pub(super) async fn offers(
+        &self,
+        known: &BTreeMap<PullNumber, Sha>,
+        shelf: Option<&Option<Sha>>,
+    ) -> Result<(Vec<OfferRead>, Option<ShelfRead>), Failure> {
         let Ops { repo, branch } = self.ops()?;
         let mut open = self.ports.forge.open_pulls(repo).await.map_err(forge)?;
         open.retain(|pull| pull.base == *branch);
-        let (mut found, mut shelf) = (Vec::new(), None);
+        let at = vault_tip(self.ports.repos.as_ref(), repo, branch).await.map_err(repos)?.flatten();
+        let fresh = |pull: &Pull| known.get(&pull.number) != Some(&pull.head_sha);
+        let moved = shelf != Some(&at);
+        let mut found: Vec<OfferRead> = Vec::new();
+        if !moved && !open.iter().any(fresh) {
+            found.extend(open.into_iter().map(|pull| OfferRead { pull: pull.number, read: None }));
+            return Ok((found, None));
+        }
+        let policy = self.policy_in_force().await?;
+        let there = self.shelf_at(repo, at.as_ref()).await?;
         for pull in open {
-            let mut read = None;
-            if known.get(&pull.number) != Some(&pull.head_sha) {
-                let shelf = match &mut shelf {
-                    Some(shelf) => shelf,
-                    None => {
-                        let files = vault_files(self.ports.repos.as_ref(), repo, branch).await.map_err(repos)?;
-                        shelf.insert(Shelf::of(&files.unwrap_or_default(), &self.settings.vault))
-                    }
-                };
-                let offers = vault_offers(self.ports.repos.as_ref(), repo, &pull).await.map_err(repos)?;
-                read = offers.map(|(head, offers)| (head, plan::judge(&offers, shelf, &self.settings.vault)));
-            }
+            let read = if fresh(&pull) { self.judged(repo, &pull, &there, &policy).await? } else { None };
             found.push(OfferRead { pull: pull.number, read });
         }
-        Ok(found)
+        let actions = || there.iter().map(|entry| plan::shelved(entry, &self.settings.vault, &policy)).collect();
+        Ok((found, moved.then(|| ShelfRead { at, actions: actions() })))
+    }
+
+    async fn shelf_at(&self, repo: &RepoName, at: Option<&Sha>) -> Result<Shelf, Failure> {
+        let files = match at {
+            Some(at) => vault_files_at(self.ports.repos.as_ref(), repo, at).await.map_err(repos)?,
+            None => BTreeMap::new(),
+        };
+        Ok(Shelf::of(&files, &self.settings.vault))
+    }
+
+    /// What a pull request comes to on top of what stands there.
+    async fn judged(
+        &self,
+        repo: &RepoName,
+        pull: &Pull,
+        shelf: &Shelf,
+        policy: &Policy,
+    ) -> Result<Option<(Sha, Option<Judged>)>, Failure> {
+        let offered = vault_offers(self.ports.repos.as_ref(), repo, pull).await.map_err(repos)?;
+        Ok(offered.map(|(head, offered)| (head, plan::judge(&offered, shelf, &self.settings.vault, policy))))
+    }
+
+    /// The same, with what stands there read anew.
+    pub(super) async fn judge_offer(
+        &self,
+        repo: &RepoName,
+        pull: &Pull,
+        policy: &Policy,
+    ) -> Result<Option<(Sha, Judged)>, Failure> {
+        let Ops { branch, .. } = self.ops()?;
+        let at = vault_tip(self.ports.repos.as_ref(), repo, branch).await.map_err(repos)?.flatten();
+        let shelf = self.shelf_at(repo, at.as_ref()).await?;
+        let judged = self.judged(repo, pull, &shelf, policy).await?;
+        Ok(judged.and_then(|(head, judged)| Some((head, judged?))))
     }
 
     /// Writes what a head comes to as its status, unless it stands there.

@@ -1,0 +1,245 @@
+//! The hands of the dispatcher: who approved an action, and what is recorded of it on the branch.
+//!
+//! Promises: an approval is what the forge says of the very pull request whose merge brought the file to the branch; what a file, a record or
+//! a commit status says counts for nothing. What is recorded is written on top of what was read: where somebody else recorded
+//! something meanwhile nothing is written, and nothing begins. Race known: a right that is lost after it was read.
+
+use std::collections::BTreeMap;
+
+use crate::model::{
+    ActionId, ActionRecord, ApprovedBy, Approving, Begun, Failure, FailureKind, Login, MergeStyle, ProjectFacts, PullNumber,
+    PullState, RepoName, RunId, Sha, ShelvedAction,
+};
+use crate::plan;
+use crate::ports::{KeepAnswer, KeepOrder, MergedPull};
+use crate::text;
+use crate::vault::{Entry, Place, Shelf};
+
+use super::super::dispatch::VaultJob;
+use super::super::input::VaultAnswer;
+use super::super::vault::{vault_files_at, vault_tip};
+use super::keep::Ops;
+use super::{ProjectSettings, Worker, environment, forge, repos};
+
+impl Worker {
+    pub(super) async fn dispatch(&self, repo: &RepoName, job: VaultJob) -> VaultAnswer {
+        match job {
+            VaultJob::Weigh { action, at, facts } => {
+                let result = self.weigh_action(repo, &action, &at, &facts).await;
+                VaultAnswer::Weighed(action.id.clone(), at, result)
+            }
+            VaultJob::Begin { action, record, read } => {
+                let end = self.begin_action(repo, &action, *record, read).await;
+                VaultAnswer::Begun(action.id.clone(), end.unwrap_or_else(|failure| Begun::Failed { failure }))
+            }
+            VaultJob::Close { id, record, read, run } => {
+                let failed = self.close_action(&id, &record, read, run).await.err();
+                VaultAnswer::Closed(id, *record, failed)
+            }
+            VaultJob::Merge { pull, head } => {
+                let failed = self.merge_offer(repo, pull, &head).await.err();
+                VaultAnswer::Merged(pull, head, failed)
+            }
+        }
+    }
+
+    /// The action as it stands at a commit; none where it is not there.
+    async fn shelved_at(&self, repo: &RepoName, at: &Sha, id: &ActionId) -> Result<Option<(Entry, ShelvedAction)>, Failure> {
+        let files = vault_files_at(self.ports.repos.as_ref(), repo, at).await.map_err(repos)?;
+        let policy = self.policy_in_force().await?;
+        let shelf = Shelf::of(&files, &self.settings.vault);
+        Ok(shelf.get(id).map(|entry| (entry.clone(), plan::shelved(entry, &self.settings.vault, &policy))))
+    }
+
+    /// Who approved an action, as the forge tells now.
+    async fn weigh_action(
+        &self,
+        repo: &RepoName,
+        action: &ShelvedAction,
+        at: &Sha,
+        facts: &ProjectFacts,
+    ) -> Result<Approving, Failure> {
+        let lacking = |why: String| Ok(Approving::Lacking { why });
+        let Ops { branch, .. } = self.ops()?;
+        let Some((_, now)) = self.shelved_at(repo, at, &action.id).await? else {
+            return lacking(format!("it is not there any more at {}", at.short()));
+        };
+        let Some(file) = now.file.filter(|_| now.text == action.text) else {
+            return lacking("its file is another one by now".to_owned());
+        };
+        let brought = self.ports.repos.changes_of(repo, branch, &file, 1).await.map_err(repos)?;
+        let Some(sha) = brought.into_iter().flatten().next() else {
+            return lacking(format!("{file} is not on {branch} any more"));
+        };
+        if now.free {
+            return Ok(Approving::Approved { by: ApprovedBy::Policy, sha });
+        }
+        let Some(pull) = self.ports.forge.merged_by(repo, &sha).await.map_err(forge)? else {
+            return lacking(format!(
+                "{} brought it to {branch}, which is the merge of no pull request: whoever is to approve it has nothing to approve",
+                sha.short()
+            ));
+        };
+        if pull.base != *branch {
+            return lacking(format!("{} went to {}", pull.number, pull.base));
+        }
+        // What is asked about is the operations repository, and who we are is the same everywhere.
+        let repository = self.ports.forge.repository(repo).await.map_err(forge)?;
+        let facts = ProjectFacts { repository, ..facts.clone() };
+        match self.approver_of(repo, &pull, &facts).await? {
+            Some(by) => Ok(Approving::Approved { by, sha }),
+            None => lacking(match &pull.by {
+                Some(by) => format!("{by} merged {}, and no approver merged or approved it", pull.number),
+                None => format!("no approver merged or approved {}", pull.number),
+            }),
+        }
+    }
+
+    /// Whoever approved the head that was merged, or merged it, and may. Its author never does, nor an identity of ours.
+    async fn approver_of(&self, repo: &RepoName, pull: &MergedPull, facts: &ProjectFacts) -> Result<Option<ApprovedBy>, Failure> {
+        let approvers = self.policy_in_force().await?.gate.approvers;
+        let counts = |login: &Login| !login.as_str().eq_ignore_ascii_case(pull.author.as_str()) && !facts.is_ours(login);
+        if let Some(login) = pull.by.as_ref().filter(|login| counts(login))
+            && self.may_approve(repo, facts, &approvers, login).await?
+        {
+            return Ok(Some(ApprovedBy::Merge { login: login.clone(), pull: pull.number }));
+        }
+        let reviews = self.ports.forge.reviews(repo, pull.number).await.map_err(forge)?;
+        let project = ProjectSettings::default();
+        let mut heard = super::revision::Heard::new(self, repo, &project, facts);
+        for approval in reviews.approvals.iter().filter(|approval| approval.of == pull.head && counts(&approval.by)) {
+            if heard.may(&approval.by, true).await? && self.may_approve(repo, facts, &approvers, &approval.by).await? {
+                return Ok(Some(ApprovedBy::Review { login: approval.by.clone(), pull: pull.number }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes that an action begins, where it is what was approved and nobody recorded anything of it.
+    async fn begin_action(
+        &self,
+        repo: &RepoName,
+        action: &ShelvedAction,
+        record: ActionRecord,
+        read: Sha,
+    ) -> Result<Begun, Failure> {
+        let stood_down = |why: &str| Ok(Begun::StoodDown { why: why.to_owned() });
+        let Ops { branch, .. } = self.ops()?;
+        let tip = vault_tip(self.ports.repos.as_ref(), repo, branch).await.map_err(repos)?.flatten();
+        let there = match &tip {
+            Some(tip) => self.shelved_at(repo, tip, &action.id).await?,
+            None => None,
+        };
+        let Some((entry, now)) = there else { return stood_down("it is not there any more") };
+        if now.text != action.text || now.file != action.file {
+            return stood_down("its file is another one than was approved");
+        }
+        let record = ActionRecord { logs: Some(format!("begun by forgehand ({})", self.ports.journal_id)), ..record };
+        let over = |place| entry.recorded.iter().any(|recorded| recorded.place == place);
+        let ours = entry.recorded.iter().any(|there| there.place == Place::Fired && there.record.as_ref() == Some(&record));
+        if !ours && [Place::Fired, Place::Rejected, Place::Actions].into_iter().any(over) {
+            return stood_down("somebody recorded something of it");
+        }
+        let text = shown(&record)?;
+        let mut files = BTreeMap::from([(path(Place::Fired, &action.id), text.clone())]);
+        // What approved it is not written over.
+        if !over(Place::Approved) {
+            files.insert(path(Place::Approved, &action.id), text);
+        }
+        let message = format!("The action {} begins", action.id);
+        match self.keep_records(repo, files, message, Some(read)).await? {
+            KeepAnswer::Written(commit) => Ok(Begun::Here { commit: Some(commit) }),
+            KeepAnswer::Same => Ok(Begun::Here { commit: tip }),
+            KeepAnswer::Conflict => stood_down("somebody recorded something of it meanwhile"),
+            KeepAnswer::NoBranch => Err(environment(format!("{repo} has no branch {branch}"))),
+        }
+    }
+
+    /// Writes how an action ended.
+    async fn close_action(
+        &self,
+        id: &ActionId,
+        record: &ActionRecord,
+        read: Option<Sha>,
+        run: Option<RunId>,
+    ) -> Result<(), Failure> {
+        let Ops { repo, branch } = self.ops()?;
+        let text = self.scanner.redact(&shown(record)?);
+        let file = path(Place::Fired, id);
+        let message = format!("The action {id} ended");
+        let kept = self.keep_records(repo, BTreeMap::from([(file.clone(), text.clone())]), message, read).await;
+        let why = match kept {
+            Ok(KeepAnswer::Written(_) | KeepAnswer::Same) => return Ok(()),
+            Ok(KeepAnswer::Conflict) => "somebody else wrote there since it began".to_owned(),
+            Ok(KeepAnswer::NoBranch) => format!("there is no branch {branch}"),
+            Err(failure) if failure.kind == FailureKind::Refused => failure.why,
+            Err(failure) => return Err(failure),
+        };
+        let why = match run.map(|run| self.texts.keep_aside(&run, &file, &text)) {
+            Some(Ok(kept)) => format!("{why}; what was to be written is kept in {}", kept.display()),
+            Some(Err(failure)) => format!("{why}; nor could it be kept: {}", failure.why),
+            None => why,
+        };
+        Err(Failure { kind: FailureKind::Refused, why })
+    }
+
+    async fn keep_records(
+        &self,
+        repo: &RepoName,
+        files: BTreeMap<String, String>,
+        message: String,
+        read: Option<Sha>,
+    ) -> Result<KeepAnswer, Failure> {
+        let order = KeepOrder {
+            base: self.ops()?.branch.clone(),
+            asked_by: None,
+            read,
+            files,
+            message,
+            author: self.settings.author.clone(),
+            at: self.forge_now(),
+        };
+        self.ports.repos.keep(repo, &order).await.map_err(repos)
+    }
+
+    /// Merges a pull request that asks for nothing but low actions, where it is still that.
+    async fn merge_offer(&self, repo: &RepoName, number: PullNumber, head: &Sha) -> Result<(), String> {
+        let said = |failure: Failure| failure.why;
+        let pull = self.ports.forge.pull(repo, number).await.map_err(|error| said(forge(error)))?;
+        match pull.state {
+            PullState::Merged => return Ok(()),
+            PullState::Closed => return Err("it was closed".to_owned()),
+            PullState::Open => {}
+        }
+        if pull.head_sha != *head {
+            return Err(format!("its head is {} by now", pull.head_sha.short()));
+        }
+        let policy = self.policy_in_force().await.map_err(said)?;
+        // The policy, or the branch, may be another one than when it was judged.
+        let judged = self.judge_offer(repo, &pull, &policy).await.map_err(said)?;
+        if !judged.is_some_and(|(read, judged)| read == *head && judged.free) {
+            return Err("it asks for something that is not low, or for more than actions".to_owned());
+        }
+        // One commit that brings the file, so that its merge is what it is looked up by.
+        let style = match policy.gate.merge_style {
+            Some(style) => style,
+            None => self.ports.forge.usual_merge(repo).await.map_err(|error| said(forge(error)))?.unwrap_or(MergeStyle::Merge),
+        };
+        let answer = self.ports.forge.merge_pull(repo, number, head, style).await;
+        let after = self.ports.forge.pull(repo, number).await.map_err(|error| said(forge(error)))?;
+        match (after.state, answer) {
+            (PullState::Merged, _) => Ok(()),
+            (_, Ok(())) => Err("the forge says that it will, later".to_owned()),
+            (_, Err(error)) => Err(super::merge::why(&error)),
+        }
+    }
+}
+
+fn path(place: Place, id: &ActionId) -> String {
+    format!("vault/{}/{id}.result.json", place.folder())
+}
+
+fn shown(record: &ActionRecord) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(record).map_err(|e| environment(format!("no JSON: {e}")))?;
+    Ok(text::printable(&text) + "\n")
+}

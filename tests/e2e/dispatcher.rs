@@ -1,0 +1,217 @@
+//! Actions of the vault, from the merge to their record: run once, with what they may use, where somebody approved them who may.
+
+use serde_json::json;
+
+use forgehand::localforge::SeedFile;
+use forgehand::model::{ActionRecord, Event, Intent, Outcome};
+
+use crate::gates::beside;
+use crate::ops::{OPS, clone_of, git_in, in_ops};
+use crate::rig::{Agent, Plan, Rig, TRIAGE, until};
+
+/// What is run: it leaves a line outside for each time that it was begun.
+const DEPLOY: &str = r#"
+formula = 1
+name = "deploy"
+title = "Deploy"
+blast_radius = "medium"
+
+[trigger]
+vault = true
+
+[[input]]
+name = "to"
+type = "text"
+default = "nowhere"
+
+[[step]]
+id = "push"
+run = [
+    'echo "$TAP to $(cat "$FORGEHAND_MOUNT_KEYS/key")" >>"$HOME_OF_TEST/ran"; echo "the key is $TAP"',
+    'while test -e "$HOME_OF_TEST/hold"; do sleep 0.05; done',
+]
+on = "base"
+"#;
+
+const ASKS: &str = "formula = \"deploy\"\ncontext = \"v1 is merged\"\nsecrets = [\"TAP\"]\nmounts = [\"keys\"]\n";
+const SECRET: &str = "hunter2-of-the-tap";
+
+async fn rig(test: &'static str, policy: &str) -> Rig {
+    let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, "")).mode(forgehand::sandbox::Mode::None);
+    let rig = plan.project("formulas = [\"triage\", \"fix\", \"deploy\"]").rig().await.expect("it needs nothing");
+    let home = rig.config_file().parent().expect("a folder").to_owned();
+    let text = DEPLOY.replace("$HOME_OF_TEST", &home.display().to_string());
+    std::fs::create_dir(home.join("keys")).expect("a folder");
+    beside(&rig, &[("formulas/deploy.toml", &text), ("tap", &format!("{SECRET}\n")), ("keys/key", "prod")]);
+    let vault =
+        format!("[vault.secrets]\nTAP = {{ file = \"{0}/tap\" }}\n\n[vault.mounts]\nkeys = \"{0}/keys\"\n\n", home.display());
+    rig.reconfigure("[agent]\n", &format!("[ops]\nrepo = \"{OPS}\"\n\n{vault}[agent]\n"));
+    let file = |path, content| SeedFile { path, content, executable: false };
+    let files = [file("vault/actions/before.toml", ASKS), file("vault/policy.toml", policy)];
+    rig.seed.create_repo("owner", "ops", false, &files).await.expect("a repository");
+    rig.seed.add_collaborator(OPS, "bot", "write").await.expect("a collaborator");
+    rig
+}
+
+/// Asks for an action by a pull request of the bot's; answers with its number.
+async fn asks(rig: &Rig, name: &str, text: &str) -> u64 {
+    let file = rig.config_file().with_file_name(format!("{name}.toml"));
+    std::fs::write(&file, text).expect("a file");
+    rig.run(&["vault", "request", &file.display().to_string()]).await.ok();
+    rig.seed.pulls(OPS).expect("the pull requests").iter().map(|pull| pull.issue.number).max().expect("one")
+}
+
+async fn merge(rig: &Rig, who: &str, pull: u64) {
+    let path = format!("repos/{OPS}/pulls/{pull}/merge");
+    rig.seed.api(who, "POST", &path, json!({ "Do": "merge" })).await.expect("merged");
+}
+
+/// What was begun, line by line.
+fn ran(rig: &Rig) -> Vec<String> {
+    let text = std::fs::read_to_string(rig.config_file().with_file_name("ran")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+async fn record(rig: &Rig, place: &str, id: &str) -> Option<ActionRecord> {
+    let files = in_ops(rig, &["ls-tree", "-r", "--name-only", "main"]).await;
+    let path = format!("vault/{place}/{id}.result.json");
+    match files.lines().any(|file| file == path) {
+        true => Some(serde_json::from_str(&in_ops(rig, &["show", &format!("main:{path}")]).await).expect("JSON")),
+        false => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_is_run_once_when_an_approver_merged_it_and_recorded_with_what_came_of_it() {
+    let rig = rig("dispatcher::merged", "").await;
+    rig.once().await.ok();
+    assert_eq!(ran(&rig), Vec::<String>::new(), "what was there before is not run: {}", rig.story());
+
+    let pull = asks(&rig, "v1", &format!("{ASKS}unblocks = [\"owner/app#1\"]\n")).await;
+    let issue = rig.issue("Needs the deployment", "So that it can be seen.", &["claude-queue"]).await;
+    rig.once().await.ok();
+    assert_eq!(rig.turns("work"), 0, "{}", rig.story());
+    let why = rig.row(issue).await["waiting"].to_string();
+    assert!(why.contains("the action v1") && why.contains("not merged"), "{why} {}", rig.story());
+    merge(&rig, "owner", pull).await;
+    rig.once().await.ok();
+    assert_eq!(ran(&rig), [format!("{SECRET} to prod")], "{}", rig.story());
+    let recorded = record(&rig, "fired", "v1").await.expect("it is recorded");
+    let (by, code) = (recorded.approved_by.as_deref(), recorded.exit_code);
+    assert_eq!((by, code, recorded.tier.as_deref()), (Some("owner"), Some(0), Some("high")), "{recorded:?}");
+    let logs = recorded.logs.expect("what it printed");
+    assert!(logs.contains("the key is [redacted") && !logs.contains(SECRET), "{logs}");
+    assert_eq!(record(&rig, "approved", "v1").await.and_then(|record| record.approved_by).as_deref(), Some("owner"));
+    assert!(!rig.story().contains(SECRET), "{}", rig.story());
+
+    // And never again, nor what stood there before.
+    rig.once().await.ok();
+    assert_eq!(ran(&rig).len(), 1, "{}", rig.story());
+    let rows = rig.json(&["vault", "list", "--json"]).await;
+    let state =
+        |id: &str| rows.as_array().expect("rows").iter().find(|row| row["id"] == id).expect("it is listed")["state"].clone();
+    assert_eq!((state("v1"), state("before")), (json!("fired"), json!("merged")), "{rows:#}");
+    assert!(rig.turns("work") > 0, "it is looked at again when the action ended: {}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_run_that_nobody_approved_who_may() {
+    let rig = rig("dispatcher::refused", "").await;
+    for login in ["bob", "carol"] {
+        rig.seed.add_user(login, "Correct-Horse-9-Battery").await.expect("a user");
+        rig.seed.add_collaborator(OPS, login, "write").await.expect("a collaborator");
+    }
+    rig.once().await.ok();
+    // Merged by somebody who is no approver; pushed; a record that says that it was approved; approved by its own author.
+    let pull = asks(&rig, "by-writer", ASKS).await;
+    merge(&rig, "bob", pull).await;
+    let clone = clone_of(&rig, OPS).await;
+    let forged = json!({ "id": "pushed", "approved_by": "owner", "tier": "low" }).to_string();
+    for (path, text) in [("vault/actions/pushed.toml", ASKS), ("vault/approved/pushed.result.json", &forged)] {
+        let file = clone.path().join(path);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, text).expect("a file");
+    }
+    git_in(&clone, &["add", "-A"]).await;
+    git_in(&clone, &["commit", "-qm", "Push"]).await;
+    git_in(&clone, &["push", "-q", "origin", "HEAD:main"]).await;
+    // An approver's word, and then another push.
+    let pull = asks(&rig, "changed", ASKS).await;
+    let path = format!("repos/{OPS}/pulls/{pull}/reviews");
+    rig.seed.api("owner", "POST", &path, json!({ "event": "APPROVED", "body": "" })).await.expect("approved");
+    git_in(&clone, &["fetch", "-q", "origin"]).await;
+    git_in(&clone, &["checkout", "-q", "-B", "changed", "origin/forgehand/vault-changed"]).await;
+    std::fs::write(clone.path().join("vault/actions/changed.toml"), format!("{ASKS}inputs = {{ to = \"prod\" }}\n"))
+        .expect("a file");
+    git_in(&clone, &["commit", "-qam", "Change"]).await;
+    git_in(&clone, &["push", "-q", "origin", "HEAD:forgehand/vault-changed"]).await;
+    merge(&rig, "carol", pull).await;
+    for _ in 0..2 {
+        rig.once().await.ok();
+    }
+    let story = rig.story();
+    assert_eq!(ran(&rig), Vec::<String>::new(), "{story}");
+    for said in [
+        "the action by-writer is not run: bob merged #1, and no approver merged or approved it",
+        "which is the merge of no pull request",
+        "the action changed is not run: carol merged",
+    ] {
+        assert!(story.contains(said), "{said}: {story}");
+    }
+    assert_eq!(record(&rig, "fired", "pushed").await, None);
+    let board = rig.run(&["status"]).await.ok();
+    assert!(board.out.contains("action by-writer: bob merged #1"), "{board:?}");
+
+    // A review of the very head by an approver counts, whoever merges.
+    let pull = asks(&rig, "reviewed", ASKS).await;
+    let path = format!("repos/{OPS}/pulls/{pull}/reviews");
+    rig.seed.api("owner", "POST", &path, json!({ "event": "APPROVED", "body": "" })).await.expect("approved");
+    merge(&rig, "bob", pull).await;
+    rig.once().await.ok();
+    assert_eq!(ran(&rig).len(), 1, "{}", rig.story());
+    let recorded = record(&rig, "fired", "reviewed").await.expect("it is recorded");
+    assert_eq!(recorded.approved_by.as_deref(), Some("owner"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispatcher_that_is_killed_while_an_action_is_at_work_does_not_begin_it_again() {
+    let rig = rig("dispatcher::killed", "").await;
+    rig.once().await.ok();
+    let pull = asks(&rig, "v1", ASKS).await;
+    merge(&rig, "owner", pull).await;
+    let hold = rig.config_file().with_file_name("hold");
+    std::fs::write(&hold, "").expect("a file");
+    let once = rig.start(&["once"]);
+    until("the command", || (!ran(&rig).is_empty()).then_some(())).await;
+    once.kill().await;
+    let begun = record(&rig, "fired", "v1").await.expect("that it begins is recorded before");
+    assert_eq!(begun.exit_code, None, "{begun:?}");
+    std::fs::remove_file(&hold).expect("a file");
+    for _ in 0..2 {
+        rig.once().await.ok();
+    }
+    assert_eq!(ran(&rig).len(), 1, "{}", rig.story());
+    let ended = record(&rig, "fired", "v1").await.expect("it is recorded");
+    assert!(ended.exit_code.is_none() && ended.logs.as_deref().is_some_and(|logs| logs.contains("was cut")), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_low_one_goes_through_by_itself_where_the_policy_says_so() {
+    let rig = rig("dispatcher::low", "[low]\nactions = \"self-merge\"\n[tiers]\ndeploy = \"low\"\n").await;
+    rig.once().await.ok();
+    asks(&rig, "low", ASKS).await;
+    let high = asks(&rig, "high", &format!("{ASKS}blast_radius = \"high\"\n")).await;
+    for _ in 0..2 {
+        rig.once().await.ok();
+    }
+    let story = rig.story();
+    assert_eq!(ran(&rig).len(), 1, "{story}");
+    let recorded = record(&rig, "fired", "low").await.unwrap_or_else(|| panic!("{story}"));
+    assert_eq!((recorded.approved_by.as_deref(), recorded.exit_code), (Some("policy"), Some(0)));
+    let open: Vec<u64> = rig.seed.pulls(OPS).expect("them").iter().filter(|p| p.issue.open).map(|p| p.issue.number).collect();
+    assert_eq!(open, [high], "{story}");
+    let verified = |event: &Event| matches!(event, Event::Ended { outcome: Outcome::Verified { .. }, .. });
+    assert_eq!(rig.records().iter().filter(|record| verified(&record.event)).count(), 1, "{story}");
+    let intended = |event: &Event| matches!(event, Event::Intended { intent: Intent::Verify { .. }, .. });
+    assert_eq!(rig.records().iter().filter(|record| intended(&record.event)).count(), 1, "{story}");
+}
