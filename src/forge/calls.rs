@@ -13,8 +13,8 @@ use crate::model::{
     PullNumber, PullState, RepoFacts, RepoLabel, RepoName, ReviewId, Reviews, Sha, Spot, Timestamp,
 };
 use crate::ports::{
-    CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, IssueFilter, LineComment, Listed, MergedPull, NewIssue, NewPull,
-    NewReview, NewStatus, WrittenReview,
+    CiRun, CommitStatus, FailedJob, Forge, ForgeError, ForgeErrorKind, IssueFilter, LineComment, Listed, MergedPull, NewIssue,
+    NewPull, NewReview, NewStatus, WrittenReview,
 };
 
 #[async_trait]
@@ -275,6 +275,14 @@ impl Forge for Client {
 
     async fn failed_jobs(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<FailedJob>, ForgeError> {
         self.read_failed_jobs(repo, sha).await
+    }
+
+    async fn ci_runs(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<CiRun>, ForgeError> {
+        self.read_ci_runs(repo, sha).await
+    }
+
+    async fn rerun(&self, repo: &RepoName, run: u64) -> Result<(), ForgeError> {
+        self.post_rerun(repo, run).await
     }
 
     async fn reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Reviews, ForgeError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use forgehand::forge::{Client, Options};
 use forgehand::model::{Branch, CommentId, IssueNumber, Login, PullNumber, RepoName, Timestamp};
-use forgehand::ports::{Forge, ForgeError, ForgeErrorKind as Kind, IssueFilter, NewPull};
+use forgehand::ports::{CiState, Forge, ForgeError, ForgeErrorKind as Kind, IssueFilter, NewPull};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
@@ -479,4 +479,29 @@ async fn the_end_of_what_a_failed_job_printed_is_read_where_the_forge_has_it() {
     // 15 lists runs and knows of no jobs.
     let server = Script::start([json(200, runs), missing()]).await;
     assert_eq!(server.client().failed_jobs(&repo(), &sha).await.expect("none"), Vec::new());
+}
+
+#[tokio::test]
+async fn cancelled_runs_are_run_again_where_the_forge_has_a_call_for_that() {
+    let sha: forgehand::model::Sha = "1111111111111111111111111111111111111111".parse().expect("a name");
+    let of = |id: u64, status: &str, sha: &str| format!(r#"{{"id":{id},"status":"{status}","commit_sha":"{sha}"}}"#);
+    let mut runs: Vec<String> = ["cancelled", "success", "failure", "skipped", "waiting", "running", "blocked", "quantum"]
+        .iter()
+        .zip(1..)
+        .map(|(status, id)| of(id, status, sha.as_str()))
+        .collect();
+    runs.push(of(9, "cancelled", "2222222222222222222222222222222222222222"));
+    let listed = format!(r#"{{"workflow_runs":[{}],"total_count":9}}"#, runs.join(","));
+    let server =
+        Script::start([json(200, &listed), json(204, ""), json(400, r#"{"message":"not done"}"#), json(404, "{}")]).await;
+    let client = server.client();
+    let found: Vec<_> = client.ci_runs(&repo(), &sha).await.expect("runs").iter().map(|run| (run.id, run.state)).collect();
+    let (cancelled, ended, under_way) = (CiState::Cancelled, CiState::Ended, CiState::UnderWay);
+    let of_this =
+        [(1, cancelled), (2, ended), (3, ended), (4, ended), (5, under_way), (6, under_way), (7, under_way), (8, under_way)];
+    assert_eq!(found, of_this, "a filter that a version does not know lists those of other commits too");
+    client.rerun(&repo(), 1).await.expect("it runs again");
+    assert_eq!(server.asked()[1].line, "POST /api/v1/repos/owner/app/actions/runs/1/rerun");
+    let kinds = [client.rerun(&repo(), 1).await, client.rerun(&repo(), 1).await].map(|answer| answer.expect_err("no").kind);
+    assert_eq!(kinds, [Kind::Invalid, Kind::NotFound]);
 }

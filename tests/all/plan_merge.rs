@@ -138,6 +138,7 @@ fn pull(number: u64, known: &Known) -> PullRef {
         weighed_since: since,
         brought_up: None,
         then: None,
+        rerun: None,
         files: BTreeSet::new(),
     }
 }

@@ -440,6 +440,7 @@ proptest! {
         let mut policy = revising_policy();
         policy.projects.values_mut().for_each(|project| project.overlap = overlap);
         let world = live(&unforgotten(steps), &kinds, Fate::Well(last), policy);
+        prop_assert!(world.reruns.values().all(|times| *times == 1), "checks are run again once for each head: {:?}", world.reruns);
         let open = world.core.ledger().issues().filter(|(_, state)| state.seen.open && state.at == Some(Decision::Pr));
         for (subject, _) in open {
             let waits = world.core.plan().waits.get(&subject);

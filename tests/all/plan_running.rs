@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
     Branch, BudgetOf, Checks, Decision, Event, FilesAsked, FilesFound, FilesSought, Intent, IssueNumber, LabelsMean, ModelCall,
-    Outcome, ProjectFacts, PullNumber, PullState, Record, RepoFacts, RepoName, RunId, Scope, SeenIssue, Sha, Subject, TextMark,
-    Timestamp, Trouble, Usd, Wait,
+    Outcome, ProjectFacts, PullNumber, PullState, Record, RepoFacts, RepoName, Rerun, RunId, Scope, SeenIssue, Sha, Subject,
+    TextMark, Timestamp, Trouble, Usd, Wait,
 };
 use forgehand::plan::{Action, Plan, Policy, ProjectPolicy, View, budgets, plan};
 
@@ -479,7 +479,7 @@ fn nothing_new_is_begun_while_too_many_pull_requests_wait_for_people() {
 }
 
 #[test]
-fn checks_that_were_cancelled_are_no_reason_to_revise() {
+fn checks_that_were_cancelled_are_run_again_once_for_each_head_and_are_no_reason_to_revise() {
     let mut site = Site::new(2, &[("o/a", 0)]);
     site.policy.projects = plan_world::revising_policy().projects.into_values().map(|project| (repo("o/a"), project)).collect();
     waiting(&mut site, "o/a", 1);
@@ -491,8 +491,49 @@ fn checks_that_were_cancelled_are_no_reason_to_revise() {
     let Action::Do { subject, intent: intent @ Intent::Say { if_there: true, .. } } = action else { panic!("{action:?}") };
     site.note(Event::Intended { key: key.clone(), subject, intent });
     site.note(Event::Ended { key, outcome: Outcome::Unsaid });
-    let (waits, made) = held(&site, &read, NOW);
-    assert_eq!((waits, starts(&made).len()), (Some(Wait::ChecksCut { pull: PullNumber(101) }), 0), "{made:?}");
+    site.note(Event::Paused { what: Scope::Everything, until: None });
+    assert_eq!(held(&site, &read, NOW).0, Some(Wait::Paused { what: Scope::Everything, until: None }));
+    site.note(Event::Resumed { what: Scope::Everything });
+    let cut = |rerun| Some(Wait::ChecksCut { pull: PullNumber(101), rerun: Some(rerun) });
+    reran(&mut site, &read, Rerun::Begun);
+    assert_eq!(held(&site, &read, NOW).0, Some(Wait::Merge { pull: PullNumber(101) }), "they run");
+    checked(&mut site, &at("o/a", 1), Checks::Failure, true);
+    assert_eq!(held(&site, &read, NOW).0, cut(Rerun::Begun), "once");
+    // Another head, and a forge that cannot.
+    let at_head = site.records.last().cloned().expect("an event").event;
+    let Event::ChecksSeen { head: _, subject, checks, changes_requested, conflicts, approved, asks, cut: true, weighed } =
+        at_head
+    else {
+        panic!("{at_head:?}")
+    };
+    let head = Some("3".repeat(40).parse().expect("a name of an object"));
+    site.note(Event::ChecksSeen { head, subject, checks, changes_requested, conflicts, approved, asks, cut: true, weighed });
+    let cannot = Rerun::Not { why: "it has no such call".into() };
+    reran(&mut site, &read, cannot.clone());
+    assert_eq!(held(&site, &read, NOW).0, cut(cannot.clone()));
+    let said = forgehand::words::wait(&cut(cannot).expect("a wait"), &forgehand::model::LabelNames::default());
+    assert_eq!(
+        said,
+        "the checks of pull request #101 were cancelled and could not be run again (it has no such call), which says nothing about it: no \
+         agent is asked"
+    );
+    // Without a formula that revises they are run again too, and red ones are for it.
     checked(&mut site, &at("o/a", 1), Checks::Failure, false);
     assert_eq!(starts(&held(&site, &read, NOW).1), ["o/a#1"], "red is");
+    site.project("o/a").formulas.remove(&"revise".into());
+    assert!(matches!(held(&site, &read, NOW).0, Some(Wait::NeedsFormula { .. })));
+    checked(&mut site, &at("o/a", 1), Checks::Failure, true);
+    reran(&mut site, &read, Rerun::Begun);
+}
+
+/// The checks are run again, and nothing else is done.
+fn reran(site: &mut Site, view: &View, rerun: Rerun) {
+    let key = forgehand::model::EffectKey(format!("rerun-{}", site.records.len()));
+    let mut made = held(site, view, NOW).1.actions;
+    let Some(Action::Do { subject, intent: intent @ Intent::Rerun { pull: PullNumber(101), .. } }) = made.pop() else {
+        panic!("{made:?}")
+    };
+    assert_eq!(made, []);
+    site.note(Event::Intended { key: key.clone(), subject, intent });
+    site.note(Event::Ended { key, outcome: Outcome::Reran(rerun) });
 }

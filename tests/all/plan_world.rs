@@ -13,8 +13,8 @@ use forgehand::model::{
     Event, Evidence, Expression, Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome,
     Hands, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, MergeRule, ModelCall, Outcome,
     OverlapRule, Overlapping, Point, PointId, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal,
-    RepoFacts, RepoName, ReviewId, Revision, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject, TextMark,
-    Timestamp, Trigger, Triggers, Trouble, Usd, Wait, WhenBusy,
+    RepoFacts, RepoName, Rerun, ReviewId, Revision, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject,
+    TextMark, Timestamp, Trigger, Triggers, Trouble, Usd, Wait, WhenBusy,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, ROUNDS, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -122,6 +122,8 @@ pub struct World {
     asks: BTreeMap<u64, ReviewId>,
     /// The points that were answered, with the key of the effect.
     pub replied: BTreeMap<PointId, EffectKey>,
+    /// How often the checks of each head were run again.
+    pub reruns: BTreeMap<Sha, u32>,
     /// How often runs of each issue were started.
     pub runs: BTreeMap<u64, u32>,
     /// What happened, people's acts included, for who has to find out: the issue, where it is about one, and what.
@@ -462,6 +464,7 @@ impl World {
             people: BTreeSet::new(),
             asks: BTreeMap::new(),
             replied: BTreeMap::new(),
+            reruns: BTreeMap::new(),
             runs: BTreeMap::new(),
             story: Vec::new(),
         };
@@ -970,6 +973,7 @@ impl World {
                 let pull = self.pulls.iter().rev().find(|p| p.head == *head)?;
                 Some(Outcome::PullOpened { pull: PullNumber(pull.number) })
             }
+            Intent::Rerun { head, .. } => self.reruns.contains_key(head).then_some(Outcome::Reran(Rerun::Begun)),
             Intent::Reply { reply, .. } => (self.replied.get(&reply.to.id) == Some(key)).then_some(Outcome::Replied),
             Intent::File { .. } => {
                 let (_, issue) = self.filed.values().find(|(known, _)| known == key)?;
@@ -1090,6 +1094,11 @@ impl World {
             }
             Intent::Discard { .. } => Outcome::Discarded,
             Intent::Merge { .. } => unreachable!("a person merges there"),
+            Intent::Rerun { head, .. } => {
+                *self.reruns.entry(head.clone()).or_default() += 1;
+                let why = "it has no such call".to_owned();
+                Outcome::Reran(if dice % 4 == 1 { Rerun::Not { why } } else { Rerun::Begun })
+            }
             Intent::DropBranch { branch, .. } => match self.pulls.iter().any(|p| p.head == *branch && p.state == PullState::Open)
             {
                 true => Outcome::BranchLeft { why: "another pull request comes from it".into() },

@@ -237,7 +237,7 @@ impl Made {
                 Outcome::PullOpened { pull: PullNumber(pull) }
             }
             Intent::Discard { .. } => Outcome::Discarded,
-            Intent::Merge { .. } => unreachable!("a person merges there"),
+            Intent::Merge { .. } | Intent::Rerun { .. } => unreachable!("a person merges there, and nobody cancels a check"),
             Intent::DropBranch { .. } => Outcome::BranchGone,
         }
     }

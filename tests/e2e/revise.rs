@@ -237,6 +237,26 @@ async fn red_checks_go_to_the_agent_with_what_they_say_and_where_it_changes_noth
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn cancelled_checks_go_to_no_agent_and_to_a_person_where_the_forge_does_not_run_them_again() {
+    let Some((rig, number, pull)) = opened("revise::cancelled_checks", "exit 1", ON).await else { return };
+    status(&rig, &head(&rig), "failure", "Has been cancelled").await;
+    // What moves it has it read at once, but that the forge's clock has whole seconds.
+    for _ in 0..20 {
+        if !rig.story().contains("they do not: ") {
+            review(&rig, pull, "judge", "COMMENT", "Who cancelled that?", json!([])).await;
+            rig.once().await;
+        }
+    }
+    assert!(rig.story().contains("they do not: "), "{}", rig.story());
+    let wait = waits(&rig, number).await;
+    assert!(
+        wait.contains("were cancelled and could not be run again (the forge shows no cancelled run of its own CI)"),
+        "{wait}"
+    );
+    assert_eq!((rig.labels(number), rig.turns("work")), (vec!["claude-pr".to_owned()], 1), "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_goes_to_the_agent_once_and_then_to_a_person() {
     let revise = r#"trunk=$(printf '%s' "$prompt" | sed -n 's/^    git merge \([0-9a-f]\{40\}\)$/\1/p')
       git -c user.name=M -c user.email=m@example.test merge -q "$trunk" || true; repair

@@ -16,11 +16,11 @@ use forgehand::model::{
     RepoName, ReviewId, Reviews, RunId, Sha, Spot, Timestamp,
 };
 use forgehand::ports::{
-    AgentOrder, AgentReport, BringUp, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError, ForgeErrorKind,
-    HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan, IssueFilter, Journal, JournalError, KeepAnswer,
-    KeepOrder, Lease, LineComment, Listed, Matters, Merge, MergedPull, NewClaim, NewIssue, NewPull, NewReview, NewStatus,
-    PushAnswer, Recalled, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder,
-    WrittenReview,
+    AgentOrder, AgentReport, BringUp, CiRun, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError,
+    ForgeErrorKind, HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder, HostRan, IssueFilter, Journal, JournalError,
+    KeepAnswer, KeepOrder, Lease, LineComment, Listed, Matters, Merge, MergedPull, NewClaim, NewIssue, NewPull, NewReview,
+    NewStatus, PushAnswer, Recalled, RepoError, RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, Vitals,
+    WorkspaceOrder, WrittenReview,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -284,6 +284,8 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     read statuses(repo: &RepoName, sha: &Sha) -> Vec<CommitStatus>;
     write set_status(repo: &RepoName, sha: &Sha, new: &NewStatus) -> ();
     read failed_jobs(repo: &RepoName, sha: &Sha) -> Vec<FailedJob>;
+    read ci_runs(repo: &RepoName, sha: &Sha) -> Vec<CiRun>;
+    write rerun(repo: &RepoName, run: u64) -> ();
     read reviews(repo: &RepoName, pull: PullNumber) -> Reviews;
     read written_reviews(repo: &RepoName, pull: PullNumber) -> Vec<WrittenReview>;
     write create_review(repo: &RepoName, pull: PullNumber, new: &NewReview) -> ();

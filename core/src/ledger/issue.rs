@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Ask, Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, Evidence, FilesSought, FormulaName, Intent,
-    JournalId, Kept, Lane, Login, Outcome, PullNumber, PullState, Risk, RunId, RunOutcome, SeenIssue, Sha, Status, StepId,
+    JournalId, Kept, Lane, Login, Outcome, PullNumber, PullState, Rerun, Risk, RunId, RunOutcome, SeenIssue, Sha, Status, StepId,
     TextMark, Timestamp, Trigger, Usd, Wanted, Weighed,
 };
 
@@ -363,6 +363,9 @@ pub struct PullRef {
     /// The run that is wanted when it is merged, before its issue is closed.
     #[serde(default)]
     pub then: Option<Wanted>,
+    /// Its checks were to be run again: of which head, and what came of it.
+    #[serde(default)]
+    pub rerun: Option<(Sha, Rerun)>,
     /// The files that it changes, as far as we pushed to it.
     #[serde(default)]
     pub files: BTreeSet<String>,
@@ -390,6 +393,11 @@ impl PullRef {
             self.weighed_since = at;
         }
         self.weighed = Some(Box::new(weighed.clone()));
+    }
+
+    /// What came of having the checks of its head run again, where that was tried.
+    pub fn rerun_of_head(&self) -> Option<&Rerun> {
+        self.rerun.as_ref().filter(|(head, _)| *head == self.head).map(|(_, rerun)| rerun)
     }
 
     /// How much it could break, where that is known of its head.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Intent, Lane, Outcome, PullState, Timestamp};
+use crate::model::{Checks, Intent, Lane, Outcome, PullState, Rerun, Timestamp};
 
 use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Refused, Reviews, RunState};
 
@@ -57,6 +57,7 @@ impl IssueState {
                 }
             }
             Outcome::MergeRefused { why } => self.merge_refused(intent, why, at),
+            Outcome::Reran(rerun) => self.reran(intent, rerun),
             Outcome::BranchGone => {
                 // What is pushed there from now on makes it anew.
                 self.tip = None;
@@ -99,6 +100,14 @@ impl IssueState {
         let (Intent::Merge { head, .. }, Some(pull)) = (intent, self.pull.as_mut()) else { return };
         let times = pull.refused.as_ref().filter(|before| before.head == *head).map_or(0, |before| before.times);
         pull.refused = Some(Refused { head: head.clone(), why: why.to_owned(), at, times: times.saturating_add(1) });
+    }
+
+    fn reran(&mut self, intent: &Intent, rerun: &Rerun) {
+        let (Intent::Rerun { head, .. }, Some(pull)) = (intent, self.pull.as_mut()) else { return };
+        pull.rerun = Some((head.clone(), rerun.clone()));
+        if *rerun == Rerun::Begun && pull.head == *head {
+            (pull.checks, pull.cut) = (Checks::Pending, false);
+        }
     }
 
     fn stop_for_claim(&mut self) {

@@ -81,6 +81,7 @@ impl PullRef {
             brought_up: None,
             refused: None,
             then: None,
+            rerun: None,
             files: BTreeSet::new(),
         }
     }

@@ -9,20 +9,10 @@ use super::{
     AccountName, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined,
     Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, HostEnd, HostFacts, IssueDraft,
     IssueNumber, JournalId, Kept, LabelsMean, LastTag, Login, MergeStyle, ModelCall, OpenIssues, ProbeName, Probed, ProjectFacts,
-    PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName, Revision, RunId, RunOutcome, Saying, Scope, SeenIssue, Sha,
-    Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, VaultEvent, Verdict, Wanted, Weighed,
+    PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName, Rerun, Revision, RunId, RunOutcome, Saying, Scope, SeenIssue,
+    Sha, Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, VaultEvent, Verdict, Wanted,
+    Weighed,
 };
-
-/// An event as it was journalled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Its place in the journal, from 1.
-    pub seq: u64,
-    /// When, by our clock.
-    pub at: Timestamp,
-    /// What.
-    pub event: Event,
-}
 
 /// What was seen, decided, intended, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -635,6 +625,13 @@ pub enum Intent {
         /// How; as the repository usually does where nothing is said.
         style: Option<MergeStyle>,
     },
+    /// Have the checks of a pull request of ours run again that were ended from outside, if this is its head.
+    Rerun {
+        /// It.
+        pull: PullNumber,
+        /// The head.
+        head: Sha,
+    },
     /// Delete the branch of a merged pull request of ours, if it stands where it was merged.
     DropBranch {
         /// It.
@@ -831,6 +828,8 @@ pub enum Outcome {
         /// What it said.
         why: String,
     },
+    /// The checks run again, or they do not.
+    Reran(Rerun),
     /// It is gone.
     Discarded,
     /// The branch is gone.

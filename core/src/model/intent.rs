@@ -32,6 +32,7 @@ impl Intent {
             Self::Mend { .. } => "mend",
             Self::Discard { .. } => "discard",
             Self::Merge { .. } => "merge",
+            Self::Rerun { .. } => "rerun",
             Self::DropBranch { .. } => "drop-branch",
         }
     }

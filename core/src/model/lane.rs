@@ -42,6 +42,7 @@ impl Intent {
             | Self::Rewrite { .. }
             | Self::Discard { .. }
             | Self::Merge { .. }
+            | Self::Rerun { .. }
             | Self::DropBranch { .. } => Lane::Main,
         }
     }
@@ -73,6 +74,7 @@ impl Intent {
             | Self::Push { .. }
             | Self::Discard { .. }
             | Self::Merge { .. }
+            | Self::Rerun { .. }
             | Self::DropBranch { .. } => None,
         }
     }

@@ -122,6 +122,19 @@ pub enum Right {
     Approver,
 }
 
+/// What came of having the checks of a commit run again that were ended from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "rerun")]
+pub enum Rerun {
+    /// They run again, or did.
+    Begun,
+    /// They do not.
+    Not {
+        /// Why.
+        why: String,
+    },
+}
+
 /// What a pull request waits for that is to be merged by us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "for")]

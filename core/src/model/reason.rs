@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AccountName, ActionId, Ask, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, Overlapping, PullNumber,
-    RepoName, Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp, ToMerge, Usd,
+    RepoName, Rerun, Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp, ToMerge, Usd,
 };
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
@@ -193,6 +193,9 @@ pub enum Wait {
     ChecksCut {
         /// It.
         pull: PullNumber,
+        /// What came of having them run again; none where that was not tried.
+        #[serde(default)]
+        rerun: Option<Rerun>,
     },
     /// As many of our pull requests wait for people as may.
     OpenPulls {
@@ -356,6 +359,9 @@ pub enum AtGate {
         pull: PullNumber,
         /// None has reported yet.
         none: bool,
+        /// They were ended from outside, and run again only where somebody has them do so.
+        #[serde(default)]
+        cut: bool,
     },
     /// An approval.
     Approval {

@@ -7,6 +7,7 @@
 use crate::ledger::{InWork, PullRef};
 use crate::model::{Advance, AtGate, Checks, Gate, PullState, RunOutcome, Step, StepKind, Subject, Timestamp, Wait};
 
+use super::revise::rerun;
 use super::run::{Here, Live, advance};
 use super::{Context, Next};
 
@@ -32,8 +33,12 @@ impl Context<'_> {
             Gate::Time { .. } => self.unexpected(here),
             Gate::Checks => match pull.checks {
                 Checks::Success if fresh => opened(here),
-                Checks::Failure if fresh => self.end(here, RunOutcome::ChecksRed { pull: pull.number }),
-                checks => self.shut(here, AtGate::Checks { pull: pull.number, none: checks == Checks::None }),
+                Checks::Failure if fresh && !pull.cut => self.end(here, RunOutcome::ChecksRed { pull: pull.number }),
+                Checks::Failure if fresh && pull.rerun_of_head().is_none() => Next::Act(rerun(subject, pull)),
+                checks => {
+                    let cut = checks == Checks::Failure && pull.cut;
+                    self.shut(here, AtGate::Checks { pull: pull.number, none: checks == Checks::None, cut })
+                }
             },
             Gate::Approval if pull.approved && fresh => opened(here),
             Gate::Approval => self.shut(here, at_approval(pull)),

@@ -119,6 +119,7 @@ fn is_looked_up(intent: &Intent) -> bool {
         | Intent::Reply { .. }
         // Whether the probe is well by now is asked before it is mended once more.
         | Intent::Mend { .. }
+        | Intent::Rerun { .. }
         | Intent::Merge { .. } => true,
         Intent::Claim { .. }
         | Intent::Release { .. }

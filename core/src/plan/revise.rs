@@ -2,7 +2,8 @@
 //! revises does it on the pull request's own branch.
 //!
 //! Promises: what was given to a run that came to its end is not given to another, whatever is pushed meanwhile; after [`ROUNDS`] revisions,
-//! or where one changed nothing about what it was for, a person settles it; a conflict is given once. Where no formula that is on revises,
+//! or where one changed nothing about what it was for, a person settles it; a conflict is given once. Checks that were ended from outside are
+//! no reason to revise: they are run again once for each head, where the forge can do that (17 and later), and then are a person's. Where no formula that is on revises,
 //! the issue waits for one. Race known: what was asked was withdrawn before the run has read it: it ends with nothing done.
 
 use crate::ledger::{IssueState, PullRef};
@@ -48,16 +49,14 @@ enum Asked {
     Answered,
     /// It was tried, and stands as it was.
     InVain,
-    /// It says nothing about the change.
-    Cut,
 }
 
 fn asked(pull: &PullRef, event: ForgeEvent) -> Asked {
     match event {
         ForgeEvent::ChangesRequested if pull.open_asks().next().is_some() => Asked::Open,
         ForgeEvent::ChangesRequested if !pull.asks.is_empty() => Asked::Answered,
-        ForgeEvent::ChecksFailed if pull.checks != Checks::Failure => Asked::No,
-        ForgeEvent::ChecksFailed if pull.cut => Asked::Cut,
+        // What was ended from outside says nothing about the change.
+        ForgeEvent::ChecksFailed if pull.checks != Checks::Failure || pull.cut => Asked::No,
         ForgeEvent::ChecksFailed if pull.rounds.red.as_ref() == Some(&pull.head) => Asked::InVain,
         ForgeEvent::ChecksFailed => Asked::Open,
         ForgeEvent::PullConflicts if !pull.conflicts => Asked::No,
@@ -95,8 +94,8 @@ impl Context<'_> {
         if let Some(because) = without_reviser(pull, project) {
             return Some(Next::Wait(Wait::NeedsFormula { formula: "revise".into(), because }));
         }
-        if known.iter().any(|(_, _, asked)| matches!(asked, Asked::Cut)) {
-            return Some(Next::Wait(Wait::ChecksCut { pull: pull.number }));
+        if pull.checks == Checks::Failure && pull.cut {
+            return Some(self.to_rerun(subject, pull));
         }
         let answered = known.iter().any(|(_, _, asked)| matches!(asked, Asked::Answered));
         answered.then(|| {
@@ -104,6 +103,15 @@ impl Context<'_> {
             by.dedup();
             Next::Wait(Wait::Reviewer { pull: pull.number, by })
         })
+    }
+
+    /// Checks that were ended from outside are run again, once for each head; then it is a person's.
+    fn to_rerun(&self, subject: &Subject, pull: &PullRef) -> Next {
+        match (pull.rerun_of_head(), self.halted(subject)) {
+            (None, None) => Next::Act(rerun(subject, pull)),
+            (None, Some(halted)) => Next::Wait(halted),
+            (Some(rerun), _) => Next::Wait(Wait::ChecksCut { pull: pull.number, rerun: Some(rerun.clone()) }),
+        }
     }
 
     /// A run that revises has read what it is given: the issue goes to work with it, or nothing is asked any more.
@@ -166,6 +174,12 @@ pub(super) fn revised(live: Live<'_>) -> Option<&crate::ledger::PullRef> {
     live.state.pull.as_ref().filter(|pull| pull.number == revision.pull)
 }
 
+/// Has the checks of its head run again.
+pub(super) fn rerun(subject: &Subject, pull: &PullRef) -> Action {
+    let intent = Intent::Rerun { pull: pull.number, head: pull.head.clone() };
+    Action::Do { subject: subject.clone(), intent }
+}
+
 /// What is not settled about a pull request.
 pub(super) fn disputes(pull: &PullRef) -> Vec<Dispute> {
     let changes = pull.asks.iter().map(|ask| Dispute::Changes { ask: ask.clone() });
@@ -181,7 +195,7 @@ fn without_reviser(pull: &PullRef, project: &ProjectPolicy) -> Option<String> {
     if pull.changes_requested && nobody(ForgeEvent::ChangesRequested) {
         return Some(format!("changes were requested on {number}"));
     }
-    if pull.checks == Checks::Failure && nobody(ForgeEvent::ChecksFailed) {
+    if pull.checks == Checks::Failure && !pull.cut && nobody(ForgeEvent::ChecksFailed) {
         return Some(format!("the checks of {number} are red"));
     }
     (pull.conflicts && nobody(ForgeEvent::PullConflicts)).then(|| format!("{number} conflicts with {}", pull.base))

@@ -156,6 +156,26 @@ pub struct FailedJob {
     pub log: Option<String>,
 }
 
+/// A run of the forge's own CI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CiRun {
+    /// Its number on the forge.
+    pub id: u64,
+    /// How it stands.
+    pub state: CiState,
+}
+
+/// How a run of the forge's own CI stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CiState {
+    /// It has not ended.
+    UnderWay,
+    /// It was ended from outside.
+    Cancelled,
+    /// It came to its end, whatever that was.
+    Ended,
+}
+
 /// Calls to a forge. GETs are retried within an adapter; what writes is sent once, and the caller looks up after a doubtful answer.
 #[async_trait]
 pub trait Forge: Send + Sync {
@@ -242,6 +262,11 @@ pub trait Forge: Send + Sync {
     async fn set_status(&self, repo: &RepoName, sha: &Sha, new: &NewStatus) -> Result<(), ForgeError>;
     /// The jobs of the forge's own CI that did not end well on a commit; none where the forge has none or tells nothing of them (before 16).
     async fn failed_jobs(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<FailedJob>, ForgeError>;
+    /// The runs of the forge's own CI on a commit; none where the forge has none or does not tell.
+    async fn ci_runs(&self, repo: &RepoName, sha: &Sha) -> Result<Vec<CiRun>, ForgeError>;
+    /// Has such a run, which has ended, run again. [`ForgeErrorKind::NotFound`] where the forge has no call for that (before 17),
+    /// [`ForgeErrorKind::Invalid`] where it has not ended.
+    async fn rerun(&self, repo: &RepoName, run: u64) -> Result<(), ForgeError>;
     /// What the reviews of a pull request come to.
     async fn reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Reviews, ForgeError>;
     /// The reviews of a pull request one by one, oldest first.

@@ -2,7 +2,7 @@
 
 use crate::model::{
     About, Advance, AgentName, Checks, Command, Declined, Event, Expected, Intent, IssueNumber, LabelsMean, Outcome, PullState,
-    Saying, Skipped, StepId, StopWhy, Told, Trigger,
+    Rerun, Saying, Skipped, StepId, StopWhy, Told, Trigger,
 };
 
 use super::{merge, outcome, refusal};
@@ -59,6 +59,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Discard { keep_workspace: true, .. } => "tidy up; the workspace is kept".to_owned(),
         Intent::Discard { keep_workspace: false, .. } => "remove the workspace".to_owned(),
         Intent::Merge { pull, head, .. } => format!("merge {pull} at {}", head.short()),
+        Intent::Rerun { pull, head } => format!("have the checks of {pull} run again at {}", head.short()),
         Intent::DropBranch { branch, .. } => format!("delete the merged branch {branch}"),
     }
 }
@@ -387,6 +388,8 @@ fn ended(ended: &Outcome) -> Option<String> {
         Outcome::Failed { failure } => format!("  failed: {}", failure.why),
         Outcome::Merged => "  merged".to_owned(),
         Outcome::MergeRefused { why } => format!("  the forge did not merge it: {why}"),
+        Outcome::Reran(Rerun::Begun) => "  they run again".to_owned(),
+        Outcome::Reran(Rerun::Not { why }) => format!("  they do not: {why}"),
         Outcome::BranchLeft { why } => format!("  it stays: {why}"),
         Outcome::Cut => "  cut".to_owned(),
         Outcome::Released

@@ -1,6 +1,6 @@
 //! Why something waits, and what would move it.
 
-use crate::model::{AtGate, BudgetOf, Decision, LabelNames, Overlapping, Scope, Timestamp, Trouble, Usd, Wait};
+use crate::model::{AtGate, BudgetOf, Decision, LabelNames, Overlapping, Rerun, Scope, Timestamp, Trouble, Usd, Wait};
 use crate::text;
 
 use super::{counted, label, merge};
@@ -66,8 +66,13 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::Failed => "it failed for good".to_owned(),
         Wait::Merge { pull } => format!("pull request {pull} is open and waits for a person to merge it"),
         Wait::ToMerge { pull, tier, waits } => merge::waits(*pull, *tier, waits),
-        Wait::ChecksCut { pull } => {
-            format!("the checks of pull request {pull} were cancelled, which says nothing about it: no agent is asked")
+        Wait::ChecksCut { pull, rerun } => {
+            let tried = match rerun {
+                None => String::new(),
+                Some(Rerun::Begun) => ", again after forgehand had them run once more".to_owned(),
+                Some(Rerun::Not { why }) => format!(" and could not be run again ({why})"),
+            };
+            format!("the checks of pull request {pull} were cancelled{tried}, which says nothing about it: no agent is asked")
         }
         Wait::OpenPulls { open, limit } => {
             let open = counted(u64::from(*open), "pull request");
@@ -123,8 +128,11 @@ fn carries(lacks: &[String], bars: &[String]) -> String {
 fn at_gate(waits: &AtGate) -> String {
     match waits {
         AtGate::Time { until } => format!("until {until}"),
-        AtGate::Checks { pull, none: true } => format!("for the checks of {pull}: none has reported yet"),
-        AtGate::Checks { pull, none: false } => format!("for the checks of {pull}"),
+        AtGate::Checks { pull, cut: true, .. } => {
+            format!("for the checks of {pull}: they were cancelled, and somebody has to have them run again")
+        }
+        AtGate::Checks { pull, none: true, .. } => format!("for the checks of {pull}: none has reported yet"),
+        AtGate::Checks { pull, .. } => format!("for the checks of {pull}"),
         AtGate::Approval { pull, changes_requested: true } => format!("for an approval of {pull}: changes were requested"),
         AtGate::Approval { pull, changes_requested: false } => format!("for an approval of {pull}"),
     }
@@ -178,7 +186,7 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Person | Wait::Failed => format!("label {queue} or `forgehand retry` hands it to an agent again"),
         Wait::Merge { .. } => format!("merging or closing the pull request; label {queue} asks for more work on it"),
         Wait::ToMerge { pull, waits, .. } => merge::mover(*pull, waits, &queue),
-        Wait::ChecksCut { pull } => format!("running the checks of {pull} again; forgehand looks every minute"),
+        Wait::ChecksCut { pull, .. } => format!("running the checks of {pull} again; forgehand looks every minute"),
         Wait::OpenPulls { .. } => "merging or closing one of them, or a higher `open_pulls` in [limits]".to_owned(),
         Wait::Reviewer { pull, .. } => {
             format!(

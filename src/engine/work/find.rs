@@ -49,6 +49,7 @@ impl Worker {
             Intent::Review { pull, verdict, .. } => self.find_review(key, subject, (*pull, *verdict), facts).await,
             Intent::Reply { pull, reply, .. } => self.find_reply(key, subject, (*pull, reply), facts).await,
             Intent::Merge { pull, .. } => self.find_merge(subject, *pull).await,
+            Intent::Rerun { head, .. } => self.find_rerun(subject, head).await,
             Intent::File { blocks, .. } => {
                 let since = self.by_forge_clock(since) - SLACK;
                 self.find_filed(key, subject, *blocks, since, facts).await

@@ -20,6 +20,7 @@ mod prepare;
 mod publish;
 mod reading;
 mod rehearsal;
+mod rerun;
 mod review;
 mod revision;
 mod say;
@@ -271,6 +272,7 @@ impl Worker {
             Intent::Rewrite { step, on, tick, .. } => self.rewrite(order, step, *on, tick).await,
             Intent::Discard { run, keep_workspace } => self.discard(order, run, *keep_workspace).await,
             Intent::Merge { pull, head, style } => self.merge(order, *pull, head, *style).await,
+            Intent::Rerun { pull, head } => self.rerun(order, *pull, head).await,
             Intent::DropBranch { branch, pull } => self.drop_branch(order, branch, *pull).await,
         }
     }

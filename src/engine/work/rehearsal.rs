@@ -13,8 +13,8 @@ use crate::hands::output;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
     Advance, Change, CommentId, Decision, EffectKey, Event, Evidence, Expected, Gate, HandOutcome, Intent, IssueDraft,
-    IssueNumber, LabelNames, Outcome, Proposal, Record, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId, StepKind, Subject,
-    Timestamp, Wanted,
+    IssueNumber, LabelNames, Outcome, Proposal, Record, Rerun, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId, StepKind,
+    Subject, Timestamp, Wanted,
 };
 use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
@@ -425,6 +425,7 @@ impl<'a> Play<'a> {
             Intent::Relabel { step, .. } => self.relabel(&order, step)?,
             Intent::Discard { .. } => Outcome::Discarded,
             Intent::Merge { .. } => Outcome::Merged,
+            Intent::Rerun { .. } => Outcome::Reran(Rerun::Begun),
             Intent::DropBranch { .. } => Outcome::BranchGone,
         })
     }
