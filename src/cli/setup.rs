@@ -331,6 +331,11 @@ impl Setup {
                 );
                 return Err(CliError::usage(what, "write [ops] with repo = \"owner/ops\", or take it out of `formulas`"));
             }
+            if formula.trigger.vault && self.config.ops.is_none() {
+                let what =
+                    format!("formula {name} of project {} is run by actions of the vault, and there is none", project.repo);
+                return Err(CliError::usage(what, "write [ops] with repo = \"owner/ops\", or take it out of `formulas`"));
+            }
             let others = || project.formulas.iter().filter(|other| *other != name).filter_map(|other| formulas.get(other));
             let (label, comment) = (&formula.trigger.label, &formula.trigger.comment);
             let labelled = others().find(|other| label.is_some() && other.trigger.label == *label);

@@ -29,6 +29,7 @@ mod notices;
 mod notify;
 mod plan_again;
 mod plan_beside;
+mod plan_dispatch;
 mod plan_each;
 mod plan_group;
 mod plan_merge;

@@ -1351,6 +1351,22 @@ fn sha(n: u64) -> Sha {
     format!("{n:040x}").parse().expect("a name of an object")
 }
 
+/// An open issue in the queue.
+pub fn queued(number: u64, at: Timestamp) -> Issue {
+    Issue {
+        number: IssueNumber(number),
+        title: format!("Issue {number}"),
+        body: String::new(),
+        author: "owner".into(),
+        open: true,
+        labels: BTreeSet::from([LabelNames::default().of(Decision::Queue).to_owned()]),
+        created: at,
+        updated: at,
+        comments: 0,
+        pull: None,
+    }
+}
+
 /// Whether a writing of the labels of an issue is intended and not ended.
 pub fn writes_labels(world: &World, number: u64) -> bool {
     let state = world.core.ledger().issue(&subject(number));
@@ -1364,7 +1380,8 @@ pub fn awaits_look(world: &World, number: u64) -> bool {
     !looking && world.core.view().looks_began.get(&repo()).is_none_or(|began| *began < at)
 }
 
-fn prepared_project(state: &IssueState) -> Outcome {
+/// A run about the project is prepared.
+pub fn prepared_project(state: &IssueState) -> Outcome {
     Outcome::Prepared {
         ops: None,
         tasks: None,
