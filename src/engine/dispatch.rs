@@ -72,6 +72,7 @@ impl Core {
     pub(super) fn read_offers(&mut self, turn: &mut Turn) {
         let Some(repo) = self.policy.ops.clone() else { return };
         self.view.offers_reading = true;
+        self.view.offers_waited = self.ledger.asked_pulls().collect();
         let known = self.ledger.offers.get(&repo).into_iter().flatten();
         let known = known.map(|(pull, offer)| (*pull, offer.head.clone())).collect();
         let shelf = self.ledger.shelves.get(&repo).map(|shelf| shelf.at.clone());

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use crate::ledger::{IssueState, PullRef, Reviews};
 use crate::model::{
-    Asked, Comment, Decision, Dependency, Event, Failure, Intent, Issue, LabelNames, Lane, ProjectFacts, PullState, RepoName,
-    SeenIssue, Subject, TextMark, Timestamp, Trouble, VaultEvent,
+    Asked, Comment, Decision, Dependency, Event, Failure, Intent, Issue, LabelNames, Lane, ProjectFacts, PullNumber, PullState,
+    RepoName, SeenIssue, Subject, TextMark, Timestamp, Trouble, VaultEvent,
 };
 use crate::plan::{self, Weighing};
 use crate::text;
@@ -103,7 +103,9 @@ pub(super) fn offers(
         }
     };
     let known = core.ledger.offers.get(&repo).into_iter().flat_map(|offers| offers.keys().copied());
-    let gone = known.filter(|pull| read.iter().all(|offer| offer.pull != *pull));
+    // What a run asked for before that began and that is not there is closed, also where it was never read.
+    let known: BTreeSet<PullNumber> = known.chain(std::mem::take(&mut core.view.offers_waited)).collect();
+    let gone = known.into_iter().filter(|pull| read.iter().all(|offer| offer.pull != *pull));
     let mut events: Vec<Event> = gone.map(|pull| Event::Vault { repo: repo.clone(), what: VaultEvent::Gone { pull } }).collect();
     events.extend(read.into_iter().filter_map(|offer| {
         let (head, judged) = offer.read?;

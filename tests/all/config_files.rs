@@ -56,6 +56,47 @@ fn the_schema_is_that_of_the_types() {
 }
 
 #[test]
+fn the_schema_of_actions_is_that_of_the_types_and_has_the_keys_that_the_reader_and_formulas_know() {
+    let made = serde_json::to_string_pretty(&forgehand::vault::schema()).expect("JSON") + "\n";
+    let help = "write it anew: cargo run -- schema --vault-action > config/vault-action.schema.json";
+    assert!(made == file("vault-action.schema.json"), "{help}");
+    let (schema, mut keys) = (forgehand::vault::schema(), BTreeSet::new());
+    keys_of(&schema, &schema, "", &mut keys);
+    let general = |keys: BTreeSet<String>| -> BTreeSet<String> {
+        keys.into_iter().map(|key| key.split_once('.').map_or(key.clone(), |(table, _)| table.to_owned())).collect()
+    };
+    let whole = "formula = \"f\"\ninputs = { a = 1 }\n[action_required]\nwhat = \"w\"\n";
+    let known = forgehand::vault::known_keys(whole);
+    for of_person in ["action_required.what", "action_required.how", "action_required.verify"] {
+        assert!(known.contains(of_person), "{known:?}");
+    }
+    let asked: BTreeSet<String> = forgehand::model::ACTION_KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
+    assert_eq!((general(keys), asked.clone()), (general(known), asked));
+}
+
+#[test]
+fn the_schema_of_actions_takes_what_the_reader_takes() {
+    let validator = Schema::new(&forgehand::vault::schema()).expect("a schema");
+    let mistakes = |text: &str| validator.mistakes(&toml::from_str::<Value>(text).expect("TOML"), 3);
+    for right in [
+        "context = \"c\"\naction_required = \"Press it\"",
+        "id = \"a-1\"\ncontext = \"c\"\nunblocks = [\"#7\"]\n[action_required]\nwhat = \"w\"\nhow = \"h\"\nverify = \"v\"",
+        "context = \"c\"\nformula = \"deploy\"\nproject = \"o/a\"\ninputs = { tag = \"v1\", n = 2, all = true, l = [\"x\"] }\nsecrets = [\"TAP\"]\ntimeout_minutes = 30\nblast_radius = \"high\"",
+    ] {
+        assert!(mistakes(right).is_empty(), "{right}: {:?}", mistakes(right));
+    }
+    for wrong in [
+        "context = \"c\"",
+        "formula = \"deploy\"",
+        "context = \"c\"\nformula = \"deploy\"\naction_required = \"x\"",
+        "context = \"c\"\nformula = \"deploy\"\nsecret = [\"TAP\"]",
+        "context = \"c\"\nformula = \"deploy\"\nid = \"../a\"",
+    ] {
+        assert!(!mistakes(wrong).is_empty(), "{wrong}");
+    }
+}
+
+#[test]
 fn the_schema_has_the_keys_that_the_reader_knows() {
     assert_eq!(schema_keys(), Config::known_keys(&file("forgehand.example.toml")));
 }

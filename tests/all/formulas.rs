@@ -100,7 +100,7 @@ id = "nothing"
     try.toml:14:39: `at_most` is out of range (write a whole number from 1 to 10)
     try.toml:17:8: `gate` cannot be "cheks" (did you mean "checks"?)
     try.toml:18:1: [[step]] lacks `after` (add it: after = "10m")
-    try.toml:23:8: a gate for the vault is not there yet (it comes with the vault (issue 6); gate = "approval" waits for a person)
+    try.toml:23:8: no step before this gate asks for an action of the vault (put a step with propose = "vault-action" before it, or name the action: action = "'deploy-' + inputs.tag")
     try.toml:24:9: `after` means nothing at this gate (only gate = "time" has it)
     try.toml:27:11: there is no formula `triag` (did you mean "triage"?)
     try.toml:30:7: `run` has no command (write one, such as run = ["make lint"])

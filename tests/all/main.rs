@@ -28,6 +28,7 @@ mod metrics;
 mod notices;
 mod notify;
 mod plan_again;
+mod plan_ask;
 mod plan_beside;
 mod plan_dispatch;
 mod plan_each;

@@ -62,9 +62,9 @@ gate = "checks"
 /// A run that goes through its steps, its journal, and what came of each effect so far.
 pub(super) struct Line {
     pub(super) records: Vec<Record>,
-    policy: Policy,
+    pub(super) policy: Policy,
     view: View,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     /// What agents and commands are answered with, in their order; well, once there is no more.
     answers: Vec<Outcome>,
     /// What was done, and what was waited for.
@@ -181,6 +181,7 @@ impl Line {
             },
             Intent::Verify { step, .. } if step.as_str() == "lint" => Outcome::Verified { evidence: evidence(true, "make lint") },
             Intent::Verify { .. } => self.next().unwrap_or(Outcome::Verified { evidence: evidence(true, "make test") }),
+            Intent::AskVault { .. } => self.next().expect("an answer"),
             Intent::Push { .. } => Outcome::Pushed,
             Intent::OpenPull { .. } => Outcome::PullOpened { pull: PullNumber(2) },
             Intent::Relabel { .. } => match self.answers.first() {
@@ -204,7 +205,7 @@ impl Line {
     }
 
     /// To its next pause, or to the end of the run.
-    fn on(&mut self) -> Option<Wait> {
+    pub(super) fn on(&mut self) -> Option<Wait> {
         for _ in 0..300 {
             if self.run().ended.is_some() {
                 return None;
@@ -229,6 +230,7 @@ impl Line {
             Some(Action::Checks(of)) => {
                 self.view.checked.insert(of, self.now);
             }
+            Some(Action::Offers) => self.view.offers_read = Some(self.now),
             Some(other) => panic!("{other:?}"),
             None => {
                 let wait = made.waits.get(&subject()).expect("a reason").clone();
@@ -256,7 +258,7 @@ fn run() -> RunId {
     RunId("r".into())
 }
 
-fn seen() -> SeenIssue {
+pub(super) fn seen() -> SeenIssue {
     SeenIssue {
         title: "t".into(),
         text: TextMark { title: "t".into(), body: "b".into() },

@@ -65,7 +65,7 @@ fn each_done_once(world: &World, formula: &Formula) -> Result<(), TestCaseError>
     let mut done: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for record in &world.records {
         match &record.event {
-            Event::Advanced { run, step, how: Advance::Next | Advance::Opened } => {
+            Event::Advanced { run, step, how: Advance::Next | Advance::Opened { .. } } => {
                 let Some(place) = formula.place(step) else { continue };
                 let before = done.entry(run.to_string()).or_default();
                 prop_assert!(!before.contains(&place), "{run}: {step} is done twice");
@@ -170,7 +170,7 @@ fn agents_without_an_order_are_at_work_side_by_side_and_a_gate_beside_them_holds
     let said = world
         .records
         .iter()
-        .any(|r| matches!(&r.event, Event::Advanced { step, how: Advance::Opened, .. } if step.as_str() == "s2"));
+        .any(|r| matches!(&r.event, Event::Advanced { step, how: Advance::Opened { .. }, .. } if step.as_str() == "s2"));
     assert!(said && at_work(&world) == ["s0", "s1"], "{:?}", world.records.iter().rev().take(5).collect::<Vec<_>>());
     for _ in 0..100 {
         if world.under_way() == 0 {

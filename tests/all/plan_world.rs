@@ -1084,6 +1084,7 @@ impl World {
             | Intent::Rewrite { .. }
             | Intent::Review { .. }
             | Intent::Keep { .. }
+            | Intent::AskVault { .. }
             | Intent::Mend { .. } => {
                 unreachable!("no formula of the world asks for that")
             }

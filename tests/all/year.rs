@@ -216,6 +216,7 @@ impl Made {
             | Intent::Review { .. }
             | Intent::Reply { .. }
             | Intent::Keep { .. }
+            | Intent::AskVault { .. }
             | Intent::Mend { .. } => {
                 unreachable!("no formula of the year asks for that")
             }

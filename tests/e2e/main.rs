@@ -54,4 +54,5 @@ mod supervise;
 mod switching;
 mod tricks;
 mod vault;
+mod vault_formula;
 mod webhook;

@@ -119,7 +119,7 @@ async fn a_daemon_that_dies_while_it_asks_for_the_tag_asks_once() {
     rig.once().await;
     merge(&rig).await;
     let daemon = rig.start(&["run"]);
-    let begun = |event: &Event| matches!(event, Event::Intended { intent: Intent::Keep { .. }, .. });
+    let begun = |event: &Event| matches!(event, Event::Intended { intent: Intent::AskVault { .. }, .. });
     until("the action", || rig.records().iter().any(|record| begun(&record.event)).then_some(())).await;
     daemon.kill().await;
     rig.once().await;

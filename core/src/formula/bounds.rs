@@ -15,7 +15,7 @@ pub(super) fn timeout(table: &Table<'_>, meant: Option<&Meant>) -> Option<Durati
             StepKind::Agent { .. }
             | StepKind::Verify { .. }
             | StepKind::Run { .. }
-            | StepKind::Gate(Gate::Checks | Gate::Approval)
+            | StepKind::Gate(Gate::Checks | Gate::Approval | Gate::Vault { .. })
             | StepKind::Enter { .. }
             | StepKind::Leave { .. } => None,
         },

@@ -28,6 +28,7 @@ pub(super) fn judge(value: &Value<'_>, meant: &Meant) {
             | Proposal::Issue { .. }
             | Proposal::SubIssues { .. }
             | Proposal::File { .. }
+            | Proposal::VaultAction { .. }
             | Proposal::Mend { .. }
             | Proposal::Start { .. }
             | Proposal::Close { issue: Some(_) }

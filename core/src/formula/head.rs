@@ -8,7 +8,7 @@ use super::scope::ABOUT_THE_PROJECT;
 use crate::document::{Table, Value, nearest};
 use crate::model::{
     About, Access, Branch, Concurrency, Decision, ForgeEvent, FormulaLabel, FormulaLimits, FormulaWorkspace, InputSpec,
-    LabelNames, Proposal, Require, Step, StepKind, Triggers, Usd, WhenBusy,
+    LabelNames, Proposal, Require, Step, StepKind, Triggers, Usd, VAULT_APPROVED, WhenBusy,
 };
 
 /// A label that stays on starts a formula no sooner again.
@@ -317,6 +317,14 @@ pub(super) fn labels(root: &Table<'_>) -> Vec<FormulaLabel> {
         labels.push(FormulaLabel { name, color, description });
     }
     labels
+}
+
+/// The label that opens a gate of the vault is known to `init` and `doctor` wherever there is one.
+pub(super) fn vault_label(labels: &mut Vec<FormulaLabel>) {
+    if labels.iter().all(|label| label.name != VAULT_APPROVED) {
+        let description = "Somebody lets it go on that waits for the vault".to_owned();
+        labels.push(FormulaLabel { name: VAULT_APPROVED.to_owned(), color: "#0e8a16".to_owned(), description });
+    }
 }
 
 /// A label that is the formula's own: those of the lifecycle are there anyway, by the project's names, and nobody else says how they look.

@@ -323,8 +323,8 @@ struct StepSection {
     /// `propose`, but for pull requests; another run edits the comments that the last one wrote on an issue, in their order.
     for_each: Option<ForEachSection>,
     /// It takes no longer. With `agent`: a turn, within `wall` of `[limits]`. With `run`: all its commands, within what the configuration
-    /// allows; what is cut counts as failing. With `gate = "checks"` and `"approval"`: a gate that does not open in this time ends the run
-    /// as failed. No other step has it.
+    /// allows; what is cut counts as failing. With `gate = "checks"`, `"approval"` and `"vault"`: a gate that does not open in this time
+    /// ends the run as failed. No other step has it.
     timeout: Option<Time>,
     /// With `agent` and `run`: it is done again from its beginning where it would end the run as failed. That is an agent that broke off,
     /// hung, ran out of time, gave no valid answer when asked twice, or committed nothing that was to be committed; and commands whose
@@ -366,7 +366,7 @@ struct StepSection {
     /// Something is asked of the forge.
     propose: Option<Propose>,
     /// With `propose = "pull-request"` and `"issue"`: its title. With `"update-issue"`: the new one. With `"file"`: what is said about it, in a
-    /// line.
+    /// line. With `"vault-action"`: the title of the pull request.
     title: Option<Template>,
     /// With `propose = "file"`: where it stands in the operations repository: `prerequisites.md`, `portfolio.md`, `RESOURCES.md`, or below
     /// `knowledge/`, `evidence/` or `sprints/`; with `pull_request` below `vault/actions/` and `vault/pending/` too.
@@ -379,13 +379,23 @@ struct StepSection {
     /// `steps.ID.output.left` says why.
     #[schemars(extend("default" = false))]
     pull_request: Option<bool>,
+    /// With `propose = "vault-action"`: a CEL expression that comes to the action's name, which its file `vault/actions/NAME.toml` in the operations
+    /// repository has: letters, digits, `-`, `_` and `.`. An action is asked for and done once. With `gate = "vault"`: that of the action that is
+    /// waited for; without it that of the only step before it that asks for one.
+    action: Option<Cel>,
+    /// With `propose = "vault-action"`: a CEL expression that comes to an object with the keys of an action's file, but for `id`: `context`, and
+    /// `formula` (which is run) or `action_required` (what a person does: `what`, `how`, `verify`); perhaps `secrets`, `mounts`, `model`, `tools`,
+    /// `timeout_minutes`, `unblocks` (the run's own issue by default) and `blast_radius`, which only raises. `forgehand schema --vault-action` has
+    /// them all. Where the action is asked for, merged or recorded already, it is not asked for again: `steps.ID.output` has its `id`, `path`,
+    /// `pull`, `tier` and `left` (why a pull request that was there says something else).
+    asks: Option<Cel>,
     /// With `propose = "mend"`: a CEL expression that comes to the name of a probe, `[[probe]]` of the configuration. What that has as its `mend`
     /// is run where it is `low`, and not more often than it says; then the probe is read again, and `host.probes` shows that.
     probe: Option<Cel>,
     /// With `propose = "review"`: a CEL expression that comes to `approve`, `request-changes` or `comment`.
     verdict: Option<Cel>,
     /// With `propose = "comment"`, `"pull-request"`, `"review"` and `"issue"`: the file below `prompts/` that its text is made from. With
-    /// `"update-issue"`: that of the new body. With `"file"` and `pull_request`: that of the pull request's body.
+    /// `"update-issue"`: that of the new body. With `"file"` and `pull_request`, and with `"vault-action"`: that of the pull request's body.
     body: Option<Prompt>,
     /// With `propose = "comment"`, `"labels"`, `"close"`, `"update-issue"` and `"start"`: a CEL expression that comes to the number of another
     /// issue of the repository. The run's own by default.
@@ -581,6 +591,9 @@ enum Propose {
     Mend,
     /// A file is kept in the operations repository.
     File,
+    /// An action of the vault is asked for, by a pull request in the operations repository; where the policy has `[low] actions = "direct"` and it is
+    /// low, it is committed there with its record.
+    VaultAction,
     /// Another run is started.
     Start,
 }
@@ -594,6 +607,11 @@ enum Gate {
     Checks,
     /// Somebody approves it.
     Approval,
+    /// An action of the vault is over: `steps.ID.output` has its `state`, its `exit_code`, which may be null, and the end of its `logs`. One that was rejected, or
+    /// failed, ends the run. While it is not over the policy's `on_vault` for its tier, as it was when the action was asked for, says what the run
+    /// does: `block` waits; `label` waits too, and goes on where somebody puts `vault-approved` on the run's issue; `soft-block` looks for as long as
+    /// `window` says, then the run ends as failed; `continue` goes on at once.
+    Vault,
 }
 
 /// One way to end.

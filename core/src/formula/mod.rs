@@ -5,6 +5,7 @@
 //! in it through a helper that cleans it. What is proposed was run on first, and what a gate waits for is there by then. A loaded [`Formula`] is whole: partials and called formulas are put in place, so that a run ends with what it
 //! started with.
 
+mod asks;
 mod bounds;
 mod call;
 mod cron;

@@ -35,7 +35,7 @@ pub(super) fn check(steps: &[Placed<'_, '_>], updates: bool) {
     for placed in steps {
         match &placed.step.kind {
             StepKind::Agent { access: Access::Read, .. }
-            | StepKind::Gate(Gate::Time { .. })
+            | StepKind::Gate(Gate::Time { .. } | Gate::Vault { .. })
             | StepKind::Enter { .. }
             | StepKind::Leave { .. } => {}
             StepKind::Agent { access: Access::Write, .. } => (writes, shown) = (true, false),
@@ -60,6 +60,7 @@ pub(super) fn check(steps: &[Placed<'_, '_>], updates: bool) {
                 | Proposal::Review { .. }
                 | Proposal::Replies { .. }
                 | Proposal::File { .. }
+                | Proposal::VaultAction { .. }
                 | Proposal::Mend { .. }
                 | Proposal::Start { .. }
                 | Proposal::UpdateIssue { .. },

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::call::also_required;
-use crate::model::{Access, Formula, FormulaLimits, FormulaName, Gate, Proposal, Step, StepId, StepKind};
+use crate::model::{Access, Expression, Formula, FormulaLimits, FormulaName, Gate, Proposal, Step, StepId, StepKind};
 
 /// The folder of a base branch with formulas, prompts and schemas of its own; how long a file in it may be, in bytes, and how many there may
 /// be.
@@ -79,6 +79,10 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     if over.needs_ops() && !configured.needs_ops() {
         return Some("it reads or writes the operations repository, and the configured one does not".to_owned());
     }
+    if over.steps.iter().any(|step| asks(step).is_some_and(|asked| !configured.steps.iter().any(|own| asks(own) == Some(asked))))
+    {
+        return Some("it asks the vault for something that the configured one does not".to_owned());
+    }
     if over.mends() && !configured.mends() {
         return Some("it mends what probes of the host look at, and the configured one does not".to_owned());
     }
@@ -97,8 +101,23 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     if has(configured, &approved) && !has(over, &always_approved) {
         return Some("it leaves out the gate for an approval, or puts another condition on it".to_owned());
     }
+    let gated = |step: &Step| matches!(step.kind, StepKind::Gate(Gate::Vault { .. }));
+    let always_gated = |step: &Step| {
+        gated(step) && configured.steps.iter().any(|own| gated(own) && own.when == step.when && own.kind == step.kind)
+    };
+    if has(configured, &gated) && !has(over, &always_gated) {
+        return Some("it leaves out the gate for the vault, or puts another condition on it".to_owned());
+    }
     let unknown = over.inputs.iter().find(|spec| spec.default.is_none() && configured.inputs.iter().all(|i| i.name != spec.name));
     unknown.map(|spec| format!("nobody gives it its input `{}`: give that a default", spec.name))
+}
+
+/// What a step asks of the vault.
+fn asks(step: &Step) -> Option<(&Expression, &Expression)> {
+    match &step.kind {
+        StepKind::Propose(Proposal::VaultAction { action, asks, .. }) => Some((action, asks)),
+        _ => None,
+    }
 }
 
 /// The formulas that it starts runs of, now or when its pull request is merged.

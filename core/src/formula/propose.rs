@@ -1,5 +1,6 @@
 //! Steps that ask something of the forge: what they propose, and that they may.
 
+use super::asks;
 use super::expression::{Type, Wants};
 use super::head;
 use super::read::{Scene, typed, word};
@@ -29,16 +30,18 @@ enum What {
     Push,
     Replies,
     File,
+    VaultAction,
     Mend,
     Start,
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
-const KEYS: [(&str, &[What]); 22] = [
+const KEYS: [(&str, &[What]); 23] = [
+    ("asks", &[What::VaultAction]),
     ("while_open", &[What::Issue]),
     ("probe", &[What::Mend]),
-    ("title", &[What::PullRequest, What::Issue, What::UpdateIssue, What::File]),
-    ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review, What::File]),
+    ("title", &[What::PullRequest, What::Issue, What::UpdateIssue, What::File, What::VaultAction]),
+    ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review, What::File, What::VaultAction]),
     ("path", &[What::File]),
     ("content", &[What::File]),
     ("pull_request", &[What::File]),
@@ -78,6 +81,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         ("push", What::Push),
         ("replies", What::Replies),
         ("file", What::File),
+        ("vault-action", What::VaultAction),
         ("mend", What::Mend),
         ("start", What::Start),
     ];
@@ -128,6 +132,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
             Some(Proposal::Replies { items: items? })
         }
         What::File => file(table, scene, &vocabulary),
+        What::VaultAction => asks::action(table, scene, &vocabulary),
         What::Mend => {
             let probe = table.required("probe", "probe = \"item.name\"", |v| {
                 typed(v, scene.known, Wants::Text).map(|(expression, _)| expression)
@@ -254,6 +259,11 @@ fn unlike(item: &Type, what: &str, must: &[(&str, Type)], may: &[(&str, Type)]) 
     })
 }
 
+/// Whether the items of a list may be of this type.
+pub(super) fn lists(item: &Type, wants: &Type) -> bool {
+    matches!(item, Type::Any) || alike(item, wants)
+}
+
 fn alike(found: &Type, wants: &Type) -> bool {
     match (found, wants) {
         (Type::Text { .. }, Type::Text { .. }) => true,
@@ -275,7 +285,7 @@ fn new_labels(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -
 /// What is proposed needs an issue that it is about: where the formula has none of its own, the one that the step names.
 fn with_its_issue(value: &Value<'_>, table: &Table<'_>, what: What, about: About) -> Option<What> {
     match (what, about) {
-        (_, About::Issue) | (What::Issue | What::SubIssues | What::File | What::Mend, About::Project) => {}
+        (_, About::Issue) | (What::Issue | What::SubIssues | What::File | What::VaultAction | What::Mend, About::Project) => {}
         (What::Comment | What::Labels | What::Close | What::UpdateIssue | What::Start, About::Project) if table.has("issue") => {}
         (What::Comment | What::Labels | What::Close | What::UpdateIssue | What::Start, About::Project) => {
             let help = format!("{ABOUT_THE_PROJECT}: name one, such as issue = \"steps.work.output.number\"");

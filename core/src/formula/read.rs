@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::VERSION;
+use super::asks;
 use super::call::{Calls, Outer, also_required, in_place};
 use super::expression::{Type, Wants, check as check_expression};
 use super::order::{Placed, check};
@@ -16,7 +17,7 @@ use super::{bounds, each, head, inputs, runs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
     About, Access, EndWord, Ending, Expression, ForgeEvent, Formula, FormulaLabel, FormulaName, Gate, Given, Hands, INPUTS,
-    InputSpec, Risk, Step, StepId, StepKind, TemplateKind, Variable,
+    InputSpec, Proposal, Risk, Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What sorts of steps a document may ask for.
@@ -31,6 +32,8 @@ pub(super) struct Answer {
     pub(super) for_each: bool,
     /// It is an agent's, to whom failing output may go back.
     pub(super) agent: bool,
+    /// It asks for an action of the vault.
+    pub(super) asks: bool,
 }
 
 /// What a table of a step stands for.
@@ -104,7 +107,8 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         match meant {
             Meant::Step(kind) => {
                 let agent = matches!(kind, StepKind::Agent { .. });
-                answers.push(Answer { step: id.clone(), left: kind.left(), for_each: for_each.is_some(), agent });
+                let asks = matches!(kind, StepKind::Propose(Proposal::VaultAction { .. }));
+                answers.push(Answer { step: id.clone(), left: kind.left(), for_each: for_each.is_some(), agent, asks });
                 steps.push(Placed { step: Step { id: id.clone(), needs, when, for_each, timeout, retry, kind }, table });
             }
             Meant::Call(called, with) => {
@@ -137,6 +141,9 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let steps: Vec<Step> = steps.into_iter().map(|placed| placed.step).collect();
     if calls.chain.is_empty() {
         head::starts_alone(&root.table("trigger"), &trigger, &inputs, &steps);
+    }
+    if about == About::Issue && steps.iter().any(|step| matches!(step.kind, StepKind::Gate(Gate::Vault { .. }))) {
+        head::vault_label(&mut labels);
     }
     let known = scope(&steps, "", given, about);
     let own = name.as_ref().map_or("", FormulaName::as_str);
@@ -326,7 +333,7 @@ fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>,
     let own = match given.first() {
         Some(&"agent") => agent(table, scene).map(Meant::Step),
         Some(&"run") => runs::run(table, scene).map(Meant::Step),
-        Some(&"gate") => gate(table).map(|gate| Meant::Step(StepKind::Gate(gate))),
+        Some(&"gate") => gate(table, scene).map(|gate| Meant::Step(StepKind::Gate(gate))),
         Some(&"formula") => {
             let called = table.optional("formula", |value| load(value, &word(value)?));
             called.map(|called| {
@@ -341,6 +348,7 @@ fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>,
         }
     };
     misplaced(table, given.first().copied());
+    asks::misplaced(table, given.first().copied());
     own
 }
 
@@ -353,7 +361,7 @@ fn misplaced(table: &Table<'_>, kind: Option<&str>) {
             "propose",
             &[
                 "title", "body", "add", "remove", "issue", "labels", "blocks", "once", "items", "at_most", "verdict", "keep",
-                "commands", "starts", "then", "tick",
+                "commands", "starts", "then", "tick", "asks",
             ][..],
         ),
         ("gate", &["after"][..]),
@@ -413,7 +421,7 @@ fn tools(table: &Table<'_>, access: Option<Access>, defaults: &head::Defaults) -
     shared
 }
 
-fn gate(table: &Table<'_>) -> Option<Gate> {
+fn gate(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Gate> {
     #[derive(Clone, Copy, PartialEq)]
     enum What {
         Time,
@@ -436,10 +444,7 @@ fn gate(table: &Table<'_>) -> Option<Gate> {
         }
         What::Checks => Some(Gate::Checks),
         What::Approval => Some(Gate::Approval),
-        What::Vault => value.wrong(
-            "a gate for the vault is not there yet",
-            "it comes with the vault (issue 6); gate = \"approval\" waits for a person",
-        ),
+        What::Vault => asks::gate(table, &value, scene),
     }
 }
 

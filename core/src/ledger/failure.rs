@@ -84,6 +84,7 @@ impl IssueState {
                 | Intent::Review { .. }
                 | Intent::Reply { .. }
                 | Intent::Keep { .. }
+                | Intent::AskVault { .. }
                 | Intent::Mend { .. }
                 | Intent::Say { what: Saying::Proposed { .. } | Saying::Note { .. }, .. },
                 FailureKind::Environment | FailureKind::Refused | FailureKind::Gone,

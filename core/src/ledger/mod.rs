@@ -6,6 +6,7 @@
 //! A ledger can be written down and read again (serde), so that a start need not fold everything. Nobody has to remember a version for
 //! that: `build.rs` makes [`SHAPE`] of the source of this module and of `model`, and what was written under another one is not read.
 
+mod asks;
 mod each;
 mod failure;
 mod fold;

@@ -24,6 +24,9 @@ impl Ledger {
         if let VaultEvent::Dispatched { what } = what {
             return self.dispatched(repo, what, at);
         }
+        if let VaultEvent::Gone { pull } = what {
+            self.ask_closed(*pull);
+        }
         let offers = self.offers.entry(repo.clone()).or_default();
         match what {
             VaultEvent::Seen { pull, head, judged } => {

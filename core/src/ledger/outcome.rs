@@ -80,6 +80,7 @@ impl IssueState {
             | Outcome::Replied
             | Outcome::Reviewed { .. }
             | Outcome::Kept { .. }
+            | Outcome::VaultAsked(_)
             | Outcome::Mended { .. }
             | Outcome::Cut => {
                 if let (Intent::Labels { to: Some(to), .. }, Outcome::Cut) = (intent, outcome) {

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::model::{
-    AccountName, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Grant, HandOutcome, HostEnd, HostFacts,
-    Intent, IssueNumber, Kept, LastTag, OpenIssues, Outcome, Probed, PullNumber, Revision, Risk, RunId, RunOutcome, Sha, Sprint,
-    Step, StepId, StopWhy, Tasks, TextMark, Timestamp, Told, Usd,
+    AccountName, ActionId, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Grant, HandOutcome, HostEnd,
+    HostFacts, Intent, IssueNumber, Kept, LastTag, OpenIssues, Outcome, Probed, PullNumber, Revision, Risk, RunId, RunOutcome,
+    Sha, Sprint, Step, StepId, StopWhy, Tasks, TextMark, Timestamp, Told, Usd, VaultAsk,
 };
 
 use super::{InWork, StepState};
@@ -74,6 +74,9 @@ pub struct RunState {
     pub kept: Vec<Kept>,
     /// The commit that it pushed to its branch last.
     pub pushed: Option<Sha>,
+    /// The actions of the vault that it asked for.
+    #[serde(default)]
+    pub asks: BTreeMap<ActionId, VaultAsk>,
     /// The pull request that it opened.
     pub pull: Option<PullNumber>,
     /// It closed its issue.
@@ -206,6 +209,7 @@ impl RunState {
             unmet: BTreeSet::new(),
             kept: Vec::new(),
             pushed: None,
+            asks: BTreeMap::new(),
             pull: None,
             closed: false,
             obstacle: None,
@@ -305,6 +309,12 @@ impl RunState {
             Outcome::Kept { path, commit, pull, left } => {
                 let (commit, pull) = (commit.as_ref().map(Sha::as_str), pull.map(|pull| pull.0));
                 self.proposed(step, json!({ "path": path, "commit": commit, "pull": pull, "left": left }));
+            }
+            Outcome::VaultAsked(ask) => {
+                let (id, pull) = (ask.id.as_str(), ask.pull.map(|pull| pull.0));
+                let output = json!({ "id": id, "path": ask.path, "pull": pull, "tier": ask.tier, "left": ask.left });
+                self.asks.insert(ask.id.clone(), ask.clone());
+                self.proposed(step, output);
             }
             Outcome::Mended { end, probed } => self.mended(step, *end, probed),
             Outcome::Reviewed { counts } => {
@@ -486,7 +496,9 @@ impl RunState {
 
     pub(super) fn advance(&mut self, step: &StepId, how: &Advance, at: Timestamp) {
         match how {
-            Advance::Next | Advance::Opened | Advance::Promised { .. } => self.go_on(step, StepStatus::Done, at),
+            Advance::Next | Advance::Opened { output: None } | Advance::Promised { .. } => {
+                self.go_on(step, StepStatus::Done, at);
+            }
             Advance::Each { items } => self.go_through(step, items, at),
             Advance::ItemDone { .. } => self.next_item(step, at),
             Advance::Skipped { .. } => self.go_on(step, StepStatus::Skipped, at),
@@ -496,7 +508,7 @@ impl RunState {
                 self.leaves(step, json!({ "branch": kept.branch.as_str(), "commit": kept.sha.as_str() }));
                 self.go_on(step, StepStatus::Done, at);
             }
-            Advance::Worked { output } => {
+            Advance::Worked { output } | Advance::Opened { output: Some(output) } => {
                 self.leaves(step, output.clone());
                 self.go_on(step, StepStatus::Done, at);
             }

@@ -144,6 +144,11 @@ impl ActionSeen {
         }
     }
 
+    /// The dispatcher ran it to its end.
+    pub fn is_ours(&self) -> bool {
+        matches!(self.fate, Fate::Ended { .. } | Fate::Recorded { .. })
+    }
+
     /// The dispatcher has it in hand.
     pub fn is_in_hand(&self) -> bool {
         matches!(self.fate, Fate::Beginning { .. } | Fate::AtWork { .. })

@@ -12,7 +12,11 @@ pub enum Advance {
     /// To the next step.
     Next,
     /// To the next step: the gate opened.
-    Opened,
+    Opened {
+        /// What it leaves behind, where it leaves something.
+        #[serde(default)]
+        output: Option<Json>,
+    },
     /// The condition of the step holds: it is done.
     Begun,
     /// To the next step: this one is not done.

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::{
-    AccountName, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision, Declined,
-    Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, HostEnd, HostFacts, IssueDraft,
-    IssueNumber, JournalId, Kept, LabelsMean, LastTag, Login, MergeStyle, ModelCall, OpenIssues, ProbeName, Probed, ProjectFacts,
-    PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName, Rerun, Revision, RunId, RunOutcome, Saying, Scope, SeenIssue,
-    Sha, Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, VaultEvent, Verdict, Wanted,
-    Weighed,
+    AccountName, ActionFile, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision,
+    Declined, Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, HostEnd, HostFacts,
+    IssueDraft, IssueNumber, JournalId, Kept, LabelsMean, LastTag, Login, MergeStyle, ModelCall, OpenIssues, ProbeName, Probed,
+    ProjectFacts, PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName, Rerun, Revision, RunId, RunOutcome, Saying, Scope,
+    SeenIssue, Sha, Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, VaultAsk, VaultEvent,
+    Verdict, Wanted, Weighed,
 };
 
 /// What was seen, decided, intended, and what came of it.
@@ -588,6 +588,15 @@ pub enum Intent {
         /// What it says.
         content: String,
     },
+    /// Ask the vault for an action.
+    AskVault {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepId,
+        /// For which.
+        file: ActionFile,
+    },
     /// Mend what a probe of the host looks at.
     Mend {
         /// The run.
@@ -700,6 +709,8 @@ pub enum Outcome {
         #[serde(default)]
         left: Option<String>,
     },
+    /// The vault was asked for an action.
+    VaultAsked(VaultAsk),
     /// What was to be mended was looked at again.
     Mended {
         /// How the mend ended; none where it was well by then, and nothing was run.

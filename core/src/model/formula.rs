@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Branch, Commands, Ending, Expect, ForgeEvent, FormulaName, LabelNames, Proposal, Provisions, RunsOn, Shape, StepId, Subject,
-    Triggers, Usd, Verdict,
+    ActionAt, Branch, Commands, Ending, Expect, ForgeEvent, FormulaName, LabelNames, Proposal, Provisions, RunsOn, Shape, StepId,
+    Subject, Triggers, Usd, Verdict,
 };
 
 /// A workflow, parsed and checked.
@@ -344,6 +344,11 @@ pub enum Gate {
     Checks,
     /// An approval of that head.
     Approval,
+    /// An action of the vault.
+    Vault {
+        /// Its name: a text.
+        action: Expression,
+    },
 }
 
 impl StepKind {
@@ -390,7 +395,17 @@ impl Formula {
     /// Whether it reads or writes the operations repository.
     pub fn needs_ops(&self) -> bool {
         let keeps = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::File { .. }));
-        !self.reads_ops.is_empty() || self.steps.iter().any(keeps)
+        !self.reads_ops.is_empty() || self.steps.iter().any(keeps) || self.asks_vault() || self.waits_for_vault()
+    }
+
+    /// Whether one of its steps asks for an action of the vault.
+    pub fn asks_vault(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::VaultAction { .. })))
+    }
+
+    /// Whether one of its gates waits for one.
+    pub fn waits_for_vault(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.kind, StepKind::Gate(Gate::Vault { .. })))
     }
 
     /// Whether it is told what the probes of the host show: anything in it names them.
@@ -441,6 +456,15 @@ impl StepKind {
                 let pull = json!({ "type": ["integer", "null"] });
                 vec![("path", text()), ("commit", maybe()), ("pull", pull), ("left", maybe())]
             }
+            Self::Propose(Proposal::VaultAction { .. }) => {
+                let maybe = |of: &str| json!({ "type": [of, "null"] });
+                let tier = json!({ "enum": ["low", "medium", "high"] });
+                vec![("id", text()), ("path", text()), ("pull", maybe("integer")), ("tier", tier), ("left", maybe("string"))]
+            }
+            Self::Gate(Gate::Vault { .. }) => {
+                let exit = json!({ "type": ["integer", "null"] });
+                vec![("id", text()), ("state", json!({ "enum": ActionAt::WORDS })), ("exit_code", exit), ("logs", text())]
+            }
             Self::Propose(Proposal::Mend { .. }) => {
                 let exit = json!({ "type": ["integer", "null"] });
                 let did = json!({ "enum": ["mended", "tried", "well", "held"] });
@@ -451,7 +475,7 @@ impl StepKind {
                 vec![("issues", list(closed([("id", id), ("issue", number())])))]
             }
             Self::Propose(Proposal::Close { .. } | Proposal::Reopen | Proposal::UpdateIssue { .. })
-            | Self::Gate(_)
+            | Self::Gate(Gate::Time { .. } | Gate::Checks | Gate::Approval)
             | Self::Enter { .. } => Vec::new(),
             Self::Leave { .. } => {
                 let words = ["done", "no-change", "refused", "queue", "interactive", "needs-info", "hand-over"];

@@ -29,6 +29,7 @@ impl Intent {
             Self::Review { .. } => "review",
             Self::Reply { .. } => "reply",
             Self::Keep { .. } => "keep",
+            Self::AskVault { .. } => "vault",
             Self::Mend { .. } => "mend",
             Self::Discard { .. } => "discard",
             Self::Merge { .. } => "merge",

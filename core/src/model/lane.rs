@@ -38,6 +38,7 @@ impl Intent {
             | Self::Review { .. }
             | Self::Reply { .. }
             | Self::Keep { .. }
+            | Self::AskVault { .. }
             | Self::Mend { .. }
             | Self::Rewrite { .. }
             | Self::Discard { .. }
@@ -61,6 +62,7 @@ impl Intent {
             | Self::Review { step, .. }
             | Self::Reply { step, .. }
             | Self::Keep { step, .. }
+            | Self::AskVault { step, .. }
             | Self::Mend { step, .. }
             | Self::Rewrite { step, .. }
             | Self::Say { what: Saying::Proposed { step, .. } | Saying::Note { step, .. }, .. } => Some(step),

@@ -4,6 +4,7 @@
 
 mod account;
 mod advance;
+mod ask;
 mod command;
 mod dispatch;
 mod ending;
@@ -46,6 +47,7 @@ mod work;
 
 pub use account::*;
 pub use advance::*;
+pub use ask::*;
 pub use command::*;
 pub use dispatch::*;
 pub use ending::*;

@@ -41,11 +41,12 @@ impl Works {
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }
                 | Proposal::File { .. }
+                | Proposal::VaultAction { .. }
                 | Proposal::Mend { .. }
                 | Proposal::Start { .. }
                 | Proposal::UpdateIssue { .. },
             )
-            | StepKind::Gate(Gate::Time { .. })
+            | StepKind::Gate(Gate::Time { .. } | Gate::Vault { .. })
             | StepKind::Enter { .. }
             | StepKind::Leave { .. } => Self::Apart,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FormulaName, Gate, PullNumber, Sha, StepId, Timestamp, Usd};
+use super::{ActionId, FormulaName, Gate, PullNumber, Sha, StepId, Timestamp, Usd};
 
 /// How an agent's turn (one step, one process) ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -259,6 +259,17 @@ pub enum RunOutcome {
         /// How long was waited.
         after: Duration,
     },
+    /// What a gate waited for was not done, or went wrong.
+    ActionFailed {
+        /// The step.
+        step: StepId,
+        /// The action of the vault.
+        action: ActionId,
+        /// Nobody wants it.
+        rejected: bool,
+        /// How it ended, where that is known.
+        exit_code: Option<i64>,
+    },
     /// A step was to be done for each item of a list that is longer than its formula allows.
     TooManyItems {
         /// The step.
@@ -310,7 +321,7 @@ pub enum Cost {
 
 impl RunOutcome {
     /// The rule of each ending: crashed, stalled, timed out, a failed verification, red checks and a refused bundle cost an attempt; no change,
-    /// refused, budget, a gate that did not open and a list that is too long are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
+    /// refused, budget, a gate that did not open, an action of the vault that failed and a list that is too long are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
     pub fn cost(&self) -> Cost {
         match self {
             Self::Succeeded { .. }
@@ -321,6 +332,7 @@ impl RunOutcome {
             | Self::InvalidOutput { .. }
             | Self::NeedsPerson { .. }
             | Self::GateShut { .. }
+            | Self::ActionFailed { .. }
             | Self::TooManyItems { .. }
             | Self::BranchTaken { .. }
             | Self::FormulaRefused { .. } => Cost::Final,
@@ -352,6 +364,8 @@ impl RunOutcome {
             Self::NeedsPerson { .. } => "needs-person",
             Self::ChecksRed { .. } => "checks-red",
             Self::GateShut { .. } => "gate-shut",
+            Self::ActionFailed { rejected: true, .. } => "action-rejected",
+            Self::ActionFailed { rejected: false, .. } => "action-failed",
             Self::TooManyItems { .. } => "too-many-items",
             Self::BranchTaken { .. } => "branch-taken",
             Self::Environment { .. } => "environment",

@@ -124,6 +124,17 @@ pub enum Proposal {
         /// The template of the body of the pull request by which it is asked for; without one it is committed directly.
         pull: Option<String>,
     },
+    /// An action of the vault is asked for.
+    VaultAction {
+        /// Its name: a text.
+        action: Expression,
+        /// What it asks for: an object with the keys of its file.
+        asks: Expression,
+        /// The template of the pull request's title.
+        title: String,
+        /// The template of that pull request's body, as text.
+        body: String,
+    },
     /// What a probe of the host looks at is mended, by what the configuration of the host has for it.
     Mend {
         /// The probe's name: a text.
@@ -187,7 +198,8 @@ impl Proposal {
             | Self::Push
             | Self::Replies { .. }
             | Self::Mend { .. }
-            | Self::File { .. } => None,
+            | Self::File { .. }
+            | Self::VaultAction { .. } => None,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ActionId, Ask, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, Overlapping, PullNumber,
-    RepoName, Rerun, Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp, ToMerge, Usd,
+    AccountName, ActionId, Ask, AtVault, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, Overlapping,
+    PullNumber, RepoName, Rerun, Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp, ToMerge, Usd,
 };
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
@@ -370,6 +370,8 @@ pub enum AtGate {
         /// A reviewer asks for changes instead.
         changes_requested: bool,
     },
+    /// An action of the vault.
+    Vault(Box<AtVault>),
 }
 
 /// What is wrong with a project as a whole.
@@ -574,7 +576,7 @@ impl Story {
             | Self::Question { .. }
             | Self::Person { .. }
             | Self::Approval { .. }
-            | Self::Gate { gate: Gate::Approval, .. } => true,
+            | Self::Gate { gate: Gate::Approval | Gate::Vault { .. }, .. } => true,
             Self::Standing
             | Self::Working { .. }
             | Self::TryingAgain { .. }

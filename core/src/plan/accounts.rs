@@ -3,7 +3,7 @@
 //! A sign-in is renewed only when somebody needs it: an issue that could start, or a run that works on it. An idle daemon renews nothing.
 
 use crate::ledger::{AccountState, RunState};
-use crate::model::{AccountName, Formula, Intent, Standing, StepKind, Timestamp, Usd, Wait};
+use crate::model::{AccountName, Event, Formula, HandOutcome, Intent, RunOutcome, Standing, StepKind, Timestamp, Usd, Wait};
 
 use super::{Action, Context, Member, Plan};
 
@@ -22,6 +22,30 @@ pub(super) fn renew(context: &Context<'_>, plan: &mut Plan) {
 }
 
 impl Context<'_> {
+    /// A usage limit or an unreachable model pauses the account, so that nothing else starts in vain.
+    pub(super) fn pause(&self, account: Option<&AccountName>, outcome: &RunOutcome) -> Option<Event> {
+        let RunOutcome::Hand { how } = outcome else { return None };
+        let growing = self.now + self.policy.retry_after(self.failures(account) + 1);
+        let account = account.cloned();
+        match how {
+            HandOutcome::UsageLimit { until } => {
+                let until = until.filter(|until| *until > self.now).unwrap_or(self.now + self.policy.trouble_pause);
+                Some(Event::AccountPaused { until, why: "the usage limit is reached".into(), account })
+            }
+            HandOutcome::Unreachable { why, credentials } => {
+                let until = if *credentials { self.now + self.policy.trouble_pause } else { growing };
+                Some(Event::AccountPaused { until, why: why.clone(), account })
+            }
+            HandOutcome::Succeeded
+            | HandOutcome::Stalled
+            | HandOutcome::TimedOut
+            | HandOutcome::Budget { .. }
+            | HandOutcome::Crashed { .. }
+            | HandOutcome::Cancelled
+            | HandOutcome::Interrupted => None,
+        }
+    }
+
     /// The account that an agent works on now: the first of its that can be used. None where it needs none.
     pub(super) fn account(&self, member: &Member) -> Result<Option<AccountName>, Wait> {
         let mut first = None;

@@ -56,6 +56,7 @@ fn is_its_own(outcome: &RunOutcome) -> bool {
         | RunOutcome::NeedsPerson { .. }
         | RunOutcome::ChecksRed { .. }
         | RunOutcome::GateShut { .. }
+        | RunOutcome::ActionFailed { .. }
         | RunOutcome::TooManyItems { .. }
         | RunOutcome::BranchTaken { .. }
         | RunOutcome::Environment { .. }

@@ -4,6 +4,10 @@
 //! step was reached, by the journal, so that a restart neither shortens nor lengthens it; what opens a gate was read since the run came to
 //! it; a gate with a `timeout` is read once more when that is over, and opens if it can by then. A pull request that is merged or closed meanwhile ends the run: what becomes of the issue is then the table's matter.
 
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
 use crate::ledger::{InWork, PullRef};
 use crate::model::{Advance, AtGate, Checks, Gate, PullState, RunOutcome, Step, StepKind, Subject, Timestamp, Wait};
 
@@ -15,7 +19,10 @@ impl Context<'_> {
     pub(super) fn gate(&self, here: Here<'_>, gate: &Gate) -> Next {
         if let Gate::Time { after } = gate {
             let until = here.at.reached + *after;
-            return if self.now >= until { opened(here) } else { self.shut(here, AtGate::Time { until }) };
+            return if self.now >= until { opened(here, None) } else { self.shut(here, AtGate::Time { until }, None) };
+        }
+        if let Gate::Vault { action } = gate {
+            return self.vault_gate(here, action);
         }
         let Live { subject, state, run } = here.live;
         let Some(pull) = state.pull.as_ref().filter(|pull| run.pull == Some(pull.number)) else {
@@ -30,27 +37,28 @@ impl Context<'_> {
         }
         let fresh = self.gate_read_at(subject, here.step, here.at).is_some();
         match gate {
-            Gate::Time { .. } => self.unexpected(here),
+            Gate::Time { .. } | Gate::Vault { .. } => self.unexpected(here),
             Gate::Checks => match pull.checks {
-                Checks::Success if fresh => opened(here),
+                Checks::Success if fresh => opened(here, None),
                 Checks::Failure if fresh && !pull.cut => self.end(here, RunOutcome::ChecksRed { pull: pull.number }),
                 Checks::Failure if fresh && pull.rerun_of_head().is_none() => Next::Act(rerun(subject, pull)),
                 checks => {
                     let cut = checks == Checks::Failure && pull.cut;
-                    self.shut(here, AtGate::Checks { pull: pull.number, none: checks == Checks::None, cut })
+                    self.shut(here, AtGate::Checks { pull: pull.number, none: checks == Checks::None, cut }, None)
                 }
             },
-            Gate::Approval if pull.approved && fresh => opened(here),
-            Gate::Approval => self.shut(here, at_approval(pull)),
+            Gate::Approval if pull.approved && fresh => opened(here, None),
+            Gate::Approval => self.shut(here, at_approval(pull), None),
         }
     }
 
-    /// It is waited for, until the time is over that its formula gives it. What is being read may open it still.
-    fn shut(&self, here: Here<'_>, waits: AtGate) -> Next {
+    /// It is waited for, until the time is over that its formula gives it, or the policy. What is being read may open it still.
+    pub(super) fn shut(&self, here: Here<'_>, waits: AtGate, window: Option<Duration>) -> Next {
         let step = here.step;
-        let until = step.timeout.map(|timeout| here.at.reached + timeout);
+        let most = step.timeout.into_iter().chain(window).min();
+        let until = most.map(|most| here.at.reached + most);
         let over = until.filter(|until| self.now >= *until && !self.view.reading.contains(here.subject));
-        match (over, step.timeout, &step.kind) {
+        match (over, most, &step.kind) {
             (Some(_), Some(after), StepKind::Gate(gate)) => {
                 self.end(here, RunOutcome::GateShut { step: step.id.clone(), gate: gate.clone(), after })
             }
@@ -73,6 +81,7 @@ impl Context<'_> {
     pub(super) fn goes_on_at(&self, subject: &Subject, step: &Step, at: &InWork) -> impl Iterator<Item = Timestamp> {
         let gate = match &step.kind {
             StepKind::Gate(Gate::Time { after }) => Some(at.reached + *after),
+            StepKind::Gate(Gate::Vault { .. }) => self.vault_window(subject, at.reached),
             _ => self.gate_read_at(subject, step, at),
         };
         let shuts = step.timeout.filter(|_| matches!(step.kind, StepKind::Gate(_))).map(|timeout| at.reached + timeout);
@@ -86,6 +95,6 @@ fn at_approval(pull: &PullRef) -> AtGate {
     AtGate::Approval { pull: pull.number, changes_requested: pull.changes_requested }
 }
 
-fn opened(here: Here<'_>) -> Next {
-    advance(here, Advance::Opened)
+pub(super) fn opened(here: Here<'_>, output: Option<Json>) -> Next {
+    advance(here, Advance::Opened { output })
 }

@@ -7,6 +7,7 @@
 mod accounts;
 mod admit;
 mod again;
+mod ask;
 mod beside;
 mod budget;
 mod crew;
@@ -42,6 +43,7 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use ask::{approved_by_policy, goes_direct};
 pub use budget::{Budget, budgets};
 pub use crew::{Crew, Member};
 pub use dispatch::{VaultDo, actions_open, wanted as action_wanted};
@@ -178,6 +180,8 @@ pub struct View {
     pub files_read: BTreeMap<Subject, Timestamp>,
     /// The open pull requests of the operations repository are being read.
     pub offers_reading: bool,
+    /// Those that runs waited for when that began: what is not found of them is closed.
+    pub offers_waited: BTreeSet<PullNumber>,
     /// When that was done last.
     pub offers_read: Option<Timestamp>,
     /// Those of which it is being said what they come to.

@@ -90,6 +90,7 @@ fn failed_aside(ledger: &Ledger, run: &RunId, outcome: &RunOutcome) -> Option<Ne
         | RunOutcome::NeedsPerson { .. }
         | RunOutcome::ChecksRed { .. }
         | RunOutcome::GateShut { .. }
+        | RunOutcome::ActionFailed { .. }
         | RunOutcome::TooManyItems { .. }
         | RunOutcome::BranchTaken { .. }
         | RunOutcome::Environment { .. }
@@ -105,7 +106,7 @@ fn failed_aside(ledger: &Ledger, run: &RunId, outcome: &RunOutcome) -> Option<Ne
 fn at_gate(ledger: &Ledger, run: &RunId, step: &StepId, how: &Advance) -> Option<News> {
     match how {
         Advance::Next
-        | Advance::Opened
+        | Advance::Opened { .. }
         | Advance::Skipped { .. }
         | Advance::Each { .. }
         | Advance::ItemDone { .. }

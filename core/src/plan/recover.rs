@@ -137,6 +137,7 @@ fn is_looked_up(intent: &Intent) -> bool {
         | Intent::Rewrite { .. }
         // What is kept already is not kept again.
         | Intent::Keep { .. }
+        | Intent::AskVault { .. }
         | Intent::Discard { .. }
         | Intent::DropBranch { .. } => false,
     }

@@ -32,7 +32,8 @@ pub(super) fn is_published(outcome: &RunOutcome) -> bool {
         | RunOutcome::NoChange { .. }
         | RunOutcome::NeedsPerson { .. }
         | RunOutcome::ChecksRed { .. }
-        | RunOutcome::GateShut { .. } => true,
+        | RunOutcome::GateShut { .. }
+        | RunOutcome::ActionFailed { .. } => true,
         RunOutcome::Refused { .. }
         | RunOutcome::InvalidOutput { .. }
         | RunOutcome::VerificationFailed { .. }
@@ -285,6 +286,7 @@ impl Context<'_> {
             (Proposal::Replies { items }, StepState::Ready { .. }) => self.replies(here, items),
             (Proposal::Replies { .. }, StepState::Replying { planned, done }) => self.reply(here, planned, *done),
             (Proposal::File { content, .. }, StepState::Ready { .. }) => self.keep_file(here, content),
+            (Proposal::VaultAction { action, asks, .. }, StepState::Ready { .. }) => self.ask_vault(here, action, asks),
             (Proposal::Mend { probe }, StepState::Ready { .. }) => self.mend(here, probe),
             (_, _) => self.unexpected(here),
         }
@@ -325,7 +327,8 @@ impl Context<'_> {
                 | Proposal::Replies { .. }
                 | Proposal::Start { .. }
                 | Proposal::Mend { .. }
-                | Proposal::File { .. },
+                | Proposal::File { .. }
+                | Proposal::VaultAction { .. },
                 _,
             ) => return self.unexpected(here),
         };
@@ -473,30 +476,6 @@ impl Context<'_> {
         events.extend(moved);
         Next::Act(Action::Record(events))
     }
-
-    /// A usage limit or an unreachable model pauses the account, so that nothing else starts in vain.
-    fn pause(&self, account: Option<&AccountName>, outcome: &RunOutcome) -> Option<Event> {
-        let RunOutcome::Hand { how } = outcome else { return None };
-        let growing = self.now + self.policy.retry_after(self.failures(account) + 1);
-        let account = account.cloned();
-        match how {
-            HandOutcome::UsageLimit { until } => {
-                let until = until.filter(|until| *until > self.now).unwrap_or(self.now + self.policy.trouble_pause);
-                Some(Event::AccountPaused { until, why: "the usage limit is reached".into(), account })
-            }
-            HandOutcome::Unreachable { why, credentials } => {
-                let until = if *credentials { self.now + self.policy.trouble_pause } else { growing };
-                Some(Event::AccountPaused { until, why: why.clone(), account })
-            }
-            HandOutcome::Succeeded
-            | HandOutcome::Stalled
-            | HandOutcome::TimedOut
-            | HandOutcome::Budget { .. }
-            | HandOutcome::Crashed { .. }
-            | HandOutcome::Cancelled
-            | HandOutcome::Interrupted => None,
-        }
-    }
 }
 
 /// Whether a step's comment is what whoever works on the issue reads: the first one of the formula that the intake's label starts.
@@ -560,6 +539,7 @@ fn verdict(state: &IssueState, run: &RunState, outcome: &RunOutcome) -> Trigger 
         | RunOutcome::BundleRefused { .. }
         | RunOutcome::ChecksRed { .. }
         | RunOutcome::GateShut { .. }
+        | RunOutcome::ActionFailed { .. }
         | RunOutcome::TooManyItems { .. }
         | RunOutcome::Environment { .. }
         | RunOutcome::FormulaRefused { .. }

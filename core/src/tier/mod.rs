@@ -13,7 +13,7 @@ mod scripts;
 use crate::model::{Change, ChangedFile, FileMark, Risk, TierReason, TierSource};
 
 pub use path::forms;
-pub use policy::{ByTier, GateRules, LowActions, OnTimeout, OnVault, PathRule, Policy, SHIPPED, SHIPPED_TEXT, Size, usual_name};
+pub use policy::{ByTier, GateRules, LowActions, OnTimeout, PathRule, Policy, SHIPPED, SHIPPED_TEXT, Size, usual_name};
 pub use scripts::{same_scripts, says_scripts};
 
 /// A tier and its reasons: those that ask for most first, then by path.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{path, read};
 use crate::document::Faults;
-use crate::model::{FormulaName, Login, MergeStyle, Risk};
+use crate::model::{FormulaName, Login, MergeStyle, OnVault, Risk};
 
 /// What the shipped policy is called.
 pub const SHIPPED: &str = "config/policy.toml";
@@ -101,20 +101,6 @@ pub enum OnTimeout {
     Wait,
     /// It goes through.
     Merge,
-}
-
-/// What a run does while a vault action that it asked for waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnVault {
-    /// It goes on.
-    Continue,
-    /// It looks for a while, then goes on with other work.
-    SoftBlock,
-    /// It puts a label on, and waits.
-    Label,
-    /// It waits.
-    Block,
 }
 
 /// That for each tier.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::policy::{LowActions, OnTimeout, OnVault, Own, glob};
+use super::policy::{LowActions, OnTimeout, Own, glob};
 use crate::document::{self, Faults, Table, Value, nearest};
+use crate::model::OnVault;
 use crate::model::{FormulaName, Login, MergeStyle, Risk};
 
 /// The words for tiers.

@@ -1,7 +1,7 @@
 //! The classifier by tables: the shipped policy, one's own over it, and what would lower a tier.
 
 use super::*;
-use crate::model::{MergeStyle, Sha};
+use crate::model::{MergeStyle, OnVault, Sha};
 
 fn file(path: &str, lines: u64) -> ChangedFile {
     ChangedFile { path: path.to_owned(), from: None, added: lines, removed: 0, marks: [].into() }

@@ -23,6 +23,11 @@ pub fn action(file: &str, name: &str, text: &str, known: &Known) -> Result<Actio
     document::read(file, text, |root| whole(root, name, known))
 }
 
+/// The keys that the reader asks the file of an action for, each with its tables. `text` shows them all.
+pub fn known_keys(text: &str) -> BTreeSet<String> {
+    document::known_keys(text, |root| whole(root, "name", &Known::default()))
+}
+
 fn whole(root: &Table<'_>, name: &str, known: &Known) -> Option<Action> {
     let id = match root.value("id") {
         Some(value) => id(&value),

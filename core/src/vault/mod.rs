@@ -7,15 +7,17 @@
 mod action;
 mod offer;
 mod pending;
+mod schema;
 mod shelf;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{FormulaName, RepoName, Risk};
 
-pub use action::action;
+pub use action::{action, known_keys};
 pub use offer::{Offer, check};
 pub use pending::{Item, pending};
+pub use schema::schema;
 pub use shelf::{Entry, Filed, Place, Recorded, Shelf};
 
 /// The longest file of the vault that is read, in bytes.
@@ -38,6 +40,28 @@ pub struct Known {
     pub projects: Vec<RepoName>,
     /// What an action can run in each of them: its formulas that are on and may be run so.
     pub fired: BTreeMap<RepoName, BTreeSet<FormulaName>>,
+}
+
+impl Known {
+    /// What an action itself names: for where nothing is known of any configuration, and only the shape of its file is looked at.
+    pub fn of_itself(text: &str) -> Self {
+        let table: toml::Table = toml::from_str(text).unwrap_or_default();
+        let texts = |key: &str| -> Vec<String> {
+            let list = table.get(key).and_then(toml::Value::as_array).into_iter().flatten();
+            list.filter_map(toml::Value::as_str).map(str::to_owned).collect()
+        };
+        let word = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        let waiting = texts("unblocks");
+        let repos = waiting.iter().filter_map(|issue| issue.rsplit_once('#')).map(|(repo, _)| repo.to_owned());
+        Self {
+            formulas: word("formula").into_iter().map(|name| (FormulaName(name), None)).collect(),
+            secrets: texts("secrets").into_iter().collect(),
+            mounts: texts("mounts").into_iter().collect(),
+            projects: repos.chain(word("project")).filter_map(|repo| repo.parse().ok()).collect(),
+            fired: BTreeMap::new(),
+            tools: texts("tools").into_iter().collect(),
+        }
+    }
 }
 
 /// Names for people.

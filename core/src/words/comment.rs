@@ -65,6 +65,9 @@ fn at_gate(gate: &Gate, pull: Option<PullNumber>) -> String {
     match gate {
         Gate::Time { .. } => format!("**{what} waits for a time that is set**, then it goes on."),
         Gate::Checks => format!("**{what} waits for its checks**; when they are green, it goes on."),
+        Gate::Vault { .. } => {
+            "**This waits for the vault**: what was asked for in the operations repository, then it goes on.".to_owned()
+        }
         Gate::Approval => format!("**{what} waits for an approval**: an approving review of it as it stands, then it goes on."),
     }
 }

@@ -64,6 +64,7 @@ pub fn step(kind: &StepKind) -> String {
         StepKind::Gate(Gate::Time { after }) => format!("wait {}", humantime(*after)),
         StepKind::Gate(Gate::Checks) => "wait for green checks".to_owned(),
         StepKind::Gate(Gate::Approval) => "wait for an approval".to_owned(),
+        StepKind::Gate(Gate::Vault { .. }) => "wait for the vault".to_owned(),
         StepKind::Enter { .. } => "begin of the called formula".to_owned(),
         StepKind::Leave { .. } => "end of the called formula".to_owned(),
     }
@@ -85,6 +86,7 @@ pub fn proposal(proposal: &Proposal) -> &'static str {
         Proposal::Replies { .. } => "replies",
         Proposal::UpdateIssue { .. } => "update-issue",
         Proposal::File { .. } => "file",
+        Proposal::VaultAction { .. } => "vault-action",
         Proposal::Mend { .. } => "mend",
         Proposal::Start { .. } => "start",
     }

@@ -33,8 +33,17 @@ pub fn outcome(outcome: &RunOutcome) -> String {
                 Gate::Time { .. } => "time passed",
                 Gate::Checks => "the checks were green",
                 Gate::Approval => "there was an approval",
+                Gate::Vault { .. } => "the vault's action was over",
             };
             format!("the gate {step} did not open: it waited {} until {what}", humantime(*after))
+        }
+        RunOutcome::ActionFailed { step, action, rejected, exit_code } => {
+            let how = match (rejected, exit_code) {
+                (true, _) => "was rejected".to_owned(),
+                (false, Some(code)) => format!("failed with exit code {code}"),
+                (false, None) => "did not end well".to_owned(),
+            };
+            format!("step {step} waited for the action {action} of the vault, which {how}")
         }
         RunOutcome::TooManyItems { step, items, at_most } => {
             format!("step {step} was to be done for each of {items} items, and its formula allows {at_most}")
@@ -77,6 +86,13 @@ pub fn remedy(outcome: &RunOutcome) -> &'static str {
         RunOutcome::BundleRefused { .. } => "narrow the issue down to what an agent may change",
         RunOutcome::NeedsPerson { .. } => "look at the branch and open the pull request yourself if it is right",
         RunOutcome::ChecksRed { .. } => "see what the checks say, and mend it on the branch or say it in the issue",
+        RunOutcome::GateShut { gate: Gate::Vault { .. }, .. } => {
+            "see to what it asks of the operations repository, or let the policy give it more time (`window` of its [on_vault]); it is not asked for twice"
+        }
+        RunOutcome::ActionFailed { rejected: true, .. } => "say in the issue what is to be done instead, or do it yourself",
+        RunOutcome::ActionFailed { rejected: false, .. } => {
+            "see what it printed, in its record in the operations repository; another try is an action of another name"
+        }
         RunOutcome::GateShut { .. } => "see to the pull request, or give the gate more time (`timeout` of its step)",
         RunOutcome::TooManyItems { .. } => "raise `at_most` of the step's `for_each`, or narrow its list",
         RunOutcome::BranchTaken { .. } => "merge, rename or delete that branch",

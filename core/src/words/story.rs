@@ -28,6 +28,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Review { pull, verdict, head, .. } => format!("review {pull} at {}: {}", head.short(), verdict.word()),
         Intent::Reply { pull, reply, .. } => format!("answer {} on {pull}", reply.to.by),
         Intent::Keep { step, .. } => format!("keep the file of step {step} in the operations repository"),
+        Intent::AskVault { file, .. } => format!("ask the vault for {}", file.id),
         Intent::Mend { probe, .. } => format!("mend what the probe {probe} looks at"),
         Intent::Rewrite { step, on, tick, .. } if !tick.is_empty() => {
             let tasks: Vec<String> = tick.iter().map(ToString::to_string).collect();
@@ -273,7 +274,7 @@ fn advanced(how: &Advance, step: &StepId) -> Option<String> {
             Some(format!("  step {step} is done for each of {}", super::counted(items.len() as u64, "item")))
         }
         Advance::ItemDone { item, of } => Some(format!("  step {step}: item {item} of {of} is done")),
-        Advance::Opened => Some(format!("  the gate {step} opened")),
+        Advance::Opened { .. } => Some(format!("  the gate {step} opened")),
         Advance::AnswerAgain { why } => Some(format!("  the answer was not valid ({why}); asked again")),
         Advance::Again { resume: true } => Some("  the turn was cut; the session is resumed".to_owned()),
         Advance::Again { resume: false } => Some("  the turn was cut; the step starts afresh on the kept commits".to_owned()),
@@ -379,6 +380,16 @@ fn ended(ended: &Outcome) -> Option<String> {
         Outcome::Kept { path, commit: None, .. } => format!("  {path} says so already"),
         Outcome::Kept { path, commit: Some(commit), pull: None, .. } => format!("  {path} at {}", commit.short()),
         Outcome::Kept { path, pull: Some(pull), .. } => format!("  {path}, asked for by pull request {pull} there"),
+        Outcome::VaultAsked(ask) => {
+            let what = format!("the action {}, {}", ask.id, super::risk(ask.tier));
+            match (ask.pull, &ask.left, &ask.commit) {
+                (Some(pull), Some(why), _) => format!("  {what}: pull request {pull} there stays as it is: {why}"),
+                (Some(pull), None, None) => format!("  {what}: pull request {pull} there asks for it already"),
+                (Some(pull), None, Some(_)) => format!("  {what}, asked for by pull request {pull} there"),
+                (None, _, Some(commit)) => format!("  {what}, approved by the policy at {}", commit.short()),
+                (None, _, None) => format!("  {what} stands there already"),
+            }
+        }
         Outcome::Mended { end: None, probed } => format!("  {} is well, nothing was run", probed.name),
         Outcome::Mended { end: Some(end), probed } => {
             let well = if probed.is_well() { "well now" } else { "still not well" };

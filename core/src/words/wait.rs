@@ -1,6 +1,9 @@
 //! Why something waits, and what would move it.
 
-use crate::model::{AtGate, BudgetOf, Decision, LabelNames, Overlapping, Rerun, Scope, Timestamp, Trouble, Usd, Wait};
+use crate::model::{
+    ActionAt, ActionState, AtGate, AtVault, BudgetOf, Decision, LabelNames, Overlapping, Rerun, Scope, Timestamp, Trouble, Usd,
+    VAULT_APPROVED, Wait,
+};
 use crate::text;
 
 use super::{counted, label, merge};
@@ -135,6 +138,19 @@ fn at_gate(waits: &AtGate) -> String {
         AtGate::Checks { pull, .. } => format!("for the checks of {pull}"),
         AtGate::Approval { pull, changes_requested: true } => format!("for an approval of {pull}: changes were requested"),
         AtGate::Approval { pull, changes_requested: false } => format!("for an approval of {pull}"),
+        AtGate::Vault(vault) => {
+            let AtVault { repo, action, pull, at, .. } = vault.as_ref();
+            let asked = pull.map_or_else(|| format!("of {repo}"), |pull| format!("asked for by {repo}{pull}"));
+            let how = match at {
+                ActionAt::Asked if pull.is_some() => "not merged yet",
+                ActionAt::Asked => "nothing is known of it yet",
+                ActionAt::There(ActionState::Merged) => "merged, and not done yet",
+                ActionAt::There(ActionState::Broken) => "it cannot be understood, or shares its name",
+                ActionAt::There(ActionState::Approved) => "approved, and not done yet",
+                ActionAt::There(ActionState::Fired | ActionState::Rejected | ActionState::Done) => "over",
+            };
+            format!("for the action {action} of the vault ({asked}: {how})")
+        }
     }
 }
 
@@ -204,6 +220,16 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
             format!(
                 "the end of that action: `forgehand vault show {id}` tells what it needs, `vault reject` and `vault done` end it"
             )
+        }
+        Wait::Gate { waits: AtGate::Vault(vault), .. } => {
+            let AtVault { repo, action, pull, at, label } = vault.as_ref();
+            let or = if *label { format!("; or the label {VAULT_APPROVED} on this issue") } else { String::new() };
+            let done = format!("what is done about it, or `forgehand vault done {action}` by whoever did it");
+            match (at, pull) {
+                (ActionAt::Asked, Some(pull)) => format!("merging {repo}{pull}, or closing it{or}"),
+                (ActionAt::There(ActionState::Broken), _) => format!("mending its file in {repo}{or}"),
+                (ActionAt::Asked | ActionAt::There(_), _) => format!("{done}{or}"),
+            }
         }
         Wait::Schedule { formula, .. } => format!("time, or `forgehand formula run {formula}`"),
         Wait::Unasked => "`forgehand formula run NAME`, of a formula with `cron`".to_owned(),

@@ -10,12 +10,13 @@ use crate::cli::{CliError, block_on, print_bytes};
 use crate::engine::TextStore;
 use crate::journal::JournalReader;
 use crate::model::{
-    EffectKey, Event, Formula, HandOutcome, HostFacts, Intent, Kept, OpenIssues, Outcome, ProbeName, Probed, Record, RunId,
-    RunOutcome, RunTexts, SeenIssue, Sprint, StepId, Subject, Tasks,
+    Advance, EffectKey, Event, Formula, HandOutcome, HostFacts, Intent, Kept, OpenIssues, Outcome, ProbeName, Probed, Record,
+    RunId, RunOutcome, RunTexts, SeenIssue, Sprint, StepId, Subject, Tasks,
 };
 use crate::ports::Forge as _;
 
 use super::asked::PullAsked;
+use super::ended::ActionText;
 use super::listed::TaskText;
 use super::probed::ProbeText;
 use super::recorded::{self, Answered, CommentText, Expected, IssueText, KeptText, OpenText, OpsText, Recorded, Resulted};
@@ -42,6 +43,7 @@ struct Taped {
     answers: Vec<Answered>,
     results: Vec<Resulted>,
     mended: Vec<ProbeName>,
+    actions: Vec<ActionText>,
     ended: Option<RunOutcome>,
 }
 
@@ -97,6 +99,7 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 answers: Vec::new(),
                 results: Vec::new(),
                 mended: Vec::new(),
+                actions: Vec::new(),
                 ended: None,
             });
         }
@@ -120,7 +123,13 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 taped.heard(step, outcome);
             }
         }
-        Event::RunEnded { run, outcome, .. } if run == taped.run => taped.ended = Some(outcome),
+        Event::Advanced { run, how: Advance::Opened { output: Some(left) }, .. } if run == taped.run => {
+            taped.actions.extend(ActionText::of_gate(&left));
+        }
+        Event::RunEnded { run, outcome, .. } if run == taped.run => {
+            taped.actions.extend(ActionText::of_end(&outcome));
+            taped.ended = Some(outcome);
+        }
         _ => {}
     }
 }
@@ -211,6 +220,7 @@ impl Taped {
             ops: self.ops(texts.as_ref()),
             probes: self.probes(),
             last_tag: self.last_tag.clone(),
+            actions: self.actions.clone(),
             answers: self.answers.clone(),
             results: self.results.clone(),
             expect,

@@ -3,6 +3,7 @@
 
 mod as_test;
 mod asked;
+mod ended;
 mod graph;
 mod lint;
 mod list;

@@ -10,12 +10,13 @@ use serde_json::Value as Json;
 use serde_spanned::Spanned;
 
 use super::asked::PullAsked;
+use super::ended::ActionText;
 use super::listed::{self, TaskText};
 use super::probed::ProbeText;
 use super::tagged::TagText;
 use crate::cli::CliError;
 use crate::document::{Fault, Faults, SourceFile, nearest};
-use crate::engine::{Answer, Cast, Played, PlayedHost, ProjectSettings, Scene, Shown, Stage};
+use crate::engine::{Answer, Cast, Played, PlayedHost, PlayedVault, ProjectSettings, Scene, Shown, Stage};
 use crate::model::{
     About, AskedBy, Branch, Formula, FormulaName, Issue, IssueNumber, Kept, LastTag, Login, OpenIssue, OpenIssues, OpsFile,
     PullNumber, Remark, RepoName, Route, RunOutcome, RunTexts, Shape, Sprint, StepId, Subject, Timestamp,
@@ -23,7 +24,9 @@ use crate::model::{
 use crate::{formula, words};
 
 /// What the words for an ending may be that a formula can name.
-const OUTCOMES: [&str; 11] = [
+const OUTCOMES: [&str; 13] = [
+    "action-rejected",
+    "action-failed",
     "done",
     "no-change",
     "refused",
@@ -79,6 +82,9 @@ pub(super) struct Recorded {
     /// What the probes of the host show.
     #[serde(default, rename = "probe", skip_serializing_if = "Vec::is_empty")]
     pub(super) probes: Vec<ProbeText>,
+    /// What becomes of actions of the vault; one that is not named ends well.
+    #[serde(default, rename = "action", skip_serializing_if = "Vec::is_empty")]
+    pub(super) actions: Vec<ActionText>,
     /// The newest tag; without it there is one, and a commit since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_tag: Option<TagText>,
@@ -426,10 +432,16 @@ impl Recorded {
             sprint,
             asked: self.asked.clone(),
             host: PlayedHost(self.probes.iter().map(ProbeText::read).collect()),
+            vault: self.vault()?,
             kept: self.kept.iter().map(|kept| kept.read(issue.number)).collect::<Result<_, _>>()?,
             off: self.off.iter().map(|name| FormulaName(name.clone())).collect(),
             inputs,
         })
+    }
+
+    fn vault(&self) -> Result<PlayedVault, String> {
+        let ends = self.actions.iter().map(ActionText::read).collect::<Result<_, _>>()?;
+        Ok(PlayedVault { known: None, ends })
     }
 
     /// What a play has that is other than what is expected.

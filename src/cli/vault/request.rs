@@ -1,4 +1,5 @@
-//! `forgehand vault request FILE`: asks for an action by a pull request in the operations repository.
+//! `forgehand vault request FILE`: asks for an action by a pull request in the operations repository; a low one is committed with its record
+//! where the policy says so.
 //!
 //! Promises: what is wrong with the file, or is asked for or done already, is said before anything is written; done again after it was cut it
 //! takes up the branch and the pull request that are there.
@@ -13,8 +14,8 @@ use super::list::name_of;
 use crate::cli::setup::{Setup, SystemClock};
 use crate::cli::{CliError, Kind, block_on, wiring};
 use crate::model::{Action, ActionWork, Branch, PullNumber};
-use crate::plan::tier_of_action;
-use crate::ports::{Clock as _, Forge, KeepAnswer, KeepOrder, NewPull, Repos};
+use crate::plan::{approved_by_policy, goes_direct, tier_of_action};
+use crate::ports::{Clock as _, Forge, KeepAnswer, KeepOrder, NewPull, RepoErrorKind, Repos};
 use crate::scan::Scanner;
 use crate::tier::Tier;
 use crate::vault::{self, Offer};
@@ -75,7 +76,8 @@ async fn ask(setup: &Setup, arguments: &Arguments, action: &Action, text: &str) 
     }
     let tier = tier_of_action(&vault.policy, &vault.known, action);
     if arguments.dry_run {
-        anstream::println!("would ask for {path} in {}, {}", vault.ops.repo, words::risk(tier.tier));
+        let verb = if goes_direct(&vault.policy, tier.tier) { "commit" } else { "ask for" };
+        anstream::println!("would {verb} {path} in {}, {}", vault.ops.repo, words::risk(tier.tier));
         return Ok(());
     }
     let pull = match &arguments.token_env {
@@ -85,9 +87,13 @@ async fn ask(setup: &Setup, arguments: &Arguments, action: &Action, text: &str) 
             })?;
             let token = SecretString::from(token.trim().to_owned());
             let git = wiring::open_git(setup, &setup.state_dir, token.clone())?;
-            open(setup, (&setup.client(token)?, &git), &vault, (action, text, &branch, &tier)).await?
+            by(setup, (&setup.client(token)?, &git), &vault, (action, text, &branch, &tier)).await?
         }
-        None => open(setup, (&vault.forge, &vault.git), &vault, (action, text, &branch, &tier)).await?,
+        None => by(setup, (&vault.forge, &vault.git), &vault, (action, text, &branch, &tier)).await?,
+    };
+    let Some(pull) = pull else {
+        anstream::println!("{id} is approved by the policy of {}, {}", vault.ops.repo, words::risk(tier.tier));
+        return Ok(());
     };
     anstream::println!("{} asks for {id}, {}", of(&vault, pull), words::risk(tier.tier));
     Ok(())
@@ -110,6 +116,41 @@ fn asked_already(vault: &Vault, action: &Action, text: &str) -> Option<(PullNumb
             (id == action.id).then_some((asked.pull, there == text))
         })
     })
+}
+
+/// Asks for it as somebody; by no pull request where the policy has it committed, and the branch takes that.
+async fn by(
+    setup: &Setup,
+    as_who: (&impl Forge, &impl Repos),
+    vault: &Vault,
+    asked: (&Action, &str, &Branch, &Tier),
+) -> Result<Option<PullNumber>, CliError> {
+    let (action, text, _, tier) = asked;
+    if goes_direct(&vault.policy, tier.tier) && directly(setup, as_who.1, vault, (action, text)).await? {
+        return Ok(None);
+    }
+    open(setup, as_who, vault, asked).await.map(Some)
+}
+
+/// Commits it with its record, unless the branch lets nobody do that.
+async fn directly(setup: &Setup, git: &impl Repos, vault: &Vault, (action, text): (&Action, &str)) -> Result<bool, CliError> {
+    let (ops, now) = (&vault.ops, SystemClock.now());
+    let order = KeepOrder {
+        base: ops.branch.clone(),
+        asked_by: None,
+        read: None,
+        files: BTreeMap::from([(action.id.file(), text.to_owned()), approved_by_policy(action, now)]),
+        message: format!("The action {} is asked for, and approved by the policy", action.id),
+        author: setup.config.agent.author.to_string(),
+        at: now,
+    };
+    match git.keep(&ops.repo, &order).await {
+        Ok(KeepAnswer::Written(_) | KeepAnswer::Same) => Ok(true),
+        Ok(KeepAnswer::Conflict) => Ok(false),
+        Ok(KeepAnswer::NoBranch) => Err(no_branch(ops)),
+        Err(error) if error.kind == RepoErrorKind::Denied => Ok(false),
+        Err(error) => Err(unread(error)),
+    }
 }
 
 /// Writes the file to a branch of its own, and opens the pull request unless it is there.

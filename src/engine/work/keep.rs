@@ -46,7 +46,22 @@ pub(super) struct Draft {
     pub(super) asks: Option<String>,
 }
 
-fn refused(why: impl Into<String>) -> Failure {
+/// What came of writing or asking.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// The commit that has it; none where it stood there already.
+    pub(super) commit: Option<Sha>,
+    /// What asks for it.
+    pub(super) pull: Option<PullNumber>,
+    /// Why that stays as it is, though it does not say the same.
+    pub(super) left: Option<String>,
+}
+
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn refused(why: impl Into<String>) -> Failure {
     Failure { kind: FailureKind::Refused, why: why.into() }
 }
 
@@ -61,7 +76,7 @@ pub(super) fn draft_of(order: &Order<'_>, step: &StepId, texts: &crate::model::R
     let templates: Vec<&str> = [path, title].into_iter().chain(pull).map(String::as_str).collect();
     let mut rendered = context::proposal(order, step, &templates, texts)?.into_iter();
     let path = rendered.next().unwrap_or_default().trim().to_owned();
-    let title = rendered.next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    let title = one_line(&rendered.next().unwrap_or_default());
     if let Some(why) = unwritable(&path, pull.is_some()) {
         return Err(refused(format!("step {step}: {why}")));
     }
@@ -116,20 +131,37 @@ impl Worker {
     }
 
     pub(super) async fn keep(&self, order: &Order<'_>, step: &StepId, content: &str) -> Result<Outcome, Failure> {
+        let draft = draft_of(order, step, &self.texts.read(&order.run()?.id)?)?;
+        self.without_secrets(step, &draft.path, content)?;
+        let _asking = if draft.asks.is_some() { Some(self.asking.lock().await) } else { None };
+        let Written { commit, pull, left } = self.written(order, step, &draft, content).await?;
+        Ok(Outcome::Kept { path: draft.path, commit, pull, left })
+    }
+
+    /// A text with its middle taken out is no file that anybody wanted.
+    pub(super) fn without_secrets(&self, step: &StepId, path: &str, content: &str) -> Result<(), Failure> {
+        match self.scanner.redact(content) == content {
+            true => Ok(()),
+            false => Err(refused(format!("step {step}: what {path} would say holds a secret, or what looks like one"))),
+        }
+    }
+
+    /// Writes what a step would have in the operations repository, or asks for it there. Whoever asks holds the lock.
+    pub(super) async fn written(
+        &self,
+        order: &Order<'_>,
+        step: &StepId,
+        draft: &Draft,
+        content: &str,
+    ) -> Result<Written, Failure> {
         let run = order.run()?;
         let Ops { repo, branch } = self.ops()?;
-        let draft = draft_of(order, step, &self.texts.read(&run.id)?)?;
-        // A text with its middle taken out is no file that anybody wanted.
-        if self.scanner.redact(content) != content {
-            return Err(refused(format!("step {step}: what {} would say holds a secret, or what looks like one", draft.path)));
-        }
         let prepared = run.prepared.as_ref();
         let own = draft.asks.is_some().then(|| own_branch(run, step));
-        let _asking = if own.is_some() { Some(self.asking.lock().await) } else { None };
         let there = match self.asked_for(order, &draft.path, content, own.as_ref()).await? {
             Asking::Nothing => None,
             Asking::There(there) => Some(there),
-            Asking::Settled(pull, left) => return Ok(Outcome::Kept { path: draft.path, commit: None, pull: Some(pull), left }),
+            Asking::Settled(pull, left) => return Ok(Written { commit: None, pull: Some(pull), left }),
         };
         let there = there.as_ref();
         let asked_by = own.filter(|_| there.is_none());
@@ -149,15 +181,13 @@ impl Worker {
             answer => answer?,
         };
         match answer {
-            KeepAnswer::Same => {
-                Ok(Outcome::Kept { path: draft.path, commit: None, pull: there.map(|there| there.pull), left: None })
-            }
+            KeepAnswer::Same => Ok(Written { commit: None, pull: there.map(|there| there.pull), left: None }),
             KeepAnswer::Written(commit) => {
                 let pull = match &asked_by {
-                    Some(head) => Some(self.ask(order, &draft, head).await?),
+                    Some(head) => Some(self.ask(order, draft, head).await?),
                     None => there.map(|there| there.pull),
                 };
-                Ok(Outcome::Kept { path: draft.path, commit: Some(commit), pull, left: None })
+                Ok(Written { commit: Some(commit), pull, left: None })
             }
             KeepAnswer::Conflict => {
                 let why = format!("somebody changed the same lines of {} in {repo} since they were read", draft.path);

@@ -4,6 +4,7 @@
 //! done again; what is published was scanned for secrets first.
 
 mod agent;
+mod ask;
 mod asked;
 mod claim;
 mod context;
@@ -43,7 +44,7 @@ pub use keep::Ops;
 pub use placeholder::{Placeholders, placeholder};
 pub use reading::Unread;
 pub use rehearsal::{Answer, Cast, Played, Scene, Shown};
-pub use stage::{PlayedHost, Stage};
+pub use stage::{PlayedHost, PlayedVault, Stage};
 pub use texts::TextStore;
 
 use crate::config::Probe;
@@ -264,6 +265,7 @@ impl Worker {
                 self.file(order, step, &names).await
             }
             Intent::Keep { step, content, .. } => self.keep(order, step, content).await,
+            Intent::AskVault { step, file, .. } => self.ask_vault(order, step, file).await,
             Intent::Mend { probe, .. } => self.mend(probe).await,
             Intent::Review { step, pull, head, verdict, .. } => {
                 self.review(order, &review::Asked { step, pull: *pull, head, verdict: *verdict }).await

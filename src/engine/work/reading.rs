@@ -14,7 +14,7 @@ use crate::scan::Scanner;
 use crate::text;
 
 use super::super::shell::Ports;
-use super::{Order, PlayedHost, ProjectSettings, Settings, Stage, TextStore, Worker, environment};
+use super::{Order, PlayedHost, PlayedVault, ProjectSettings, Settings, Stage, TextStore, Worker, environment};
 
 /// Why there is no stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +52,7 @@ impl Stage {
         let project = settings.projects.get(&subject.repo).cloned().unwrap_or_default();
         // Texts and secrets belong to effects, and none is made here.
         let host = PlayedHost::of(&settings.probes);
+        let vault = PlayedVault { known: Some(settings.vault.clone()), ..PlayedVault::default() };
         let worker = Worker::new(ports, settings, TextStore::new(Path::new("")), Arc::new(Scanner::new(Vec::new())));
         let facts = Arc::new(worker.survey(&subject.repo).await.map_err(Unread::Project)?);
         if subject.is_project() {
@@ -59,7 +60,7 @@ impl Stage {
             let open = worker.open_issues(&subject.repo, &formula, &facts).await?;
             let stage = Self::about(formula, subject, project, branch_prefix, base, now);
             let last_tag = Some(LastTag::made_up());
-            return Ok((Self { host, texts: RunTexts { open, last_tag, ..RunTexts::default() }, ..stage }, Vec::new()));
+            return Ok((Self { host, vault, texts: RunTexts { open, last_tag, ..RunTexts::default() }, ..stage }, Vec::new()));
         }
         let (issue, comments) = worker.read_issue(&subject).await?;
         if issue.pull.is_some() {
@@ -72,7 +73,7 @@ impl Stage {
             .collect();
         let depends = worker.dependencies(&subject, &named).await.map_err(Unread::Project)?;
         let base = base_of(&formula, &project, &facts);
-        let mut stage = Self { host, issue, ..Self::about(formula, subject, project, branch_prefix, base, now) };
+        let mut stage = Self { host, vault, issue, ..Self::about(formula, subject, project, branch_prefix, base, now) };
         let ledger = stage.opened(&facts);
         let state = ledger.issue(&stage.subject).ok_or_else(|| environment("the issue is gone"))?;
         let run = state.run.as_ref().map(|run| &run.id);
@@ -117,6 +118,7 @@ impl Stage {
             kept: Vec::new(),
             sprint: None,
             asked: None,
+            vault: PlayedVault::default(),
             host: PlayedHost::default(),
             off: BTreeSet::new(),
             inputs: BTreeMap::new(),

@@ -12,9 +12,9 @@ use serde_json::Value as Json;
 use crate::hands::output;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    Advance, Change, CommentId, Decision, EffectKey, Event, Evidence, Expected, Gate, HandOutcome, Intent, IssueDraft,
-    IssueNumber, LabelNames, Outcome, Proposal, Record, Rerun, RunOutcome, Saying, Sha, Shape, Skipped, Step, StepId, StepKind,
-    Subject, Timestamp, Wanted,
+    ActionFile, Advance, AtGate, CommentId, EffectKey, Event, Evidence, Expected, Gate, HandOutcome, Intent, IssueDraft,
+    IssueNumber, Outcome, Proposal, Record, Rerun, RunOutcome, Saying, Shape, Skipped, Step, StepId, StepKind, Subject,
+    Timestamp, Wait, Wanted,
 };
 use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
@@ -22,15 +22,13 @@ use crate::ports::Given;
 use super::super::core::Facts;
 use super::labels::{self, Relabel};
 use super::prepare::without_texts;
-use super::stage::{BASE, PULL, evidence, facts, policy};
-use super::{Order, Stage, agent, context, issues, keep};
+use super::stage::{BASE, HEAD, PULL, change, evidence, facts, labelled, policy, sha};
+use super::{Order, Stage, agent, ask, context, issues, keep};
 
 /// Decisions and effects of one rehearsal at most.
 const ROUNDS: usize = 5_000;
 /// Issues that are played have numbers above this one.
 const FILED: u64 = 1_000_000;
-/// What stands for the commits that an agent would have made.
-const HEAD: &str = "c0ffee0000000000000000000000000000000000";
 
 /// What an agent answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -270,6 +268,10 @@ impl<'a> Play<'a> {
                 | Action::Vault(_) => {}
             }
         }
+        if let Some(Wait::Gate { waits: AtGate::Vault(vault), .. }) = plan.waits.get(&self.stage.subject) {
+            self.note(self.stage.vault.over(&vault.repo, &vault.action));
+            return Ok(());
+        }
         match plan.wake.filter(|wake| *wake > self.now) {
             Some(wake) => self.now = wake,
             None => return Err(self.stuck(plan.waits.get(&self.stage.subject))),
@@ -331,6 +333,7 @@ impl<'a> Play<'a> {
                 Outcome::Reviewed { counts: true }
             }
             Intent::Keep { step, content, .. } => self.keep(&order, step, content)?,
+            Intent::AskVault { step, file, .. } => self.ask_vault(&order, step, file)?,
             Intent::Mend { step, probe, .. } => {
                 self.proposed(step, proposal_of(&order, step)?, None, format!("{probe}\n"));
                 stage.host.mended(probe)?
@@ -447,6 +450,7 @@ impl<'a> Play<'a> {
             | Proposal::Replies { .. }
             | Proposal::Mend { .. }
             | Proposal::File { .. }
+            | Proposal::VaultAction { .. }
             | Proposal::Start { .. }
             | Proposal::UpdateIssue { .. } => return Err(format!("step {} says nothing", step.id)),
         };
@@ -510,6 +514,18 @@ impl<'a> Play<'a> {
         Ok(Outcome::Kept { path: draft.path, commit: Some(sha(HEAD)?), pull, left: None })
     }
 
+    /// An action that would be asked for, below its path.
+    fn ask_vault(&mut self, order: &Order<'_>, step: &StepId, file: &ActionFile) -> Result<Outcome, String> {
+        let (draft, ask) = match ask::played(order, step, file, self.stage) {
+            Ok(asked) => asked,
+            Err(failure) => return Ok(Outcome::Failed { failure }),
+        };
+        let body = draft.asks.as_deref().unwrap_or_default().trim_end();
+        let body = format!("{body}\n\n{}:\n\n{}", draft.path, file.content);
+        self.proposed(step, proposal_of(order, step)?, Some(draft.title), body);
+        Ok(Outcome::VaultAsked(ask))
+    }
+
     /// The labels that would be written, a line for each.
     fn relabel(&mut self, order: &Order<'_>, step: &StepId) -> Result<Outcome, String> {
         let Relabel { add, remove } = match labels::of_step(order, step, &self.stage.texts, self.cast.stands_in()) {
@@ -540,7 +556,7 @@ impl<'a> Play<'a> {
             Advance::Skipped { why } => Some(Scene::Skipped { step: step.clone(), why: why.clone() }),
             Advance::Back { to, .. } => Some(Scene::Back { step: step.clone(), to: to.clone() }),
             Advance::Retry { outcome, .. } => Some(Scene::Again { step: step.clone(), outcome: outcome.clone() }),
-            Advance::Opened => gate().map(|gate| Scene::Opened { step: step.clone(), gate }),
+            Advance::Opened { .. } => gate().map(|gate| Scene::Opened { step: step.clone(), gate }),
             Advance::Each { items } => Some(Scene::Each { step: step.clone(), items: count(items) }),
             Advance::Failed { .. }
             | Advance::Kept { .. }
@@ -579,30 +595,4 @@ fn count(items: &[Json]) -> u32 {
 fn named<'o>(order: &'o Order<'_>, step: &StepId) -> Result<&'o Step, String> {
     let run = order.run().map_err(|failure| failure.why)?;
     run.formula.steps.iter().find(|known| known.id == *step).ok_or_else(|| format!("step {step} is gone"))
-}
-
-fn sha(text: &str) -> Result<Sha, String> {
-    text.parse().map_err(|_| format!("{text} names no commit"))
-}
-
-fn labelled(state: &IssueState, names: &LabelNames, to: Option<Decision>) -> Outcome {
-    let mut labels = state.seen.labels.clone();
-    for decision in names.decisions(&labels) {
-        labels.remove(names.of(decision));
-    }
-    labels.extend(to.map(|to| names.of(to).to_owned()));
-    Outcome::Labelled { labels, people: BTreeSet::new(), learned: Vec::new() }
-}
-
-fn change() -> Result<Change, String> {
-    Ok(Change {
-        head: sha(HEAD)?,
-        base: sha(BASE)?,
-        commits: 1,
-        files: Vec::new(),
-        added: 0,
-        removed: 0,
-        person_paths: Vec::new(),
-        verify_paths: Vec::new(),
-    })
 }

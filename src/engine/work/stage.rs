@@ -6,13 +6,16 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::config::Probe;
-use crate::ledger::Ledger;
+use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    Branch, Checks, CommandRun, CommentId, Decision, Event, Evidence, Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId,
-    Kept, LabelsMean, Login, MergeRule, Outcome, OverlapRule, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record,
-    RepoFacts, Revision, RunId, RunTexts, SeenIssue, Sha, Sprint, StepKind, Subject, Timestamp, Usd, Wanted, WantedBy,
+    ActionEnd, ActionId, ActionState, Branch, Change, Checks, CommandRun, CommentId, Decision, Dispatch, Event, Evidence,
+    Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId, Kept, LabelNames, LabelsMean, Login, MergeRule, Outcome,
+    OverlapRule, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record, RepoFacts, RepoName, Revision, RunId, RunTexts,
+    SeenIssue, Sha, ShelvedAction, Sprint, StepKind, Subject, Timestamp, Usd, VaultEvent, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, MendPolicy, Policy, ProjectPolicy};
+
+use crate::vault::Known;
 
 use super::super::observed::seen_issue;
 use super::{ProjectSettings, Shown};
@@ -21,6 +24,9 @@ use super::{ProjectSettings, Shown};
 pub(super) const PULL: PullNumber = PullNumber(1);
 /// What stands for the commit that a run starts from.
 pub(super) const BASE: &str = "ba5e000000000000000000000000000000000000";
+
+/// What stands for the commits that an agent would have made.
+pub(super) const HEAD: &str = "c0ffee0000000000000000000000000000000000";
 
 /// What a rehearsal is about.
 #[derive(Clone, Debug)]
@@ -39,6 +45,8 @@ pub struct Stage {
     pub inputs: BTreeMap<String, Json>,
     /// The sprint about the issue.
     pub sprint: Option<Sprint>,
+    /// The vault, as it is played.
+    pub vault: PlayedVault,
     /// The host, as it is played.
     pub host: PlayedHost,
     /// The word of the comment that asks for the run.
@@ -53,6 +61,36 @@ pub struct Stage {
     pub base: Branch,
     /// Now.
     pub now: Timestamp,
+}
+
+/// The vault as it is played: what actions may name, as far as that is known, and what becomes of those that do not end well.
+#[derive(Clone, Debug, Default)]
+pub struct PlayedVault {
+    /// Without it, whatever an action names is there.
+    pub known: Option<Known>,
+    /// Each by its name: rejected, or done with an exit code and what it printed.
+    pub ends: BTreeMap<ActionId, (ActionState, ActionEnd)>,
+}
+
+impl PlayedVault {
+    /// What stands there of an action when nobody does anything about it any more.
+    pub(super) fn over(&self, repo: &RepoName, id: &ActionId) -> Event {
+        let well = (ActionState::Fired, ActionEnd { exit_code: Some(0), logs: String::new() });
+        let (state, end) = self.ends.get(id).cloned().unwrap_or(well);
+        let action = ShelvedAction {
+            id: id.clone(),
+            state,
+            action: None,
+            wrong: None,
+            tier: None,
+            free: false,
+            file: None,
+            text: None,
+            end: Some(end),
+        };
+        let what = Dispatch::Read { at: None, changed: vec![action], gone: Vec::new() };
+        Event::Vault { repo: repo.clone(), what: VaultEvent::Dispatched { what } }
+    }
 }
 
 /// The host as it is played: what its probes show, each with whether its mend helps.
@@ -283,7 +321,7 @@ pub(super) fn policy(stage: &Stage) -> Policy {
         retry: vec![none],
         crew: Crew::default(),
         mends: stage.host.mends(),
-        ops: None,
+        ops: Some(stage.subject.repo.clone()),
         projects: BTreeMap::from([(stage.subject.repo.clone(), project)]),
     }
 }
@@ -310,4 +348,30 @@ pub(super) fn green(subject: &Subject) -> Event {
         cut: false,
         weighed: None,
     }
+}
+
+pub(super) fn sha(text: &str) -> Result<Sha, String> {
+    text.parse().map_err(|_| format!("{text} names no commit"))
+}
+
+pub(super) fn labelled(state: &IssueState, names: &LabelNames, to: Option<Decision>) -> Outcome {
+    let mut labels = state.seen.labels.clone();
+    for decision in names.decisions(&labels) {
+        labels.remove(names.of(decision));
+    }
+    labels.extend(to.map(|to| names.of(to).to_owned()));
+    Outcome::Labelled { labels, people: BTreeSet::new(), learned: Vec::new() }
+}
+
+pub(super) fn change() -> Result<Change, String> {
+    Ok(Change {
+        head: sha(HEAD)?,
+        base: sha(BASE)?,
+        commits: 1,
+        files: Vec::new(),
+        added: 0,
+        removed: 0,
+        person_paths: Vec::new(),
+        verify_paths: Vec::new(),
+    })
 }

@@ -29,6 +29,7 @@ use std::ops::Range;
 pub use check::check;
 pub use evaluate::{EvaluateError, evaluate, holds, items};
 pub use types::{Field, Record, Type};
+pub use written::toml;
 
 /// The longest source, in bytes.
 pub const MAX_BYTES: usize = 1_000;

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json};
 
 /// An object as a document; none where something in it cannot be written, such as a null in a list.
-pub(super) fn toml(object: &Map<String, Json>) -> Option<String> {
+pub fn toml(object: &Map<String, Json>) -> Option<String> {
     let mut written = String::new();
     table(object, "", &mut written)?;
     Some(written)

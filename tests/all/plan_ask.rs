@@ -1,0 +1,185 @@
+//! Runs that ask the vault and wait at its gate: what opens it, by the policy's word for the tier, and what ends the run.
+
+use std::time::Duration;
+
+use forgehand::formula::{load, shipped_prompt};
+use forgehand::model::{
+    ActionAt, ActionEnd, ActionId, ActionState, AtGate, Dispatch, Event, Formula, OnVault, Outcome, PullNumber, Risk, RunOutcome,
+    ShelvedAction, Timestamp, VAULT_APPROVED, VaultAsk, VaultEvent, Wait,
+};
+use forgehand::words;
+
+use crate::plan_again::{Line, seen, subject};
+use crate::plan_world;
+
+const WINDOW: Duration = Duration::from_hours(2);
+const PULL: PullNumber = PullNumber(5);
+
+fn formula(of: &str) -> Formula {
+    let text = format!(
+        "formula = 1\nname = \"fix\"\ntitle = \"It\"\nblast_radius = \"low\"\n\
+         [trigger]\nlabel = \"claude-queue\"\n\
+         [[step]]\nid = \"ask\"\npropose = \"vault-action\"\naction = \"'deploy'\"\ntitle = \"Deploy\"\nbody = \"asked.md\"\n\
+         asks = \"{{ 'context': 'c', 'action_required': 'x' }}\"\n\
+         [[step]]\nid = \"wait\"\ngate = \"vault\"\n{of}\n"
+    );
+    let prompts =
+        |name: &str| if name == "asked.md" { Some("Asked.".to_owned()) } else { shipped_prompt(name).map(str::to_owned) };
+    load("fix.toml", &text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
+}
+
+fn id() -> ActionId {
+    "deploy".parse().expect("a name")
+}
+
+fn line(on_vault: OnVault, of: &str) -> Line {
+    let ask = VaultAsk {
+        id: id(),
+        tier: Risk::Medium,
+        path: "vault/actions/deploy.toml".into(),
+        commit: None,
+        pull: Some(PULL),
+        left: None,
+        on_vault,
+        window: WINDOW,
+        closed: false,
+    };
+    let mut line = Line::new(formula(of), vec![Outcome::VaultAsked(ask)]);
+    line.policy.ops = Some(plan_world::repo());
+    // Nothing stood there before.
+    line.note(event(VaultEvent::Dispatched { what: Dispatch::Read { at: None, changed: Vec::new(), gone: Vec::new() } }));
+    line
+}
+
+fn event(what: VaultEvent) -> Event {
+    Event::Vault { repo: plan_world::repo(), what }
+}
+
+/// The action stands on the branch that counts.
+fn stands(line: &mut Line, state: ActionState, end: Option<(Option<i64>, &str)>) {
+    let end = end.map(|(exit_code, logs)| ActionEnd { exit_code, logs: logs.to_owned() });
+    let action = ShelvedAction {
+        id: id(),
+        state,
+        action: None,
+        wrong: None,
+        tier: Some(Risk::Medium),
+        free: false,
+        file: None,
+        text: None,
+        end,
+    };
+    let what = Dispatch::Read { at: None, changed: vec![action], gone: Vec::new() };
+    line.note(event(VaultEvent::Dispatched { what }));
+}
+
+fn labelled(line: &mut Line) {
+    let mut issue = seen();
+    issue.labels.insert(VAULT_APPROVED.to_owned());
+    line.note(Event::Seen { subject: subject(), issue });
+}
+
+/// What it waits for, and until when.
+fn waits(line: &mut Line) -> (ActionAt, bool, Option<Timestamp>) {
+    match line.on() {
+        Some(Wait::Gate { waits: AtGate::Vault(vault), until, .. }) => {
+            assert_eq!(vault.pull, Some(PULL));
+            (vault.at, vault.label, until)
+        }
+        other => panic!("{other:?} after {:?}", line.did),
+    }
+}
+
+const DONE: RunOutcome = RunOutcome::Succeeded { pull: None };
+
+#[test]
+fn block_waits_until_the_action_is_over_whatever_label_there_is() {
+    let mut line = line(OnVault::Block, "");
+    assert_eq!(waits(&mut line), (ActionAt::Asked, false, None));
+    labelled(&mut line);
+    assert_eq!(waits(&mut line), (ActionAt::Asked, false, None));
+    stands(&mut line, ActionState::Merged, None);
+    assert_eq!(waits(&mut line), (ActionAt::There(ActionState::Merged), false, None));
+    assert!(line.run().parked, "it holds no slot");
+    stands(&mut line, ActionState::Fired, Some((Some(0), "all\u{1b}[31m is well")));
+    assert_eq!(line.outcome(), DONE);
+    let left = &line.run().outputs[&"wait".into()];
+    assert_eq!((left["state"].as_str(), left["exit_code"].as_i64()), (Some("fired"), Some(0)), "{left}");
+    assert!(left["logs"].as_str().is_some_and(|logs| logs.contains("is well") && !logs.contains('\u{1b}')), "{left}");
+    assert_eq!(line.count("vault"), 1, "it is asked for once");
+}
+
+#[test]
+fn label_goes_on_too_where_somebody_puts_it_on() {
+    let mut line = line(OnVault::Label, "");
+    assert_eq!(waits(&mut line), (ActionAt::Asked, true, None));
+    let wait = line.on().expect("it waits");
+    let names = forgehand::model::LabelNames::default();
+    assert!(words::mover(&wait, &names).contains(VAULT_APPROVED), "{}", words::mover(&wait, &names));
+    labelled(&mut line);
+    assert_eq!(line.outcome(), DONE);
+    assert_eq!(line.run().outputs[&"wait".into()]["state"], "asked", "nothing is known of it yet");
+}
+
+#[test]
+fn soft_block_looks_for_as_long_as_the_window_says_and_then_goes_on_with_other_work() {
+    for (of, after) in [("", WINDOW), ("timeout = \"30m\"", Duration::from_mins(30)), ("timeout = \"5h\"", WINDOW)] {
+        let mut line = line(OnVault::SoftBlock, of);
+        let (_, _, until) = waits(&mut line);
+        let until = until.expect("an end");
+        let reached = line.run().steps_in_work().map(|(_, at)| at.reached).next().expect("a step");
+        assert_eq!(until, reached + after, "{of}");
+        line.now = Timestamp(until.0 - 2);
+        assert!(line.on().is_some(), "{of}: not yet");
+        line.now = until;
+        let outcome = line.outcome();
+        assert!(matches!(&outcome, RunOutcome::GateShut { after: waited, .. } if *waited == after), "{of}: {outcome:?}");
+    }
+    let mut line = line(OnVault::SoftBlock, "");
+    waits(&mut line);
+    stands(&mut line, ActionState::Done, None);
+    assert_eq!(line.outcome(), DONE, "it opens before");
+}
+
+#[test]
+fn continue_goes_on_at_once() {
+    let mut line = line(OnVault::Continue, "");
+    assert_eq!(line.outcome(), DONE);
+    assert_eq!(line.run().outputs[&"wait".into()]["state"], "asked");
+}
+
+#[test]
+fn what_nobody_wants_or_went_wrong_ends_the_run_in_any_case() {
+    for on_vault in [OnVault::Block, OnVault::Label, OnVault::SoftBlock] {
+        for (state, end, wanted) in [
+            (ActionState::Rejected, None, (true, None)),
+            (ActionState::Fired, Some((Some(3), "no")), (false, Some(3))),
+            (ActionState::Done, Some((Some(1), "")), (false, Some(1))),
+        ] {
+            let mut line = line(on_vault, "");
+            waits(&mut line);
+            stands(&mut line, state, end);
+            let outcome = line.outcome();
+            let RunOutcome::ActionFailed { step, action, rejected, exit_code } = &outcome else { panic!("{outcome:?}") };
+            assert_eq!((step.as_str(), action, *rejected, *exit_code), ("wait", &id(), wanted.0, wanted.1), "{state:?}");
+        }
+        // Whoever closes the pull request does not want it either.
+        let mut line = line(on_vault, "");
+        waits(&mut line);
+        line.note(event(VaultEvent::Gone { pull: PullNumber(6) }));
+        waits(&mut line);
+        line.note(event(VaultEvent::Gone { pull: PULL }));
+        let outcome = line.outcome();
+        assert_eq!(outcome.word(), "action-rejected");
+        assert!(words::outcome(&outcome).contains("the action deploy of the vault, which was rejected"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_pull_request_that_was_merged_is_not_taken_for_one_that_nobody_wants() {
+    let mut line = line(OnVault::Block, "");
+    waits(&mut line);
+    line.note(event(VaultEvent::Gone { pull: PULL }));
+    stands(&mut line, ActionState::Merged, None);
+    assert_eq!(waits(&mut line), (ActionAt::There(ActionState::Merged), false, None));
+}
