@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     AccountName, ActionId, ActionRecord, Approving, Ask, Asked, Begun, Checks, Command, Comment, Dependency, EffectKey, Failure,
-    FilesSought, Issue, Judged, LabelEvent, Outcome, ProjectFacts, Pull, PullNumber, RepoName, RunId, Sha, ShelvedAction,
+    FilesSought, Issue, Judged, LabelEvent, Mute, Outcome, ProjectFacts, Pull, PullNumber, RepoName, RunId, Sha, ShelvedAction,
     Standings, Subject, Timestamp, Trouble, Weighed,
 };
 use crate::plan::{Policy, Room, Weighing};
@@ -191,8 +191,8 @@ pub struct PullRead {
     pub head: Option<Sha>,
     /// The checks of that head.
     pub checks: Checks,
-    /// They are red, and all that are were ended from outside.
-    pub cut: bool,
+    /// Why they say nothing.
+    pub mute: Mute,
     /// What its reviews come to, where they were read.
     pub reviews: Option<Reviewed>,
     /// Whether it conflicts with its base, where that could be found out.

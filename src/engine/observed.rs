@@ -117,7 +117,7 @@ pub(super) fn offers(
 
 /// What was read of a pull request, where it is news.
 fn pull_read(subject: Subject, known: &PullRef, read: PullRead) -> Option<Event> {
-    let PullRead { head, checks, cut, reviews, conflicts, weighed } = read;
+    let PullRead { head, checks, mute, reviews, conflicts, weighed } = read;
     let same_head = head.as_ref().is_none_or(|head| *head == known.head);
     // An approval is bound to the head that it was given to.
     let were_read = reviews.is_some();
@@ -129,12 +129,12 @@ fn pull_read(subject: Subject, known: &PullRef, read: PullRead) -> Option<Event>
     let Reviewed { changes_requested, approved, asks } = reviews.unwrap_or_else(before);
     let conflicts = conflicts.unwrap_or(known.conflicts);
     let same =
-        known.checks == checks && known.cut == cut && known.conflicts == conflicts && known.approved == approved && same_head;
+        known.checks == checks && known.mute() == mute && known.conflicts == conflicts && known.approved == approved && same_head;
     // That reviews were read for the first time since it moved is news, whatever they say.
     let first_read = were_read && known.reviews != Reviews::Read;
     let weighs = weighed.is_some() && weighed != known.weighed;
     let news = !same || weighs || known.asks != asks || known.changes_requested != changes_requested || first_read;
-    news.then_some(Event::ChecksSeen { subject, checks, changes_requested, conflicts, approved, head, asks, cut, weighed })
+    news.then_some(Event::ChecksSeen { subject, checks, changes_requested, conflicts, approved, head, asks, mute, weighed })
 }
 
 fn surveyed(core: &mut Core, repo: RepoName, result: Result<ProjectFacts, Trouble>, now: Timestamp) -> Vec<Event> {

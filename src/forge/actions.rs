@@ -45,6 +45,7 @@ struct Job {
 fn state(status: &str) -> CiState {
     match status {
         "cancelled" => CiState::Cancelled,
+        "waiting" | "blocked" => CiState::Waiting,
         "success" | "failure" | "skipped" => CiState::Ended,
         _ => CiState::UnderWay,
     }

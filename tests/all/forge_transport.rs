@@ -496,9 +496,9 @@ async fn cancelled_runs_are_run_again_where_the_forge_has_a_call_for_that() {
         Script::start([json(200, &listed), json(204, ""), json(400, r#"{"message":"not done"}"#), json(404, "{}")]).await;
     let client = server.client();
     let found: Vec<_> = client.ci_runs(&repo(), &sha).await.expect("runs").iter().map(|run| (run.id, run.state)).collect();
-    let (cancelled, ended, under_way) = (CiState::Cancelled, CiState::Ended, CiState::UnderWay);
+    let (cancelled, ended, under_way, waiting) = (CiState::Cancelled, CiState::Ended, CiState::UnderWay, CiState::Waiting);
     let of_this =
-        [(1, cancelled), (2, ended), (3, ended), (4, ended), (5, under_way), (6, under_way), (7, under_way), (8, under_way)];
+        [(1, cancelled), (2, ended), (3, ended), (4, ended), (5, waiting), (6, under_way), (7, waiting), (8, under_way)];
     assert_eq!(found, of_this, "a filter that a version does not know lists those of other commits too");
     client.rerun(&repo(), 1).await.expect("it runs again");
     assert_eq!(server.asked()[1].line, "POST /api/v1/repos/owner/app/actions/runs/1/rerun");

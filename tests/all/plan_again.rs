@@ -8,8 +8,8 @@ use forgehand::formula::{load, shipped_prompt};
 use forgehand::ledger::{Ledger, RunState};
 use forgehand::model::{
     Access, Advance, Change, Checks, CommandRun, Decision, EffectKey, Event, Evidence, Formula, Gate, HandOutcome, Intent,
-    IssueNumber, LabelsMean, Outcome, ProjectFacts, PullNumber, Record, Refusal, RepoFacts, RunId, RunOutcome, SeenIssue, Sha,
-    StepKind, StopWhy, Subject, TextMark, Timestamp, Trigger, Wait,
+    IssueNumber, LabelsMean, Mute, Outcome, ProjectFacts, PullNumber, Record, Refusal, RepoFacts, RunId, RunOutcome, SeenIssue,
+    Sha, StepKind, StopWhy, Subject, TextMark, Timestamp, Trigger, Wait,
 };
 use forgehand::plan::{Action, Policy, View, check, plan};
 use forgehand::words;
@@ -423,7 +423,7 @@ fn a_gate_whose_time_is_over_opens_if_it_can_when_it_is_read_once_more() {
         approved,
         head,
         asks: Vec::new(),
-        cut: false,
+        mute: Mute::No,
         weighed: None,
     });
     assert_eq!(line.outcome(), RunOutcome::Succeeded { pull: Some(PullNumber(2)) });

@@ -124,6 +124,7 @@ fn pull(number: u64, known: &Known) -> PullRef {
         state: PullState::Open,
         checks: known.checks,
         cut: false,
+        idle: None,
         changes_requested: known.asked,
         conflicts: false,
         approved: false,

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
     Branch, BudgetOf, Checks, Decision, Event, FilesAsked, FilesFound, FilesSought, Intent, IssueNumber, LabelsMean, ModelCall,
-    Outcome, ProjectFacts, PullNumber, PullState, Record, RepoFacts, RepoName, Rerun, RunId, Scope, SeenIssue, Sha, Subject,
-    TextMark, Timestamp, Trouble, Usd, Wait,
+    Mute, Outcome, ProjectFacts, PullNumber, PullState, Record, RepoFacts, RepoName, Rerun, RunId, Scope, SeenIssue, Sha,
+    Subject, TextMark, Timestamp, Trouble, Usd, Wait,
 };
 use forgehand::plan::{Action, Plan, Policy, ProjectPolicy, View, budgets, plan};
 
@@ -457,7 +457,7 @@ fn checked(site: &mut Site, subject: &Subject, checks: Checks, cut: bool) {
         approved: false,
         head: Some(head()),
         asks: Vec::new(),
-        cut,
+        mute: if cut { Mute::Cut } else { Mute::No },
         weighed: None,
     });
 }
@@ -501,13 +501,23 @@ fn checks_that_were_cancelled_are_run_again_once_for_each_head_and_are_no_reason
     assert_eq!(held(&site, &read, NOW).0, cut(Rerun::Begun), "once");
     // Another head, and a forge that cannot.
     let at_head = site.records.last().cloned().expect("an event").event;
-    let Event::ChecksSeen { head: _, subject, checks, changes_requested, conflicts, approved, asks, cut: true, weighed } =
+    let Event::ChecksSeen { head: _, subject, checks, changes_requested, conflicts, approved, asks, mute: Mute::Cut, weighed } =
         at_head
     else {
         panic!("{at_head:?}")
     };
     let head = Some("3".repeat(40).parse().expect("a name of an object"));
-    site.note(Event::ChecksSeen { head, subject, checks, changes_requested, conflicts, approved, asks, cut: true, weighed });
+    site.note(Event::ChecksSeen {
+        head,
+        subject,
+        checks,
+        changes_requested,
+        conflicts,
+        approved,
+        asks,
+        mute: Mute::Cut,
+        weighed,
+    });
     let cannot = Rerun::Not { why: "it has no such call".into() };
     reran(&mut site, &read, cannot.clone());
     assert_eq!(held(&site, &read, NOW).0, cut(cannot.clone()));
@@ -524,6 +534,41 @@ fn checks_that_were_cancelled_are_run_again_once_for_each_head_and_are_no_reason
     assert!(matches!(held(&site, &read, NOW).0, Some(Wait::NeedsFormula { .. })));
     checked(&mut site, &at("o/a", 1), Checks::Failure, true);
     reran(&mut site, &read, Rerun::Begun);
+}
+
+#[test]
+fn checks_that_no_runner_takes_are_said_after_a_while() {
+    let mut site = Site::new(2, &[("o/a", 0)]);
+    waiting(&mut site, "o/a", 1);
+    checked(&mut site, &at("o/a", 1), Checks::Pending, false);
+    let mut seen = site.records.last().cloned().expect("an event").event;
+    let Event::ChecksSeen { mute, .. } = &mut seen else { panic!("{seen:?}") };
+    *mute = Mute::Idle;
+    let text = serde_json::to_string(&seen).expect("text");
+    assert!(text.contains(r#""cut":"idle""#), "{text}");
+    assert_eq!(serde_json::from_str::<Event>(&text).expect("an event"), seen);
+    let older = serde_json::from_str::<Event>(&text.replace(r#""idle""#, "true")).expect("as it was written before");
+    assert!(matches!(older, Event::ChecksSeen { mute: Mute::Cut, .. }));
+    site.note(seen.clone());
+    let since = site.records.last().expect("an event").at;
+    let key = forgehand::model::EffectKey("say".into());
+    // There is no status comment to edit.
+    let read = View { checked: [(at("o/a", 1), NOW)].into(), ..View::default() };
+    let action = held(&site, &read, NOW).1.actions.pop().expect("an action");
+    let Action::Do { subject, intent: say @ Intent::Say { if_there: true, .. } } = action else { panic!("{action:?}") };
+    site.note(Event::Intended { key: key.clone(), subject, intent: say });
+    site.note(Event::Ended { key, outcome: Outcome::Unsaid });
+    let wait = |site: &Site, now: Timestamp| {
+        let read = View { checked: [(at("o/a", 1), now)].into(), ..View::default() };
+        held(site, &read, now).0
+    };
+    let late = since + std::time::Duration::from_mins(10);
+    assert_eq!(wait(&site, Timestamp(late.0 - 1)), Some(Wait::Merge { pull: PullNumber(101) }));
+    // It is known since it was seen first.
+    site.note(seen);
+    assert_eq!(wait(&site, late), Some(Wait::NoRunner { pull: PullNumber(101), since }));
+    checked(&mut site, &at("o/a", 1), Checks::Pending, false);
+    assert_eq!(wait(&site, late), Some(Wait::Merge { pull: PullNumber(101) }), "one began");
 }
 
 /// The checks are run again, and nothing else is done.

@@ -11,7 +11,7 @@ use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
     Advance, Ask, Branch, Change, ChangedFile, Checks, CommandRun, Comment, CommentId, Concurrency, Decision, EffectKey, EndWord,
     Event, Evidence, Expression, Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome,
-    Hands, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, MergeRule, ModelCall, Outcome,
+    Hands, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, MergeRule, ModelCall, Mute, Outcome,
     OverlapRule, Overlapping, Point, PointId, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal,
     RepoFacts, RepoName, Rerun, ReviewId, Revision, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject,
     TextMark, Timestamp, Trigger, Triggers, Trouble, Usd, Wait, WhenBusy,
@@ -777,7 +777,11 @@ impl World {
                 let read = PullRead {
                     head: None,
                     checks,
-                    cut: checks == Checks::Failure && dice % 32 == 19,
+                    mute: match checks {
+                        Checks::Failure if dice % 32 == 19 => Mute::Cut,
+                        Checks::Pending if dice % 32 == 17 => Mute::Idle,
+                        _ => Mute::No,
+                    },
                     reviews: reviews.then_some(reviewed),
                     conflicts,
                     weighed: None,

@@ -7,7 +7,7 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead};
 use forgehand::ledger::IssueState;
 use forgehand::model::{
     Branch, Change, Checks, CommandRun, CommentId, Decision, Event, Evidence, HandOutcome, Intent, Issue, IssueNumber,
-    LabelNames, ModelCall, Outcome, PullMark, PullNumber, Record, SeenIssue, Sha, Subject, TextMark, Timestamp, Usd,
+    LabelNames, ModelCall, Mute, Outcome, PullMark, PullNumber, Record, SeenIssue, Sha, Subject, TextMark, Timestamp, Usd,
 };
 use forgehand::plan::Policy;
 use forgehand::ports::HandEvent;
@@ -347,7 +347,7 @@ fn change(head: Sha) -> Change {
 }
 
 fn green() -> PullRead {
-    PullRead { head: None, checks: Checks::Success, cut: false, reviews: None, conflicts: Some(false), weighed: None }
+    PullRead { head: None, checks: Checks::Success, mute: Mute::No, reviews: None, conflicts: Some(false), weighed: None }
 }
 
 fn sha(n: u64) -> Sha {

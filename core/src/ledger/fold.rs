@@ -1,8 +1,8 @@
 //! One event at a time into the ledger.
 
 use crate::model::{
-    AccountName, Advance, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Formula, Intent, Outcome, Record, RunOutcome,
-    SeenIssue, StopWhy, Subject, Timestamp,
+    AccountName, Advance, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Formula, Intent, Mute, Outcome, Record,
+    RunOutcome, SeenIssue, StopWhy, Subject, Timestamp,
 };
 
 use super::issue::begins_anew;
@@ -251,11 +251,12 @@ impl IssueState {
                     pull.state = *state;
                 }
             }
-            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, asks, cut, weighed, .. } => {
+            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, asks, mute, weighed, .. } => {
                 if let Some(pull) = self.pull.as_mut() {
                     pull.weigh(weighed.as_deref(), at);
                     pull.asks.clone_from(asks);
-                    pull.cut = *cut;
+                    pull.cut = *mute == Mute::Cut;
+                    pull.idle = (*mute == Mute::Idle).then(|| pull.idle.unwrap_or(at));
                     pull.checks = *checks;
                     pull.changes_requested = *changes_requested;
                     pull.conflicts = *conflicts;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Ask, Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, Evidence, FilesSought, FormulaName, Intent,
-    JournalId, Kept, Lane, Login, Outcome, PullNumber, PullState, Rerun, Risk, RunId, RunOutcome, SeenIssue, Sha, Status, StepId,
-    TextMark, Timestamp, Trigger, Usd, Wanted, Weighed,
+    JournalId, Kept, Lane, Login, Mute, Outcome, PullNumber, PullState, Rerun, Risk, RunId, RunOutcome, SeenIssue, Sha, Status,
+    StepId, TextMark, Timestamp, Trigger, Usd, Wanted, Weighed,
 };
 
 use super::{Reviews, Rounds, RunState};
@@ -324,6 +324,9 @@ pub struct PullRef {
     pub checks: Checks,
     /// They are red, and all that are were ended from outside, as last seen.
     pub cut: bool,
+    /// Since when, by our clock, it is known that no runner is at any of those that have not ended, as last seen.
+    #[serde(default)]
+    pub idle: Option<Timestamp>,
     /// A reviewer asks for changes, as last seen.
     pub changes_requested: bool,
     /// It cannot be merged into its base as it stands, as last seen.
@@ -393,6 +396,15 @@ impl PullRef {
             self.weighed_since = at;
         }
         self.weighed = Some(Box::new(weighed.clone()));
+    }
+
+    /// Why its checks say nothing, as last seen.
+    pub fn mute(&self) -> Mute {
+        match (self.cut, self.idle) {
+            (true, _) => Mute::Cut,
+            (false, Some(_)) => Mute::Idle,
+            (false, None) => Mute::No,
+        }
     }
 
     /// What came of having the checks of its head run again, where that was tried.

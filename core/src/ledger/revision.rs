@@ -65,6 +65,7 @@ impl PullRef {
             state: PullState::Open,
             checks: Checks::None,
             cut: false,
+            idle: None,
             changes_requested: false,
             conflicts: false,
             approved: false,
@@ -106,7 +107,7 @@ impl PullRef {
     pub(super) fn pushed(&mut self, head: &Sha) {
         self.head = head.clone();
         self.checks = Checks::None;
-        self.cut = false;
+        (self.cut, self.idle) = (false, None);
         self.conflicts = false;
         self.approved = false;
         self.reviews = Reviews::Unread;

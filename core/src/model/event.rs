@@ -8,10 +8,10 @@ use serde_json::Value as Json;
 use super::{
     AccountName, ActionFile, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Change, Checks, Command, CommentId, Decision,
     Declined, Dependency, EffectKey, Evidence, Failure, FilesSought, Formula, FormulaName, HandOutcome, HostEnd, HostFacts,
-    IssueDraft, IssueNumber, JournalId, Kept, LabelsMean, LastTag, Login, MergeStyle, ModelCall, OpenIssues, ProbeName, Probed,
-    ProjectFacts, PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName, Rerun, Revision, RunId, RunOutcome, Saying, Scope,
-    SeenIssue, Sha, Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, VaultAsk, VaultEvent,
-    Verdict, Wanted, Weighed,
+    IssueDraft, IssueNumber, JournalId, Kept, LabelsMean, LastTag, Login, MergeStyle, ModelCall, Mute, OpenIssues, ProbeName,
+    Probed, ProjectFacts, PullNumber, PullState, Refusal, Reply, RepoLabel, RepoName, Rerun, Revision, RunId, RunOutcome, Saying,
+    Scope, SeenIssue, Sha, Sprint, StepId, StopWhy, Subject, Tasks, Timestamp, Told, Trial, Trigger, Trouble, Usd, VaultAsk,
+    VaultEvent, Verdict, Wanted, Weighed,
 };
 
 /// What was seen, decided, intended, and what came of it.
@@ -217,9 +217,9 @@ pub enum Event {
         /// The requests for changes that stand, of those who may ask.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         asks: Vec<Ask>,
-        /// The checks are red, and all that are were ended from outside.
-        #[serde(default)]
-        cut: bool,
+        /// Why the checks say nothing.
+        #[serde(default, rename = "cut")]
+        mute: Mute,
         /// What decides about its merge, where we merge by ourselves.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         weighed: Option<Box<Weighed>>,

@@ -254,6 +254,47 @@ impl Checks {
     }
 }
 
+/// Why checks say nothing about a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenMute", into = "WrittenMute")]
+pub enum Mute {
+    /// They say what there is to say, or are at it.
+    #[default]
+    No,
+    /// They are red, and all that are were ended from outside.
+    Cut,
+    /// They have not ended, and no runner is at any of them.
+    Idle,
+}
+
+/// As journals write it: of older versions it says whether they were cut.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WrittenMute {
+    Cut(bool),
+    Word(String),
+}
+
+impl From<WrittenMute> for Mute {
+    fn from(written: WrittenMute) -> Self {
+        match written {
+            WrittenMute::Cut(true) => Self::Cut,
+            WrittenMute::Word(word) if word == "idle" => Self::Idle,
+            WrittenMute::Cut(false) | WrittenMute::Word(_) => Self::No,
+        }
+    }
+}
+
+impl From<Mute> for WrittenMute {
+    fn from(mute: Mute) -> Self {
+        match mute {
+            Mute::No => Self::Cut(false),
+            Mute::Cut => Self::Cut(true),
+            Mute::Idle => Self::Word("idle".to_owned()),
+        }
+    }
+}
+
 /// What the reviews of a pull request come to: the last word of each reviewer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reviews {

@@ -197,6 +197,13 @@ pub enum Wait {
         #[serde(default)]
         rerun: Option<Rerun>,
     },
+    /// No runner of the forge takes the checks of its pull request.
+    NoRunner {
+        /// It.
+        pull: PullNumber,
+        /// Since when that is known, by our clock.
+        since: Timestamp,
+    },
     /// As many of our pull requests wait for people as may.
     OpenPulls {
         /// How many do.
@@ -326,6 +333,7 @@ impl Wait {
             | Self::Merge { .. }
             | Self::Reviewer { .. }
             | Self::ChecksCut { .. }
+            | Self::NoRunner { .. }
             | Self::OpenPulls { .. }
             | Self::Unasked
             | Self::NeedsFormula { .. }

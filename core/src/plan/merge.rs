@@ -19,6 +19,9 @@ use super::{Action, Context, Next, Policy, ProjectPolicy, View};
 /// How old a reading may be on which something is merged.
 pub const FRESH: Duration = Duration::from_secs(15);
 
+/// How long the forge's runners have to begin with checks before that is said.
+const PATIENCE: Duration = Duration::from_mins(10);
+
 /// What is right with a pull request, or what it waits for.
 enum Gate<'a> {
     /// It may be merged by what is known.
@@ -40,7 +43,7 @@ impl Context<'_> {
     pub(super) fn to_merge(&self, subject: &Subject, project: &ProjectPolicy, pull: &PullRef) -> Next {
         let wait = |waits| Next::Wait(Wait::ToMerge { pull: pull.number, tier: pull.weighed_tier(), waits });
         if project.merge == MergeRule::Never {
-            return Next::Wait(Wait::Merge { pull: pull.number });
+            return Next::Wait(self.no_runner(pull).unwrap_or(Wait::Merge { pull: pull.number }));
         }
         let Some(state) = self.ledger.issue(subject) else { return wait(ToMerge::Reading) };
         let weighed = match self.gate_of(project, state, pull) {
@@ -51,6 +54,9 @@ impl Context<'_> {
             Gate::Shut(ToMerge::Review) if project.reviewer().is_none() => {
                 let because = format!("`review` of {} asks for an approval by the review role of {}", subject.repo, pull.number);
                 return Next::Wait(Wait::NeedsFormula { formula: FormulaName::from("review"), because });
+            }
+            Gate::Shut(waits @ (ToMerge::Checks { .. } | ToMerge::Contexts { .. })) => {
+                return self.no_runner(pull).map_or_else(|| wait(waits), Next::Wait);
             }
             Gate::Shut(waits) => return wait(waits),
         };
@@ -71,6 +77,12 @@ impl Context<'_> {
         }
         let intent = Intent::Merge { pull: pull.number, head: weighed.head.clone(), style: weighed.style };
         Next::Act(Action::Do { subject: subject.clone(), intent })
+    }
+
+    /// Its checks are to come, and nobody has been at them for long.
+    fn no_runner(&self, pull: &PullRef) -> Option<Wait> {
+        let since = pull.idle.filter(|since| pull.checks == Checks::Pending && self.now >= *since + PATIENCE)?;
+        Some(Wait::NoRunner { pull: pull.number, since })
     }
 
     /// What people are told where it waits for the word of one of them.

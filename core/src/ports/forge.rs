@@ -168,7 +168,9 @@ pub struct CiRun {
 /// How a run of the forge's own CI stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CiState {
-    /// It has not ended.
+    /// No runner is at it: none takes it, or it waits for something else.
+    Waiting,
+    /// A runner is at it.
     UnderWay,
     /// It was ended from outside.
     Cancelled,

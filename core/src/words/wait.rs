@@ -77,6 +77,9 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             };
             format!("the checks of pull request {pull} were cancelled{tried}, which says nothing about it: no agent is asked")
         }
+        Wait::NoRunner { pull, since } => {
+            format!("no runner of the forge has been at the checks of pull request {pull} since {since} at the latest")
+        }
         Wait::OpenPulls { open, limit } => {
             let open = counted(u64::from(*open), "pull request");
             format!("{open} of forgehand's wait for people (at most {limit} may), so no new one is begun")
@@ -203,6 +206,9 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Merge { .. } => format!("merging or closing the pull request; label {queue} asks for more work on it"),
         Wait::ToMerge { pull, waits, .. } => merge::mover(*pull, waits, &queue),
         Wait::ChecksCut { pull, .. } => format!("running the checks of {pull} again; forgehand looks every minute"),
+        Wait::NoRunner { .. } => {
+            "a runner that is up and has the labels that their `runs-on` asks for; merging or closing it".to_owned()
+        }
         Wait::OpenPulls { .. } => "merging or closing one of them, or a higher `open_pulls` in [limits]".to_owned(),
         Wait::Reviewer { pull, .. } => {
             format!(

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::ledger::PullRef;
 use crate::model::{
-    AgentName, Branch, Checks, Comment, Dependency, FilesAsked, FilesFound, Issue, IssueNumber, LabelEvent, Login, ProjectFacts,
-    RepoName, Subject, Timestamp, Trouble,
+    AgentName, Branch, Checks, Comment, Dependency, FilesAsked, FilesFound, Issue, IssueNumber, LabelEvent, Login, Mute,
+    ProjectFacts, RepoName, Sha, Subject, Timestamp, Trouble,
 };
 use crate::plan::Weighing;
-use crate::ports::{CommitStatus, ForgeError, ForgeErrorKind, IssueFilter, Merge};
+use crate::ports::{CiState, CommitStatus, ForgeError, ForgeErrorKind, IssueFilter, Merge};
 use crate::text;
 
 use super::super::core::PullsAsked;
@@ -210,7 +210,12 @@ impl Worker {
         let at = &at;
         let statuses = self.ports.forge.statuses(repo, at).await.map_err(trouble)?;
         let checks = Checks::of(statuses.iter().map(|status| status.state));
-        let cut = all_cut(&statuses);
+        let mute = match checks {
+            Checks::Failure if all_cut(&statuses) => Mute::Cut,
+            // What has begun a moment ago is not asked about.
+            Checks::Pending if pull.checks == Checks::Pending && pull.head == *at => self.idle(repo, at).await?,
+            Checks::None | Checks::Pending | Checks::Success | Checks::Failure => Mute::No,
+        };
         let mut read = None;
         let reviews = match reviews {
             true => {
@@ -232,7 +237,14 @@ impl Worker {
             None => None,
         };
         let (head, conflicts) = merge.map_or((None, None), |merge| (Some(merge.head), Some(merge.conflicts)));
-        Ok(PullRead { head, checks, cut, reviews, conflicts, weighed: weighed.map(Box::new) })
+        Ok(PullRead { head, checks, mute, reviews, conflicts, weighed: weighed.map(Box::new) })
+    }
+
+    /// Whether the forge's own CI is at none of its runs that have not ended; checks of another CI are not known.
+    async fn idle(&self, repo: &RepoName, head: &Sha) -> Result<Mute, Trouble> {
+        let runs = self.ports.forge.ci_runs(repo, head).await.map_err(trouble)?;
+        let any = |state| runs.iter().any(|run| run.state == state);
+        Ok(if any(CiState::Waiting) && !any(CiState::UnderWay) { Mute::Idle } else { Mute::No })
     }
 
     /// None where git cannot tell now: what is known of it stands, and it is asked again with the next reading.

@@ -17,7 +17,7 @@ impl Worker {
             return Ok(not("it has moved on"));
         }
         let runs = self.ports.forge.ci_runs(repo, head).await.map_err(forge)?;
-        let mut begun = runs.iter().any(|run| run.state == CiState::UnderWay);
+        let mut begun = runs.iter().any(|run| matches!(run.state, CiState::UnderWay | CiState::Waiting));
         let mut why = "the forge shows no cancelled run of its own CI";
         for run in cancelled(&runs) {
             match self.ports.forge.rerun(repo, run.id).await {

@@ -9,7 +9,7 @@ use crate::config::Probe;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
     ActionEnd, ActionId, ActionState, Branch, Change, Checks, CommandRun, CommentId, Decision, Dispatch, Event, Evidence,
-    Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId, Kept, LabelNames, LabelsMean, Login, MergeRule, Outcome,
+    Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId, Kept, LabelNames, LabelsMean, Login, MergeRule, Mute, Outcome,
     OverlapRule, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record, RepoFacts, RepoName, Revision, RunId, RunTexts,
     SeenIssue, Sha, ShelvedAction, Sprint, StepKind, Subject, Timestamp, Usd, VaultEvent, Wanted, WantedBy,
 };
@@ -345,7 +345,7 @@ pub(super) fn green(subject: &Subject) -> Event {
         approved: true,
         head: None,
         asks: Vec::new(),
-        cut: false,
+        mute: Mute::No,
         weighed: None,
     }
 }
