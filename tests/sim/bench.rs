@@ -28,7 +28,8 @@ use super::faults::{Ailing, Faults, Faulty, FaultyJournal, JumpingClock};
 use super::hands::{Played, Script};
 
 /// An agent can do it, and does.
-pub const PLAIN: Script = Script { route: "queue", verdict: "done", branches: false, asks: false, mends: false, merges: false };
+pub const PLAIN: Script =
+    Script { route: "queue", verdict: "done", branches: false, asks: false, mends: false, merges: false, fleet: false };
 /// The same, and a file is asked for.
 pub const ASKING: Script = Script { asks: true, ..PLAIN };
 
@@ -230,6 +231,14 @@ impl<'s> Daemon<'s> {
         if self.script.mends {
             formulas.insert("fix".into(), mending());
         }
+        if self.script.fleet {
+            formulas.insert("update".into(), shipped_formula("update").expect("shipped"));
+        }
+        let merge = match (self.script.fleet, self.script.merges) {
+            (true, _) => MergeRule::Policy,
+            (false, true) => MergeRule::Low,
+            (false, false) => MergeRule::Never,
+        };
         let project = ProjectPolicy {
             labels: LabelNames::default(),
             branch_prefix: "claude/issue-".into(),
@@ -239,7 +248,7 @@ impl<'s> Daemon<'s> {
             formulas,
             slots: None,
             usd_day: Usd(25_000_000),
-            merge: if self.script.merges { MergeRule::Low } else { MergeRule::Never },
+            merge,
             review: false,
             // All of its issues name one file, and are to be worked on side by side.
             overlap: OverlapRule::Off,
@@ -250,12 +259,12 @@ impl<'s> Daemon<'s> {
         Policy {
             journal: journal.id(),
             forge: self.site.forge.url(),
-            slots: if self.script.branches { 2 } else { 1 },
-            attempts: 3,
+            slots: if self.script.fleet { 4 } else { 1 + u32::from(self.script.branches) },
+            attempts: if self.script.fleet { 1000 } else { 3 },
             backoff: vec![secs(60), secs(300)],
             adopt_after: secs(7200),
             question: secs(7 * 86_400),
-            open_pulls: 100,
+            open_pulls: 1000,
             usd_run: Usd(5_000_000),
             usd_day: Usd(25_000_000),
             lookup_gap: secs(30),
@@ -371,6 +380,16 @@ impl<'s> Daemon<'s> {
     pub fn ledger(&self) -> Ledger {
         let journal = forgehand::journal::JournalReader::open(self.state.path()).expect("readable").expect("there");
         Ledger::fold(&journal.after(0).expect("readable"))
+    }
+
+    pub fn records(&self) -> Vec<forgehand::model::Record> {
+        let journal = forgehand::journal::JournalReader::open(self.state.path()).expect("readable").expect("there");
+        journal.after(0).expect("readable")
+    }
+
+    /// The journal in words, for a test that fails.
+    pub fn story(&self) -> String {
+        self.records().iter().filter_map(|record| Some(format!("{}\n", forgehand::words::event(&record.event)?))).collect()
     }
 
     /// Nothing is open or claimed, and each issue is where only a person moves it.

@@ -59,6 +59,10 @@ pub struct Fault {
 /// What all decorators of one life share. It outlives the processes of that life.
 pub struct Faults {
     fault: Option<Fault>,
+    /// One call of so many fails, by a seed.
+    storm: Option<(u64, u64)>,
+    calm: AtomicBool,
+    count: AtomicU64,
     fired: AtomicBool,
     calls: [AtomicU64; 5],
     writes: [AtomicU64; 5],
@@ -78,12 +82,50 @@ impl Faults {
     pub fn new(fault: Option<Fault>) -> Arc<Self> {
         Arc::new(Self {
             fault,
+            storm: None,
+            calm: AtomicBool::new(false),
+            count: AtomicU64::new(0),
             fired: AtomicBool::new(false),
             calls: Default::default(),
             writes: Default::default(),
             busy: AtomicI64::new(0),
             kill: std::sync::Mutex::new(CancellationToken::new()),
         })
+    }
+
+    /// One call of so many fails, is lost, or is the last one of its process.
+    pub fn storm(one_in: u64, seed: u64) -> Arc<Self> {
+        let mut faults = Arc::into_inner(Self::new(None)).expect("nobody else has it");
+        faults.storm = Some((one_in, seed));
+        Arc::new(faults)
+    }
+
+    /// No more faults.
+    pub fn calm(&self) {
+        self.calm.store(true, Ordering::SeqCst);
+    }
+
+    /// How many faults there were in a storm.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// What a storm does to a call.
+    fn struck(&self, site: Site, call: u64, writes: bool) -> Option<How> {
+        let (one_in, seed) = self.storm.filter(|_| !self.calm.load(Ordering::SeqCst))?;
+        let name = format!("{seed}/{site:?}/{call}");
+        let drawn = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).as_u128();
+        let how = match (drawn >> 64) % 4 {
+            0 => How::DiesBefore,
+            1 => How::DiesAfter,
+            // What only reads, and what hands do, either answers or does not.
+            2 if writes && site != Site::Journal => How::Lost,
+            3 if writes && site != Site::Journal => How::Unsent,
+            _ => How::DiesBefore,
+        };
+        let strikes = drawn % u128::from(one_in) == 0;
+        strikes.then(|| self.count.fetch_add(1, Ordering::SeqCst))?;
+        Some(how)
     }
 
     pub fn fired(&self) -> bool {
@@ -105,6 +147,9 @@ impl Faults {
     fn here(&self, site: Site, writes: bool) -> Option<How> {
         let call = self.calls[site as usize].fetch_add(1, Ordering::SeqCst);
         let write = if writes { Some(self.writes[site as usize].fetch_add(1, Ordering::SeqCst)) } else { None };
+        if let Some(how) = self.struck(site, call, writes) {
+            return Some(how);
+        }
         let fault = self.fault.filter(|f| f.site == site)?;
         // Of a call to the forge that only reads, dying after it is dying before the next.
         let every = match fault.how {

@@ -26,6 +26,38 @@ pub struct Script {
     pub mends: bool,
     /// What is low is merged without a person.
     pub merges: bool,
+    /// Many issues, whose changes are of all tiers.
+    pub fleet: bool,
+}
+
+/// How much the change of an issue could break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Low,
+    Medium,
+    High,
+}
+
+/// That of the issues of a fleet.
+pub fn kind_of(issue: u64) -> Kind {
+    match issue % 4 {
+        0 | 1 => Kind::Low,
+        2 => Kind::Medium,
+        _ => Kind::High,
+    }
+}
+
+/// The file that is changed for an issue, and what it says then.
+fn file_of(script: Script, run: &RunId) -> (String, String) {
+    if !script.fleet {
+        return ("hello.txt".to_owned(), "hello\n".to_owned());
+    }
+    let number = run.as_str().rsplit('-').nth(2).and_then(|number| number.parse().ok()).expect("the issue of a run");
+    match kind_of(number) {
+        Kind::Low => (format!("docs/{number}.md"), "More.\n".to_owned()),
+        Kind::Medium => (format!("src/{number}.rs"), "// One more line.\n".repeat(30)),
+        Kind::High => (format!(".forgejo/workflows/{number}.yml"), "on: push\n".to_owned()),
+    }
 }
 
 pub struct Played {
@@ -71,8 +103,10 @@ impl Played {
             }),
             Access::Write => {
                 let tree = self.tree(&order.workspace.run);
-                if verdict == "done" && !tree.join("hello.txt").exists() {
-                    std::fs::write(tree.join("hello.txt"), "hello\n").map_err(broken)?;
+                let (file, text) = file_of(self.script, &order.workspace.run);
+                if verdict == "done" && !tree.join(&file).exists() {
+                    std::fs::create_dir_all(tree.join(&file).parent().unwrap_or(&tree)).map_err(broken)?;
+                    std::fs::write(tree.join(&file), text).map_err(broken)?;
                     git(&tree, &["add", "-A"]).await?;
                     git(&tree, &["commit", "-q", "-m", "Say hello"]).await?;
                 }

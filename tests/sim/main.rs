@@ -6,5 +6,6 @@ mod bench;
 mod bounds;
 mod crashes;
 mod faults;
+mod fleet;
 mod hands;
 mod lost;
