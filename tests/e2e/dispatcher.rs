@@ -161,6 +161,10 @@ async fn nothing_is_run_that_nobody_approved_who_may() {
     assert_eq!(record(&rig, "fired", "pushed").await, None);
     let board = rig.run(&["status"]).await.ok();
     assert!(board.out.contains("action by-writer: bob merged #1"), "{board:?}");
+    let shown = rig.run(&["vault", "show", "by-writer"]).await.ok();
+    assert!(shown.out.contains("and no approver merged or approved it"), "{shown:?}");
+    let shown = rig.run(&["vault", "show", "before"]).await.ok();
+    assert!(shown.out.contains("before forgehand came, and is not run"), "{shown:?}");
 
     // A review of the very head by an approver counts, whoever merges.
     let pull = asks(&rig, "reviewed", ASKS).await;

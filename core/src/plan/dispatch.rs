@@ -187,6 +187,12 @@ fn stands(shelf: &ShelfState, seen: &ActionSeen) -> String {
     }
 }
 
+/// How an action stands.
+pub fn action_stands(ledger: &Ledger, repo: &RepoName, id: &ActionId) -> Option<String> {
+    let shelf = ledger.shelves.get(repo)?;
+    Some(stands(shelf, shelf.actions.get(id)?))
+}
+
 /// The actions that are not done with, and those whose end could not be recorded: how each stands.
 pub fn actions_open<'l>(ledger: &'l Ledger, policy: &Policy) -> impl Iterator<Item = (&'l ActionId, String)> + use<'l> {
     let shelf = policy.ops.as_ref().and_then(|repo| ledger.shelves.get(repo));

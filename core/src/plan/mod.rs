@@ -46,7 +46,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use ask::{approved_by_policy, goes_direct};
 pub use budget::{Budget, budgets};
 pub use crew::{Crew, Member};
-pub use dispatch::{VaultDo, actions_open, wanted as action_wanted};
+pub use dispatch::{VaultDo, action_stands, actions_open, wanted as action_wanted};
 pub use found::standing;
 pub use invariants::{Violation, check};
 pub use look::troubled;

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use super::known::{Asked, Vault};
 use super::list::name_of;
-use crate::cli::setup::Setup;
+use crate::cli::setup::{Setup, SystemClock};
 use crate::cli::{CliError, block_on};
 use crate::document::Faults;
+use crate::journal::History;
 use crate::model::{Action, ActionId, BadActionId};
-use crate::plan::tier_of_action;
+use crate::plan::{self, tier_of_action};
+use crate::ports::Clock as _;
 use crate::vault::{self, Entry, Offer};
 use crate::words;
 
@@ -28,6 +30,9 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     let mut found = entry.is_some();
     if let Some(entry) = entry {
         show_entry(&vault, entry);
+        if let Some(stands) = stands(&setup, &vault, &id)? {
+            anstream::println!("{}", stands.escape_debug());
+        }
     }
     for asked in &vault.asked {
         for (path, text, read) in asked_for(&vault, asked, &id) {
@@ -41,6 +46,18 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     }
     let hint = "`forgehand vault list` shows all that there are";
     Err(CliError::usage(format!("nobody asks for an action `{id}` in {}", vault.ops.repo), hint))
+}
+
+/// How far the dispatcher is with it, as far as the journal of this machine tells.
+fn stands(setup: &Setup, vault: &Vault, id: &ActionId) -> Result<Option<String>, CliError> {
+    let ledger = setup.ledger(&History::Since(SystemClock.now()))?;
+    let Some(seen) = ledger.action(&vault.ops.repo, id) else { return Ok(None) };
+    if seen.before && !seen.shelved.state.is_over() {
+        let what =
+            "it stood there before forgehand came, and is not run: ask for it anew under another `id`, or record it as done";
+        return Ok(Some(what.to_owned()));
+    }
+    Ok(plan::action_stands(&ledger, &vault.ops.repo, id).filter(|_| !seen.is_over()))
 }
 
 /// The files of a pull request that ask for an action.
