@@ -108,11 +108,8 @@ fn backend(forge: &Forge, granted: &Granted, what: &str, request: &Request) -> s
         .env("GIT_PROTOCOL", header_text(headers, "git-protocol"))
         .env("REMOTE_USER", granted.pusher.map(|user| user.0.to_string()).unwrap_or_default())
         .env("REMOTE_ADDR", "127.0.0.1")
+        // Without CONTENT_LENGTH it reads to the end. With it, it would read on for ever where whoever asked is gone in the middle.
         .stdin(Stdio::piped());
-    let length = header_text(headers, "content-length");
-    if !length.is_empty() {
-        command.env("CONTENT_LENGTH", length);
-    }
     command.spawn()
 }
 

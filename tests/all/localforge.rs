@@ -1,5 +1,6 @@
 //! The embedded forge through its own door: what a client, git, a webhook's receiver and a browser meet.
 
+mod cut;
 mod issues;
 mod pages;
 mod persistence;

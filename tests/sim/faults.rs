@@ -123,7 +123,7 @@ impl Faults {
             3 if writes && site != Site::Journal => How::Unsent,
             _ => How::DiesBefore,
         };
-        let strikes = drawn % u128::from(one_in) == 0;
+        let strikes = drawn.is_multiple_of(u128::from(one_in));
         strikes.then(|| self.count.fetch_add(1, Ordering::SeqCst))?;
         Some(how)
     }
