@@ -17,8 +17,8 @@ use super::hands::{Kind, Script, kind_of};
 
 /// Pull requests where nobody says otherwise.
 const USUAL: u64 = 16;
-/// One call of so many fails, or is the last one of its process.
-const ONE_IN: u64 = 90;
+/// One call of so many for each pull request fails, or is the last one of its process: a process reads each of them first.
+const ONE_IN: u64 = 6;
 /// Processes, with the time that passes between them, until it counts as stuck.
 const ROUNDS: u64 = 40;
 
@@ -95,7 +95,7 @@ async fn of_many_pull_requests_under_faults_what_may_is_merged_once_and_nothing_
     for n in 1..=many {
         seed.create_issue(&name, "ann", &format!("Do {n}"), "Now.", &["portal"]).await.expect("an issue");
     }
-    let faults = Faults::storm(ONE_IN, 7);
+    let faults = Faults::storm(ONE_IN * many, 7);
     let mut daemon = Daemon::new(&site, &repo, FLEET, Arc::clone(&faults));
     daemon.fail_fast = false;
     let wanted: BTreeSet<u64> = (1..=many).filter(|n| goes(*n)).collect();
