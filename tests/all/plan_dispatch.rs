@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use forgehand::engine::{Core, Effect, Input, Job, LookedAt, ShelfRead, VaultAnswer, VaultJob};
 use forgehand::formula::load;
 use forgehand::model::{
-    Action, ActionEnd, ActionId, ActionRecord, ActionState, ActionWork, ApprovedBy, Approving, Begun, CommandRun, Dispatch,
-    Event, Evidence, FormulaName, FormulaWork, Intent, Outcome, PullNumber, Record, RepoName, Risk, Sha, ShelvedAction, Subject,
-    TextHash, Timestamp, VaultEvent, WantedBy,
+    Action, ActionEnd, ActionId, ActionRecord, ActionState, ActionWork, ApprovedBy, Approving, Begun, Command, CommandRun,
+    Dispatch, Event, Evidence, FormulaName, FormulaWork, Intent, Outcome, PullNumber, Record, RepoName, Risk, Sha, ShelvedAction,
+    Subject, TextHash, Timestamp, VaultEvent, Wanted, WantedBy,
 };
 use forgehand::plan::{Policy, actions_open};
 
@@ -16,6 +16,8 @@ use super::plan_world;
 const MINUTE: i64 = 60_000;
 
 const DEPLOY: &str = "formula = 1\nname = \"deploy\"\ntitle = \"Deploy\"\nblast_radius = \"high\"\n[trigger]\nvault = true\n[[step]]\nid = \"run\"\nrun = [\"true\"]\non = \"base\"\n";
+
+const WAITS: &str = "formula = 1\nname = \"waits\"\ntitle = \"Wait\"\nblast_radius = \"low\"\n[trigger]\nvault = true\n[[step]]\nid = \"wait\"\ngate = \"vault\"\naction = \"'v1'\"\n";
 
 fn ops() -> RepoName {
     "owner/ops".parse().expect("a name")
@@ -32,7 +34,10 @@ fn id() -> ActionId {
 fn policy() -> Policy {
     let deploy = load("deploy.toml", DEPLOY, &|_| None).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
     let mut policy = Policy { ops: Some(ops()), ..plan_world::policy() };
-    policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("deploy".into(), deploy.clone())));
+    let waits = load("waits.toml", WAITS, &|_| None).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    for (name, formula) in [("deploy", deploy), ("waits", waits)] {
+        policy.projects.values_mut().for_each(|p| drop(p.formulas.insert(name.into(), formula.clone())));
+    }
     policy
 }
 
@@ -325,6 +330,23 @@ fn nothing_is_begun_that_was_there_before_or_is_recorded_or_nobody_approved() {
     });
     assert!(second.process().is_ok());
     assert!(second.core.ledger().seq > events && second.ran == 0, "{:?}", second.open());
+}
+
+#[test]
+fn a_run_about_the_project_does_not_wait_for_an_action_that_would_wait_for_it() {
+    let mut site = Site::new(None);
+    assert!(site.process().is_ok());
+    (site.filed, site.tip, site.approved) = (true, 2, false);
+    assert!(site.process().is_ok());
+    let wanted = Wanted { formula: "waits".into(), inputs: BTreeMap::new(), by: WantedBy::Hand };
+    let command = Command::Run { subject: Subject::project(plan_world::repo()), wanted };
+    site.input(Input::Command { row: 1, command });
+    assert!(site.process().is_ok());
+    let ended = site.records.iter().find_map(|record| match &record.event {
+        Event::RunEnded { outcome, .. } => Some(forgehand::words::outcome(outcome)),
+        _ => None,
+    });
+    assert!(ended.as_ref().is_some_and(|why| why.contains("cannot be waited for here")), "{ended:?}");
 }
 
 #[test]

@@ -31,6 +31,12 @@ run = [
     'while test -e "$HOME_OF_TEST/hold"; do sleep 0.05; done',
 ]
 on = "base"
+
+# What is worked out is nobody's word but an agent's: it gets nothing.
+[[step]]
+id = "chosen"
+run = { of = "['echo \"<$TAP$FORGEHAND_MOUNT_KEYS>\" >>$HOME_OF_TEST/chosen']" }
+on = "base"
 "#;
 
 const ASKS: &str = "formula = \"deploy\"\ncontext = \"v1 is merged\"\nsecrets = [\"TAP\"]\nmounts = [\"keys\"]\n";
@@ -99,6 +105,8 @@ async fn an_action_is_run_once_when_an_approver_merged_it_and_recorded_with_what
     let recorded = record(&rig, "fired", "v1").await.expect("it is recorded");
     let (by, code) = (recorded.approved_by.as_deref(), recorded.exit_code);
     assert_eq!((by, code, recorded.tier.as_deref()), (Some("owner"), Some(0), Some("high")), "{recorded:?}");
+    let chosen = std::fs::read_to_string(rig.config_file().with_file_name("chosen")).expect("it ran too");
+    assert_eq!(chosen, "<>\n", "commands that are worked out get nothing of the vault");
     let logs = recorded.logs.expect("what it printed");
     assert!(logs.contains("the key is [redacted") && !logs.contains(SECRET), "{logs}");
     assert_eq!(record(&rig, "approved", "v1").await.and_then(|record| record.approved_by).as_deref(), Some("owner"));
@@ -215,7 +223,7 @@ async fn a_low_one_goes_through_by_itself_where_the_policy_says_so() {
     let open: Vec<u64> = rig.seed.pulls(OPS).expect("them").iter().filter(|p| p.issue.open).map(|p| p.issue.number).collect();
     assert_eq!(open, [high], "{story}");
     let verified = |event: &Event| matches!(event, Event::Ended { outcome: Outcome::Verified { .. }, .. });
-    assert_eq!(rig.records().iter().filter(|record| verified(&record.event)).count(), 1, "{story}");
+    assert_eq!(rig.records().iter().filter(|record| verified(&record.event)).count(), 2, "{story}");
     let intended = |event: &Event| matches!(event, Event::Intended { intent: Intent::Verify { .. }, .. });
-    assert_eq!(rig.records().iter().filter(|record| intended(&record.event)).count(), 1, "{story}");
+    assert_eq!(rig.records().iter().filter(|record| intended(&record.event)).count(), 2, "each step once: {story}");
 }

@@ -121,7 +121,7 @@ struct TriggerSection {
     #[schemars(length(min = 1))]
     event: Option<Vec<ForgeEvent>>,
     /// An action of the vault may run it, once an approver merged or approved that: about the project, with the secrets and mounts that the action
-    /// names for its `run` steps alone. Nothing in such a formula can name an issue.
+    /// names for those `run` steps alone whose commands it writes out itself and runs `on = "base"`: what an agent wrote or chose never gets them. Nothing in such a formula can name an issue.
     vault: Option<Yes>,
     /// Says that a person starts it by hand, which a person always may: `forgehand formula run`.
     manual: Option<Yes>,

@@ -18,6 +18,7 @@ use crate::text;
 use crate::tier::{self, LowActions};
 use crate::vault::Place;
 
+use super::dispatch::project_of;
 use super::flow::broken;
 use super::run::{Here, Live};
 use super::{Context, Next};
@@ -131,6 +132,10 @@ impl Context<'_> {
             How::Rejected => return failed(true, None),
             How::Failed => return failed(false, standing.exit_code),
             How::Done => return opened(),
+            How::Open if self.waits_for_itself(here, &id) => {
+                let why = format!("the action {id} is run in this project when this run has ended: it cannot be waited for here");
+                return self.end(here, broken(here.step, &why));
+            }
             How::Open => {}
         }
         // Whoever waits for what somebody else asked for waits until it is over.
@@ -152,6 +157,12 @@ impl Context<'_> {
             OnVault::SoftBlock => shut(false, Some(window)),
             OnVault::Block => shut(false, None),
         }
+    }
+
+    /// Runs about a project are one after the other, and the action's is one of them.
+    fn waits_for_itself(&self, here: Here<'_>, id: &ActionId) -> bool {
+        let seen = self.policy.ops.as_ref().and_then(|ops| self.ledger.action(ops, id));
+        here.subject.is_project() && seen.and_then(project_of) == Some(&here.subject.repo)
     }
 
     /// How an action stands by what was read of the operations repository; `closed` where what asked for it is not open any more.

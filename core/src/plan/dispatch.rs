@@ -111,7 +111,8 @@ fn work_of(seen: &ActionSeen) -> Option<&FormulaWork> {
     }
 }
 
-fn project_of(seen: &ActionSeen) -> Option<&RepoName> {
+/// The project that its run is about.
+pub(super) fn project_of(seen: &ActionSeen) -> Option<&RepoName> {
     work_of(seen)?.project.as_ref()
 }
 

@@ -5,8 +5,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ledger::RunState;
 use crate::model::{
-    Access, AccountName, AgentName, Change, Commands, Evidence, Failure, Grant, Outcome, Refusal, RunTexts, Sha, Step, StepId,
-    StepKind, Subject, Told, Trial,
+    Access, AccountName, AgentName, Change, Commands, Evidence, Failure, Grant, Outcome, Refusal, RunTexts, RunsOn, Sha, Step,
+    StepId, StepKind, Subject, Told, Trial,
 };
 use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, TurnLimits, VaultNeeds, VerifyOrder};
 use crate::{text, words};
@@ -159,7 +159,7 @@ impl Worker {
             network: order.project.verify_network.clone(),
             timeout: step.timeout.into_iter().chain(granted(order.run()?)).min(),
             given: self.given(order).await?,
-            vault: order.run()?.grant.as_ref().map(needs).unwrap_or_default(),
+            vault: needs(order.run()?, step),
         };
         let evidence = self.ports.hands.verify(&verify, cancel).await.map_err(hands)?;
         // It speaks for the commit that was asked about, also where files were laid over that.
@@ -172,8 +172,14 @@ fn granted(run: &RunState) -> Option<std::time::Duration> {
     run.grant.as_ref().and_then(Grant::timeout)
 }
 
-fn needs(grant: &Grant) -> VaultNeeds {
-    VaultNeeds { secrets: grant.secrets.clone(), mounts: grant.mounts.clone() }
+/// What the commands of a step get of the vault: those that the formula itself writes out, on the base branch. What an agent wrote or chose is never
+/// run with it.
+fn needs(run: &RunState, step: &Step) -> VaultNeeds {
+    let own = matches!(&step.kind, StepKind::Run { commands: Commands::List(_), on: RunsOn::Base, .. });
+    match run.grant.as_ref().filter(|_| own) {
+        Some(grant) => VaultNeeds { secrets: grant.secrets.clone(), mounts: grant.mounts.clone() },
+        None => VaultNeeds::default(),
+    }
 }
 
 /// A name for the log of an attempt. Issues of several repositories share their numbers: each repository has a folder then.
