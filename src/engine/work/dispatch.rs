@@ -13,7 +13,7 @@ use crate::model::{
 use crate::plan;
 use crate::ports::{KeepAnswer, KeepOrder, MergedPull};
 use crate::text;
-use crate::vault::{Entry, Place, Shelf};
+use crate::vault::{Entry, LONGEST, Place, Shelf};
 
 use super::super::dispatch::VaultJob;
 use super::super::input::VaultAnswer;
@@ -86,7 +86,10 @@ impl Worker {
         // What is asked about is the operations repository, and who we are is the same everywhere.
         let repository = self.ports.forge.repository(repo).await.map_err(forge)?;
         let facts = ProjectFacts { repository, ..facts.clone() };
-        match self.approver_of(repo, &pull, &facts).await? {
+        // Whoever may write can have the forge take any commit for the merge of a pull request that was approved.
+        let there = self.ports.repos.read(repo, &pull.head, &file, LONGEST).await.ok().flatten();
+        let asked_so = there.is_some_and(|there| Some(text::hash(&there)) == now.text);
+        match self.approver_of(repo, &pull, asked_so, &facts).await? {
             Some(by) => Ok(Approving::Approved { by, sha }),
             None => lacking(match &pull.by {
                 Some(by) => format!("{by} merged {}, and no approver merged or approved it", pull.number),
@@ -95,14 +98,24 @@ impl Worker {
         }
     }
 
-    /// Whoever approved the head that was merged, or merged it, and may. Its author never does, nor an identity of ours.
-    async fn approver_of(&self, repo: &RepoName, pull: &MergedPull, facts: &ProjectFacts) -> Result<Option<ApprovedBy>, Failure> {
+    /// Whoever merged it, or approved the head that was merged where that asked for the action, and may. Its author never does, nor an identity
+    /// of ours.
+    async fn approver_of(
+        &self,
+        repo: &RepoName,
+        pull: &MergedPull,
+        asked_so: bool,
+        facts: &ProjectFacts,
+    ) -> Result<Option<ApprovedBy>, Failure> {
         let approvers = self.policy_in_force().await?.gate.approvers;
         let counts = |login: &Login| !login.as_str().eq_ignore_ascii_case(pull.author.as_str()) && !facts.is_ours(login);
         if let Some(login) = pull.by.as_ref().filter(|login| counts(login))
             && self.may_approve(repo, facts, &approvers, login).await?
         {
             return Ok(Some(ApprovedBy::Merge { login: login.clone(), pull: pull.number }));
+        }
+        if !asked_so {
+            return Ok(None);
         }
         let reviews = self.ports.forge.reviews(repo, pull.number).await.map_err(forge)?;
         let project = ProjectSettings::default();
