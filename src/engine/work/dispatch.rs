@@ -233,7 +233,6 @@ impl Worker {
         if !judged.is_some_and(|(read, judged)| read == *head && judged.free) {
             return Err("it asks for something that is not low, or for more than actions".to_owned());
         }
-        // One commit that brings the file, so that its merge is what it is looked up by.
         let style = match policy.gate.merge_style {
             Some(style) => style,
             None => self.ports.forge.usual_merge(repo).await.map_err(|error| said(forge(error)))?.unwrap_or(MergeStyle::Merge),
