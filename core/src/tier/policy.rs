@@ -3,7 +3,7 @@
 //! Promises: a policy is complete, whatever its own file leaves out; an entry of the own file takes the place of the shipped one of the same
 //! name or pattern, and of no other. A policy that nobody can read makes everything high.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -210,10 +210,13 @@ impl Policy {
     fn under(&self, own: &Own) -> Self {
         let mut all = self.clone();
         all.tiers.extend(own.tiers.iter().map(|(name, tier)| (name.clone(), (*tier, own.file.clone()))));
-        for (pattern, tier) in &own.paths {
-            all.paths.retain(|rule| path::folded(&rule.pattern) != path::folded(pattern));
-            all.paths.push(PathRule { pattern: pattern.clone(), tier: *tier, file: own.file.clone() });
-        }
+        // Of those that mean the same the last one counts.
+        let last: BTreeMap<String, usize> =
+            own.paths.iter().enumerate().map(|(place, (pattern, _))| (path::folded(pattern), place)).collect();
+        all.paths.retain(|rule| !last.contains_key(&path::folded(&rule.pattern)));
+        let places: BTreeSet<usize> = last.into_values().collect();
+        let rules = places.into_iter().filter_map(|place| own.paths.get(place));
+        all.paths.extend(rules.map(|(pattern, tier)| PathRule { pattern: pattern.clone(), tier: *tier, file: own.file.clone() }));
         all.written = Index::of(&all.paths, path::written);
         all.taken = Index::of(&all.paths, path::folded);
         all.low.lines = own.low_lines.unwrap_or(all.low.lines);
