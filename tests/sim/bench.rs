@@ -144,6 +144,8 @@ fn plain(body: &str) -> String {
 pub struct Daemon<'s> {
     site: &'s Site,
     pub repo: RepoName,
+    /// Projects that it works for besides.
+    pub further: Vec<RepoName>,
     pub faults: Arc<Faults>,
     pub clock: Arc<JumpingClock>,
     pub state: TempDir,
@@ -203,6 +205,7 @@ impl<'s> Daemon<'s> {
         Self {
             site,
             repo: repo.clone(),
+            further: Vec::new(),
             faults,
             clock,
             state,
@@ -276,8 +279,12 @@ impl<'s> Daemon<'s> {
             crew: Crew::default(),
             mends: BTreeMap::from([("db".into(), MendPolicy { risk: Risk::Low, at_most: 3 })]),
             ops: None,
-            projects: BTreeMap::from([(self.repo.clone(), project)]),
+            projects: self.repos().map(|repo| (repo.clone(), project.clone())).collect(),
         }
+    }
+
+    fn repos(&self) -> impl Iterator<Item = &RepoName> {
+        std::iter::once(&self.repo).chain(&self.further)
     }
 
     fn settings(&self) -> Settings {
@@ -297,7 +304,7 @@ impl<'s> Daemon<'s> {
             ops: self.script.asks.then(|| Ops { repo: self.repo.clone(), branch: "main".into() }),
             vault: forgehand::vault::Known::default(),
             probes: vec![database()],
-            projects: BTreeMap::from([(self.repo.clone(), project)]),
+            projects: self.repos().map(|repo| (repo.clone(), project.clone())).collect(),
         }
     }
 
