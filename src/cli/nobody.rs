@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Branch, Change, Evidence, HostEnd, IssueNumber, Kept, LastTag, PortRange, Refusal, RepoName, RunId, Sha};
+use crate::model::{
+    Branch, Change, Evidence, HostEnd, IssueNumber, Kept, LastTag, PortRange, Refusal, RepoName, RunId, Sha, StepId,
+};
 use crate::ports::{
     AgentOrder, AgentReport, BringUp, ClaimAnswer, DiskRoom, HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder,
     HostRan, KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder,
@@ -150,7 +152,7 @@ impl Hands for Nobody {
         no_hands()
     }
 
-    async fn port(&self, _: &RepoName, _: &RunId, _: PortRange) -> Result<u16, HandError> {
+    async fn port(&self, _: &RepoName, _: &RunId, _: Option<&StepId>, _: PortRange) -> Result<u16, HandError> {
         no_hands()
     }
 

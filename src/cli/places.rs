@@ -87,10 +87,7 @@ impl Places for Rooms {
 
     async fn check_out(&self, order: &VerifyOrder) -> Result<Place, HandError> {
         self.drop_check_out(order).await?;
-        let paths = self.verifications.paths(&order.repo, &order.run)?;
-        for folder in [&paths.home, &paths.out] {
-            tokio::fs::create_dir_all(folder).await.map_err(|e| environment(&format!("making {}", folder.display()), &e))?;
-        }
+        let paths = self.verifications.apart(&order.repo, &order.run, &order.step).await?;
         let checkout = self.git.checkout(&order.repo, &order.run, &order.sha, &paths.tree).await;
         checkout.map_err(|e| environment(&e.what, &e.why))?;
         // A fresh clone has objects of its own and borrows from nobody.
@@ -139,7 +136,11 @@ impl Places for Rooms {
     }
 
     async fn drop_check_out(&self, order: &VerifyOrder) -> Result<(), HandError> {
-        self.verifications.discard(&order.run).await
+        self.verifications.discard_beside(&order.run, &order.step).await
+    }
+
+    async fn drop_check_outs(&self, run: &RunId) -> Result<(), HandError> {
+        self.verifications.discard(run).await
     }
 
     async fn discard(&self, _repo: &RepoName, run: &RunId) -> Result<(), HandError> {

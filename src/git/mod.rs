@@ -56,6 +56,7 @@ use crate::ports::{
 pub use author::Author;
 use fault::{environment, failed};
 use mirror::Fetches;
+use over::Intakes;
 use process::{Call, Runner};
 pub use range::{NoChange, in_folder};
 pub use tidy::{Repacked, Worth};
@@ -105,6 +106,7 @@ pub struct Git {
     home: PathBuf,
     limits: Limits,
     fetches: Arc<Fetches>,
+    intakes: Arc<Intakes>,
 }
 
 impl Git {
@@ -117,7 +119,17 @@ impl Git {
                 .map_err(|e| environment("making git's folders", format!("{}: {e}", folder.display())))?;
         }
         let runner = Runner::new(home.clone(), &forge_url, (&login, &token), ca_file.as_deref())?;
-        Ok(Self { runner: Arc::new(runner), forge: forge_url, ca_file, mirrors, intake, home, limits, fetches: Arc::default() })
+        Ok(Self {
+            runner: Arc::new(runner),
+            forge: forge_url,
+            ca_file,
+            mirrors,
+            intake,
+            home,
+            limits,
+            fetches: Arc::default(),
+            intakes: Arc::default(),
+        })
     }
 
     /// The same mirrors and runs, with another one's token on the forge.

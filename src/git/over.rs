@@ -3,6 +3,12 @@
 //! Promises: it happens in the run's own throw-away repository, without a work tree, so nothing that a branch holds is run or followed. What was
 //! changed on both sides is merged; where that is a conflict, the kept branch's files stand as they were kept, because they are what was proved.
 //! Repeating it makes the same commit. Nothing of it is ever pushed.
+//!
+//! Races known: *steps of a run side by side that each ask for such a commit*: one after the other, and each commit stands under a name of its own, so
+//! that none goes before it is checked out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::model::{Kept, RepoName, RunId, Sha};
 use crate::ports::RepoError;
@@ -13,14 +19,32 @@ use super::objects::one_sha;
 use super::process::{Call, Input};
 use super::{Git, on_disk, run_folder, unexpected};
 
-/// What a verification can check out beside what was judged.
-const TRIED: &str = "refs/forgehand/tried";
+/// What verifications can check out beside what was judged: below this each commit by its own name.
+const TRIED: &str = "refs/forgehand/runs-on";
+
+/// Who works in the repositories of runs.
+#[derive(Debug, Default)]
+pub(super) struct Intakes(Mutex<BTreeMap<RunId, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Intakes {
+    fn of(&self, run: &RunId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, lock| lock.strong_count() > 0);
+        all.get(run).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let lock = Arc::default();
+            all.insert(run.clone(), Arc::downgrade(&lock));
+            lock
+        })
+    }
+}
 
 impl Git {
     /// See [`crate::ports::Repos::lay_over`].
     pub(super) async fn laid_over(&self, repo: &RepoName, run: &RunId, on: &Sha, over: Option<&Kept>) -> Result<Sha, RepoError> {
         let what = format!("making a commit of {run} to run on");
         let dir = self.intake_dir(run)?;
+        let lock = self.intakes.of(run);
+        let _alone = lock.lock().await;
         let there = dir.clone();
         if !on_disk(&what, move || Ok(there.is_dir())).await? {
             self.make_intake(repo, run, &what).await?;
@@ -40,7 +64,8 @@ impl Git {
                 self.write_object(&dir, "commit", text.into_bytes()).await?
             }
         };
-        self.runner.ok(Call::bare(&dir, &what).args(["update-ref", TRIED, tried.as_str()])).await?;
+        let name = format!("{TRIED}/{tried}");
+        self.runner.ok(Call::bare(&dir, &what).args(["update-ref", &name, tried.as_str()])).await?;
         Ok(tried)
     }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::claude::{self, Call};
 use super::places::Place;
 use super::shell::{Outfit, own_forward};
-use super::site::{MODEL_PORT, NETWORK_PORT, Site, cancelled, environment, proxy_env, sandbox_failed};
+use super::site::{MODEL_PORT, NETWORK_PORT, Site, Whose, cancelled, environment, proxy_env, sandbox_failed};
 use super::supervise::{Dialect, Supervisor};
 use super::transcript::{Redact, Transcript};
 use super::turn::{Driven, Ears, Metered, drive};
@@ -194,11 +194,10 @@ impl RealHands {
         let mut all_env = site.env();
         all_env.extend(env);
         let order = ask.order;
-        let whose = (&order.workspace.repo, &order.workspace.run);
-        let outfit = self.outfit(&ask.place, whose, &order.given, ask.cancel).await?;
+        let outfit = self.outfit(&ask.place, whose(order), &order.given, ask.cancel).await?;
         all_env.extend(outfit.env.iter().cloned());
         forwards.extend(outfit.forwards.iter().cloned());
-        let egress = self.open_egress(&address_of(order), &self.options.network).await?;
+        let egress = self.open_egress(&whose(order).address(), &self.options.network).await?;
         if let Some((_, socket)) = &egress {
             forwards.push(own_forward(NETWORK_PORT, socket));
             all_env.extend(proxy_env(NETWORK_PORT));
@@ -227,7 +226,7 @@ impl RealHands {
         calls: mpsc::Sender<ModelCall>,
     ) -> Result<Gateway, HandError> {
         let door = match self.mode {
-            Mode::Bubblewrap => Door::Socket(self.socket(&address_of(order), "model")?),
+            Mode::Bubblewrap => Door::Socket(self.socket(&whose(order).address(), "model")?),
             Mode::None => Door::Tcp,
         };
         let mut upstream = backend.upstream.clone();
@@ -328,9 +327,8 @@ fn cleaned_output(
     Ok(output)
 }
 
-/// What names the sockets of an agent: others of its run, and a verification, may be at work beside it.
-fn address_of(order: &AgentOrder) -> String {
-    format!("{}/{}", order.workspace.run, order.step)
+fn whose(order: &AgentOrder) -> Whose<'_> {
+    Whose { repo: &order.workspace.repo, run: &order.workspace.run, step: Some(&order.step) }
 }
 
 /// The file for a command's structured output, in the place's `out`.

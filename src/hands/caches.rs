@@ -16,7 +16,7 @@ use super::RealHands;
 use super::places::Place;
 use super::setup::{SetUp, SetupSite};
 use super::shell::Outfit;
-use super::site::cancelled;
+use super::site::{Whose, cancelled};
 use crate::model::{RepoName, RunId, Sha};
 use crate::ports::{Given, HandError};
 use crate::sandbox::{Mode, Mount, MountAccess};
@@ -77,6 +77,11 @@ fn key(given: &Given, trunk: &Sha) -> String {
 }
 
 impl RealHands {
+    /// One at a time for each project: a setup on its base.
+    pub(super) fn making(&self, repo: &RepoName) -> Arc<tokio::sync::Mutex<()>> {
+        self.holds.making(repo)
+    }
+
     /// The project's cache for this base, made now where there is none; none where the project has none.
     pub(super) async fn cache(
         &self,
@@ -90,7 +95,7 @@ impl RealHands {
             return Ok(None);
         }
         let (key, places) = (key(given, trunk), &self.options.places);
-        let making = self.holds.making(repo);
+        let making = self.making(repo);
         let _alone = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(cancelled("waiting for a cache")),
@@ -152,9 +157,16 @@ impl RealHands {
                 };
                 self.put_env(&place, &env).await?;
             }
-            let mut outfit = self.bare_outfit(run, given).await?;
+            // Whoever found out that this is needed has the run's own sockets open.
+            let mut outfit = self.bare_outfit(&format!("{run}~base"), given).await?;
             self.give_caches(&mut outfit, &place, caches, access).await?;
-            let done = self.run_setup(SetupSite { place: &place, run, given, outfit: &outfit }, None, cancel).await;
+            let done = self
+                .run_setup(
+                    SetupSite { place: &place, whose: Whose { repo, run, step: None }, given, outfit: &outfit },
+                    None,
+                    cancel,
+                )
+                .await;
             outfit.close().await;
             done
         };

@@ -49,7 +49,7 @@ use site::environment;
 pub use transcript::Redact;
 
 use crate::gateway::{CredentialSource, Prices, Purse, Upstream};
-use crate::model::{AccountName, AgentName, Evidence, PortRange, RepoName, RunId};
+use crate::model::{AccountName, AgentName, Evidence, PortRange, RepoName, RunId, StepId};
 use crate::ports::{
     AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Hands, SetUpOrder, VerifyOrder, WorkspaceOrder,
 };
@@ -167,9 +167,10 @@ impl Hands for RealHands {
         self.verification(order, &cancel).await
     }
 
-    async fn port(&self, repo: &RepoName, run: &RunId, range: PortRange) -> Result<u16, HandError> {
+    async fn port(&self, repo: &RepoName, run: &RunId, step: Option<&StepId>, range: PortRange) -> Result<u16, HandError> {
         const WHAT: &str = "choosing a port";
-        let asks = Asks { repo, run, range, on_host: self.mode == Mode::None };
+        let on_host = self.mode == Mode::None;
+        let asks = Asks { repo, run, step: step.filter(|_| on_host), range, on_host };
         let lives = |repo: &RepoName, run: &RunId| self.options.places.place(repo, run).is_ok_and(|place| place.home.exists());
         let held = self.ports.hold(&asks, lives).map_err(|error| environment(WHAT, error))?;
         let taken = || HandError {
@@ -183,6 +184,7 @@ impl Hands for RealHands {
     async fn retire(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError> {
         self.ports.give_back(run).map_err(|error| environment("giving a port back", error))?;
         self.options.places.drop_base(run).await?;
+        self.options.places.drop_check_outs(run).await?;
         self.options.places.drop_env(repo, run).await
     }
 

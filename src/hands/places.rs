@@ -48,10 +48,13 @@ pub trait Places: Send + Sync {
     async fn put_env(&self, place: &Place, env: &KeptEnv) -> Result<(), HandError>;
     /// Takes the run's env file out of its workspace, and what was kept of it.
     async fn drop_env(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError>;
-    /// A fresh clone of exactly the order's commit, with HOME and `out` of its own; nothing that an agent left is in it.
+    /// A fresh clone of exactly the order's commit for the order's step alone, with HOME and `out` of its own; nothing that an agent left is
+    /// in it.
     async fn check_out(&self, order: &VerifyOrder) -> Result<Place, HandError>;
     /// Removes such a clone. One that is gone is no error.
     async fn drop_check_out(&self, order: &VerifyOrder) -> Result<(), HandError>;
+    /// Removes all such clones of a run. Where there is none that is no error.
+    async fn drop_check_outs(&self, run: &RunId) -> Result<(), HandError>;
     /// A fresh clone of a commit of the mirror, for a setup that no agent has a part in.
     async fn check_out_base(&self, repo: &RepoName, run: &RunId, commit: &Sha) -> Result<Place, HandError>;
     /// Removes that clone. One that is gone is no error.

@@ -17,7 +17,7 @@ use super::RealHands;
 use super::batch::{self, Finished, Stopped};
 use super::places::{KeptEnv, Place};
 use super::shell::Outfit;
-use super::site::{cancelled, environment};
+use super::site::{Whose, cancelled, environment};
 use super::supervise::Exit;
 use super::transcript::Transcript;
 use super::vault::Granted;
@@ -40,7 +40,7 @@ pub(super) struct SetupFailed {
 #[derive(Clone, Copy)]
 pub(super) struct SetupSite<'a> {
     pub(super) place: &'a Place,
-    pub(super) run: &'a RunId,
+    pub(super) whose: Whose<'a>,
     pub(super) given: &'a Given,
     pub(super) outfit: &'a Outfit,
 }
@@ -61,10 +61,10 @@ impl RealHands {
             self.put_env(&place, &env).await?;
         }
         let mut transcript = Transcript::open(&self.options.logs, &order.label, self.options.redact.clone()).await;
-        let outfit = self.outfit(&place, (repo, run), &order.given, cancel).await?;
-        let done = self
-            .run_setup(SetupSite { place: &place, run, given: &order.given, outfit: &outfit }, Some(&mut transcript), cancel)
-            .await;
+        let whose = Whose { repo, run, step: None };
+        let outfit = self.outfit(&place, whose, &order.given, cancel).await?;
+        let site = SetupSite { place: &place, whose, given: &order.given, outfit: &outfit };
+        let done = self.run_setup(site, Some(&mut transcript), cancel).await;
         outfit.close().await;
         match done? {
             Ok(_) => Ok(()),
@@ -79,13 +79,13 @@ impl RealHands {
         mut transcript: Option<&mut Transcript>,
         cancel: &CancellationToken,
     ) -> Result<SetUp, HandError> {
-        let SetupSite { place, run, given, outfit } = site;
+        let SetupSite { place, whose, given, outfit } = site;
         let mut commands = Vec::new();
         if given.provisions.setup.is_empty() {
             return Ok(Ok(commands));
         }
         let hosts: Vec<String> = self.options.network.iter().chain(&given.provisions.network).cloned().collect();
-        let egress = self.open_egress(run.as_str(), &hosts).await?;
+        let egress = self.open_egress(&whose.address(), &hosts).await?;
         let socket = egress.as_ref().map(|(_, socket)| socket.as_path());
         let deadline = Instant::now() + self.options.setup_limit;
         let mut failed = None;

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::RealHands;
 use super::caches::Held;
 use super::places::Place;
-use super::site::{NETWORK_PORT, Site, environment, proxy_env, sandbox_failed};
+use super::site::{NETWORK_PORT, Site, Whose, environment, proxy_env, sandbox_failed};
 use super::vault::Granted;
 use crate::gateway::Relay;
-use crate::model::{Access, RepoName, RunId};
+use crate::model::Access;
 use crate::ports::{Given, HandError};
 use crate::sandbox::{Forward, Mode, Mount, MountAccess, Process, Spec};
 
@@ -41,12 +41,12 @@ impl RealHands {
     pub(super) async fn outfit(
         &self,
         place: &Place,
-        (repo, run): (&RepoName, &RunId),
+        whose: Whose<'_>,
         given: &Given,
         cancel: &CancellationToken,
     ) -> Result<Outfit, HandError> {
-        let cache = self.cache(repo, run, given, cancel).await?;
-        let mut outfit = self.bare_outfit(run, given).await?;
+        let cache = self.cache(whose.repo, whose.run, given, cancel).await?;
+        let mut outfit = self.bare_outfit(&whose.address(), given).await?;
         if let Some(held) = &cache {
             self.give_caches(&mut outfit, place, &held.parts(given), MountAccess::Read).await?;
         }
@@ -56,14 +56,14 @@ impl RealHands {
 
     /// Opens the ways to the services, and says which port is whose. Without a sandbox a service is reached as everything on this
     /// machine is.
-    pub(super) async fn bare_outfit(&self, run: &RunId, given: &Given) -> Result<Outfit, HandError> {
+    pub(super) async fn bare_outfit(&self, whose: &str, given: &Given) -> Result<Outfit, HandError> {
         let mut outfit = Outfit::default();
         outfit.env.extend(given.port.map(|port| ("PORT".to_owned(), port.to_string())));
         if self.mode == Mode::None {
             return Ok(outfit);
         }
         for (nth, service) in given.provisions.services.iter().enumerate() {
-            let socket = self.socket(run.as_str(), &format!("s{nth}"))?;
+            let socket = self.socket(whose, &format!("s{nth}"))?;
             let relay = Relay::open(&socket, *service).await;
             let relay = relay.map_err(|error| environment(&format!("opening the way to {service}"), error))?;
             outfit.relays.push(relay);

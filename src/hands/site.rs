@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::places::Place;
-use crate::model::{Access, OWN_PORTS};
+use crate::model::{Access, OWN_PORTS, RepoName, RunId, StepId};
 use crate::ports::{HandError, HandErrorKind};
 use crate::sandbox::{Mount, MountAccess, Sandbox, SandboxError};
 
@@ -21,6 +21,21 @@ pub(super) const NETWORK_PORT: u16 = OWN_PORTS[1];
 /// Where a path below HOME is inside.
 pub(super) fn below_home(path: &str) -> PathBuf {
     Path::new(HOME).join(path)
+}
+
+/// For whom something is started: a run, or one of its steps beside which others of the run may be at work.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) repo: &'a RepoName,
+    pub(super) run: &'a RunId,
+    pub(super) step: Option<&'a StepId>,
+}
+
+impl Whose<'_> {
+    /// What names its sockets.
+    pub(super) fn address(&self) -> String {
+        self.step.map_or_else(|| self.run.to_string(), |step| format!("{}/{step}", self.run))
+    }
 }
 
 /// A place, mounted.

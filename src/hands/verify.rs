@@ -10,7 +10,7 @@ use super::batch::{self, Stopped};
 use super::places::Place;
 use super::setup::{SetUp, SetupFailed, SetupSite, command_run};
 use super::shell::Outfit;
-use super::site::{cancelled, environment};
+use super::site::{Whose, cancelled, environment};
 use crate::model::Evidence;
 use crate::ports::{HandError, VerifyOrder};
 use crate::sandbox::MountAccess;
@@ -25,13 +25,16 @@ impl RealHands {
         let place = self.options.places.check_out(order).await?;
         let evidence = self.verify_in(&place, order, cancel).await;
         if let Err(error) = self.options.places.drop_check_out(order).await {
-            tracing::warn!(run = %order.run, %error, "the clone of a verification stays");
+            tracing::warn!(run = %order.run, step = %order.step, %error, "the clone of a verification stays");
+        }
+        if let Err(error) = self.ports.give_back_of(&order.run, &order.step) {
+            tracing::warn!(run = %order.run, step = %order.step, %error, "the port of a verification is not given back");
         }
         evidence
     }
 
     async fn verify_in(&self, place: &Place, order: &VerifyOrder, cancel: &CancellationToken) -> Result<Evidence, HandError> {
-        let outfit = self.outfit(place, (&order.repo, &order.run), &order.given, cancel).await?;
+        let outfit = self.outfit(place, whose(order), &order.given, cancel).await?;
         let evidence = self.verify_with(place, order, &outfit, cancel).await;
         outfit.close().await;
         evidence
@@ -49,7 +52,7 @@ impl RealHands {
             Ok(commands) => commands,
             Err(failed) => return self.whose_fault(order, failed, cancel).await,
         };
-        let egress = self.open_egress(order.run.as_str(), &order.network).await?;
+        let egress = self.open_egress(&whose(order).address(), &order.network).await?;
         let socket = egress.as_ref().map(|(_, socket)| socket.as_path());
         let deadline = Instant::now() + order.timeout.map_or(self.options.verify_limit, |own| own.min(self.options.verify_limit));
         let mut evidence = Evidence { sha: order.sha.clone(), commands, passed: true, timed_out: false };
@@ -89,7 +92,7 @@ impl RealHands {
             };
             self.put_env(place, &env).await?;
         }
-        self.run_setup(SetupSite { place, run: &order.run, given: &order.given, outfit }, None, cancel).await
+        self.run_setup(SetupSite { place, whose: whose(order), given: &order.given, outfit }, None, cancel).await
     }
 
     /// A setup that fails on an agent's commit, but not on the base, fails by that commit: then it is evidence. If it fails on both it is
@@ -105,6 +108,13 @@ impl RealHands {
         }
         let cache = self.cache(&order.repo, &order.run, &order.given, cancel).await?;
         let caches = cache.as_ref().map(|held| held.parts(&order.given)).unwrap_or_default();
+        // The base's clone is the run's: another step of it may ask the same.
+        let making = self.making(&order.repo);
+        let _alone = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(cancelled(WHAT)),
+            alone = making.lock() => alone,
+        };
         let again = self.on_trunk((&order.repo, &order.run), &order.given, (&caches, MountAccess::Read), cancel).await?;
         match again {
             Ok(_) => {
@@ -114,4 +124,8 @@ impl RealHands {
             Err(_) => Err(failed.error()),
         }
     }
+}
+
+fn whose(order: &VerifyOrder) -> Whose<'_> {
+    Whose { repo: &order.repo, run: &order.run, step: Some(&order.step) }
 }

@@ -183,7 +183,7 @@ fn ports(folder: &Path, ledger: &Ledger, before: Timestamp) -> Result<Vec<Leftov
 /// The run that a port's entry names.
 fn holder(entry: &Path) -> Option<RunId> {
     let text = std::fs::read_to_string(entry).ok()?;
-    Some(RunId::from(text.split_once(' ')?.1))
+    Some(RunId::from(text.split(' ').nth(1)?))
 }
 
 /// Removes it. What is gone already is no error. Of a mirror the caller has the lock.

@@ -1,7 +1,8 @@
 //! A place to work: one folder for each attempt, with a clone to work in, a home and a folder for what comes out.
 //!
 //! Promises:
-//! - `state_dir/work/<run>/{tree,home,out}`, and `beside/<step>/{home,out}` for agents that work side by side; `tree` is whole or not there: it is made under another name and moved into place.
+//! - `state_dir/work/<run>/{tree,home,out}`, and `beside/<step>/` with the same for what its steps have to themselves; `tree` is whole or not
+//!   there: it is made under another name and moved into place.
 //! - An existing workspace is kept as it is, commits and changes, so that a cut step goes on with them. Only `*.lock` files that a
 //!   killed git left behind go.
 //! - From the moment that an agent could write to it, no git of ours runs on it and nothing in it is followed: locks and whole workspaces
@@ -28,6 +29,9 @@ use sha2::{Digest, Sha256};
 use crate::git::{Git, run_folder};
 use crate::model::{RepoName, RunId, StepId};
 use crate::ports::{HandError, HandErrorKind, WorkspaceOrder};
+
+/// The folder of a run in which its steps have what is their own.
+const BESIDE: &str = "beside";
 
 /// How a workspace's tree comes to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,13 +122,28 @@ impl Workspaces {
 
     /// The workspace of a run as one of its steps has it that others are at work beside: with HOME and `out` of its own, made here.
     pub async fn beside(&self, repo: &RepoName, run: &RunId, step: &StepId) -> Result<WorkspacePaths, HandError> {
-        let (folder, owner) = (self.folder(run)?, self.owner);
-        // A step's name is as long as its author likes, and a folder's is not.
-        let own = folder.join("beside").join(&hex::encode(Sha256::digest(step.as_str()))[..16]);
-        let paths = WorkspacePaths { home: own.join("home"), out: own.join("out"), ..self.paths(repo, run)? };
-        let parts = [folder.join("beside"), own, paths.home.clone(), paths.out.clone()];
-        blocking("preparing a workspace", move || parts.iter().try_for_each(|part| make_folder(part, owner))).await?;
+        let tree = self.paths(repo, run)?.tree;
+        Ok(WorkspacePaths { tree, ..self.apart(repo, run, step).await? })
+    }
+
+    /// Where a step of a run works that has all to itself. HOME and `out` are made here, the tree is not.
+    pub async fn apart(&self, repo: &RepoName, run: &RunId, step: &StepId) -> Result<WorkspacePaths, HandError> {
+        let (own, owner) = (self.folder_beside(run, step)?, self.owner);
+        let folder = |name: &str| own.join(name);
+        let paths =
+            WorkspacePaths { tree: folder("tree"), home: folder("home"), out: folder("out"), objects: self.git.objects(repo) };
+        let above = own.parent().map(Path::to_owned);
+        let parts = [self.folder(run)?].into_iter().chain(above).chain([own, paths.home.clone(), paths.out.clone()]);
+        let mut parts = parts.collect::<Vec<_>>().into_iter();
+        blocking("preparing a workspace", move || parts.try_for_each(|part| make_folder(&part, owner))).await?;
         Ok(paths)
+    }
+
+    /// Removes what a step of a run has to itself. Where it has nothing that is no error.
+    pub async fn discard_beside(&self, run: &RunId, step: &StepId) -> Result<(), HandError> {
+        let own = self.folder_beside(run, step)?;
+        let parent = self.folder(run)?.join(BESIDE);
+        blocking("discarding a workspace", move || remove::remove_tree(&parent, &own)).await
     }
 
     /// Removes the workspace of a run, whatever was made of it. One that is gone is no error.
@@ -188,6 +207,11 @@ impl Workspaces {
             }
         })
         .await
+    }
+
+    fn folder_beside(&self, run: &RunId, step: &StepId) -> Result<PathBuf, HandError> {
+        // A step's name is as long as its author likes, and a folder's is not.
+        Ok(self.folder(run)?.join(BESIDE).join(&hex::encode(Sha256::digest(step.as_str()))[..16]))
     }
 
     fn folder(&self, run: &RunId) -> Result<PathBuf, HandError> {

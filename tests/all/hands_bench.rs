@@ -250,7 +250,7 @@ impl Places for Folders {
     }
 
     async fn check_out(&self, order: &VerifyOrder) -> Result<Place, HandError> {
-        let place = self.at("verify");
+        let place = self.at(&format!("verify/{}", order.step));
         let from = format!("{}.git", order.run);
         if !self.root.join(&from).exists() {
             let kind = HandErrorKind::Environment;
@@ -320,9 +320,16 @@ impl Places for Folders {
         Ok(())
     }
 
-    async fn drop_check_out(&self, _order: &VerifyOrder) -> Result<(), HandError> {
-        fs::remove_dir_all(self.root.join("verify")).expect("it is there");
+    async fn drop_check_out(&self, order: &VerifyOrder) -> Result<(), HandError> {
+        fs::remove_dir_all(self.root.join("verify").join(order.step.as_str())).expect("it is there");
         Ok(())
+    }
+
+    async fn drop_check_outs(&self, _run: &RunId) -> Result<(), HandError> {
+        match fs::remove_dir_all(self.root.join("verify")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+            _ => Ok(()),
+        }
     }
 
     async fn discard(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError> {

@@ -12,11 +12,12 @@ use forgehand::hands::claude::Claude;
 use forgehand::hands::output::{parse_output, schema};
 use forgehand::hands::supervise::Limits;
 use forgehand::hands::{Backend, ClaudeBackend, command};
-use forgehand::model::{Access, HandOutcome};
+use forgehand::model::{Access, HandOutcome, Provisions};
 use forgehand::ports::{Given, HandErrorKind, Hands, VaultNeeds, VerifyOrder};
 use forgehand::sandbox::{Mode, Sandbox};
 use rustix::fs::FileType;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::hands_bench::{Bench, SECRET, limits, sandbox, shape};
@@ -246,6 +247,7 @@ async fn committed(sandbox: Arc<Sandbox>, verify_limit: Duration) -> (Bench, Ver
     let order = VerifyOrder {
         repo: workspace.repo.clone(),
         run: workspace.run.clone(),
+        step: "verify".into(),
         sha,
         commands: vec!["sh ./test.sh".to_owned()],
         timeout: None,
@@ -264,7 +266,7 @@ async fn verification_sees_the_commit_and_nothing_of_the_workspace() {
         let evidence = bench.hands.verify(&order, CancellationToken::new()).await.expect("it is verified");
         assert!(evidence.passed && !evidence.timed_out, "{evidence:?}");
         assert_eq!((evidence.sha, evidence.commands.len()), (order.sha.clone(), 1));
-        assert!(!bench.dir.path().join("verify").exists(), "the clone is dropped");
+        assert!(!bench.dir.path().join("verify/verify").exists(), "the clone is dropped");
     }
 }
 
@@ -282,6 +284,45 @@ async fn verification_stops_at_the_first_failure_with_the_end_of_its_output() {
     let tail = &evidence.commands[1].tail;
     assert!(tail.contains("[removed] is wrong") && tail.len() <= 8 << 10, "{tail}");
     assert!(!tail.contains('\u{1b}') && !tail.contains(SECRET));
+}
+
+/// Answers once two are there: whoever comes alone waits.
+async fn meet(listener: tokio::net::TcpListener) {
+    let mut one = listener.accept().await.expect("the first").0;
+    let mut other = listener.accept().await.expect("the second").0;
+    for guest in [&mut one, &mut other] {
+        guest.write_all(b"both\n").await.expect("it listens");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_steps_of_a_run_are_verified_at_once_each_in_a_clone_of_its_own() {
+    for mode in BOTH {
+        let Some(sandbox) = sandbox("hands_command::two_steps_of_a_run_are_verified_at_once", mode) else { continue };
+        let (bench, order) = committed(sandbox, Duration::from_secs(30)).await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let service = std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port);
+        let provisions = Provisions { services: vec![service], ..Provisions::default() };
+        let of = |step: &str| VerifyOrder {
+            step: step.into(),
+            commands: vec![format!(
+                "test ! -e mark && touch mark && bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && read -r -t 20 line <&3 && test $line = both'"
+            )],
+            given: Given { provisions: provisions.clone(), ..Given::default() },
+            ..order.clone()
+        };
+        let (lint, test) = (of("lint"), of("test"));
+        let cancel = CancellationToken::new();
+        let verified = |order| bench.hands.verify(order, cancel.clone());
+        let (one, other, _met) =
+            tokio::join!(verified(&lint), verified(&test), tokio::time::timeout(Duration::from_secs(20), meet(listener)));
+        for evidence in [one.expect("it is verified"), other.expect("it is verified")] {
+            assert!(evidence.passed, "{evidence:?}");
+        }
+        let left = std::fs::read_dir(bench.dir.path().join("verify")).expect("a folder").count();
+        assert_eq!(left, 0, "the clones are dropped");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use forgehand::formula::load;
-use forgehand::model::{Access, Advance, Event, Formula, HandOutcome, Intent, Lane, Outcome, Record, RunOutcome, Step, StepKind};
+use forgehand::model::{
+    Access, Advance, CommandRun, Event, Evidence, Formula, HandOutcome, Intent, Lane, Outcome, Record, RunOutcome, Step, StepKind,
+};
 use forgehand::plan::Policy;
 use proptest::prelude::*;
 
@@ -216,6 +218,147 @@ fn where_one_fails_for_good_the_others_are_stopped_and_the_run_ends_as_that_one(
     assert_eq!(ended, Some(RunOutcome::Hand { how: failed }));
 }
 
+/// Commands that have no order run behind an agent's work, beside the project's verification.
+fn three() -> Formula {
+    let needs = || Some(vec![true]);
+    branching(&[(7, needs(), false), (7, needs(), false)])
+}
+
+fn begun(world: &World, of: &str) -> usize {
+    let is = |record: &&Record| matches!(&record.event, Event::Intended { intent: Intent::Verify { step, .. }, .. } if step.as_str() == of);
+    world.records.iter().filter(is).count()
+}
+
+/// What commands of a step showed of the commit that they ran on.
+fn shows(world: &mut World, step: &str, passed: bool) {
+    let mut of = None;
+    for at in 0..world.under_way() {
+        if let Some(Intent::Verify { step: own, sha, .. }) = world.intent(at)
+            && own.as_str() == step
+        {
+            of = Some(sha.clone());
+        }
+    }
+    let sha = of.expect("its commands run");
+    let run = CommandRun { command: format!("make {step}"), exit: Some(i32::from(!passed)), millis: 1, tail: String::new() };
+    let evidence = Evidence { sha, commands: vec![run], passed, timed_out: false };
+    world.finish_as(|intent| intent.step().is_some_and(|s| s.as_str() == step), Outcome::Verified { evidence });
+}
+
+fn finish_all(world: &mut World) {
+    for _ in 0..100 {
+        if world.under_way() == 0 {
+            break;
+        }
+        world.finish(0, Fate::Well(0));
+    }
+}
+
+#[test]
+fn commands_without_an_order_run_side_by_side_and_what_they_show_stands_in_the_order_of_the_file() {
+    let mut world = site(&three(), 3);
+    until_at_work(&mut world, &["s0", "s1", "verify"]);
+    world.begin();
+    until_at_work(&mut world, &["s0", "s1", "verify"]);
+    for step in ["s0", "s1", "verify"] {
+        assert_eq!(begun(&world, step), 2, "{step}: each is run again after a crash, by itself");
+    }
+    shows(&mut world, "verify", true);
+    shows(&mut world, "s1", true);
+    assert!(world.pulls.is_empty() && at_work(&world) == ["s0"], "who publishes waits for all of them");
+    world.begin();
+    until_at_work(&mut world, &["s0"]);
+    assert_eq!((begun(&world, "s0"), begun(&world, "s1"), begun(&world, "verify")), (3, 2, 2), "what ended is not run again");
+    shows(&mut world, "s0", true);
+    let run = world.core.ledger().issue(&subject(1)).and_then(|state| state.live_run()).expect("a run").clone();
+    let all: Vec<String> = run.evidence.iter().flat_map(|all| &all.commands).map(|ran| ran.command.clone()).collect();
+    assert_eq!(all, ["make s0", "make s1", "make verify"]);
+    finish_all(&mut world);
+    assert_eq!(world.pulls.len(), 1);
+}
+
+#[test]
+fn with_one_slot_commands_take_turns() {
+    let mut world = site(&three(), 1);
+    until_at_work(&mut world, &["s0"]);
+    shows(&mut world, "s0", true);
+    until_at_work(&mut world, &["s1"]);
+}
+
+#[test]
+fn commands_that_send_the_work_back_stop_those_beside_them_and_all_run_again() {
+    let mut world = site(&three(), 3);
+    until_at_work(&mut world, &["s0", "s1", "verify"]);
+    shows(&mut world, "s1", true);
+    shows(&mut world, "s0", false);
+    assert!(at_work(&world) == ["verify"] && world.is_told_to_end("verify"), "what runs on the commits of before is not wanted");
+    // It ends well before it hears of that, and speaks for nothing.
+    shows(&mut world, "verify", true);
+    until_at_work(&mut world, &["work"]);
+    let run = world.core.ledger().issue(&subject(1)).and_then(|state| state.live_run()).expect("a run");
+    assert!(run.evidence.is_none() && run.unmet.is_empty(), "{:?}", run.evidence);
+    finish_of(&mut world, "work", Fate::Well(0));
+    until_at_work(&mut world, &["s0", "s1", "verify"]);
+}
+
+#[test]
+fn what_failed_beside_them_still_counts_where_commands_go_back_to_an_agent_that_only_reads() {
+    let text = r#"formula = 1
+name = "fix"
+title = "It"
+blast_radius = "low"
+[trigger]
+label = "claude-queue"
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "it.md"
+access = "write"
+output = "fix-result"
+[[step]]
+id = "strict"
+run = ["make strict"]
+go_on = true
+[[step]]
+id = "look"
+needs = ["work"]
+agent = "dev"
+prompt = "it.md"
+access = "read"
+output = "fix-result"
+[[step]]
+id = "try"
+run = ["make try"]
+on_failure = { to = "look", at_most = 1 }
+[[step]]
+id = "open"
+needs = ["strict", "try"]
+propose = "pull-request"
+title = "It"
+body = "it.md"
+"#;
+    let formula = load("fix.toml", text, &|_: &str| Some("It.".to_owned())).expect("it is one");
+    let mut world = site(&formula, 2);
+    until_at_work(&mut world, &["look", "strict"]);
+    shows(&mut world, "strict", false);
+    finish_of(&mut world, "look", Fate::Well(0));
+    until_at_work(&mut world, &["try"]);
+    shows(&mut world, "try", false);
+    until_at_work(&mut world, &["look"]);
+    finish_of(&mut world, "look", Fate::Well(0));
+    until_at_work(&mut world, &["try"]);
+    shows(&mut world, "try", true);
+    finish_all(&mut world);
+    assert_eq!(begun(&world, "strict"), 1, "nothing that it waits for was done again");
+    let ended = world.records.iter().find_map(|record| match &record.event {
+        Event::RunEnded { outcome, .. } => Some(outcome),
+        _ => None,
+    });
+    let commands = |evidence: &Evidence| evidence.commands.iter().map(|ran| ran.command.clone()).collect::<Vec<_>>();
+    let Some(RunOutcome::VerificationFailed { evidence }) = ended else { panic!("{ended:?}") };
+    assert_eq!((commands(evidence), world.pulls.len()), (vec!["make strict".to_owned(), "make try".to_owned()], 0));
+}
+
 #[test]
 fn what_shares_the_workspace_is_done_in_the_order_of_the_file() {
     let needs = |needs: &[bool]| Some(needs.to_vec());
@@ -229,7 +372,9 @@ fn what_shares_the_workspace_is_done_in_the_order_of_the_file() {
         (before("s0"), before("s1"), before("s2")),
         (vec!["work".to_owned()], vec!["work".to_owned()], vec!["work".to_owned()])
     );
-    assert_eq!(before("verify"), ["work", "s1"]);
+    // Commands have a clone each; what shows the commits to people comes behind all of them.
+    assert_eq!(before("verify"), ["work"]);
+    assert!(["s1", "verify"].iter().all(|id| before("open").contains(&(*id).to_owned())));
     let reads = |step: &&Step| matches!(step.kind, StepKind::Agent { access: Access::Read, .. });
     let beside = |step: &Step| formula.place(&step.id).is_some_and(|at| formula.is_beside_agents(at));
     assert!(formula.steps.iter().filter(reads).all(beside));

@@ -120,6 +120,75 @@ async fn a_daemon_killed_with_two_at_work_goes_on_with_both() {
     }
 }
 
+const CHECKS: &str = r##"formula = 1
+name = "fix"
+title = "Fix it, and look at it from two sides"
+blast_radius = "low"
+
+[trigger]
+label = "claude-queue"
+
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "fix.md"
+access = "write"
+output = "fix-result"
+
+[[step]]
+id = "before"
+needs = ["work"]
+run = ["echo before $PORT $PWD >>HERE/begun; while [ ! -e HERE/go ]; do sleep 0.05; done; test $(sh add.sh 2 2) = 5"]
+on = "base"
+
+[[step]]
+id = "after"
+needs = ["work"]
+run = ["echo after $PORT $PWD >>HERE/begun; while [ ! -e HERE/go ]; do sleep 0.05; done; test $(sh add.sh 2 2) = 4"]
+
+[[step]]
+id = "open"
+needs = ["before", "after"]
+propose = "pull-request"
+title = "It adds"
+body = "pull-request.md"
+"##;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_without_an_order_run_at_the_same_moment_also_where_a_daemon_was_killed_between() {
+    let plan = Plan::new("branches::commands_without_an_order").mode(Mode::None).daemon("poll = \"1s\"\nslots = 2");
+    let Some(rig) = plan.project("ports = \"18230-18239\"").rig().await else { return };
+    let here = rig.dir.path().join("agent");
+    beside(&rig, &[("formulas/fix.toml", &CHECKS.replace("HERE", here.to_str().expect("a path")))]);
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    // None of them ends before it is told to, which comes after both have begun.
+    let begun = |times: usize| {
+        let text = std::fs::read_to_string(here.join("begun")).unwrap_or_default();
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let of = |step: &str| lines.iter().filter(|line| line.starts_with(step)).count();
+        ((of("before"), of("after")) == (times, times)).then_some(lines)
+    };
+    let daemon = rig.start(&["run"]);
+    until("both run", || begun(1)).await;
+    let explained = rig.run(&["explain", &number.to_string()]).await.ok();
+    assert!(explained.out.contains("verify of step after, verify of step before"), "{}", explained.out);
+    daemon.kill().await;
+    let daemon = rig.start(&["run"]);
+    let lines = until("both run again", || begun(2)).await;
+    for nth in [1, 2] {
+        let mut own: Vec<&str> = lines.iter().rev().take(2).filter_map(|line| line.split(' ').nth(nth)).collect();
+        own.dedup();
+        assert_eq!(own.len(), 2, "each has a port and a clone of its own: {lines:?}");
+    }
+    rig.let_pass("go");
+    until("the pull request", || (rig.labels(number) == ["claude-pr"]).then_some(())).await;
+    until("the end of it", || rig.left_in("work").is_empty().then_some(())).await;
+    daemon.kill().await;
+    assert_eq!((begun(2).is_some(), rig.turns("work"), rig.pulls().len()), (true, 1, 1), "{}", rig.story());
+    let left = ["verify/work", "ports"].map(|folder| rig.left_in(folder));
+    assert_eq!(left, [Vec::<String>::new(), Vec::new()], "{}", rig.story());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_stops_both_and_one_that_fails_stops_the_other() {
     let script = "[ $FORGEHAND_STEP = cost ] && [ -e \"$here/fail\" ] && exit 7; wait_for go; answer done Fine.";

@@ -13,7 +13,7 @@ use forgehand::ledger::Ledger;
 use forgehand::model::{
     Branch, Change, Checks, Command, Comment, CommentId, Dependency, Event, Evidence, HostEnd, Issue, IssueNumber, JournalId,
     Kept, LabelEvent, LastTag, Login, MergeStyle, Permission, PortRange, Pull, PullNumber, Record, Refusal, RepoFacts, RepoLabel,
-    RepoName, ReviewId, Reviews, RunId, Sha, Spot, Timestamp,
+    RepoName, ReviewId, Reviews, RunId, Sha, Spot, StepId, Timestamp,
 };
 use forgehand::ports::{
     AgentOrder, AgentReport, BringUp, CiRun, ClaimAnswer, Clock, CommitStatus, DiskRoom, FailedJob, Forge, ForgeError,
@@ -371,7 +371,7 @@ port! { Hands for super::hands::Played, Hands, HandError:
     read agent(order: &AgentOrder, events: mpsc::Sender<HandEvent>, cancel: CancellationToken) -> AgentReport;
     read bundle(order: &WorkspaceOrder, cancel: CancellationToken) -> Option<std::path::PathBuf>;
     read verify(order: &VerifyOrder, cancel: CancellationToken) -> Evidence;
-    read port(repo: &RepoName, run: &RunId, range: PortRange) -> u16;
+    read port(repo: &RepoName, run: &RunId, step: Option<&StepId>, range: PortRange) -> u16;
     read retire(repo: &RepoName, run: &RunId) -> ();
     read discard(repo: &RepoName, run: &RunId) -> ();
 }

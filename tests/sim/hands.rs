@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use forgehand::git::Git;
-use forgehand::model::{Access, CommandRun, Evidence, HandOutcome, PortRange, RepoName, RunId};
+use forgehand::model::{Access, CommandRun, Evidence, HandOutcome, PortRange, RepoName, RunId, StepId};
 use forgehand::ports::{
     AgentOrder, AgentReport, HandError, HandErrorKind, HandEvent, Hands, SetUpOrder, VerifyOrder, WorkspaceOrder,
 };
@@ -173,7 +173,7 @@ impl Hands for Played {
         Ok(Evidence { sha: order.sha.clone(), commands, passed: true, timed_out: false })
     }
 
-    async fn port(&self, _repo: &RepoName, _run: &RunId, range: PortRange) -> Result<u16, HandError> {
+    async fn port(&self, _repo: &RepoName, _run: &RunId, _step: Option<&StepId>, range: PortRange) -> Result<u16, HandError> {
         Ok(range.first)
     }
 

@@ -25,10 +25,13 @@ const ORDER: &str = "
 ## Order
 
 - A step without `needs` follows the one before it in the file; with `needs = []` it starts at once. A step needs steps that stand before it.
-- Steps without an order between them run side by side: agents that read, commands beside them, gates, proposals (what they ask of the forge is
-  asked one after the other). A run has one workspace and one change, so that some are done in the order of the file all the same: agents that
-  write, `run`, the pull request, `gate = \"checks\"` and `gate = \"approval\"`; and an agent that reads is not at work while one writes. Two
-  agents that write and have no order between them are refused. `forgehand formula graph` shows who waits for whom.
+- Steps without an order between them run side by side: agents that read, `run`, gates, proposals (what they ask of the forge is asked one after
+  the other). A run has one workspace and one change, so that some are done in the order of the file all the same: agents that write, then `run`
+  on what they made, then what shows that to people (the pull request, pushes, `gate = \"checks\"` and `gate = \"approval\"`), behind every `run`
+  before it in the file; and an agent that reads is not at work while one writes. Two agents that write and have no order between them are
+  refused. `forgehand formula graph` shows who waits for whom.
+- Each `run` has a clone of its own, and without a sandbox a port of its own where others run beside it. What a step beside it left is there only for who
+  names that step in `needs`.
 - Each agent and each `run` at work takes a slot (`slots` of `[daemon]`), where several of a run work side by side too: with one slot they
   take turns. All of them spend from the run's `budget_usd`.
 - An agent that others of its run may be at work beside has a HOME and a log of its own, `issue-7-attempt-1-STEP.jsonl`.

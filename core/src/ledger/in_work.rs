@@ -238,8 +238,7 @@ impl RunState {
             }
             Outcome::Taken { judged } => {
                 self.change = judged.as_ref().ok().cloned();
-                self.evidence = None;
-                self.unmet.clear();
+                self.unshow_all();
                 StepState::Taken { judged: judged.clone() }
             }
             Outcome::Verified { evidence } => {

@@ -66,8 +66,10 @@ pub struct RunState {
     pub outputs: BTreeMap<StepId, Json>,
     /// The commits as judged last.
     pub change: Option<Change>,
-    /// What was run on those commits, so far.
+    /// What was run on those commits, so far, in the order of the file.
     pub evidence: Option<Evidence>,
+    /// The same for each step that ran something, by its place.
+    pub shown: BTreeMap<usize, Evidence>,
     /// The steps whose commands came out otherwise on them than they were to.
     pub unmet: BTreeSet<StepId>,
     /// What earlier runs kept for it.
@@ -206,6 +208,7 @@ impl RunState {
             outputs: BTreeMap::new(),
             change: None,
             evidence: None,
+            shown: BTreeMap::new(),
             unmet: BTreeSet::new(),
             kept: Vec::new(),
             pushed: None,
@@ -437,7 +440,11 @@ impl RunState {
         };
         self.leaves(step, shown(evidence, met));
         if self.change.as_ref().is_none_or(|change| change.head == evidence.sha) {
-            self.evidence = Some(together(self.evidence.take(), evidence));
+            if let Some(place) = self.formula.place(step) {
+                self.shown.retain(|_, before| before.sha == evidence.sha);
+                self.shown.insert(place, evidence.clone());
+                self.evidence = together(&self.shown);
+            }
             match met {
                 true => self.unmet.remove(step),
                 false => self.unmet.insert(step.clone()),
@@ -464,19 +471,30 @@ impl RunState {
             at.told = Told::Prompt;
         }
         let ready = StepState::Ready { told: at.told.clone(), resume: false };
-        let was = std::mem::replace(&mut at.state, ready);
+        at.state = ready;
         at.cuts = 0;
         at.asked_again = false;
         at.rests = true;
-        if let StepState::Verified { evidence, .. } = &was
-            && self.evidence.as_ref().is_some_and(|all| all.sha == evidence.sha)
-        {
-            self.evidence = before(self.evidence.take(), evidence);
-        }
-        self.unmet.remove(step);
+        self.unshow(step);
         *self.retries.entry(step.clone()).or_default() += 1;
         self.outputs.remove(step);
         self.rest();
+    }
+
+    /// What a step showed of the commits counts no more.
+    fn unshow(&mut self, step: &StepId) {
+        if let Some(place) = self.formula.place(step) {
+            self.shown.remove(&place);
+        }
+        self.evidence = together(&self.shown);
+        self.unmet.remove(step);
+    }
+
+    /// The commits are others: what was shown of those before speaks for nothing.
+    pub(super) fn unshow_all(&mut self) {
+        self.shown.clear();
+        self.evidence = None;
+        self.unmet.clear();
     }
 
     /// A step and all that wait for it are to be done again, because one of them failed.
@@ -484,13 +502,12 @@ impl RunState {
         let Some(place) = self.formula.place(to) else { return };
         for behind in self.formula.behind(place) {
             self.in_work.remove(&behind);
-            if let Some(step) = self.formula.steps.get(behind) {
-                self.statuses.remove(&step.id);
-                self.outputs.remove(&step.id);
+            if let Some(step) = self.formula.steps.get(behind).map(|step| step.id.clone()) {
+                self.statuses.remove(&step);
+                self.outputs.remove(&step);
+                self.unshow(&step);
             }
         }
-        self.evidence = None;
-        self.unmet.clear();
         self.in_work.insert(place, InWork::told_of(told, self.sessions.contains_key(to), at));
     }
 
@@ -568,23 +585,11 @@ fn shown(evidence: &Evidence, met: bool) -> Json {
 }
 
 /// What several steps showed of one commit.
-fn together(before: Option<Evidence>, now: &Evidence) -> Evidence {
-    match before.filter(|before| before.sha == now.sha) {
-        Some(mut all) => {
-            all.commands.extend(now.commands.iter().cloned());
-            all.passed &= now.passed;
-            all.timed_out |= now.timed_out;
-            all
-        }
-        None => now.clone(),
-    }
-}
-
-/// What was shown before the commands that failed: the steps before this one passed, or it would not have been done.
-fn before(all: Option<Evidence>, failed: &Evidence) -> Option<Evidence> {
-    let mut all = all?;
-    all.commands.truncate(all.commands.len().saturating_sub(failed.commands.len()));
-    all.passed = true;
-    all.timed_out = false;
-    (!all.commands.is_empty()).then_some(all)
+fn together(shown: &BTreeMap<usize, Evidence>) -> Option<Evidence> {
+    shown.values().cloned().reduce(|mut all, next| {
+        all.commands.extend(next.commands);
+        all.passed &= next.passed;
+        all.timed_out |= next.timed_out;
+        all
+    })
 }

@@ -1,8 +1,9 @@
 //! Which steps of a formula wait for which.
 //!
-//! A step waits for those that it needs. Beside that, a run has one workspace and one change: what works on the change (agents that write,
-//! commands, the pull request, pushes to it, answers about it and what is waited for on it) is done in the order of the file, and whoever reads the workspace is not at work
-//! while somebody writes it. Everything else that has no order runs side by side.
+//! A step waits for those that it needs. Beside that, a run has one workspace and one change: commands run on the change as it stands behind
+//! whoever writes, and what is shown to people of it (the pull request, pushes to it, answers about it and what is waited for on it) comes when
+//! all commands before it in the file have ended. Whoever reads the workspace is not at work while somebody writes it. Everything else that has
+//! no order runs side by side, commands among themselves too: each run of them has a clone of its own.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +16,10 @@ enum Works {
     Writes,
     /// It reads the workspace.
     Reads,
-    /// It takes the run's commits as they are.
-    OnCommits,
+    /// It runs commands on a commit, in a clone of its own.
+    Runs,
+    /// It shows the run's commits to people, or waits for what they say of them.
+    Shows,
     /// It needs neither.
     Apart,
 }
@@ -26,12 +29,11 @@ impl Works {
         match &step.kind {
             StepKind::Agent { access: Access::Write, .. } => Self::Writes,
             StepKind::Agent { access: Access::Read, .. } => Self::Reads,
-            StepKind::Verify { .. }
-            | StepKind::Run { .. }
-            | StepKind::Propose(
+            StepKind::Verify { .. } | StepKind::Run { .. } => Self::Runs,
+            StepKind::Propose(
                 Proposal::PullRequest { .. } | Proposal::Branch { .. } | Proposal::Push | Proposal::Replies { .. },
             )
-            | StepKind::Gate(Gate::Checks | Gate::Approval) => Self::OnCommits,
+            | StepKind::Gate(Gate::Checks | Gate::Approval) => Self::Shows,
             StepKind::Propose(
                 Proposal::Comment { .. }
                 | Proposal::Labels { .. }
@@ -54,11 +56,15 @@ impl Works {
 
     fn not_beside(self, other: Self) -> bool {
         match (self, other) {
-            (Self::Writes | Self::OnCommits, Self::Writes | Self::OnCommits)
-            | (Self::Writes, Self::Reads)
+            (Self::Writes, Self::Writes | Self::Reads | Self::Runs | Self::Shows)
+            | (Self::Shows, Self::Writes | Self::Runs | Self::Shows)
+            | (Self::Runs, Self::Writes | Self::Shows)
             | (Self::Reads, Self::Writes) => true,
-            (Self::Reads, Self::Reads | Self::OnCommits) | (Self::OnCommits, Self::Reads) => false,
-            (Self::Apart, _) | (_, Self::Apart) => false,
+            (Self::Reads, Self::Reads | Self::Runs | Self::Shows)
+            | (Self::Runs, Self::Runs | Self::Reads)
+            | (Self::Shows, Self::Reads)
+            | (Self::Apart, _)
+            | (_, Self::Apart) => false,
         }
     }
 }
@@ -102,10 +108,19 @@ impl Formula {
         behind
     }
 
+    /// Whether its commands may run beside those of another step.
+    pub fn is_beside_commands(&self, at: usize) -> bool {
+        let runs = |place: usize| self.steps.get(place).is_some_and(|step| Works::of(step) == Works::Runs);
+        runs(at) && (0..self.steps.len()).any(|other| other != at && runs(other) && !self.are_ordered(at, other))
+    }
+
+    fn are_ordered(&self, one: usize, other: usize) -> bool {
+        self.behind(one.min(other)).contains(&one.max(other))
+    }
+
     /// Whether one agent may be at work beside another: each has a HOME and a log of its own then.
     pub fn is_beside_agents(&self, at: usize) -> bool {
         let agent = |place: usize| matches!(self.steps.get(place).map(|step| &step.kind), Some(StepKind::Agent { .. }));
-        let ordered = |one: usize, other: usize| self.behind(one.min(other)).contains(&one.max(other));
-        agent(at) && (0..self.steps.len()).any(|other| other != at && agent(other) && !ordered(at, other))
+        agent(at) && (0..self.steps.len()).any(|other| other != at && agent(other) && !self.are_ordered(at, other))
     }
 }

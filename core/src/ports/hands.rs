@@ -32,9 +32,10 @@ pub trait Hands: Send + Sync {
     async fn bundle(&self, order: &WorkspaceOrder, cancel: CancellationToken) -> Result<Option<PathBuf>, HandError>;
     /// Runs the project's verification on a commit of the run's throw-away repository, in a fresh clone.
     async fn verify(&self, order: &VerifyOrder, cancel: CancellationToken) -> Result<Evidence, HandError>;
-    /// The port that a run is handed out of a range: one that no other living run has, the same again as long as it can be. An error that
-    /// passes where all are taken.
-    async fn port(&self, repo: &RepoName, run: &RunId, range: PortRange) -> Result<u16, HandError>;
+    /// The port that a run is handed out of a range: one that no other living run has, the same again as long as it can be. A step beside
+    /// which others of its run have commands run gets one for itself where they share a network, until its commands have ended. An error
+    /// that passes where all are taken.
+    async fn port(&self, repo: &RepoName, run: &RunId, step: Option<&StepId>, range: PortRange) -> Result<u16, HandError>;
     /// Takes back what a run was given for as long as it lived, its env file above all; what it made stays.
     async fn retire(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError>;
     /// Removes the workspace. One that is gone is no error.
@@ -170,6 +171,8 @@ pub struct VerifyOrder {
     pub repo: RepoName,
     /// The run whose throw-away repository holds the commit.
     pub run: RunId,
+    /// The step that it is for: others of the run may have their commands run at the same time.
+    pub step: StepId,
     /// The commit.
     pub sha: Sha,
     /// The commands, in order.

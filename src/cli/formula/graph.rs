@@ -77,7 +77,7 @@ fn describe(drawn: &mut String, formula: &Formula, at: usize, lead: &str) {
         let _ = writeln!(drawn, "       after {}", listed(&needs));
     }
     if !others.is_empty() {
-        let _ = writeln!(drawn, "       not beside {}: they share the run's workspace", listed(&others));
+        let _ = writeln!(drawn, "       not beside {}: they share the run's workspace and its change", listed(&others));
     }
     for note in notes(step) {
         let _ = writeln!(drawn, "       {note}");

@@ -64,7 +64,7 @@ impl Worker {
         };
         let texts = self.texts.read(&run.id)?;
         // Who only reads needs no secret, no service and no port.
-        let given = if *access == Access::Write { self.given(order).await? } else { Given::default() };
+        let given = if *access == Access::Write { self.given(order, None).await? } else { Given::default() };
         let prompt = told(order, step, turn.resume, turn.told, &texts, &given)?;
         let (limits, budget) = (&run.formula.limits, self.settings.budget_of(turn.agent));
         let beside = run.formula.place(&step.id).is_some_and(|place| run.formula.is_beside_agents(place));
@@ -151,14 +151,17 @@ impl Worker {
             }
         };
         let step = order.run()?.formula.steps.iter().find(|s| s.id == *step).ok_or_else(|| environment("the step is gone"))?;
+        let formula = &order.run()?.formula;
+        let beside = formula.place(&step.id).is_some_and(|place| formula.is_beside_commands(place));
         let verify = VerifyOrder {
             repo: order.subject.repo.clone(),
             run: order.run()?.id.clone(),
+            step: step.id.clone(),
             sha: tried,
             commands: trial.map_or_else(|| commands_of(step, order.project).to_vec(), |trial| trial.commands.clone()),
             network: order.project.verify_network.clone(),
             timeout: step.timeout.into_iter().chain(granted(order.run()?)).min(),
-            given: self.given(order).await?,
+            given: self.given(order, beside.then_some(&step.id)).await?,
             vault: needs(order.run()?, step),
         };
         let evidence = self.ports.hands.verify(&verify, cancel).await.map_err(hands)?;

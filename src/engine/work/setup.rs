@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Failure, FailureKind, Outcome};
+use crate::model::{Failure, FailureKind, Outcome, StepId};
 use crate::ports::{Given, SetUpOrder};
 
 use super::{Order, Worker, hands, repos};
@@ -10,7 +10,7 @@ use super::{Order, Worker, hands, repos};
 impl Worker {
     pub(super) async fn set_up(&self, order: &Order<'_>, cancel: CancellationToken) -> Result<Outcome, Failure> {
         let (run, prepared) = (order.run()?, order.prepared()?);
-        let given = self.given(order).await?;
+        let given = self.given(order, None).await?;
         if let Some(file) = &given.provisions.env_file
             && self.ports.repos.holds(&order.subject.repo, &prepared.base, &file.to).await.map_err(repos)?
         {
@@ -29,12 +29,15 @@ impl Worker {
         Ok(Outcome::SetUp)
     }
 
-    /// What the run is given beside its clone.
-    pub(super) async fn given(&self, order: &Order<'_>) -> Result<Given, Failure> {
+    /// What the run is given beside its clone; a step beside which others have commands run may get a port for itself.
+    pub(super) async fn given(&self, order: &Order<'_>, step: Option<&StepId>) -> Result<Given, Failure> {
         let provisions = order.run()?.formula.workspace.of(&order.project.provisions);
         let trunk = order.prepared()?.trunk.clone();
         let port = match provisions.ports {
-            Some(range) => Some(self.ports.hands.port(&order.subject.repo, &order.run()?.id, range).await.map_err(hands)?),
+            Some(range) => {
+                let port = self.ports.hands.port(&order.subject.repo, &order.run()?.id, step, range).await;
+                Some(port.map_err(hands)?)
+            }
             None => None,
         };
         Ok(Given { provisions, trunk: Some(trunk), port })
