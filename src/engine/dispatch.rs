@@ -172,7 +172,7 @@ fn begins(action: &ShelvedAction, by: &str, sha: &Sha, now: Timestamp) -> Action
 /// What was read of the branch, where it is news.
 pub(super) fn read(core: &Core, repo: &RepoName, read: ShelfRead) -> Option<Event> {
     let known = core.ledger.shelves.get(repo);
-    let ShelfRead { at, actions } = read;
+    let ShelfRead { at, actions, items } = read;
     let gone = known.into_iter().flat_map(|shelf| shelf.actions.keys());
     let gone: Vec<ActionId> = gone.filter(|id| actions.iter().all(|action| action.id != **id)).cloned().collect();
     let same = |action: &ShelvedAction| {
@@ -180,7 +180,10 @@ pub(super) fn read(core: &Core, repo: &RepoName, read: ShelfRead) -> Option<Even
     };
     let changed: Vec<ShelvedAction> = actions.into_iter().filter(|action| !same(action)).collect();
     let moved = known.is_none_or(|shelf| shelf.at != at);
-    (moved || !changed.is_empty() || !gone.is_empty()).then(|| event(repo, Dispatch::Read { at, changed, gone }))
+    let before = known.map(|shelf| shelf.items.as_slice()).unwrap_or_default();
+    let items = (items != before).then_some(items);
+    let news = moved || !changed.is_empty() || !gone.is_empty() || items.is_some();
+    news.then(|| event(repo, Dispatch::Read { at, changed, gone, items }))
 }
 
 /// What came of something that was begun.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     AccountName, ActionId, ActionRecord, Approving, Ask, Asked, Begun, Checks, Command, Comment, Dependency, EffectKey, Failure,
-    FilesSought, Issue, Judged, LabelEvent, Mute, Outcome, ProjectFacts, Pull, PullNumber, RepoName, RunId, Sha, ShelvedAction,
-    Standings, Subject, Timestamp, Trouble, Weighed,
+    FilesSought, Issue, Judged, LabelEvent, Mute, Outcome, PendingItem, ProjectFacts, Pull, PullNumber, RepoName, RunId, Sha,
+    ShelvedAction, Standings, Subject, Timestamp, Trouble, Weighed,
 };
 use crate::plan::{Policy, Room, Weighing};
 use crate::ports::HandEvent;
@@ -26,6 +26,8 @@ pub struct ShelfRead {
     pub at: Option<Sha>,
     /// The actions.
     pub actions: Vec<ShelvedAction>,
+    /// What people are asked for in words.
+    pub items: Vec<PendingItem>,
 }
 
 /// What came of something that the dispatcher of the vault did.

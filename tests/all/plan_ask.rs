@@ -47,7 +47,9 @@ fn line(on_vault: OnVault, of: &str) -> Line {
     let mut line = Line::new(formula(of), vec![Outcome::VaultAsked(ask)]);
     line.policy.ops = Some(plan_world::repo());
     // Nothing stood there before.
-    line.note(event(VaultEvent::Dispatched { what: Dispatch::Read { at: None, changed: Vec::new(), gone: Vec::new() } }));
+    line.note(event(VaultEvent::Dispatched {
+        what: Dispatch::Read { at: None, changed: Vec::new(), gone: Vec::new(), items: None },
+    }));
     line
 }
 
@@ -69,7 +71,7 @@ fn stands(line: &mut Line, state: ActionState, end: Option<(Option<i64>, &str)>)
         text: None,
         end,
     };
-    let what = Dispatch::Read { at: None, changed: vec![action], gone: Vec::new() };
+    let what = Dispatch::Read { at: None, changed: vec![action], gone: Vec::new(), items: None };
     line.note(event(VaultEvent::Dispatched { what }));
 }
 

@@ -6,8 +6,8 @@ use forgehand::engine::{Core, Effect, Input, Job, LookedAt, ShelfRead, VaultAnsw
 use forgehand::formula::load;
 use forgehand::model::{
     Action, ActionEnd, ActionId, ActionRecord, ActionState, ActionWork, ApprovedBy, Approving, Begun, Command, CommandRun,
-    Dispatch, Event, Evidence, FormulaName, FormulaWork, Intent, Outcome, PullNumber, Record, RepoName, Risk, Sha, ShelvedAction,
-    Subject, TextHash, Timestamp, VaultEvent, Wanted, WantedBy,
+    Dispatch, Event, Evidence, FormulaName, FormulaWork, Intent, Outcome, PendingItem, PullNumber, Record, RepoName, Risk, Sha,
+    ShelvedAction, Subject, TextHash, Timestamp, VaultEvent, Wanted, WantedBy,
 };
 use forgehand::plan::{Policy, actions_open};
 
@@ -82,6 +82,8 @@ struct Site {
     tip: u64,
     /// The file is there.
     filed: bool,
+    /// What people are asked for in words.
+    items: Vec<PendingItem>,
     approved: bool,
     /// The process dies at this record, with its effect made or not.
     dies: Option<(usize, bool)>,
@@ -101,6 +103,7 @@ impl Site {
             ran: 0,
             tip: 1,
             filed: false,
+            items: Vec::new(),
             approved: true,
             dies,
         }
@@ -176,7 +179,8 @@ impl Site {
             }
             Job::Offers { repo, shelf, .. } => {
                 let at = Some(sha(self.tip));
-                let read = (shelf != Some(at.clone())).then(|| ShelfRead { at, actions: self.shelf() });
+                let read =
+                    (shelf != Some(at.clone())).then(|| ShelfRead { at, actions: self.shelf(), items: self.items.clone() });
                 Input::Offers { repo, result: Ok((Vec::new(), read)) }
             }
             Job::Vault { repo, job } => Input::Vault { repo, answer: self.dispatch(job) },
@@ -201,6 +205,23 @@ impl Site {
         self.dies_here(true)?;
         self.input(input);
         Ok(())
+    }
+
+    /// The first issue is seen to be queued.
+    fn queue(&mut self) {
+        let subject: Subject = plan_world::subject(1);
+        self.input(Input::Wake { repos: vec![subject.repo.clone()], force: true });
+        let at = self.jobs.iter().position(|job| matches!(job, Job::Look { .. })).expect("a look");
+        let Job::Look { stamp, .. } = self.jobs.remove(at) else { panic!("it is one") };
+        let issues = vec![plan_world::queued(1, self.now)];
+        let looked = LookedAt { date: Some(self.now), pulls: Some(Vec::new()), issues, ..stamp };
+        self.input(Input::Looked { repo: subject.repo, result: Ok(looked) });
+    }
+
+    /// What it waits for, in words.
+    fn waits(&self) -> Option<String> {
+        let wait = self.core.plan().waits.get(&plan_world::subject(1))?;
+        Some(forgehand::words::wait(wait, &forgehand::model::LabelNames::default()))
     }
 
     fn shelf(&self) -> Vec<ShelvedAction> {
@@ -326,7 +347,10 @@ fn nothing_is_begun_that_was_there_before_or_is_recorded_or_nobody_approved() {
     let events = second.core.ledger().seq;
     second.input(Input::Offers {
         repo: ops(),
-        result: Ok((Vec::new(), Some(ShelfRead { at: Some(sha(2)), actions: vec![shelved(ActionState::Merged, "one", None)] }))),
+        result: Ok((
+            Vec::new(),
+            Some(ShelfRead { at: Some(sha(2)), actions: vec![shelved(ActionState::Merged, "one", None)], items: Vec::new() }),
+        )),
     });
     assert!(second.process().is_ok());
     assert!(second.core.ledger().seq > events && second.ran == 0, "{:?}", second.open());
@@ -351,23 +375,31 @@ fn a_run_about_the_project_does_not_wait_for_an_action_that_would_wait_for_it() 
 
 #[test]
 fn an_issue_waits_for_what_unblocks_it_until_that_ended() {
-    let waits = |site: &Site, number| {
-        let plan = site.core.plan();
-        plan.waits
-            .get(&plan_world::subject(number))
-            .map(|wait| forgehand::words::wait(wait, &forgehand::model::LabelNames::default()))
-    };
     let mut site = Site::new(None);
     assert!(site.process().is_ok());
     (site.filed, site.tip, site.approved) = (true, 2, false);
     assert!(site.process().is_ok());
-    let subject: Subject = plan_world::subject(1);
-    let queued = plan_world::queued(1, site.now);
-    site.input(Input::Wake { repos: vec![plan_world::repo()], force: true });
-    let at = site.jobs.iter().position(|job| matches!(job, Job::Look { .. })).expect("a look");
-    let Job::Look { stamp, .. } = site.jobs.remove(at) else { return };
-    let looked = LookedAt { date: Some(site.now), pulls: Some(Vec::new()), issues: vec![queued], ..stamp };
-    site.input(Input::Looked { repo: subject.repo.clone(), result: Ok(looked) });
-    let said = waits(&site, 1).unwrap_or_default();
+    site.queue();
+    let said = site.waits().unwrap_or_default();
     assert!(said.contains("the action v1 of the vault: nobody did"), "{said:?}");
+}
+
+#[test]
+fn an_issue_waits_for_what_people_are_asked_for_until_its_file_is_gone() {
+    let mut site = Site::new(None);
+    let item = |issue| PendingItem { name: "disk".into(), unblocks: vec![plan_world::subject(issue)] };
+    // It was there before forgehand came, which is no reason not to wait.
+    site.items = vec![item(1)];
+    assert!(site.process().is_ok());
+    site.queue();
+    assert_eq!(site.waits().as_deref(), Some("waits for what people are asked for in vault/pending/disk.md"));
+    let begins = |job: &Job| matches!(job, Job::Dependencies { subject, .. } if *subject == plan_world::subject(1));
+    assert!(!site.jobs.iter().any(begins), "nothing begins");
+
+    let read = |items, tip| Input::Offers {
+        repo: ops(),
+        result: Ok((Vec::new(), Some(ShelfRead { at: Some(sha(tip)), actions: Vec::new(), items }))),
+    };
+    site.input(read(vec![item(2)], 2));
+    assert!(site.jobs.iter().any(begins), "{:?}", site.waits());
 }

@@ -24,6 +24,7 @@ fn wrong() -> Judged {
         mistakes: vec!["vault/actions/a.toml:1:1: no".into()],
         more: 0,
         unblocks: Vec::new(),
+        items: Vec::new(),
         free: false,
     }
 }

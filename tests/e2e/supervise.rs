@@ -150,7 +150,7 @@ async fn what_is_not_low_is_asked_of_the_vault_once_and_never_run() {
     let as_action = forgehand::vault::action("probe.toml", "probe-db-1", &action, &known);
     assert!(as_action.is_ok(), "{action}\n{:?}", as_action.map_err(|faults| faults.lines()));
     let pending = in_ops(&rig, &["show", &format!("origin/{}:vault/pending/probe-cert.md", of("cert"))]).await;
-    let as_item = forgehand::vault::pending("probe-cert.md", &pending);
+    let as_item = forgehand::vault::pending("probe-cert.md", &pending, &known);
     assert!(as_item.is_ok(), "{pending}\n{:?}", as_item.map_err(|faults| faults.lines()));
     assert!(pending.contains("Buy another.") && pending.contains("owner/app#2") && !pending.contains("ghp_16C7"), "{pending}");
 }

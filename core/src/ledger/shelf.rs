@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Ledger;
 use crate::model::{
-    ActionEnd, ActionId, ActionOutcome, ActionRecord, Approving, Begun, Dispatch, Event, Failure, Grant, PullNumber, RepoName,
-    RunId, RunOutcome, Sha, ShelvedAction, Subject, Timestamp, WantedBy,
+    ActionEnd, ActionId, ActionOutcome, ActionRecord, Approving, Begun, Dispatch, Event, Failure, Grant, PendingItem, PullNumber,
+    RepoName, RunId, RunOutcome, Sha, ShelvedAction, Subject, Timestamp, WantedBy,
 };
 
 /// What is known of the vault of an operations repository.
@@ -20,6 +20,9 @@ pub struct ShelfState {
     pub at: Option<Sha>,
     /// The actions.
     pub actions: BTreeMap<ActionId, ActionSeen>,
+    /// What people are asked for in words.
+    #[serde(default)]
+    pub items: Vec<PendingItem>,
     /// Pull requests that are merged by the policy alone.
     pub merging: BTreeMap<PullNumber, Merging>,
 }
@@ -174,8 +177,11 @@ impl Ledger {
         let first = !self.shelves.contains_key(repo);
         let shelf = self.shelves.entry(repo.clone()).or_default();
         match what {
-            Dispatch::Read { at: tip, changed, gone } => {
+            Dispatch::Read { at: tip, changed, gone, items } => {
                 shelf.at.clone_from(tip);
+                if let Some(items) = items {
+                    shelf.items.clone_from(items);
+                }
                 for action in changed {
                     shelf.put(action, first, at);
                 }

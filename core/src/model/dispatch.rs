@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, ActionId, ActionRecord, ActionState, CommandRun, Declined, Failure, Login, PullNumber, RepoName, Risk, RunOutcome,
-    Sha, TextHash,
+    Action, ActionId, ActionRecord, ActionState, CommandRun, Declined, Failure, Login, PendingItem, PullNumber, RepoName, Risk,
+    RunOutcome, Sha, TextHash,
 };
 
 /// An action as it stands on the branch that counts.
@@ -194,6 +194,9 @@ pub enum Dispatch {
         changed: Vec<ShelvedAction>,
         /// What is not there any more.
         gone: Vec<ActionId>,
+        /// All that people are asked for in words, where that is otherwise than it was.
+        #[serde(default)]
+        items: Option<Vec<PendingItem>>,
     },
     /// Who approved an action was read.
     Weighed {

@@ -283,6 +283,14 @@ pub enum Wait {
         /// How that stands.
         stands: String,
     },
+    /// A person is asked in words for something that unblocks it.
+    VaultItem {
+        /// The name of the file in `vault/pending`.
+        name: String,
+        /// The pull request that brings it, where it is not merged yet.
+        #[serde(default)]
+        asked_by: Option<PullNumber>,
+    },
     /// Nothing new is started: the daemon is about to end.
     Draining,
     /// No credentials for the model.
@@ -342,6 +350,7 @@ impl Wait {
             | Self::ForeignPull { .. }
             | Self::NoPull
             | Self::Vault { .. }
+            | Self::VaultItem { .. }
             | Self::Draining
             | Self::Renewing { .. }
             | Self::NoCredentials

@@ -189,6 +189,15 @@ pub struct ActionRecord {
     pub logs: Option<String>,
 }
 
+/// What people are asked for in words, by a file in `vault/pending`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingItem {
+    /// The file's name, without its ending.
+    pub name: String,
+    /// The issues that wait until it is gone from there.
+    pub unblocks: Vec<Subject>,
+}
+
 /// What a pull request of the operations repository comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
@@ -197,6 +206,9 @@ pub struct Judged {
     /// The issues that wait for those.
     #[serde(default)]
     pub unblocks: Vec<Subject>,
+    /// What it asks people for in words; none where something is wrong.
+    #[serde(default)]
+    pub items: Vec<PendingItem>,
     /// It asks for nothing but new actions that are low, and the policy lets those through.
     #[serde(default)]
     pub free: bool,

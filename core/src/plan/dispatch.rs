@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use crate::ledger::{ActionSeen, Failed, Fate, Ledger, ShelfState};
 use crate::model::{
-    ActionId, ActionState, ActionWork, Approving, FormulaWork, Grant, PullNumber, RepoName, Subject, Timestamp, Wait, Wanted,
-    WantedBy,
+    ActionId, ActionState, ActionWork, Approving, FormulaWork, Grant, PendingItem, PullNumber, RepoName, Subject, Timestamp,
+    Wait, Wanted, WantedBy,
 };
 
 use super::{Action, Context, Plan, Policy};
@@ -163,11 +163,19 @@ impl Context<'_> {
         if let Some((id, seen)) = merged {
             return Some(Wait::Vault { id: id.clone(), stands: stands(shelf?, seen) });
         }
+        let item = |items: &[PendingItem]| items.iter().find(|item| named(&item.unblocks)).map(|item| item.name.clone());
+        if let Some(name) = shelf.and_then(|shelf| item(&shelf.items)) {
+            return Some(Wait::VaultItem { name, asked_by: None });
+        }
         let asked = self.ledger.offers.get(repo).into_iter().flatten();
-        let judged = asked.filter_map(|(pull, offer)| Some((pull, offer.judged.as_ref()?)));
-        let (pull, judged) = judged.into_iter().find(|(_, judged)| named(&judged.unblocks))?;
-        let id = judged.actions.first()?.clone();
-        Some(Wait::Vault { id, stands: format!("it is asked for by {repo}{pull}, which is not merged") })
+        let mut judged = asked.filter_map(|(pull, offer)| Some((pull, offer.judged.as_ref()?)));
+        judged.find_map(|(pull, judged)| match judged.actions.first().filter(|_| named(&judged.unblocks)) {
+            Some(id) => {
+                let stands = format!("it is asked for by {repo}{pull}, which is not merged");
+                Some(Wait::Vault { id: id.clone(), stands })
+            }
+            None => item(&judged.items).map(|name| Wait::VaultItem { name, asked_by: Some(*pull) }),
+        })
     }
 }
 

@@ -9,7 +9,8 @@ use super::{Action, Context, Plan, dispatch};
 use crate::document::Faults;
 use crate::ledger::OfferState;
 use crate::model::{
-    ACTIONS, Action as Asked, ActionEnd, ActionWork, Judged, PENDING, PullNumber, Risk, ShelvedAction, Timestamp, VAULT_POLICY,
+    ACTIONS, Action as Asked, ActionEnd, ActionWork, Judged, PENDING, PendingItem, PullNumber, Risk, ShelvedAction, Timestamp,
+    VAULT_POLICY,
 };
 use crate::text;
 use crate::tier::{self, LowActions, Policy, Tier};
@@ -57,7 +58,15 @@ pub fn judge(offered: &Offered, shelf: &Shelf, known: &Known, policy: &Policy) -
     let free = mistakes.is_empty() && policy.gate.low_actions == Some(LowActions::SelfMerge) && is_new(offered, &actions, shelf);
     let free = free && actions.iter().all(|action| tier_of_action(policy, known, action).tier == Risk::Low);
     let unblocks = actions.iter().flat_map(|action| action.unblocks.clone()).collect();
-    Some(Judged { actions: actions.into_iter().map(|action| action.id).collect(), mistakes, more, unblocks, free })
+    let items = if mistakes.is_empty() { offers.iter().filter_map(|offer| item(offer, known)).collect() } else { Vec::new() };
+    Some(Judged { actions: actions.into_iter().map(|action| action.id).collect(), items, mistakes, more, unblocks, free })
+}
+
+/// What it asks people for in words.
+fn item(offer: &Offer, known: &Known) -> Option<PendingItem> {
+    let Offer::Text { path, text } = offer else { return None };
+    let name = path.strip_prefix(PENDING)?.strip_prefix('/')?.strip_suffix(".md")?;
+    Some(PendingItem { name: name.to_owned(), unblocks: vault::waiting_for(text, known) })
 }
 
 /// Whether it asks for actions and does nothing else: whoever changes or takes away what stands there, or brings anything more, is looked at by a

@@ -197,26 +197,32 @@ fn word(value: &Value<'_>) -> Option<String> {
 
 /// `owner/repo#7`, or `#7` where there is one project.
 fn subject(value: &Value<'_>, known: &Known) -> Option<Subject> {
-    const HELP: &str = "write it as \"owner/repo#7\"";
     let text = value.filled()?;
-    let bad = || value.wrong(format!("`{}` names no issue", text.escape_debug()), HELP);
-    let Some((repo, number)) = text.rsplit_once('#') else { return bad() };
-    let Some(number) = number.parse::<u64>().ok().filter(|number| *number > 0) else { return bad() };
+    issue(&text, known).map_or_else(|(what, help)| value.wrong(what, &help), Some)
+}
+
+/// The issue that a text names, of a project of the configuration; else what is wrong with it, and what to do.
+pub(super) fn issue(text: &str, known: &Known) -> Result<Subject, (String, String)> {
+    const HELP: &str = "write it as \"owner/repo#7\"";
+    let wrong = |what: String| (what, HELP.to_owned());
+    let bad = || wrong(format!("`{}` names no issue", text.escape_debug()));
+    let (repo, number) = text.rsplit_once('#').ok_or_else(bad)?;
+    let number = number.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(bad)?;
     let repo = match (repo, known.projects.as_slice()) {
         ("", [only]) => only.clone(),
-        ("", _) => return value.wrong(format!("which project's issue {text}?"), HELP),
+        ("", _) => return Err(wrong(format!("which project's issue {text}?"))),
         (repo, projects) => {
-            let Ok(named) = repo.parse::<RepoName>() else { return bad() };
+            let named: RepoName = repo.parse().map_err(|_| bad())?;
             let same = |p: &&RepoName| p.to_string().eq_ignore_ascii_case(&named.to_string());
             let Some(project) = projects.iter().find(same) else {
                 let names: Vec<String> = projects.iter().map(ToString::to_string).collect();
                 let hint = format!("there are {}", listed(names.iter().map(String::as_str)));
-                return value.wrong(format!("`{named}` is no project of the configuration, so nothing of it could wait"), hint);
+                return Err((format!("`{named}` is no project of the configuration, so nothing of it could wait"), hint));
             };
             project.clone()
         }
     };
-    Some(Subject { repo, issue: IssueNumber(number) })
+    Ok(Subject { repo, issue: IssueNumber(number) })
 }
 
 #[cfg(test)]

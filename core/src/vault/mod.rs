@@ -16,7 +16,7 @@ use crate::model::{FormulaName, RepoName, Risk};
 
 pub use action::{action, known_keys};
 pub use offer::{Offer, check};
-pub use pending::{Item, pending};
+pub use pending::{Item, pending, waiting_for};
 pub use schema::schema;
 pub use shelf::{Entry, Filed, Place, Recorded, Shelf};
 

@@ -67,7 +67,7 @@ pub fn check(offers: &[Offer], shelf: &Shelf, known: &Known) -> Result<Vec<Actio
                 }
                 Err(found) => faults.extend(found.iter().cloned()),
             },
-            Some(Ok(Name::Item)) => faults.extend(pending(path, text).err().iter().flat_map(Faults::iter).cloned()),
+            Some(Ok(Name::Item)) => faults.extend(pending(path, text, known).err().iter().flat_map(Faults::iter).cloned()),
             Some(Err(hint)) => faults.push(at_top(path, text, "nothing is read here", hint)),
             None => {}
         }

@@ -1,10 +1,10 @@
-//! All that stands below `vault/` at a commit: the actions, and what is recorded of them.
+//! All that stands below `vault/` at a commit: the actions, what is recorded of them, and what people are asked for in words.
 
 use std::collections::BTreeMap;
 
-use super::{Known, action};
+use super::{Known, action, pending::waiting_for};
 use crate::document::Faults;
-use crate::model::{ACTIONS, Action, ActionId, ActionRecord, ActionState};
+use crate::model::{ACTIONS, Action, ActionId, ActionRecord, ActionState, PendingItem};
 
 /// Where a record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +91,10 @@ impl Entry {
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
-pub struct Shelf(BTreeMap<ActionId, Entry>);
+pub struct Shelf {
+    entries: BTreeMap<ActionId, Entry>,
+    items: Vec<PendingItem>,
+}
 
 impl Shelf {
     /// Of the files below `vault/`, by their paths there.
@@ -99,6 +102,9 @@ impl Shelf {
         let mut shelf = Self::default();
         for (path, text) in files {
             let Some((folder, file)) = path.split_once('/').filter(|(_, file)| !file.contains('/')) else { continue };
+            if let Some(name) = file.strip_suffix(".md").filter(|_| folder == "pending") {
+                shelf.items.push(PendingItem { name: name.to_owned(), unblocks: waiting_for(text, known) });
+            }
             let Some(place) = Place::ALL.into_iter().find(|place| place.folder() == folder) else { continue };
             if let Some(id) = file.strip_suffix(".result.json").and_then(|name| name.parse().ok()) {
                 shelf.entry(id).recorded.push(Recorded { place, record: serde_json::from_str(text).ok() });
@@ -125,17 +131,22 @@ impl Shelf {
     }
 
     fn entry(&mut self, id: ActionId) -> &mut Entry {
-        self.0.entry(id.clone()).or_insert(Entry { id, filed: Vec::new(), recorded: Vec::new() })
+        self.entries.entry(id.clone()).or_insert(Entry { id, filed: Vec::new(), recorded: Vec::new() })
     }
 
     /// One.
     pub fn get(&self, id: &ActionId) -> Option<&Entry> {
-        self.0.get(id)
+        self.entries.get(id)
     }
 
     /// Each, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.0.values()
+        self.entries.values()
+    }
+
+    /// What people are asked for in words, by name.
+    pub fn items(&self) -> &[PendingItem] {
+        &self.items
     }
 }
 

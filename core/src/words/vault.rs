@@ -1,7 +1,7 @@
 //! What is said about the vault.
 
 use crate::model::{
-    ActionId, ActionOutcome, Approving, Begun, Dispatch, Judged, RepoName, RunOutcome, ShelvedAction, VaultEvent,
+    ActionId, ActionOutcome, Approving, Begun, Dispatch, Judged, PendingItem, RepoName, RunOutcome, ShelvedAction, VaultEvent,
 };
 
 /// The longest description of a commit status that every forge shows.
@@ -37,7 +37,7 @@ pub(super) fn event(repo: &RepoName, what: &VaultEvent) -> Option<String> {
 
 fn dispatched(repo: &RepoName, what: &Dispatch) -> Option<String> {
     Some(match what {
-        Dispatch::Read { changed, gone, .. } => read(repo, changed, gone)?,
+        Dispatch::Read { changed, gone, items, .. } => read(repo, (changed, gone), items.as_deref())?,
         Dispatch::Weighed { id, answer: Approving::Approved { by, .. }, .. } => format!("the action {id} may be run: {by}"),
         Dispatch::Weighed { id, answer: Approving::Lacking { why }, .. } => format!("the action {id} is not run: {why}"),
         Dispatch::Beginning { id, .. } => format!("… write to {repo} that the action {id} begins"),
@@ -61,9 +61,16 @@ fn dispatched(repo: &RepoName, what: &Dispatch) -> Option<String> {
 }
 
 /// What is news of the branch; none where it is nothing.
-fn read(repo: &RepoName, changed: &[ShelvedAction], gone: &[ActionId]) -> Option<String> {
+fn read(repo: &RepoName, (changed, gone): (&[ShelvedAction], &[ActionId]), items: Option<&[PendingItem]>) -> Option<String> {
     let news = changed.iter().map(|action| format!("{} is {}", action.id, action.state.word()));
-    let all: Vec<String> = news.chain(gone.iter().map(|id| format!("{id} is gone"))).collect();
+    let items = items.map(|items| match items {
+        [] => "nothing is pending".to_owned(),
+        items => {
+            format!("pending: {}", items.iter().map(|item| item.name.escape_debug().to_string()).collect::<Vec<_>>().join(", "))
+        }
+    });
+    let gone = gone.iter().map(|id| format!("{id} is gone"));
+    let all: Vec<String> = news.chain(gone).chain(items).collect();
     (!all.is_empty()).then(|| format!("the vault of {repo}: {}", all.join(", ")))
 }
 
@@ -99,6 +106,7 @@ mod tests {
             mistakes: mistakes.iter().map(|m| (*m).to_owned()).collect(),
             more,
             unblocks: Vec::new(),
+            items: Vec::new(),
             free: false,
         };
         assert_eq!(super::judged(&judged(&[], 0)), "well-formed: a, b");

@@ -97,6 +97,12 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             format!("step {step} of its run failed ({how}); it is done again at {until} (time {time} of {of})")
         }
         Wait::Vault { id, stands } => format!("waits for the action {id} of the vault: {stands}"),
+        Wait::VaultItem { name, asked_by: None } => {
+            format!("waits for what people are asked for in vault/pending/{}.md", name.escape_debug())
+        }
+        Wait::VaultItem { name, asked_by: Some(pull) } => {
+            format!("waits for what people are asked for in vault/pending/{}.md, which {pull} brings", name.escape_debug())
+        }
         Wait::Schedule { formula, until } => format!("formula {formula} starts by its schedule at {until}"),
         Wait::Unasked => "no formula that is on has a schedule, and nobody asked for one".to_owned(),
         Wait::NeedsFormula { formula, because } => format!("needs formula {formula}: {because}"),
@@ -226,6 +232,10 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
             format!(
                 "the end of that action: `forgehand vault show {id}` tells what it needs, `vault reject` and `vault done` end it"
             )
+        }
+        Wait::VaultItem { asked_by: None, .. } => "whoever does that, and then takes the file away".to_owned(),
+        Wait::VaultItem { asked_by: Some(pull), .. } => {
+            format!("merging or closing {pull} of the operations repository, and then whoever does that and takes the file away")
         }
         Wait::Gate { waits: AtGate::Vault(vault), .. } => {
             let AtVault { repo, action, pull, at, label } = vault.as_ref();

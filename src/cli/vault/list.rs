@@ -12,7 +12,7 @@ use crate::cli::{CliError, block_on};
 use crate::document::Faults;
 use crate::model::{ACTIONS, Action, ActionWork, PENDING, Risk};
 use crate::plan::tier_of_action;
-use crate::vault::{self, Entry, Offer};
+use crate::vault::{self, Entry, Known, Offer};
 use crate::words;
 
 /// Arguments of `vault list`.
@@ -75,7 +75,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
 fn rows(vault: &Vault) -> Vec<Row> {
     let asked = vault.asked.iter().flat_map(|asked| asked_rows(vault, asked));
     let entries = vault.shelf.iter().map(|entry| entry_row(vault, entry));
-    let items = vault.items.iter().filter_map(|(path, text)| item_row(path, text, "pending", None));
+    let items = vault.items.iter().filter_map(|(path, text)| item_row(path, text, ("pending", None), &vault.known));
     asked.chain(entries).chain(items).collect()
 }
 
@@ -86,7 +86,7 @@ fn asked_rows<'v>(vault: &'v Vault, asked: &'v Asked) -> impl Iterator<Item = Ro
             let read = vault::action(path, name, text, &vault.known);
             return Some(row(vault, name, "asked", &read, Some(asked.pull.0)));
         }
-        item_row(path, text, "asked", Some(asked.pull.0))
+        item_row(path, text, ("asked", Some(asked.pull.0)), &vault.known)
     })
 }
 
@@ -126,11 +126,14 @@ fn row(vault: &Vault, id: &str, state: &'static str, read: &Result<Action, Fault
     }
 }
 
-fn item_row(path: &str, text: &str, state: &'static str, pull: Option<u64>) -> Option<Row> {
+fn item_row(path: &str, text: &str, (state, pull): (&'static str, Option<u64>), known: &Known) -> Option<Row> {
     let name = path.strip_prefix(PENDING)?.strip_prefix('/')?.strip_suffix(".md")?;
     let bare = Row { kind: "item", state, pull, ..Row::bare(name) };
-    Some(match vault::pending(path, text) {
-        Ok(item) => Row { person: Some(item.human_action), ..bare },
+    Some(match vault::pending(path, text, known) {
+        Ok(item) => {
+            let unblocks = item.unblocks.iter().map(ToString::to_string).collect();
+            Row { person: Some(item.human_action), unblocks, ..bare }
+        }
         Err(faults) => Row { mistakes: faults.lines(), ..bare },
     })
 }

@@ -88,7 +88,7 @@ impl PlayedVault {
             text: None,
             end: Some(end),
         };
-        let what = Dispatch::Read { at: None, changed: vec![action], gone: Vec::new() };
+        let what = Dispatch::Read { at: None, changed: vec![action], gone: Vec::new(), items: None };
         Event::Vault { repo: repo.clone(), what: VaultEvent::Dispatched { what } }
     }
 }

@@ -45,7 +45,7 @@ impl Worker {
             found.push(OfferRead { pull: pull.number, read });
         }
         let actions = || there.iter().map(|entry| plan::shelved(entry, &self.settings.vault, &policy)).collect();
-        Ok((found, moved.then(|| ShelfRead { at, actions: actions() })))
+        Ok((found, moved.then(|| ShelfRead { at, actions: actions(), items: there.items().to_vec() })))
     }
 
     async fn shelf_at(&self, repo: &RepoName, at: Option<&Sha>) -> Result<Shelf, Failure> {
