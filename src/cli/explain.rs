@@ -39,6 +39,9 @@ struct Explanation {
     last_run: Option<String>,
     last_aside: Option<String>,
     wanted: Vec<String>,
+    /// Runs that wait for its pull request to be merged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    put_forward: Vec<String>,
     attempts: u32,
     pull: Option<u64>,
     /// How much it could break, where forgehand may merge it.
@@ -105,6 +108,7 @@ fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation 
         last_run: state.last.as_ref().map(|l| format!("{} (attempt {}): {}", l.formula, l.attempt, words::outcome(&l.outcome))),
         last_aside: state.aside.as_ref().map(|l| format!("{}: {}", l.formula, words::outcome(&l.outcome))),
         wanted: state.wanted.iter().map(|(wanted, _)| words::is_wanted(wanted)).collect(),
+        put_forward: state.put_forward.iter().map(words::put_forward).collect(),
         attempts: state.attempts,
         pull: state.pull.as_ref().map(|p| p.number.0),
         tier: state.open_pull().and_then(PullRef::weighed_tier).map(|tier| words::risk(tier).to_owned()),
@@ -161,6 +165,7 @@ async fn of_another(setup: &Setup, subject: &Subject) -> Result<Explanation, Cli
         last_run: None,
         last_aside: None,
         wanted: Vec::new(),
+        put_forward: Vec::new(),
         attempts: 0,
         pull: None,
         tier: None,
@@ -191,6 +196,9 @@ impl Explanation {
         }
         for wanted in &self.wanted {
             anstream::println!("  is to run:      {wanted}");
+        }
+        for waits in &self.put_forward {
+            anstream::println!("  put forward:    {waits}");
         }
         if let Some(pull) = self.pull {
             anstream::println!("  pull request:   #{pull}");

@@ -193,7 +193,7 @@ fn known(setup: &Setup) -> Result<Ledger, CliError> {
 
 /// Whether a run lives on the mirror of a repository. What cannot be known counts as living.
 fn lives(setup: &Setup, repo: &RepoName) -> bool {
-    known(setup).map_or(true, |ledger| ledger.issues().any(|(subject, state)| subject.repo == *repo && state.run.is_some()))
+    known(setup).map_or(true, |ledger| ledger.issues().any(|(subject, state)| subject.repo == *repo && state.has_run()))
 }
 
 /// Removes it, and what the mirrors kept for its run.

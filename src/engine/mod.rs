@@ -28,6 +28,6 @@ pub use shell::{Ended, Engine, EngineError, Identity, Listener, Mode, Observer, 
 pub use vault::{vault_files, vault_offers};
 pub use wakes::{Wake, Waker, Wakes, wakes};
 pub use work::{
-    Answer, Cast, Ops, Placeholders, Played, PlayedHost, PlayedVault, ProjectSettings, Scene, Settings, Shown, Stage, TextStore,
-    Unread, placeholder,
+    Answer, Cast, Ops, Placeholders, Played, PlayedHost, PlayedMerge, PlayedVault, ProjectSettings, Scene, Settings, Shown,
+    Stage, TextStore, Unread, placeholder,
 };

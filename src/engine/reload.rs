@@ -68,7 +68,7 @@ fn lives(core: &Core, repo: &RepoName) -> bool {
     let Some(project) = core.ledger.projects.get(repo) else { return false };
     project.issues.values().any(|state| {
         let acting = state.open.values().any(|open| core.view.acting.contains(&open.key));
-        let held = state.run.is_some() || !state.open.is_empty() || matches!(state.claim, ClaimState::Ours(_));
+        let held = state.has_run() || !state.open.is_empty() || matches!(state.claim, ClaimState::Ours(_));
         acting || (held && project.trouble.is_none())
     })
 }

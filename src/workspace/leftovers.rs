@@ -89,7 +89,7 @@ pub fn room(path: &Path) -> Result<u64> {
 pub fn find(state_dir: &Path, ledger: &Ledger, care: &Care, keep: Keep, now: Timestamp) -> Result<Vec<Leftover>> {
     let (ends, before) = (ends(ledger), now - keep.runs);
     // Whose run lives may be reading a cache, and borrows from a mirror.
-    let at_work = ledger.issues().filter(|(_, state)| state.run.is_some()).map(|(subject, _)| subject.repo.folder());
+    let at_work = ledger.issues().filter(|(_, state)| state.has_run()).map(|(subject, _)| subject.repo.folder());
     let at_work: BTreeSet<String> = at_work.collect();
     let mut found = caches(&state_dir.join("caches"), &care.caching, &at_work, before)?;
     found.extend(ports(&state_dir.join("ports"), ledger, before)?);

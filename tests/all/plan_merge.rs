@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use forgehand::formula::shipped_formula;
-use forgehand::ledger::{IssueState, Ledger, PullRef, Refused, Reviews, Rounds, Said};
+use forgehand::ledger::{ClaimState, Held, IssueState, Ledger, PullRef, Refused, Reviews, Rounds, Said};
 use forgehand::model::{
-    Approved, Branch, Checks, CommandRun, Decision, Event, Evidence, Formula, FormulaName, Intent, IssueNumber, Login, MergeRule,
-    ProjectFacts, PullNumber, PullState, Record, RepoFacts, RepoName, Right, Risk, Saying, SeenIssue, Sha, Subject, TextMark,
-    Timestamp, ToMerge, Wait, Weighed,
+    Advance, Approved, Branch, Checks, CommandRun, Decision, Event, Evidence, Formula, FormulaName, HandOutcome, Intent,
+    IssueNumber, Login, MergeRule, ProjectFacts, PullNumber, PullState, Record, RepoFacts, RepoName, Right, Risk, RunId,
+    RunOutcome, Saying, SeenIssue, Sha, StopWhy, Subject, TextMark, Timestamp, ToMerge, Trigger, Wait, Wanted, WantedBy, Weighed,
 };
 use forgehand::plan::{Action, FRESH, Plan, Policy, ProjectPolicy, View, plan};
 use proptest::prelude::*;
@@ -314,4 +314,182 @@ proptest! {
         let first = (1..).zip(&all).filter(|(_, known)| is_to_be_brought_up(known, rule)).min_by_key(rank);
         prop_assert_eq!(begun, first.map(|(number, _)| number).into_iter().collect::<Vec<u64>>(), "{:#?}", made.waits);
     }
+}
+
+/// The formula of a run that waits for a merge.
+static SHIP: LazyLock<Formula> = LazyLock::new(|| {
+    let text = "formula = 1\nname = \"ship\"\ntitle = \"It\"\nblast_radius = \"low\"\n[trigger]\ncomment = \"/ship\"\n\
+        [[step]]\nid = \"merge\"\npropose = \"merge\"\ntimeout = \"1h\"\n";
+    forgehand::formula::load("ship.toml", text, &|_| None).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
+});
+
+impl Site {
+    fn note(&mut self, at: Timestamp, event: Event) {
+        self.ledger.apply(&Record { seq: self.ledger.seq + 1, at, event });
+    }
+
+    /// A run puts the pull request of an issue forward.
+    fn put_forward(&mut self, number: u64) {
+        let run = RunId(format!("ship-{number}"));
+        let wanted = Wanted { formula: SHIP.name.clone(), inputs: BTreeMap::new(), by: WantedBy::Hand };
+        let started = Event::RunStarted {
+            run: run.clone(),
+            subject: at(number),
+            formula: Box::new(SHIP.clone()),
+            attempt: 1,
+            branch: "forgehand-read".into(),
+            aside: Some(wanted),
+            kept: Vec::new(),
+        };
+        self.note(NOW, started);
+        let how = Advance::PutForward { pull: PullNumber(100 + number) };
+        self.note(NOW, Event::Advanced { run, step: "merge".into(), how });
+    }
+
+    fn state(&self, number: u64) -> &IssueState {
+        self.ledger.issue(&at(number)).expect("it")
+    }
+
+    /// What the step left that waited for the merge of this one, where it goes on now.
+    fn goes_on(&mut self, number: u64, now: Timestamp) -> Option<serde_json::Value> {
+        let claims =
+            |made: &Plan| made.actions.iter().any(|action| matches!(action, Action::Do { intent: Intent::Claim { .. }, .. }));
+        let claimed = claims(&self.plan(now));
+        let held = Held { sha: sha(1), since: now, failed: None, failures: 0 };
+        self.claim(number, ClaimState::Ours(held));
+        let made = self.plan(now);
+        self.claim(number, ClaimState::None);
+        let left = made.actions.iter().find_map(|action| match action {
+            Action::Record(events) => events.iter().find_map(|event| match event {
+                Event::Advanced { run, how: Advance::Opened { output }, .. } if run.0 == format!("ship-{number}") => {
+                    output.clone()
+                }
+                _ => None,
+            }),
+            _ => None,
+        });
+        assert_eq!(claimed, left.is_some(), "it takes the claim again first");
+        left
+    }
+
+    fn claim(&mut self, number: u64, claim: ClaimState) {
+        let issues = &mut self.ledger.projects.get_mut(&repo()).expect("it").issues;
+        issues.get_mut(&IssueNumber(number)).expect("it").claim = claim;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn who_waits_for_a_merge_neither_has_anything_merged_nor_holds_it_up(
+        all in prop::collection::vec((known(), any::<bool>()), 1..8),
+        rule in prop::sample::select(vec![MergeRule::Never, MergeRule::Low, MergeRule::Policy]),
+        review in any::<bool>(),
+        updates in any::<bool>(),
+        later in prop::sample::select(vec![0, 10, 20]),
+    ) {
+        static UPDATE: LazyLock<Formula> = LazyLock::new(|| shipped_formula("update").expect("shipped"));
+        let formulas = || updates.then(|| (UPDATE.name.clone(), UPDATE.clone())).into_iter().collect::<BTreeMap<_, _>>();
+        let pulls: Vec<Known> = all.iter().map(|(known, _)| known.clone()).collect();
+        let now = Timestamp(NOW.0 + later * 1_000);
+        let without = site_with(&pulls, rule, review, formulas()).plan(now);
+        let mut with = site_with(&pulls, rule, review, formulas());
+        for (number, (_, forward)) in (1..).zip(&all) {
+            if *forward {
+                with.put_forward(number);
+            }
+        }
+        let made = with.plan(now);
+        prop_assert_eq!(&made.actions, &without.actions);
+        prop_assert_eq!(&made.waits, &without.waits);
+        forgehand::plan::check(&made, &with.ledger, &with.view, &with.policy).expect("it keeps the rules");
+    }
+}
+
+fn fine() -> Known {
+    Known {
+        tier: Risk::Medium,
+        rights: Vec::new(),
+        checks: Checks::Success,
+        verified: Verified::Yes,
+        behind: false,
+        lacking: false,
+        unreported: false,
+        older: false,
+        window: false,
+        waited: false,
+        refused: false,
+        read: Some(true),
+        asked: false,
+        priority: false,
+    }
+}
+
+#[test]
+fn who_waits_goes_on_when_it_is_merged_and_closed_when_it_is_closed_or_when_its_time_is_over() {
+    let sites = || {
+        let mut site = site(&[fine()], MergeRule::Policy, false);
+        site.put_forward(1);
+        assert!(site.state(1).run.is_none() && site.state(1).put_forward.len() == 1);
+        assert_eq!(site.goes_on(1, NOW), None);
+        site
+    };
+    let seen = |state| Event::PullSeen { subject: at(1), state };
+
+    let mut site = sites();
+    site.note(NOW, seen(PullState::Merged));
+    assert_eq!(site.goes_on(1, NOW), None, "its issue is closed first");
+    assert!(matches!(site.plan(NOW).actions.as_slice(), [Action::Do { intent: Intent::Close, .. }]), "{:?}", site.plan(NOW));
+    let issue = SeenIssue { open: false, ..site.state(1).seen.clone() };
+    site.note(NOW, Event::Seen { subject: at(1), issue });
+    site.note(NOW, Event::Moved { subject: at(1), trigger: Trigger::Merged, to: None });
+    // What belongs to that comes first: the branch.
+    assert!(matches!(site.plan(NOW).actions.as_slice(), [Action::Do { intent: Intent::DropBranch { .. }, .. }]));
+    let issues = &mut site.ledger.projects.get_mut(&repo()).expect("it").issues;
+    issues.get_mut(&IssueNumber(1)).and_then(|state| state.pull.as_mut()).expect("it").branch_settled = true;
+    let left = site.goes_on(1, NOW).expect("it goes on");
+    assert_eq!(left, serde_json::json!({ "pull": 101, "merged": true, "state": "merged", "sha": sha(1).as_str(), "why": "" }));
+
+    let mut site = sites();
+    site.note(NOW, seen(PullState::Closed));
+    assert_eq!(site.goes_on(1, NOW), None, "a person has the issue first");
+    site.note(NOW, Event::Moved { subject: at(1), trigger: Trigger::ClosedUnmerged, to: Some(Decision::Interactive) });
+    site.view.checked.clear();
+    let left = site.goes_on(1, NOW).expect("it goes on");
+    assert_eq!((&left["merged"], &left["state"], &left["sha"]), (&false.into(), &"closed".into(), &serde_json::Value::Null));
+
+    let mut site = sites();
+    let over = Timestamp(NOW.0 + 3_600_000);
+    site.view.checked.insert(at(1), over);
+    let left = site.goes_on(1, over).expect("it goes on");
+    assert_eq!((&left["state"], &left["why"]), (&"waits".into(), &"it waits for an approval".into()));
+    site.policy.projects.values_mut().for_each(|project| project.merge = MergeRule::Never);
+    let left = site.goes_on(1, over).expect("it goes on");
+    assert_eq!((&left["state"], &left["why"]), (&"waits".into(), &"a person is to merge it".into()));
+}
+
+#[test]
+fn a_person_who_closes_the_issue_stops_who_waits() {
+    let mut site = site(&[fine()], MergeRule::Policy, false);
+    site.put_forward(1);
+    let issue = SeenIssue { open: false, ..site.state(1).seen.clone() };
+    site.note(NOW, Event::Seen { subject: at(1), issue });
+    let made = site.plan(NOW);
+    let stops = |made: &Plan| match made.actions.as_slice() {
+        [Action::Record(events)] => matches!(events.as_slice(), [Event::Stopping { why: StopWhy::Closed, .. }]),
+        _ => false,
+    };
+    assert!(stops(&made), "{made:?}");
+    let run = RunId("ship-1".to_owned());
+    site.note(NOW, Event::Stopping { run: run.clone(), why: StopWhy::Closed });
+    site.note(NOW, Event::Moved { subject: at(1), trigger: Trigger::PersonClosed, to: Some(Decision::Pr) });
+    let made = site.plan(NOW);
+    let taken = Event::Advanced { run, step: "merge".into(), how: Advance::TakenUp };
+    assert_eq!(made.actions, [Action::Record(vec![taken.clone()])]);
+    site.note(NOW, taken);
+    let made = site.plan(NOW);
+    let ended =
+        |event: &Event| matches!(event, Event::RunEnded { outcome: RunOutcome::Hand { how: HandOutcome::Cancelled }, .. });
+    assert!(matches!(made.actions.as_slice(), [Action::Record(events)] if events.iter().any(ended)), "{made:?}");
 }

@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::plan_world::{
-    Fate, GLANCE, Says, World, awaits_look, gated_policy, glancing_policy, grouped_policy, handing_policy, policy,
-    revising_policy, subject, writes_labels,
+    Fate, GLANCE, Says, World, awaits_look, forwarding_policy, gated_policy, glancing_policy, grouped_policy, handing_policy,
+    policy, revising_policy, subject, writes_labels,
 };
 
 /// What a person does with an issue.
@@ -446,6 +446,30 @@ proptest! {
             let waits = world.core.plan().waits.get(&subject);
             prop_assert!(!matches!(waits, Some(Wait::NeedsFormula { .. })), "{}: {:?}", subject, waits);
         }
+    }
+
+    #[test]
+    fn with_a_formula_that_waits_for_the_merge_too(
+        steps in prop::collection::vec(step(), 0..70),
+        kinds in kinds(),
+        last in prop::sample::select(vec![0_u8, 0, 3, 3, 4, 5, 6, 7, 8, 10, 12]),
+    ) {
+        let world = live(&unforgotten(steps), &kinds, Fate::Well(last), forwarding_policy());
+        let mut left: BTreeMap<RunId, u32> = BTreeMap::new();
+        for record in &world.records {
+            if let Event::Advanced { run, how: Advance::Opened { output: Some(output) }, .. } = &record.event {
+                *left.entry(run.clone()).or_default() += 1;
+                let said = (output["merged"].as_bool(), output["sha"].is_string(), output["why"] == "");
+                prop_assert!(matches!(said, (Some(true), true, true) | (Some(false), false, false)), "{}", output);
+            }
+        }
+        prop_assert!(left.values().all(|times| *times == 1), "{:?}", left);
+        for (subject, state) in world.core.ledger().issues() {
+            // Its time is over, or somebody ended it: nobody waits any more, and nothing of ours is held.
+            prop_assert!(state.put_forward.is_empty(), "{}: {:?}", subject, state.put_forward);
+            prop_assert!(!matches!(state.claim, forgehand::ledger::ClaimState::Ours(_)), "{}", subject);
+        }
+        prop_assert!(!world.core.plan().waits.values().any(|wait| matches!(wait, Wait::Group { .. })), "{:?}", world.core.plan().waits);
     }
 
     #[test]

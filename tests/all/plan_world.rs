@@ -232,6 +232,40 @@ pub fn gated_policy() -> Policy {
     policy
 }
 
+/// What a fix goes on with that has its pull request merged.
+const FORWARD: &str = r##"
+[[step]]
+id = "merge"
+propose = "merge"
+timeout = "3m"
+[[step]]
+id = "tell"
+when = "steps.merge.output.merged"
+propose = "comment"
+body = "pull-request.md"
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "fix.md"
+access = "read"
+output = "fix-result"
+"##;
+
+/// The policy, with a fix that puts its pull request forward, in a group of its own and that of who revises.
+pub fn forwarding_policy() -> Policy {
+    let prompts = |name: &str| shipped_prompt(name).map(str::to_owned);
+    let text = forgehand::formula::shipped_text("fix").expect("shipped").to_owned() + FORWARD;
+    let mut fix = load("fix.toml", &text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    let mut policy = revising_policy();
+    let group = Some(Concurrency { group: "one".into(), when_busy: WhenBusy::Queue });
+    fix.limits.concurrency.clone_from(&group);
+    for project in policy.projects.values_mut() {
+        project.formulas.insert("fix".into(), fix.clone());
+        project.formulas.get_mut(&"revise".into()).expect("it").limits.concurrency.clone_from(&group);
+    }
+    policy
+}
+
 /// The policy with the formula that revises.
 pub fn revising_policy() -> Policy {
     let revise = shipped().remove(&"revise".into()).expect("shipped");

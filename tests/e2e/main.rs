@@ -49,6 +49,7 @@ mod revise;
 mod rig;
 mod roles;
 mod schedule;
+mod ship;
 mod steps;
 mod supervise;
 mod switching;

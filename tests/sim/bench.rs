@@ -28,8 +28,16 @@ use super::faults::{Ailing, Faults, Faulty, FaultyJournal, JumpingClock};
 use super::hands::{Played, Script};
 
 /// An agent can do it, and does.
-pub const PLAIN: Script =
-    Script { route: "queue", verdict: "done", branches: false, asks: false, mends: false, merges: false, fleet: false };
+pub const PLAIN: Script = Script {
+    route: "queue",
+    verdict: "done",
+    branches: false,
+    asks: false,
+    mends: false,
+    merges: false,
+    forwards: false,
+    fleet: false,
+};
 /// The same, and a file is asked for.
 pub const ASKING: Script = Script { asks: true, ..PLAIN };
 
@@ -233,6 +241,9 @@ impl<'s> Daemon<'s> {
         }
         if self.script.mends {
             formulas.insert("fix".into(), mending());
+        }
+        if self.script.forwards {
+            formulas.insert("fix".into(), forwarding());
         }
         if self.script.fleet {
             formulas.insert("update".into(), shipped_formula("update").expect("shipped"));
@@ -519,4 +530,16 @@ fn mending() -> Formula {
     let step = "[[step]]\nid = \"mend\"\npropose = \"mend\"\nprobe = \"'db'\"\n\n[[step]]";
     let text = shipped_text("fix").expect("shipped").replacen("[[step]]", step, 1);
     load("fix.toml", &text, &|name| shipped_prompt(name).map(str::to_owned)).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
+}
+
+/// The usual fix, which waits until its pull request is merged and says so.
+fn forwarding() -> Formula {
+    let more = "\n[[step]]\nid = \"merge\"\npropose = \"merge\"\n\n[[step]]\nid = \"tell\"\nwhen = \"steps.merge.output.merged\"\n\
+                propose = \"comment\"\nbody = \"told.md\"\n";
+    let text = shipped_text("fix").expect("shipped").to_owned() + more;
+    let prompts = |name: &str| match name {
+        "told.md" => Some("It is there.".to_owned()),
+        other => shipped_prompt(other).map(str::to_owned),
+    };
+    load("fix.toml", &text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
 }

@@ -66,6 +66,8 @@ const ASKS: Script = Script { route: "needs-info", ..PLAIN };
 const DECLINES: Script = Script { verdict: "refused", ..PLAIN };
 /// Nobody is needed up to the end.
 const MERGES: Script = Script { merges: true, ..PLAIN };
+/// Who worked on it waits for that, and says so.
+const FORWARDS: Script = Script { forwards: true, ..MERGES };
 /// Who reads what was written does so side by side, and something is said beside them.
 const BRANCHES: Script = Script { branches: true, ..PLAIN };
 /// Before it works, what a probe looks at is mended.
@@ -89,6 +91,8 @@ everywhere! {
     asking_it_dies_after_a_write_to_the_journal: ASKS, Journal, DiesAfter, 12;
     asking_an_answer_is_lost: ASKS, Forge, Lost, 4;
     declining_an_answer_is_lost: DECLINES, Forge, Lost, 7;
+    waiting_for_the_merge_it_dies_after_a_write_to_the_forge: FORWARDS, Forge, DiesAfter, 11;
+    waiting_for_the_merge_it_dies_after_a_write_to_the_journal: FORWARDS, Journal, DiesAfter, 28;
     mending_it_dies_before_the_host_is_asked: MENDS, Host, DiesBefore, 4;
     mending_it_dies_after_the_host_was_asked: MENDS, Host, DiesAfter, 4;
     with_branches_it_dies_before_hands_begin: BRANCHES, Hands, DiesBefore, 8;
@@ -112,6 +116,10 @@ async fn each_life_ends_where_it_should() {
     assert!(!end.issues[0].1 && end.pulls.iter().all(|pull| !pull.2), "{end:#?}");
     assert_eq!(end.branches.len(), 1, "its branch is gone: {:?}", end.branches);
     assert!(end.comments[0].1.iter().any(|said| said.contains("**Merged**")), "{:?}", end.comments);
+    let (end, _) = life(&site, FORWARDS, None).await;
+    assert!(!end.issues[0].1 && end.pulls.iter().all(|pull| !pull.2) && end.claims.is_empty(), "{end:#?}");
+    let told = end.comments[0].1.iter().filter(|said| said.contains("It is there."));
+    assert_eq!(told.count(), 1, "{:?}", end.comments);
     let (end, _) = life(&site, ASKS, None).await;
     assert_eq!(labels(&end), ["needs-info", "portal"]);
     let (end, _) = life(&site, DECLINES, None).await;

@@ -26,6 +26,8 @@ pub struct Script {
     pub mends: bool,
     /// What is low is merged without a person.
     pub merges: bool,
+    /// The fix waits for that, and says so.
+    pub forwards: bool,
     /// Many issues, whose changes are of all tiers.
     pub fleet: bool,
 }

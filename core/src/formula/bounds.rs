@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::read::Meant;
 use crate::document::{Table, Value};
-use crate::model::{Gate, Retry, StepKind};
+use crate::model::{Gate, Proposal, Retry, StepKind};
 
 /// The `timeout` of a step.
 pub(super) fn timeout(table: &Table<'_>, meant: Option<&Meant>) -> Option<Duration> {
     let help = meant.and_then(|meant| match meant {
         Meant::Step(kind) => match kind {
             StepKind::Gate(Gate::Time { .. }) => Some("gate = \"time\" waits as long as `after` says"),
+            StepKind::Propose(Proposal::Merge) => None,
             StepKind::Propose(_) => Some("take it out: what is asked of the forge takes a moment"),
             StepKind::Agent { .. }
             | StepKind::Verify { .. }
@@ -32,6 +33,9 @@ pub(super) fn retry(table: &Table<'_>, meant: Option<&Meant>) -> Option<Retry> {
     let help = meant.and_then(|meant| match meant {
         Meant::Step(kind) => match kind {
             StepKind::Gate(_) => Some("a gate waits until it opens; `timeout` says how long"),
+            StepKind::Propose(Proposal::Merge) => {
+                Some("what the forge refuses is tried again anyway; `timeout` says how long it is waited for")
+            }
             StepKind::Propose(_) => {
                 Some("take it out: a forge that does not answer is asked again anyway, and what it refuses stays refused")
             }

@@ -45,6 +45,7 @@ pub(super) fn judge(value: &Value<'_>, meant: &Meant) {
         }
         Meant::Step(StepKind::Propose(Proposal::Review { .. })) => "a run reviews one pull request",
         Meant::Step(StepKind::Propose(Proposal::Push)) => "what an agent wrote is pushed at once",
+        Meant::Step(StepKind::Propose(Proposal::Merge)) => "an issue has one pull request",
         Meant::Step(StepKind::Propose(Proposal::Replies { .. })) => {
             "it goes through the points by itself: give it the list as `items`"
         }

@@ -324,7 +324,7 @@ struct StepSection {
     for_each: Option<ForEachSection>,
     /// It takes no longer. With `agent`: a turn, within `wall` of `[limits]`. With `run`: all its commands, within what the configuration
     /// allows; what is cut counts as failing. With `gate = "checks"`, `"approval"` and `"vault"`: a gate that does not open in this time
-    /// ends the run as failed. No other step has it.
+    /// ends the run as failed. With `propose = "merge"`: how long the merge is waited for, then the run goes on. No other step has it.
     timeout: Option<Time>,
     /// With `agent` and `run`: it is done again from its beginning where it would end the run as failed. That is an agent that broke off,
     /// hung, ran out of time, gave no valid answer when asked twice, or committed nothing that was to be committed; and commands whose
@@ -585,6 +585,15 @@ enum Propose {
     /// `claude-working` and back. One that `pull-behind` starts brings it up to its base: it has no agent, and what came to the base is merged
     /// before its first step.
     Push,
+    /// The open pull request of ours for the issue is put forward to be merged, and the run waits for that without an agent or a slot. What is
+    /// merged, and when, is what `merge` of the project, the policy, the verification, the checks and the approvals say, as without this step: it
+    /// lets nothing pass, and where a person has to approve or to merge, that person is called as ever. A run of the lifecycle leaves the issue
+    /// at `claude-pr` and is beside it from then on, so that the pull request can be revised and brought up to its base meanwhile. `steps.ID.output`
+    /// is there when it was merged, by us or by a person, and the issue is closed (`merged` is true, and `sha` its head); when it was closed
+    /// without a merge; when `timeout` is over, which ends the waiting and not the pull request; or at once where there is none. `state` is
+    /// `merged`, `closed`, `waits` or `none`, `why` says in a few words what it lacked, and `pull` is its number, or null. Steps behind it have
+    /// the workspace as it was, and nobody writes there any more. Closing the issue without a merge stops the run.
+    Merge,
     /// What reviewers said about that pull request is answered, each point where it was made; one that no item answers too.
     Replies,
     /// What a probe of the host looks at is mended, by what the configuration has for it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::document::Table;
-use crate::model::{Access, Commands, Gate, Proposal, RunsOn, Step, StepKind};
+use crate::model::{Access, Commands, Gate, Proposal, RunsOn, Step, StepKind, all_before};
 
 /// The most steps of a formula.
 const STEPS: usize = 100;
@@ -63,6 +63,7 @@ pub(super) fn check(steps: &[Placed<'_, '_>], updates: bool) {
                 | Proposal::VaultAction { .. }
                 | Proposal::Mend { .. }
                 | Proposal::Start { .. }
+                | Proposal::Merge
                 | Proposal::UpdateIssue { .. },
             ) => {}
             StepKind::Propose(proposal @ (Proposal::PullRequest { .. } | Proposal::Branch { .. } | Proposal::Push)) => {
@@ -94,6 +95,7 @@ pub(super) fn check(steps: &[Placed<'_, '_>], updates: bool) {
         }
     }
     both_write(steps);
+    put_forward(steps);
     if let Some(last) = steps.get(STEPS) {
         last.table.wrong(format!("a formula has at most {STEPS} steps, those of the formulas it calls included"), "call less");
     }
@@ -117,5 +119,44 @@ fn both_write(steps: &[Placed<'_, '_>]) {
             placed.wrong(if placed.table.has("needs") { "needs" } else { "access" }, &message, &help);
         }
         behind.push(all);
+    }
+}
+
+/// Complains of what cannot be beside or behind a step that puts a pull request forward to be merged: while it waits its run is at rest, and
+/// the lifecycle goes on with the issue.
+fn put_forward(steps: &[Placed<'_, '_>]) {
+    let all: Vec<&Step> = steps.iter().map(|placed| &placed.step).collect();
+    if !all.iter().any(|step| step.merges()) {
+        return;
+    }
+    if let Some(revises) = steps.iter().find(|placed| matches!(placed.step.kind, StepKind::Propose(Proposal::Push))) {
+        let help = "let a formula of its own put it forward: the lifecycle goes on with the pull request when this one has ended";
+        revises.wrong("propose", "a formula that revises a pull request does not put it forward to be merged as well", help);
+        return;
+    }
+    let before = all_before(&all);
+    let ends_before = |one: usize, other: usize| before.get(other).is_some_and(|all| all.contains(&one));
+    for (at, placed) in steps.iter().enumerate().filter(|(_, placed)| placed.step.merges()) {
+        let unordered = |other: usize| other != at && !ends_before(at, other) && !ends_before(other, at);
+        if let Some(other) = (0..steps.len()).find(|other| unordered(*other)) {
+            let other = &steps[other].step.id;
+            let help = "nothing of a run is at work while it waits for a merge: order the two by `needs`";
+            placed.wrong("propose", &format!("`{other}` has no order with this step"), help);
+        }
+        let behind = steps.iter().enumerate().filter(|(other, _)| ends_before(at, *other)).map(|(_, behind)| behind);
+        for behind in behind {
+            let key = match &behind.step.kind {
+                StepKind::Agent { access: Access::Write, .. } if behind.table.has("access") => "access",
+                StepKind::Agent { access: Access::Write, .. } => "agent",
+                StepKind::Propose(Proposal::PullRequest { .. } | Proposal::Branch { .. }) => "propose",
+                _ => continue,
+            };
+            let help = "let propose = \"start\" begin another formula that works on it";
+            behind.wrong(
+                key,
+                &format!("`{}` puts the work of this run forward to be merged, and nothing is added to it", placed.step.id),
+                help,
+            );
+        }
     }
 }

@@ -72,6 +72,9 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     if over.opens_pull() && !configured.opens_pull() {
         return Some("it opens a pull request, and the configured one does not".to_owned());
     }
+    if let Some(why) = forward(over, configured) {
+        return Some(why);
+    }
     let answers = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::Replies { .. }));
     if (over.revises() && !configured.revises()) || (has(over, &answers) && !has(configured, &answers)) {
         return Some("it revises a pull request, and the configured one does not".to_owned());
@@ -110,6 +113,22 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     }
     let unknown = over.inputs.iter().find(|spec| spec.default.is_none() && configured.inputs.iter().all(|i| i.name != spec.name));
     unknown.map(|spec| format!("nobody gives it its input `{}`: give that a default", spec.name))
+}
+
+/// Whether it puts a pull request forward to be merged where the configured one does not, or without a gate that stands before that there.
+fn forward(over: &Formula, configured: &Formula) -> Option<String> {
+    let first = |formula: &Formula| formula.steps.iter().position(Step::merges);
+    let merges = first(over)?;
+    let Some(known) = first(configured) else {
+        return Some("it puts a pull request forward to be merged, and the configured one does not".to_owned());
+    };
+    let gates = |steps: &[Step]| -> Vec<(Option<Expression>, StepKind)> {
+        let gate = |step: &&Step| matches!(step.kind, StepKind::Gate(Gate::Checks | Gate::Approval | Gate::Vault { .. }));
+        steps.iter().filter(gate).map(|step| (step.when.clone(), step.kind.clone())).collect()
+    };
+    let own = gates(&over.steps[..merges]);
+    let lacks = gates(&configured.steps[..known]).into_iter().any(|gate| !own.contains(&gate));
+    lacks.then(|| "it puts a pull request forward to be merged before a gate of the configured one is passed".to_owned())
 }
 
 /// What a step asks of the vault.
@@ -256,6 +275,28 @@ mod tests {
             &|text| text + "\n[[step]]\nid = \"judge\"\npropose = \"review\"\nverdict = \"'approve'\"\nbody = \"plain.md\"\n",
             "it reviews",
         );
+    }
+
+    #[test]
+    fn a_pull_request_is_put_forward_only_where_it_was_and_behind_the_same_gates() {
+        let merge = "\n[[step]]\nid = \"merge\"\npropose = \"merge\"\n";
+        let gate = "\n[[step]]\nid = \"seen\"\ngate = \"approval\"\n";
+        let with = |more: &str| {
+            let text = shipped_text("fix").expect("shipped").to_owned() + more;
+            crate::formula::load("fix.toml", &text, &prompt).unwrap_or_else(|faults| panic!("{:?}", faults.lines()))
+        };
+        let why = laid_over(with(merge), &with("")).expect_err("more");
+        assert!(why.contains("it puts a pull request forward to be merged"), "{why}");
+        let (before, after) = (format!("{gate}{merge}"), format!("{merge}{gate}"));
+        assert!(laid_over(with(&before), &with(&before)).is_ok());
+        assert!(laid_over(with(&before), &with(merge)).is_ok(), "it asks for more");
+        let why = laid_over(with(&after), &with(&before)).expect_err("the gate held the merge");
+        assert!(why.contains("before a gate of the configured one is passed"), "{why}");
+        let timed = format!(
+            "{gate}{}",
+            merge.replace("\"merge\"\n\"", "").replace("propose = \"merge\"\n", "propose = \"merge\"\ntimeout = \"1h\"\n")
+        );
+        assert!(laid_over(with(&timed), &with(&before)).is_ok(), "how long it waits is its own matter");
     }
 
     #[test]

@@ -28,6 +28,7 @@ enum What {
     UpdateIssue,
     Review,
     Push,
+    Merge,
     Replies,
     File,
     VaultAction,
@@ -79,6 +80,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         ("update-issue", What::UpdateIssue),
         ("review", What::Review),
         ("push", What::Push),
+        ("merge", What::Merge),
         ("replies", What::Replies),
         ("file", What::File),
         ("vault-action", What::VaultAction),
@@ -127,6 +129,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         }
         What::SubIssues => sub_issues(table, scene, &vocabulary),
         What::Push => Some(Proposal::Push),
+        What::Merge => Some(Proposal::Merge),
         What::Replies => {
             let items = table.required("items", "items = \"steps.work.output.answers\"", |v| answers(v, scene));
             Some(Proposal::Replies { items: items? })
@@ -293,6 +296,11 @@ fn with_its_issue(value: &Value<'_>, table: &Table<'_>, what: What, about: About
         }
         (What::PullRequest | What::Review | What::Push | What::Replies, About::Project) => {
             return value.wrong("a pull request is opened, reviewed and revised for an issue", ABOUT_THE_PROJECT);
+        }
+        (What::Merge, About::Project) => {
+            let help =
+                format!("{ABOUT_THE_PROJECT}: start a formula about the issue by propose = \"start\", and put this step there");
+            return value.wrong("it is the pull request of an issue that is put forward to be merged", help);
         }
         (What::Reopen | What::Branch, About::Project) => {
             return value.wrong(format!("`{}` is for the issue that the run is about", value.string()?), ABOUT_THE_PROJECT);

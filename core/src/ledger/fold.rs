@@ -282,8 +282,15 @@ impl IssueState {
             Event::SessionStarted { session, .. } => self.in_session(session).cloned().map(|step| (step, session.clone())),
             _ => None,
         };
+        if self.waits_forward(event) {
+            return;
+        }
         let Some(run) = self.run.as_mut() else { return };
         match event {
+            Event::Advanced { step, how: how @ Advance::PutForward { .. }, .. } => {
+                run.advance(step, how, at);
+                self.steps_back();
+            }
             Event::SessionStarted { .. } => run.sessions.extend(working),
             Event::Advanced { step, how, .. } => {
                 run.advance(step, how, at);

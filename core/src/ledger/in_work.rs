@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::model::{
-    AccountName, AgentName, Change, Evidence, Gate, HandOutcome, Intent, IssueNumber, Outcome, PlannedIssue, Proposal, Refusal,
-    Reply, RunOutcome, Sha, Step, StepId, StepKind, Timestamp, Told,
+    AccountName, AgentName, Change, Evidence, Gate, HandOutcome, Intent, IssueNumber, Outcome, PlannedIssue, Proposal,
+    PullNumber, Refusal, Reply, RunOutcome, Sha, Step, StepId, StepKind, Timestamp, Told,
 };
 
 use super::{Each, Retry, RunState};
@@ -92,6 +92,11 @@ pub enum StepState {
         planned: Vec<Reply>,
         /// How many stand there, from the first.
         done: usize,
+    },
+    /// The pull request is put forward to be merged.
+    PutForward {
+        /// Which.
+        pull: PullNumber,
     },
     /// What the step asked of the forge is there.
     Proposed,
@@ -193,7 +198,7 @@ impl RunState {
         let ended: BTreeSet<usize> = self.statuses.keys().filter_map(|id| self.formula.place(id)).collect();
         for place in 0..self.formula.steps.len() {
             if !ended.contains(&place) && !self.in_work.contains_key(&place) && self.formula.before(place).is_subset(&ended) {
-                let rests = self.formula.steps.get(place).and_then(gate).is_some();
+                let rests = self.formula.steps.get(place).is_some_and(|step| gate(step).is_some() || step.merges());
                 self.in_work.insert(place, InWork::new(at, rests));
             }
         }

@@ -17,6 +17,7 @@ mod offers;
 mod outcome;
 mod past;
 mod place;
+mod put_forward;
 mod revision;
 mod run;
 mod running;
@@ -230,7 +231,7 @@ impl Ledger {
 
     /// A live run.
     pub fn run(&self, run: &RunId) -> Option<&RunState> {
-        self.issue(self.subject_of(run)?)?.run.as_ref()
+        self.issue(self.subject_of(run)?)?.known_runs().find(|known| known.id == *run)
     }
 
     /// All issues that are ours and have something before them, with where they are.

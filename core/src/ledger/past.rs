@@ -79,7 +79,7 @@ impl Ledger {
         let seq = self.seq;
         let Some(project) = self.projects.get_mut(&subject.repo) else { return };
         let Some(state) = project.issues.get_mut(&subject.issue) else { return };
-        if state.run.is_some() || !state.open.is_empty() {
+        if state.has_run() || !state.open.is_empty() {
             return;
         }
         // Nobody tells a settled issue that one it depends on was closed: they are read again when it is taken up again.

@@ -540,7 +540,9 @@ impl RunState {
             }
             Advance::Retry { outcome, until } => self.start_over(step, outcome, *until),
             Advance::Failed { outcome } => self.failing = Some((step.clone(), outcome.clone())),
+            Advance::TakenUp => {}
             Advance::Begun
+            | Advance::PutForward { .. }
             | Advance::Listed { .. }
             | Advance::Replying { .. }
             | Advance::AnswerAgain { .. }
@@ -562,6 +564,7 @@ impl InWork {
             Advance::Listed { planned } => {
                 self.state = StepState::Filing { planned: planned.clone(), filed: Vec::new() };
             }
+            Advance::PutForward { pull } => self.state = StepState::PutForward { pull: *pull },
             Advance::Replying { planned } => self.state = StepState::Replying { planned: planned.clone(), done: 0 },
             Advance::AnswerAgain { why } => {
                 self.asked_again = true;

@@ -80,7 +80,7 @@ impl Ledger {
 impl IssueState {
     /// Whether a run of a formula is wanted or at work.
     pub fn is_busy_with(&self, formula: &FormulaName) -> bool {
-        let live = self.live_run().is_some_and(|run| run.formula.name == *formula);
+        let live = self.lives().any(|run| run.formula.name == *formula);
         live || self.wanted.iter().any(|(wanted, _)| wanted.formula == *formula)
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Evidence, IssueNumber, Kept, PlannedIssue, ProbeName, Reply, RunOutcome, StepId, Timestamp, Wanted};
+use super::{Evidence, IssueNumber, Kept, PlannedIssue, ProbeName, PullNumber, Reply, RunOutcome, StepId, Timestamp, Wanted};
 
 /// How a run goes on after a step's work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,13 @@ pub enum Advance {
         /// It.
         wanted: Wanted,
     },
+    /// A pull request is put forward to be merged: the run leaves its issue to the lifecycle, and waits beside it.
+    PutForward {
+        /// Which.
+        pull: PullNumber,
+    },
+    /// Such a run is at work again.
+    TakenUp,
     /// A probe is not mended.
     Held {
         /// Which.

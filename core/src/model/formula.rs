@@ -419,6 +419,11 @@ impl Formula {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::Mend { .. })))
     }
 
+    /// Whether one of its steps puts a pull request forward to be merged.
+    pub fn merges(&self) -> bool {
+        self.steps.iter().any(Step::merges)
+    }
+
     /// Whether one of its steps opens a pull request.
     pub fn opens_pull(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. })))
@@ -474,6 +479,12 @@ impl StepKind {
                 let id = json!({ "type": ["string", "null"] });
                 vec![("issues", list(closed([("id", id), ("issue", number())])))]
             }
+            Self::Propose(Proposal::Merge) => {
+                let pull = json!({ "type": ["integer", "null"] });
+                let state = json!({ "enum": FORWARDED });
+                let sha = json!({ "type": ["string", "null"] });
+                vec![("pull", pull), ("merged", json!({ "type": "boolean" })), ("state", state), ("sha", sha), ("why", text())]
+            }
             Self::Propose(Proposal::Close { .. } | Proposal::Reopen | Proposal::UpdateIssue { .. })
             | Self::Gate(Gate::Time { .. } | Gate::Checks | Gate::Approval)
             | Self::Enter { .. } => Vec::new(),
@@ -484,6 +495,16 @@ impl StepKind {
             }
         };
         closed(fields)
+    }
+}
+
+/// What became of a pull request that was put forward to be merged, in a word.
+pub const FORWARDED: [&str; 4] = ["merged", "closed", "waits", "none"];
+
+impl Step {
+    /// Whether it puts a pull request forward to be merged.
+    pub fn merges(&self) -> bool {
+        matches!(self.kind, StepKind::Propose(Proposal::Merge))
     }
 }
 

@@ -65,6 +65,7 @@ pub use merge::*;
 pub use notice::*;
 pub use open::*;
 pub use ops::*;
+pub use order::all_before;
 pub use outcome::*;
 pub use overlap::*;
 pub use proposal::*;

@@ -31,7 +31,11 @@ impl Works {
             StepKind::Agent { access: Access::Read, .. } => Self::Reads,
             StepKind::Verify { .. } | StepKind::Run { .. } => Self::Runs,
             StepKind::Propose(
-                Proposal::PullRequest { .. } | Proposal::Branch { .. } | Proposal::Push | Proposal::Replies { .. },
+                Proposal::PullRequest { .. }
+                | Proposal::Branch { .. }
+                | Proposal::Push
+                | Proposal::Merge
+                | Proposal::Replies { .. },
             )
             | StepKind::Gate(Gate::Checks | Gate::Approval) => Self::Shows,
             StepKind::Propose(
@@ -87,14 +91,8 @@ impl Formula {
     /// The places of the steps that end before the one at a place begins.
     pub fn before(&self, at: usize) -> BTreeSet<usize> {
         let mut before: BTreeSet<usize> = self.needs(at).into_iter().collect();
-        before.extend(self.in_turn(at));
+        before.extend(in_turn(&self.steps, at));
         before
-    }
-
-    /// The places of the steps that the one at a place would not run beside, and which stand before it.
-    fn in_turn(&self, at: usize) -> impl Iterator<Item = usize> {
-        let own = self.steps.get(at).map_or(Works::Apart, Works::of);
-        self.steps.iter().take(at).enumerate().filter(move |(_, step)| own.not_beside(Works::of(step))).map(|(place, _)| place)
     }
 
     /// The places of the steps that wait for the one at a place, and its own.
@@ -123,4 +121,23 @@ impl Formula {
         let agent = |place: usize| matches!(self.steps.get(place).map(|step| &step.kind), Some(StepKind::Agent { .. }));
         agent(at) && (0..self.steps.len()).any(|other| other != at && agent(other) && !self.are_ordered(at, other))
     }
+}
+
+/// The places of the steps that the one at a place would not run beside, and which stand before it.
+fn in_turn(steps: &[Step], at: usize) -> impl Iterator<Item = usize> {
+    let own = steps.get(at).map_or(Works::Apart, Works::of);
+    steps.iter().take(at).enumerate().filter(move |(_, step)| own.not_beside(Works::of(step))).map(|(place, _)| place)
+}
+
+/// For each step the places of all that end before it begins, whatever is between them.
+pub fn all_before(steps: &[&Step]) -> Vec<BTreeSet<usize>> {
+    let owned: Vec<Step> = steps.iter().map(|step| (*step).clone()).collect();
+    let mut all: Vec<BTreeSet<usize>> = Vec::new();
+    for (at, step) in owned.iter().enumerate() {
+        let needs = step.needs.iter().flatten().filter_map(|id| owned.iter().position(|other| other.id == *id));
+        let direct: BTreeSet<usize> = needs.filter(|needed| *needed < at).chain(in_turn(&owned, at)).collect();
+        let further = direct.iter().filter_map(|place| all.get(*place)).flatten().copied().collect::<Vec<_>>();
+        all.push(direct.into_iter().chain(further).collect());
+    }
+    all
 }

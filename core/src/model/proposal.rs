@@ -108,6 +108,8 @@ pub enum Proposal {
     },
     /// The commits go to the branch of the pull request that is open for the issue.
     Push,
+    /// The pull request that is open for the issue is put forward to be merged, and its end is waited for.
+    Merge,
     /// What reviewers said about that pull request is answered, each where it was said.
     Replies {
         /// The answers: a list of objects with `to`, what the prompt calls the point, and `text`.
@@ -196,6 +198,7 @@ impl Proposal {
             | Self::SubIssues { .. }
             | Self::Review { .. }
             | Self::Push
+            | Self::Merge
             | Self::Replies { .. }
             | Self::Mend { .. }
             | Self::File { .. }

@@ -551,7 +551,7 @@ impl Context<'_> {
         let journal = self.policy.journal.short();
         // It names folders and refs, whose length git limits.
         let folder: String = subject.repo.folder().chars().take(60).collect();
-        Action::Record(vec![Event::RunStarted {
+        let started = Event::RunStarted {
             run: RunId(format!("{folder}-{}-{number}-{journal}", subject.issue.0)),
             subject: subject.clone(),
             formula: Box::new(formula.clone()),
@@ -568,7 +568,8 @@ impl Context<'_> {
             },
             aside,
             kept: self.ledger.kept(subject),
-        }])
+        };
+        Action::Record(std::iter::once(started).chain(self.replaced_forward(subject, formula)).collect())
     }
 }
 

@@ -3,7 +3,8 @@
 //! Promises: what finds its group at work waits, stops the other and takes its place, or does not take place, as its formula says. The
 //! lifecycle loses nothing by that: a run of its waits where one beside it would not take place, and one that is replaced goes back to the
 //! queue, behind who took its place. Nobody replaces a run that began after they were asked for, so that two cannot replace each other for
-//! ever. A run at a gate or in a pause is at work.
+//! ever. A run at a gate or in a pause is at work. One that waits for a merge is not, so that nothing that the merge needs waits for it: it is
+//! replaced, or keeps others of the group from taking place, but nobody waits for it; and it is at work again when nobody else of its group is.
 //!
 //! Race known: what replaces a run of another issue may find another of the group there before it, which was asked for earlier.
 
@@ -45,11 +46,20 @@ pub(super) enum Busy {
 
 impl Groups {
     pub(super) fn new(context: &Context<'_>) -> Self {
-        let live = context.ledger.issues().filter_map(|(subject, state)| {
-            let run = state.live_run()?;
+        let place = |subject: Subject, run: &RunState| {
             Some(((subject.repo.clone(), group_of(&run.formula)?.group.clone()), (subject, run.id.clone())))
-        });
-        Self { at_work: live.collect(), stopped: BTreeSet::new() }
+        };
+        let issues = || context.ledger.issues();
+        let mut at_work: BTreeMap<_, _> =
+            issues().filter_map(|(subject, state)| place(subject.clone(), state.live_run()?)).collect();
+        // Who waited for a merge and is to go on is the next.
+        for (subject, state) in issues() {
+            let due = state.put_forward.iter().filter(|run| context.is_due(&subject, state, run));
+            for (group, run) in due.filter_map(|run| place(subject.clone(), run)) {
+                at_work.entry(group).or_insert(run);
+            }
+        }
+        Self { at_work, stopped: BTreeSet::new() }
     }
 
     /// Who is told to stop is not told again.
@@ -77,6 +87,12 @@ impl Context<'_> {
     /// What becomes of a run that would begin, by who is at work in its group.
     pub(super) fn busy(&self, comer: &Comer<'_>, groups: &Groups) -> Busy {
         let Some(Concurrency { group, when_busy }) = group_of(comer.formula) else { return Busy::No };
+        if let Some(run) = self.in_group(&comer.subject.repo, group).next()
+            && *when_busy == WhenBusy::Skip
+            && comer.aside
+        {
+            return Busy::Decided(Verdict::Decline(declined(comer.subject, &comer.formula.name, &run.id)));
+        }
         let Some((on, run)) = groups.at_work.get(&(comer.subject.repo.clone(), group.clone())) else { return Busy::No };
         let wait = Wait::Group { group: group.clone(), on: on.clone(), run: run.clone() };
         match when_busy {
@@ -89,6 +105,28 @@ impl Context<'_> {
             }
             WhenBusy::Queue | WhenBusy::Replace | WhenBusy::Skip => Busy::Decided(Verdict::Wait(wait)),
         }
+    }
+
+    /// The runs of a group that wait for a merge: they hold nobody of it up.
+    fn in_group(&self, repo: &RepoName, group: &str) -> impl Iterator<Item = &RunState> {
+        let issues = self.ledger.issues().filter(move |(subject, _)| subject.repo == *repo);
+        let waits = issues.flat_map(|(_, state)| &state.put_forward).filter(|run| run.stopping.is_none());
+        waits.filter(move |run| group_of(&run.formula).is_some_and(|of| of.group == group))
+    }
+
+    /// The stops of those that wait for a merge, where a run of this formula takes their place.
+    pub(super) fn replaced_forward(&self, subject: &Subject, formula: &Formula) -> Vec<Event> {
+        let Some(Concurrency { group, when_busy: WhenBusy::Replace }) = group_of(formula) else { return Vec::new() };
+        let runs = self.in_group(&subject.repo, group);
+        runs.map(|run| Event::Stopping { run: run.id.clone(), why: StopWhy::Replaced }).collect()
+    }
+
+    /// The run of its group that is at work, where that is another one.
+    pub(super) fn group_wait(&self, subject: &Subject, run: &RunState) -> Option<Wait> {
+        let group = &group_of(&run.formula)?.group;
+        let groups = Groups::new(self);
+        let (on, other) = groups.at_work.get(&(subject.repo.clone(), group.clone()))?;
+        (*other != run.id).then(|| Wait::Group { group: group.clone(), on: on.clone(), run: other.clone() })
     }
 
     /// What is asked for on an issue whose own run is at work in a group: it may not take place, or stop that run.

@@ -102,10 +102,9 @@ impl Context<'_> {
             events.extend(self.moved(subject, state, trigger));
         }
         let moot = trigger.is_some() || matches!(meaning, LabelsMean::Foreign { .. });
-        if let Some(run) = state.live_run().filter(|run| run.stopping.is_none() && moot) {
-            let why = if trigger.is_some() { StopWhy::Person } else { StopWhy::Moot };
-            events.push(Event::Stopping { run: run.id.clone(), why });
-        }
+        let why = if trigger.is_some() { StopWhy::Person } else { StopWhy::Moot };
+        let stopped = state.lives().filter(|run| run.stopping.is_none() && moot);
+        events.extend(stopped.map(|run| Event::Stopping { run: run.id.clone(), why }));
         events
     }
 

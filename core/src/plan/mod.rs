@@ -15,6 +15,7 @@ mod dispatch;
 mod each;
 mod filing;
 mod flow;
+mod forward;
 mod found;
 mod gate;
 mod group;
@@ -293,6 +294,9 @@ impl Context<'_> {
         if let Some(next) = self.pull(subject, state) {
             return next;
         }
+        if let Some(next) = self.comes_back(subject, state) {
+            return next;
+        }
         if let Some(next) = self.crowded(subject, state, project).or_else(|| self.run(subject, state, project)) {
             return next;
         }
@@ -335,6 +339,9 @@ impl Context<'_> {
         if state.seen.open {
             return None;
         }
+        if let Some(stops) = forward::closing_stops(state) {
+            return Some(stops);
+        }
         if let Some(run) = state.live_run() {
             if run.closed || run.at_end {
                 return None;
@@ -347,8 +354,9 @@ impl Context<'_> {
                 return Some(Next::Wait(wait));
             }
             let leftovers = self.status_of_closed(subject, state).or_else(|| self.discard(subject, state));
-            let leftovers = leftovers.or_else(|| drop_branch(subject, state));
+            let leftovers = leftovers.or_else(|| drop_branch(subject, state)).or_else(|| self.comes_back(subject, state));
             let leftovers = leftovers.or_else(|| self.at_end(subject, state, project));
+            let leftovers = leftovers.or_else(|| self.stays_back(subject, state));
             let leftovers = leftovers.or_else(|| self.release(subject, state).map(Next::Act));
             return Some(leftovers.unwrap_or_else(|| settled(subject, state)));
         }
@@ -474,12 +482,13 @@ impl Context<'_> {
     /// Times that no wait names.
     fn timers(&self) -> impl Iterator<Item = Timestamp> {
         self.ledger.issues().flat_map(|(subject, state)| {
-            let renew = match (&state.claim, state.live_run()) {
-                (ClaimState::Ours(held), Some(_)) => Some(self.renew_at(held)),
+            let renew = match &state.claim {
+                ClaimState::Ours(held) if state.live_run().is_some() => Some(self.renew_at(held)),
                 _ => None,
             };
             let steps = state.live_run().into_iter().flat_map(|run| run.steps_in_work());
-            let steps: Vec<Timestamp> = steps.flat_map(|(step, at)| self.goes_on_at(&subject, step, at)).collect();
+            let steps = steps.flat_map(|(step, at)| self.goes_on_at(&subject, step, at));
+            let steps: Vec<Timestamp> = steps.chain(Self::given_up_at(state)).collect();
             let checks = match state.live_run() {
                 Some(_) => None,
                 None if state.at == Some(Decision::Pr) => {
@@ -564,7 +573,7 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
 pub fn command(ledger: &Ledger, command: &Command) -> Vec<Event> {
     match command {
         Command::Retry { subject } | Command::Cancel { subject } => {
-            ledger.issue(subject).and_then(stop_by_person).into_iter().collect()
+            ledger.issue(subject).into_iter().flat_map(stop_by_person).collect()
         }
         Command::Run { subject, wanted } => vec![Event::Wanted { subject: subject.clone(), wanted: wanted.clone() }],
         Command::Pause { what, until } => vec![Event::Paused { what: what.clone(), until: *until }],
@@ -572,10 +581,10 @@ pub fn command(ledger: &Ledger, command: &Command) -> Vec<Event> {
     }
 }
 
-/// Stops the run that lives.
-fn stop_by_person(state: &IssueState) -> Option<Event> {
-    let run = state.live_run().filter(|run| run.stopping.is_none())?;
-    Some(Event::Stopping { run: run.id.clone(), why: StopWhy::Person })
+/// Stops the runs that live.
+fn stop_by_person(state: &IssueState) -> impl Iterator<Item = Event> {
+    let runs = state.lives().filter(|run| run.stopping.is_none());
+    runs.map(|run| Event::Stopping { run: run.id.clone(), why: StopWhy::Person })
 }
 
 /// What the timeline says of decision labels that we did not leave there: the events to journal.

@@ -119,6 +119,8 @@ fn at_gate(ledger: &Ledger, run: &RunId, step: &StepId, how: &Advance) -> Option
         | Advance::Replying { .. }
         | Advance::AnswerAgain { .. }
         | Advance::Again { .. }
+        | Advance::PutForward { .. }
+        | Advance::TakenUp
         | Advance::Back { .. }
         | Advance::Retry { .. }
         | Advance::Held { .. }

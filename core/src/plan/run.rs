@@ -11,6 +11,7 @@ use crate::model::{
 
 use super::admit::Candidate;
 use super::each::done;
+use super::forward::was_put_forward;
 use super::revise::revised;
 use super::start::in_other_hands;
 use super::{Action, Context, Next, ProjectPolicy};
@@ -280,6 +281,7 @@ impl Context<'_> {
                 Next::Act(Action::Do { subject: here.subject.clone(), intent })
             }
             (Proposal::Review { verdict, .. }, StepState::Ready { .. }) => self.review(here, verdict),
+            (Proposal::Merge, StepState::Ready { .. } | StepState::PutForward { .. }) => self.put_forward(here),
             (Proposal::Push, StepState::Ready { .. } | StepState::Pushed | StepState::PushStale { .. }) => {
                 self.push_to_pull(here)
             }
@@ -324,6 +326,7 @@ impl Context<'_> {
                 | Proposal::SubIssues { .. }
                 | Proposal::Review { .. }
                 | Proposal::Push
+                | Proposal::Merge
                 | Proposal::Replies { .. }
                 | Proposal::Start { .. }
                 | Proposal::Mend { .. }
@@ -469,7 +472,9 @@ impl Context<'_> {
         let moved = match &outcome {
             RunOutcome::Routed { .. } if !closed(live) => self.moved(subject, state, verdict(state, run, &outcome)),
             RunOutcome::HandedOver { to, .. } => vec![handed_on(live, to)],
-            RunOutcome::Succeeded { pull: Some(_) } if run.pull.is_some() => self.moved(subject, state, Trigger::PullOpened),
+            RunOutcome::Succeeded { pull: Some(_) } if run.pull.is_some() && !was_put_forward(run) => {
+                self.moved(subject, state, Trigger::PullOpened)
+            }
             _ => Vec::new(),
         };
         events.push(ended(run, outcome, false, None));

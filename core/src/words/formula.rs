@@ -83,6 +83,7 @@ pub fn proposal(proposal: &Proposal) -> &'static str {
         Proposal::SubIssues { .. } => "sub-issues",
         Proposal::Review { .. } => "review",
         Proposal::Push => "push",
+        Proposal::Merge => "merge",
         Proposal::Replies { .. } => "replies",
         Proposal::UpdateIssue { .. } => "update-issue",
         Proposal::File { .. } => "file",

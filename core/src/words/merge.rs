@@ -1,5 +1,6 @@
 //! What a pull request waits for that is to be merged, and what was read of it.
 
+use crate::ledger::{RunState, StepState};
 use crate::model::{Login, PullNumber, Right, Risk, TierReason, ToMerge, Weighed};
 use crate::text;
 
@@ -83,6 +84,22 @@ fn approvers(named: &[Login]) -> String {
     match named {
         [] => "an administrator".to_owned(),
         named => named.iter().map(|login| login.as_str()).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+/// A run that waits for what becomes of a pull request that it put forward.
+pub fn put_forward(run: &RunState) -> String {
+    let step = run.steps_in_work().find_map(|(step, at)| match at.state {
+        StepState::PutForward { pull } => Some((step, pull, at.reached)),
+        _ => None,
+    });
+    let formula = &run.formula.name;
+    match step {
+        Some((step, pull, reached)) => {
+            let until = step.timeout.map_or_else(String::new, |timeout| format!(", until {}", reached + timeout));
+            format!("formula {formula} waits in step {} for {pull} to be merged{until}", step.id)
+        }
+        None => format!("formula {formula} waits for a merge"),
     }
 }
 

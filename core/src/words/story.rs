@@ -274,6 +274,9 @@ fn advanced(how: &Advance, step: &StepId) -> Option<String> {
             Some(format!("  step {step} is done for each of {}", super::counted(items.len() as u64, "item")))
         }
         Advance::ItemDone { item, of } => Some(format!("  step {step}: item {item} of {of} is done")),
+        Advance::PutForward { pull } => Some(format!("  {pull} is put forward to be merged; step {step} waits for that")),
+        Advance::TakenUp => None,
+        Advance::Opened { output: Some(left) } if left.get("merged").is_some() => Some(waited(step, left)),
         Advance::Opened { .. } => Some(format!("  the gate {step} opened")),
         Advance::AnswerAgain { why } => Some(format!("  the answer was not valid ({why}); asked again")),
         Advance::Again { resume: true } => Some("  the turn was cut; the session is resumed".to_owned()),
@@ -419,4 +422,13 @@ fn ended(ended: &Outcome) -> Option<String> {
             return None;
         }
     })
+}
+
+/// What became of a pull request that a step put forward.
+fn waited(step: &StepId, left: &serde_json::Value) -> String {
+    match (left["merged"].as_bool(), left["why"].as_str()) {
+        (Some(true), _) => format!("  step {step} goes on: it is merged"),
+        (_, Some(why)) => format!("  step {step} goes on without a merge: {why}"),
+        (_, None) => format!("  step {step} goes on without a merge"),
+    }
 }

@@ -16,7 +16,7 @@ use crate::model::{
 use crate::ports::Forge as _;
 
 use super::asked::PullAsked;
-use super::ended::ActionText;
+use super::ended::{ActionText, MergeText};
 use super::listed::TaskText;
 use super::probed::ProbeText;
 use super::recorded::{self, Answered, CommentText, Expected, IssueText, KeptText, OpenText, OpsText, Recorded, Resulted};
@@ -44,6 +44,7 @@ struct Taped {
     results: Vec<Resulted>,
     mended: Vec<ProbeName>,
     actions: Vec<ActionText>,
+    merge: Option<MergeText>,
     ended: Option<RunOutcome>,
 }
 
@@ -100,38 +101,51 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 results: Vec::new(),
                 mended: Vec::new(),
                 actions: Vec::new(),
+                merge: None,
                 ended: None,
             });
         }
         return;
     }
-    let Some(taped) = runs.last_mut().filter(|taped| taped.ended.is_none()) else { return };
+    // One that waits for a merge goes on when others have begun and ended.
     match record.event {
-        Event::Intended { key, subject, intent: Intent::Agent { step, .. } | Intent::Verify { step, .. } }
-            if subject == *wanted =>
-        {
-            taped.turns.insert(key, step);
-        }
-        Event::Intended { key, subject, intent: Intent::Mend { step, .. } } if subject == *wanted => {
-            taped.turns.insert(key, step);
-        }
-        Event::Intended { key, subject, intent: Intent::Prepare { .. } } if subject == *wanted => {
-            taped.turns.insert(key, StepId::from(""));
+        Event::Intended { key, subject, intent } if subject == *wanted => {
+            let (run, step) = match intent {
+                Intent::Agent { run, step, .. } | Intent::Verify { run, step, .. } | Intent::Mend { run, step, .. } => {
+                    (run, step)
+                }
+                Intent::Prepare { run, .. } => (run, StepId::from("")),
+                _ => return,
+            };
+            if let Some(taped) = living(runs, &run) {
+                taped.turns.insert(key, step);
+            }
         }
         Event::Ended { key, outcome } => {
-            if let Some(step) = taped.turns.remove(&key) {
+            let heard = runs.iter_mut().find_map(|taped| taped.turns.remove(&key).map(|step| (taped, step)));
+            if let Some((taped, step)) = heard {
                 taped.heard(step, outcome);
             }
         }
-        Event::Advanced { run, how: Advance::Opened { output: Some(left) }, .. } if run == taped.run => {
-            taped.actions.extend(ActionText::of_gate(&left));
+        Event::Advanced { run, how: Advance::Opened { output: Some(left) }, .. } => {
+            if let Some(taped) = living(runs, &run) {
+                taped.actions.extend(ActionText::of_gate(&left));
+                taped.merge = MergeText::of_step(&left).or(taped.merge);
+            }
         }
-        Event::RunEnded { run, outcome, .. } if run == taped.run => {
-            taped.actions.extend(ActionText::of_end(&outcome));
-            taped.ended = Some(outcome);
+        Event::RunEnded { run, outcome, .. } => {
+            if let Some(taped) = living(runs, &run) {
+                taped.actions.extend(ActionText::of_end(&outcome));
+                taped.ended = Some(outcome);
+            }
         }
         _ => {}
     }
+}
+
+/// A run that has not ended.
+fn living<'r>(runs: &'r mut [Taped], run: &RunId) -> Option<&'r mut Taped> {
+    runs.iter_mut().find(|taped| taped.run == *run && taped.ended.is_none())
 }
 
 impl Taped {
@@ -221,6 +235,7 @@ impl Taped {
             probes: self.probes(),
             last_tag: self.last_tag.clone(),
             actions: self.actions.clone(),
+            merge: self.merge,
             answers: self.answers.clone(),
             results: self.results.clone(),
             expect,

@@ -1,8 +1,9 @@
-//! What becomes of actions of the vault in a recorded test.
+//! What becomes of actions of the vault, and of pull requests that are put forward, in a recorded test.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::engine::PlayedMerge;
 use crate::model::{ActionEnd, ActionId, ActionState, BadActionId, RunOutcome};
 
 /// What becomes of an action of the vault.
@@ -37,5 +38,38 @@ impl ActionText {
         let id = self.id.parse().map_err(|bad: BadActionId| format!("{bad}: {}", BadActionId::HINT))?;
         let state = if self.rejected { ActionState::Rejected } else { ActionState::Fired };
         Ok((id, (state, ActionEnd { exit_code: self.exit_code, logs: self.logs.clone() })))
+    }
+}
+
+/// What becomes of a pull request that a step puts forward to be merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum MergeText {
+    /// It is merged.
+    Merged,
+    /// It is closed without a merge.
+    Closed,
+    /// Nothing, until the step's time is over.
+    Waits,
+}
+
+impl MergeText {
+    /// As a step left it that waited for that; none where it was merged, which it is where nothing is said.
+    pub(super) fn of_step(left: &Json) -> Option<Self> {
+        left.get("merged")?;
+        match left["state"].as_str()? {
+            "closed" => Some(Self::Closed),
+            "waits" => Some(Self::Waits),
+            _ => None,
+        }
+    }
+
+    /// As it is played.
+    pub(super) fn read(self) -> PlayedMerge {
+        match self {
+            Self::Merged => PlayedMerge::Merged,
+            Self::Closed => PlayedMerge::Closed,
+            Self::Waits => PlayedMerge::Waits,
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use serde_spanned::Spanned;
 
 use super::asked::PullAsked;
-use super::ended::ActionText;
+use super::ended::{ActionText, MergeText};
 use super::listed::{self, TaskText};
 use super::probed::ProbeText;
 use super::tagged::TagText;
@@ -85,6 +85,9 @@ pub(super) struct Recorded {
     /// What becomes of actions of the vault; one that is not named ends well.
     #[serde(default, rename = "action", skip_serializing_if = "Vec::is_empty")]
     pub(super) actions: Vec<ActionText>,
+    /// What becomes of a pull request that a step puts forward to be merged; without it, it is merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) merge: Option<MergeText>,
     /// The newest tag; without it there is one, and a commit since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_tag: Option<TagText>,
@@ -433,6 +436,7 @@ impl Recorded {
             asked: self.asked.clone(),
             host: PlayedHost(self.probes.iter().map(ProbeText::read).collect()),
             vault: self.vault()?,
+            merge: self.merge.map(MergeText::read).unwrap_or_default(),
             kept: self.kept.iter().map(|kept| kept.read(issue.number)).collect::<Result<_, _>>()?,
             off: self.off.iter().map(|name| FormulaName(name.clone())).collect(),
             inputs,

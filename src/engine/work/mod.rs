@@ -44,7 +44,7 @@ pub use keep::Ops;
 pub use placeholder::{Placeholders, placeholder};
 pub use reading::Unread;
 pub use rehearsal::{Answer, Cast, Played, Scene, Shown};
-pub use stage::{PlayedHost, PlayedVault, Stage};
+pub use stage::{PlayedHost, PlayedMerge, PlayedVault, Stage};
 pub use texts::TextStore;
 
 use crate::config::Probe;

@@ -14,7 +14,7 @@ use crate::scan::Scanner;
 use crate::text;
 
 use super::super::shell::Ports;
-use super::{Order, PlayedHost, PlayedVault, ProjectSettings, Settings, Stage, TextStore, Worker, environment};
+use super::{Order, PlayedHost, PlayedMerge, PlayedVault, ProjectSettings, Settings, Stage, TextStore, Worker, environment};
 
 /// Why there is no stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,6 +119,7 @@ impl Stage {
             sprint: None,
             asked: None,
             vault: PlayedVault::default(),
+            merge: PlayedMerge::default(),
             host: PlayedHost::default(),
             off: BTreeSet::new(),
             inputs: BTreeMap::new(),

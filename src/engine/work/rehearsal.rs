@@ -272,7 +272,12 @@ impl<'a> Play<'a> {
             self.note(self.stage.vault.over(&vault.repo, &vault.action));
             return Ok(());
         }
-        match plan.wake.filter(|wake| *wake > self.now) {
+        if let Some(event) = self.ledger.issue(&self.stage.subject).and_then(|state| self.stage.merged(state)) {
+            self.note(event);
+            return Ok(());
+        }
+        let given_up = self.ledger.issue(&self.stage.subject).and_then(|state| self.stage.given_up(state));
+        match given_up.or(plan.wake).filter(|wake| *wake > self.now) {
             Some(wake) => self.now = wake,
             None => return Err(self.stuck(plan.waits.get(&self.stage.subject))),
         }
@@ -447,6 +452,7 @@ impl<'a> Play<'a> {
             | Proposal::Issue { .. }
             | Proposal::SubIssues { .. }
             | Proposal::Push
+            | Proposal::Merge
             | Proposal::Replies { .. }
             | Proposal::Mend { .. }
             | Proposal::File { .. }
@@ -558,7 +564,12 @@ impl<'a> Play<'a> {
             Advance::Retry { outcome, .. } => Some(Scene::Again { step: step.clone(), outcome: outcome.clone() }),
             Advance::Opened { .. } => gate().map(|gate| Scene::Opened { step: step.clone(), gate }),
             Advance::Each { items } => Some(Scene::Each { step: step.clone(), items: count(items) }),
+            Advance::PutForward { pull } => {
+                let (step, body) = (step.clone(), format!("{pull}\n"));
+                Some(Scene::Proposed { step, proposal: Proposal::Merge, title: None, body })
+            }
             Advance::Failed { .. }
+            | Advance::TakenUp
             | Advance::Kept { .. }
             | Advance::Promised { .. }
             | Advance::Held { .. }

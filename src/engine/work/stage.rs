@@ -10,8 +10,8 @@ use crate::ledger::{IssueState, Ledger};
 use crate::model::{
     ActionEnd, ActionId, ActionState, Branch, Change, Checks, CommandRun, CommentId, Decision, Dispatch, Event, Evidence,
     Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId, Kept, LabelNames, LabelsMean, Login, MergeRule, Mute, Outcome,
-    OverlapRule, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, Record, RepoFacts, RepoName, Revision, RunId, RunTexts,
-    SeenIssue, Sha, ShelvedAction, Sprint, StepKind, Subject, Timestamp, Usd, VaultEvent, Wanted, WantedBy,
+    OverlapRule, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, PullState, Record, RepoFacts, RepoName, Revision, RunId,
+    RunTexts, SeenIssue, Sha, ShelvedAction, Sprint, StepKind, Subject, Timestamp, Usd, VaultEvent, Wanted, WantedBy,
 };
 use crate::plan::{self, Crew, MendPolicy, Policy, ProjectPolicy};
 
@@ -47,6 +47,8 @@ pub struct Stage {
     pub sprint: Option<Sprint>,
     /// The vault, as it is played.
     pub vault: PlayedVault,
+    /// What becomes of a pull request that is put forward.
+    pub merge: PlayedMerge,
     /// The host, as it is played.
     pub host: PlayedHost,
     /// The word of the comment that asks for the run.
@@ -61,6 +63,18 @@ pub struct Stage {
     pub base: Branch,
     /// Now.
     pub now: Timestamp,
+}
+
+/// What becomes of a pull request that a step puts forward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlayedMerge {
+    /// It is merged.
+    #[default]
+    Merged,
+    /// It is closed without a merge.
+    Closed,
+    /// Nothing, until the step's time is over.
+    Waits,
 }
 
 /// The vault as it is played: what actions may name, as far as that is known, and what becomes of those that do not end well.
@@ -144,6 +158,25 @@ impl Stage {
 }
 
 impl Stage {
+    /// What becomes of a pull request that is put forward, once nothing else is to do.
+    pub(super) fn merged(&self, state: &IssueState) -> Option<Event> {
+        let subject = self.subject.clone();
+        let state = match self.merge {
+            _ if state.put_forward.is_empty() || state.open_pull().is_none() => return None,
+            PlayedMerge::Merged => PullState::Merged,
+            PlayedMerge::Closed => PullState::Closed,
+            PlayedMerge::Waits => return None,
+        };
+        Some(Event::PullSeen { subject, state })
+    }
+
+    /// When the time is over of a step that waits for a merge that does not come.
+    pub(super) fn given_up(&self, state: &IssueState) -> Option<Timestamp> {
+        let waits = state.put_forward.iter().filter(|_| self.merge == PlayedMerge::Waits);
+        let steps = waits.flat_map(|run| run.steps_in_work()).filter(|(step, _)| step.merges());
+        steps.filter_map(|(step, at)| Some(at.reached + step.timeout?)).min()
+    }
+
     /// What is asked of the pull request that is played, where the run revises one.
     pub(super) fn revision(&self) -> Result<Option<Box<Revision>>, String> {
         if !self.formula.revises() {
@@ -194,7 +227,8 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
     for decision in names.decisions(&seen.labels) {
         seen.labels.remove(names.of(decision));
     }
-    let reviews = stage.formula.reviews() || stage.formula.revises();
+    let forwards = stage.formula.merges() && !stage.formula.opens_pull();
+    let reviews = stage.formula.reviews() || stage.formula.revises() || forwards;
     // Who writes was queued; who reviews finds a pull request.
     // What is given something is asked for beside the lifecycle.
     let aside = (!stage.inputs.is_empty()).then(|| wanted(stage));
