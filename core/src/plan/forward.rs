@@ -184,7 +184,7 @@ pub(super) fn closing_stops(state: &IssueState) -> Option<Next> {
         return None;
     }
     let stops: Vec<Event> = stops_forward(state, StopWhy::Closed).collect();
-    (!stops.is_empty()).then(|| Next::Act(Action::Record(stops)))
+    (!stops.is_empty()).then_some(Next::Act(Action::Record(stops)))
 }
 
 /// The stops of those that wait for a merge.
