@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::transport::{Call, Client};
 use crate::model::{RepoName, Sha};
-use crate::ports::{CiRun, CiState, FailedJob, ForgeError, ForgeErrorKind};
+use crate::ports::{CiRun, CiState, FailedJob, ForgeError, ForgeErrorKind, JobLog};
 
 /// How many runs and jobs are looked at.
 const RUNS: usize = 10;
@@ -87,23 +87,27 @@ impl Client {
                     return Ok(failed);
                 }
                 let log = self.log_of(repo, job.id).await?;
-                failed.push(FailedJob { name: job.name, cancelled: job.status == "cancelled", log });
+                failed.push(FailedJob { name: job.name, run: run.id, cancelled: job.status == "cancelled", log });
             }
         }
         Ok(failed)
     }
 
-    /// Lines of `timestamp message`; the times are left out.
-    async fn log_of(&self, repo: &RepoName, job: u64) -> Result<Option<String>, ForgeError> {
+    /// Lines of `timestamp message`; the times are left out. A job that never ran has none: 404.
+    async fn log_of(&self, repo: &RepoName, job: u64) -> Result<JobLog, ForgeError> {
         let number = job.to_string();
         let call = Call::of(Method::GET, repo, &["actions", "jobs", &number, "logs"]);
-        let Some(answer) = there(self.send(&call).await)? else { return Ok(None) };
+        let answer = match self.send(&call).await {
+            Err(error) if error.kind == ForgeErrorKind::NotFound => return Ok(JobLog::Nothing),
+            answer => there(answer)?,
+        };
+        let Some(answer) = answer else { return Ok(JobLog::Unread) };
         let text = String::from_utf8_lossy(answer.body());
         let from = text.ceil_char_boundary(text.len().saturating_sub(LOG));
         let end = text.get(from..).unwrap_or_default();
         let lines: Vec<&str> = end.lines().map(without_time).collect();
         let log = lines.join("\n");
-        Ok((!log.trim().is_empty()).then_some(log))
+        Ok(if log.trim().is_empty() { JobLog::Nothing } else { JobLog::Ends(log) })
     }
 }
 

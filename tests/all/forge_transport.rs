@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use forgehand::forge::{Client, Options};
 use forgehand::model::{Branch, CommentId, IssueNumber, Login, PullNumber, RepoName, Timestamp};
-use forgehand::ports::{CiState, Forge, ForgeError, ForgeErrorKind as Kind, IssueFilter, NewPull};
+use forgehand::ports::{CiState, Forge, ForgeError, ForgeErrorKind as Kind, IssueFilter, JobLog, NewPull};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
@@ -472,9 +472,19 @@ async fn the_end_of_what_a_failed_job_printed_is_read_where_the_forge_has_it() {
     let missing = || json(404, r#"{"message":"not found"}"#);
     let server = Script::start([json(200, runs), json(200, jobs), json(200, log), missing()]).await;
     let failed = server.client().failed_jobs(&repo(), &sha).await.expect("jobs");
-    let told: Vec<_> = failed.iter().map(|job| (job.name.as_str(), job.cancelled, job.log.as_deref())).collect();
-    assert_eq!(told, [("test", false, Some("expected 4\ngot 5")), ("late", true, None)]);
+    let told: Vec<_> = failed.iter().map(|job| (job.name.as_str(), job.run, job.cancelled, &job.log)).collect();
+    let said = JobLog::Ends("expected 4\ngot 5".to_owned());
+    assert_eq!(told, [("test", 7, false, &said), ("late", 7, true, &JobLog::Nothing)]);
+    assert!(failed.iter().all(|job| !job.never_began()), "one said something, and one was cancelled");
     assert!(server.asked()[0].line.contains(&format!("head_sha={sha}")), "{}", server.asked()[0].line);
+
+    // Without a log a job never came to its first step; one that is not handed out tells nothing.
+    let two = r#"[{"id":70,"name":"test","status":"failure"},{"id":71,"name":"lint","status":"failure"}]"#;
+    let server = Script::start([json(200, runs), json(200, two), missing(), json(403, r#"{"message":"no"}"#)]).await;
+    let failed = server.client().failed_jobs(&repo(), &sha).await.expect("jobs");
+    let told: Vec<_> = failed.iter().map(|job| (job.name.as_str(), job.never_began())).collect();
+    assert_eq!(told, [("test", true), ("lint", false)], "{failed:?}");
+    assert!(failed[0].is_told_by("ci.yml / test (pull_request)") && !failed[0].is_told_by("ci.yml / tests (push)"));
 
     // 15 lists runs and knows of no jobs.
     let server = Script::start([json(200, runs), missing()]).await;

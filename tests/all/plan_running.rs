@@ -524,7 +524,7 @@ fn checks_that_were_cancelled_are_run_again_once_for_each_head_and_are_no_reason
     let said = forgehand::words::wait(&cut(cannot).expect("a wait"), &forgehand::model::LabelNames::default());
     assert_eq!(
         said,
-        "the checks of pull request #101 were cancelled and could not be run again (it has no such call), which says nothing about it: no \
+        "the checks of pull request #101 were cancelled, or ended before their first step and could not be run again (it has no such call), which says nothing about it: no \
          agent is asked"
     );
     // Without a formula that revises they are run again too, and red ones are for it.

@@ -1,9 +1,13 @@
 //! The shipped revision: what is asked of an open pull request is done on its own branch, and answered where it was asked.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use forgehand::model::{Event, Intent};
 use serde_json::{Value, json};
 
 use crate::agents::person;
+use crate::rig::veil::{Changes, Ci, Veil};
 use crate::rig::{Agent, FIX, Plan, REPO, Rig, TRIAGE, until};
 
 /// Does what it is told by a note beside the code, and answers the first two points that it reads.
@@ -250,10 +254,35 @@ async fn cancelled_checks_go_to_no_agent_and_to_a_person_where_the_forge_does_no
     assert!(rig.story().contains("they do not: "), "{}", rig.story());
     let wait = waits(&rig, number).await;
     assert!(
-        wait.contains("were cancelled and could not be run again (the forge shows no cancelled run of its own CI)"),
+        wait.contains("were cancelled, or ended before their first step and could not be run again (the forge shows no such run of its own CI)"),
         "{wait}"
     );
     assert_eq!((rig.labels(number), rig.turns("work")), (vec!["claude-pr".to_owned()], 1), "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_never_came_to_its_first_step_is_run_again_once_and_no_agent_is_asked() {
+    let Some((rig, number, pull)) = opened("revise::a_job_that_never", "exit 1", ON).await else { return };
+    let ci = Arc::new(Ci::default());
+    let veil = Veil::changing(&rig.forge.url(), Changes { ci: Some(ci.clone()), ..Changes::default() }).await;
+    rig.reconfigure(&rig.forge.url(), &veil.url);
+    let first = head(&rig);
+    let tell = async |state: &str, description: &str| {
+        let body = json!({ "state": state, "context": "ci.yml / test (pull_request)", "description": description });
+        rig.seed.api("owner", "POST", &format!("repos/{REPO}/statuses/{first}"), body).await.expect("a status");
+    };
+    tell("failure", "Failing after 10m2s").await;
+    let daemon = rig.start(&["run"]);
+    // What moves it has it read at once.
+    review(&rig, pull, "judge", "COMMENT", "What is it?", json!([])).await;
+    until("another run", || (ci.reran.load(Ordering::SeqCst) > 0).then_some(())).await;
+    until("the story", || rig.story().contains("they run again").then_some(())).await;
+    tell("pending", "Has started running").await;
+    daemon.term();
+    daemon.wait().await;
+    let wait = waits(&rig, number).await;
+    assert!(!wait.contains("could not be run again"), "{wait}");
+    assert_eq!((ci.reran.load(Ordering::SeqCst), rig.turns("work"), head(&rig)), (1, 1, first.clone()), "{}", rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -150,10 +150,35 @@ pub struct NewStatus {
 pub struct FailedJob {
     /// What it is called.
     pub name: String,
+    /// The run that it is of.
+    pub run: u64,
     /// It was cancelled, not failed.
     pub cancelled: bool,
-    /// The end of what it printed, raw; none where it printed nothing, or the forge does not hand it out.
-    pub log: Option<String>,
+    /// What it printed.
+    pub log: JobLog,
+}
+
+/// What a job of the forge's own CI printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobLog {
+    /// The end of it, raw.
+    Ends(String),
+    /// Nothing is there: it ended before its first step.
+    Nothing,
+    /// The forge does not hand it out.
+    Unread,
+}
+
+impl FailedJob {
+    /// It ended before its first step, which says nothing about the change.
+    pub fn never_began(&self) -> bool {
+        !self.cancelled && self.log == JobLog::Nothing
+    }
+
+    /// A commit status is of this job.
+    pub fn is_told_by(&self, context: &str) -> bool {
+        context == self.name || context.contains(&format!(" / {} (", self.name))
+    }
 }
 
 /// A run of the forge's own CI.

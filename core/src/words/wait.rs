@@ -75,7 +75,9 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
                 Some(Rerun::Begun) => ", again after forgehand had them run once more".to_owned(),
                 Some(Rerun::Not { why }) => format!(" and could not be run again ({why})"),
             };
-            format!("the checks of pull request {pull} were cancelled{tried}, which says nothing about it: no agent is asked")
+            format!(
+                "the checks of pull request {pull} were cancelled, or ended before their first step{tried}, which says nothing about it: no agent is asked"
+            )
         }
         Wait::NoRunner { pull, since } => {
             format!("no runner of the forge has been at the checks of pull request {pull} since {since} at the latest")
@@ -141,7 +143,9 @@ fn at_gate(waits: &AtGate) -> String {
     match waits {
         AtGate::Time { until } => format!("until {until}"),
         AtGate::Checks { pull, cut: true, .. } => {
-            format!("for the checks of {pull}: they were cancelled, and somebody has to have them run again")
+            format!(
+                "for the checks of {pull}: they were cancelled, or ended before their first step, and somebody has to have them run again"
+            )
         }
         AtGate::Checks { pull, none: true, .. } => format!("for the checks of {pull}: none has reported yet"),
         AtGate::Checks { pull, .. } => format!("for the checks of {pull}"),

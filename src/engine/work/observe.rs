@@ -8,7 +8,7 @@ use crate::model::{
     ProjectFacts, RepoName, Sha, Subject, Timestamp, Trouble,
 };
 use crate::plan::Weighing;
-use crate::ports::{CiState, CommitStatus, ForgeError, ForgeErrorKind, IssueFilter, Merge};
+use crate::ports::{CiState, CommitStatus, FailedJob, ForgeError, ForgeErrorKind, IssueFilter, Merge};
 use crate::text;
 
 use super::super::core::PullsAsked;
@@ -211,7 +211,7 @@ impl Worker {
         let statuses = self.ports.forge.statuses(repo, at).await.map_err(trouble)?;
         let checks = Checks::of(statuses.iter().map(|status| status.state));
         let mute = match checks {
-            Checks::Failure if all_cut(&statuses) => Mute::Cut,
+            Checks::Failure if self.all_cut(repo, at, &statuses, pull).await? => Mute::Cut,
             // What has begun a moment ago is not asked about.
             Checks::Pending if pull.checks == Checks::Pending && pull.head == *at => self.idle(repo, at).await?,
             Checks::None | Checks::Pending | Checks::Success | Checks::Failure => Mute::No,
@@ -247,6 +247,23 @@ impl Worker {
         Ok(if any(CiState::Waiting) && !any(CiState::UnderWay) { Mute::Idle } else { Mute::No })
     }
 
+    /// Whether something is red, and all that is was ended from outside, or ended before its first step. What was found to have said something
+    /// is not asked about again.
+    async fn all_cut(&self, repo: &RepoName, head: &Sha, statuses: &[CommitStatus], pull: &PullRef) -> Result<bool, Trouble> {
+        let failed: Vec<&CommitStatus> = statuses.iter().filter(|status| status.state == Checks::Failure).collect();
+        if failed.iter().all(|status| status.cut) {
+            return Ok(!failed.is_empty());
+        }
+        if pull.checks == Checks::Failure && pull.head == *head && pull.mute() == Mute::No {
+            return Ok(false);
+        }
+        let mut jobs = self.ports.forge.failed_jobs(repo, head).await.map_err(trouble)?;
+        jobs.retain(FailedJob::never_began);
+        // Each red status is of a job of its own: one of another CI may bear the same name.
+        let mut red = failed.into_iter().filter(|status| !status.cut);
+        Ok(red.all(|status| jobs.iter().position(|job| job.is_told_by(&status.context)).map(|at| jobs.remove(at)).is_some()))
+    }
+
     /// None where git cannot tell now: what is known of it stands, and it is asked again with the next reading.
     pub(super) async fn try_merge(&self, repo: &RepoName, pull: &PullRef) -> Option<Merge> {
         match self.ports.repos.try_merge(repo, &pull.branch, &pull.base).await {
@@ -257,12 +274,6 @@ impl Worker {
             }
         }
     }
-}
-
-/// Whether something is red, and all that is was ended from outside.
-fn all_cut(statuses: &[CommitStatus]) -> bool {
-    let red: Vec<&CommitStatus> = statuses.iter().filter(|status| status.state == Checks::Failure).collect();
-    !red.is_empty() && red.iter().all(|status| status.cut)
 }
 
 /// What a failed reading means for the project.

@@ -11,7 +11,7 @@ use crate::model::{
     Ask, CheckText, Checks, EffectKey, Failure, Login, Outcome, Point, PointId, PointText, ProjectFacts, PullNumber, PullTexts,
     Reply, RepoName, ReviewId, Reviews, Revision, Sha, Subject, Verdict,
 };
-use crate::ports::{CommitStatus, FailedJob, ForgeErrorKind, LineComment, WrittenReview};
+use crate::ports::{CommitStatus, FailedJob, ForgeErrorKind, JobLog, LineComment, WrittenReview};
 use crate::{text, words};
 
 use super::super::core::Facts;
@@ -181,13 +181,15 @@ impl Worker {
 /// Checks that are red, each with what its job printed. The forge's own CI calls a status `workflow / job (event)`.
 fn with_logs(red: &[&CommitStatus], mut jobs: Vec<FailedJob>) -> Vec<CheckText> {
     let check = |status: &&CommitStatus| {
-        let of = |job: &FailedJob| status.context == job.name || status.context.contains(&format!(" / {} (", job.name));
-        let job = jobs.iter().position(of).map(|at| jobs.remove(at));
+        let job = jobs.iter().position(|job| job.is_told_by(&status.context)).map(|at| jobs.remove(at));
         CheckText {
             context: status.context.clone(),
             description: status.description.clone(),
             link: status.link.clone(),
-            log: job.and_then(|job| job.log),
+            log: job.and_then(|job| match job.log {
+                JobLog::Ends(log) => Some(log),
+                JobLog::Nothing | JobLog::Unread => None,
+            }),
         }
     };
     red.iter().map(check).collect()
