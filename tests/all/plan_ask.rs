@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use forgehand::formula::{load, shipped_prompt};
 use forgehand::model::{
-    ActionAt, ActionEnd, ActionId, ActionState, AtGate, Dispatch, Event, Formula, OnVault, Outcome, PullNumber, Risk, RunOutcome,
-    ShelvedAction, Timestamp, VAULT_APPROVED, VaultAsk, VaultEvent, Wait,
+    ActionAt, ActionEnd, ActionId, ActionState, AtGate, Dispatch, Event, Formula, Intent, OnVault, Outcome, PullNumber, Record,
+    Risk, RunOutcome, ShelvedAction, Timestamp, VAULT_APPROVED, VaultAsk, VaultEvent, Wait,
 };
 use forgehand::words;
 
@@ -121,6 +121,27 @@ fn label_goes_on_too_where_somebody_puts_it_on() {
     labelled(&mut line);
     assert_eq!(line.outcome(), DONE);
     assert_eq!(line.run().outputs[&"wait".into()]["state"], "asked", "nothing is known of it yet");
+}
+
+#[test]
+fn a_label_from_before_counts_once_it_was_taken_off_and_put_on_again() {
+    let mut line = line(OnVault::Label, "");
+    waits(&mut line);
+    // It stood there before the run asked.
+    let asks = |record: &Record| matches!(&record.event, Event::Intended { intent: Intent::AskVault { .. }, .. });
+    let asked = line.records.iter().position(asks).expect("it asked");
+    let mut issue = seen();
+    issue.labels.insert(VAULT_APPROVED.to_owned());
+    let earlier = Record { event: Event::Seen { subject: subject(), issue }, ..line.records[asked].clone() };
+    line.records.insert(asked, earlier);
+    for _ in 0..3 {
+        assert_eq!(waits(&mut line), (ActionAt::Asked, true, None), "it was put on for something else");
+        labelled(&mut line);
+    }
+    line.note(Event::Seen { subject: subject(), issue: seen() });
+    assert_eq!(waits(&mut line), (ActionAt::Asked, true, None));
+    labelled(&mut line);
+    assert_eq!(line.outcome(), DONE);
 }
 
 #[test]

@@ -618,7 +618,8 @@ enum Gate {
     Approval,
     /// An action of the vault is over: `steps.ID.output` has its `state`, its `exit_code`, which may be null, and the end of its `logs`. One that was rejected, or
     /// failed, ends the run. While it is not over the policy's `on_vault` for its tier, as it was when the action was asked for, says what the run
-    /// does: `block` waits; `label` waits too, and goes on where somebody puts `vault-approved` on the run's issue; `soft-block` looks for as long as
+    /// does: `block` waits; `label` waits too, and goes on where somebody puts `vault-approved` on the run's issue after the action was asked for (one that stands there from
+    /// before is taken off first); `soft-block` looks for as long as
     /// `window` says, then the run ends as failed; `continue` goes on at once.
     Vault,
 }

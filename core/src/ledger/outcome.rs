@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Checks, Intent, Lane, Outcome, PullState, Rerun, Timestamp};
+use crate::model::{Checks, Intent, Lane, Outcome, PullState, Rerun, Timestamp, VAULT_APPROVED};
 
 use super::{BranchTip, ClaimState, Held, IssueState, PullRef, Refused, Reviews, RunState};
 
@@ -162,5 +162,10 @@ impl IssueState {
         }
         let Some(run) = self.run.as_mut() else { return };
         run.outcome(intent, outcome, at);
+        if let Outcome::VaultAsked(ask) = outcome
+            && self.seen.labels.contains(VAULT_APPROVED)
+        {
+            run.labelled_before.insert(ask.id.clone());
+        }
     }
 }

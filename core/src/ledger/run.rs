@@ -79,6 +79,9 @@ pub struct RunState {
     /// The actions of the vault that it asked for.
     #[serde(default)]
     pub asks: BTreeMap<ActionId, VaultAsk>,
+    /// Those of them that it asked for while the label stood on its issue by which it goes on: what was put on before does not count for them.
+    #[serde(default)]
+    pub labelled_before: BTreeSet<ActionId>,
     /// The pull request that it opened.
     pub pull: Option<PullNumber>,
     /// It closed its issue.
@@ -213,6 +216,7 @@ impl RunState {
             kept: Vec::new(),
             pushed: None,
             asks: BTreeMap::new(),
+            labelled_before: BTreeSet::new(),
             pull: None,
             closed: false,
             obstacle: None,

@@ -1,6 +1,6 @@
 //! Runs beside the lifecycle that somebody wants, from the asking to the start.
 
-use crate::model::{Declined, Event, ForgeEvent, FormulaName, Timestamp, Wanted, WantedBy};
+use crate::model::{Declined, Event, ForgeEvent, FormulaName, Timestamp, VAULT_APPROVED, Wanted, WantedBy};
 
 use super::{IssueState, RunState};
 
@@ -61,6 +61,10 @@ impl IssueState {
     pub(super) fn forget_labels(&mut self) {
         let labels = &self.seen.labels;
         self.labelled.retain(|_, (label, _)| labels.contains(label));
+        if !labels.contains(VAULT_APPROVED) {
+            let runs = self.run.iter_mut().chain(&mut self.put_forward);
+            runs.for_each(|run| run.labelled_before.clear());
+        }
     }
 
     pub(super) fn begun_aside(&mut self, run: &mut RunState, wanted: &Wanted) {

@@ -2,8 +2,8 @@
 //!
 //! Promises: what an action's file is to say is worked out once and journalled with the intent. How a run waits follows from what was journalled
 //! when it asked, so that a policy that changes later neither opens nor shuts its gate. What opens a gate is what stands on the branch that
-//! counts: that an action is over; a label of the run's own issue only where the policy said so. Race known: a label that somebody puts on for
-//! an earlier action opens the gate of a later one while it is there.
+//! counts: that an action is over; a label of the run's own issue only where the policy said so, and only one that was put on after the action
+//! was asked for. Race known: a label that is taken off and put on again between two looks was never off.
 
 use std::time::Duration;
 
@@ -152,7 +152,7 @@ impl Context<'_> {
         };
         match on_vault {
             OnVault::Continue => opened(),
-            OnVault::Label if state.seen.labels.contains(VAULT_APPROVED) => opened(),
+            OnVault::Label if state.seen.labels.contains(VAULT_APPROVED) && !run.labelled_before.contains(&id) => opened(),
             OnVault::Label => shut(true, None),
             OnVault::SoftBlock => shut(false, Some(window)),
             OnVault::Block => shut(false, None),

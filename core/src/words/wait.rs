@@ -243,7 +243,11 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         }
         Wait::Gate { waits: AtGate::Vault(vault), .. } => {
             let AtVault { repo, action, pull, at, label } = vault.as_ref();
-            let or = if *label { format!("; or the label {VAULT_APPROVED} on this issue") } else { String::new() };
+            let or = if *label {
+                format!("; or the label {VAULT_APPROVED} on this issue, put on after that was asked for")
+            } else {
+                String::new()
+            };
             let done = format!("what is done about it, or `forgehand vault done {action}` by whoever did it");
             match (at, pull) {
                 (ActionAt::Asked, Some(pull)) => format!("merging {repo}{pull}, or closing it{or}"),
