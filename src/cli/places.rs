@@ -60,6 +60,11 @@ impl Places for Rooms {
         Ok(Place { tree: paths.tree, home: paths.home, out: paths.out, objects: vec![paths.objects] })
     }
 
+    async fn apart(&self, order: &WorkspaceOrder, step: &StepId, at: &Sha) -> Result<Place, HandError> {
+        let paths = self.agents.prepare_apart(order, step, at).await?;
+        Ok(Place { tree: paths.tree, home: paths.home, out: paths.out, objects: vec![paths.objects] })
+    }
+
     async fn keep_env(&self, run: &RunId, env: &KeptEnv) -> Result<(), HandError> {
         let kept = serde_json::json!({ "to": env.to, "text": env.text.expose_secret() }).to_string();
         self.agents.keep(run, ENV, kept.into_bytes()).await

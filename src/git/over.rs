@@ -27,7 +27,7 @@ const TRIED: &str = "refs/forgehand/runs-on";
 pub(super) struct Intakes(Mutex<BTreeMap<RunId, Weak<tokio::sync::Mutex<()>>>>);
 
 impl Intakes {
-    fn of(&self, run: &RunId) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn of(&self, run: &RunId) -> Arc<tokio::sync::Mutex<()>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, lock| lock.strong_count() > 0);
         all.get(run).and_then(Weak::upgrade).unwrap_or_else(|| {

@@ -1,11 +1,12 @@
 //! Taking a bundle over from an agent, into a bare repository of the run's own that borrows the mirror's objects and is thrown away.
 //!
 //! The repository is made under another name and moved into place when all is judged, so that what stands there was judged whole; taking
-//! again makes it anew.
+//! again makes it anew. Where the order asks for it, what was judged before in the run is set aside in another one, from which nothing is pushed: an agent
+//! that reads beside those who write may be to begin from there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::model::{Change, Refusal};
+use crate::model::{Change, Refusal, RepoName, RunId, Sha};
 use crate::ports::{RepoError, RepoErrorKind, TakeOrder};
 
 use super::author::Author;
@@ -13,11 +14,14 @@ use super::bundle::{self, Bundle, Header, NoBundle};
 use super::fault::{environment, shortened};
 use super::layout::{Shape, make_repository};
 use super::mirror::remove_if_there;
-use super::process::{Call, Input};
+use super::objects::one_sha;
+use super::process::{Call, Input, Reach};
 use super::{Git, on_disk, run_folder};
 
 /// The judged and re-authored head, in the run's throw-away repository.
 pub(super) const JUDGED: &str = "refs/forgehand/judged";
+/// Those before it, where they are set aside, each by its own name below this.
+const ASIDE: &str = "refs/forgehand/before";
 
 /// Why a bundle goes no further.
 #[derive(Debug)]
@@ -50,6 +54,11 @@ impl Git {
         let fresh = room.path().join("run.git");
         let taken = self.take_into(&fresh, room.path(), order, &author).await;
         let whole = taken.is_ok();
+        let lock = self.intakes.of(&order.run);
+        let _alone = lock.lock().await;
+        if order.sets_aside {
+            self.set_aside(&order.repo, &order.run, &what).await?;
+        }
         on_disk(&what, move || {
             remove_if_there(&place)?;
             if whole { std::fs::rename(fresh, place) } else { Ok(()) }
@@ -60,6 +69,43 @@ impl Git {
             Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
             Err(Stop::Failed(e)) => Err(e),
         }
+    }
+
+    /// What was judged last goes where agents begin from that read beside those who write, and out of the way of what is pushed.
+    async fn set_aside(&self, repo: &RepoName, run: &RunId, what: &str) -> Result<(), RepoError> {
+        let (was, aside, mirror) = (self.intake_dir(run)?, self.aside_dir(run)?, self.mirror_dir(repo));
+        // What says whose objects it borrows is written last.
+        let there = [was.join("HEAD"), aside.join("objects/info/alternates")];
+        let [was_there, aside_there] = on_disk(what, move || Ok(there.map(|file| file.is_file()))).await?;
+        let Some(judged) = (if was_there { self.judged(&was, what).await? } else { None }) else { return Ok(()) };
+        if !aside_there {
+            self.make_borrowing(&aside, &mirror).await?;
+        }
+        let fetch = Call::bare(&aside, what)
+            .args(["fetch", "-q", "--no-tags", "--no-auto-gc", "--no-write-fetch-head", "--no-recurse-submodules", "--"])
+            .arg(&was)
+            .arg(format!("+{JUDGED}:{ASIDE}/{judged}"))
+            .reach(Reach::Own);
+        self.runner.ok(fetch).await.map(drop)
+    }
+
+    /// Where a commit is that was taken over in a run.
+    pub(super) async fn where_taken(&self, run: &RunId, sha: &Sha, what: &str) -> Result<PathBuf, RepoError> {
+        let now = self.intake_dir(run)?;
+        let there = now.clone();
+        let last = on_disk(what, move || Ok(there.is_dir())).await? && self.judged(&now, what).await?.as_ref() == Some(sha);
+        if last { Ok(now) } else { self.aside_dir(run) }
+    }
+
+    /// The head that was judged in a run's repository.
+    async fn judged(&self, dir: &Path, what: &str) -> Result<Option<Sha>, RepoError> {
+        let judged = self.runner.run(Call::bare(dir, what).args(["rev-parse", "-q", "--verify", JUDGED])).await?;
+        if judged.good { one_sha(what, &judged.stdout).map(Some) } else { Ok(None) }
+    }
+
+    /// A run's repository of what was judged before. A half-made one is made whole by being made again.
+    pub(super) fn aside_dir(&self, run: &RunId) -> Result<PathBuf, RepoError> {
+        Ok(self.intake.join(format!("{}~before.git", run_folder(run)?)))
     }
 
     async fn take_into(&self, fresh: &Path, room: &Path, order: &TakeOrder, author: &Author) -> Result<Change, Stop> {
@@ -136,7 +182,7 @@ pub(super) fn borrow_objects(objects: &Path, from: &Path) -> std::io::Result<()>
 }
 
 /// The one ref that a bundle may carry.
-fn only_branch(header: &Header, order: &TakeOrder) -> Result<crate::model::Sha, Refusal> {
+fn only_branch(header: &Header, order: &TakeOrder) -> Result<Sha, Refusal> {
     let wanted = format!("refs/heads/{}", order.branch);
     match header.refs.as_slice() {
         [(tip, name)] if *name == wanted => Ok(tip.clone()),

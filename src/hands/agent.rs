@@ -58,9 +58,10 @@ impl RealHands {
             return Err(cancelled("starting an agent"));
         }
         let (repo, run) = (&order.workspace.repo, &order.workspace.run);
-        let place = match order.beside {
-            true => self.options.places.beside(repo, run, &order.step).await?,
-            false => self.options.places.place(repo, run)?,
+        let place = match (&order.apart, order.beside) {
+            (Some(at), _) => self.options.places.apart(&order.workspace, &order.step, at).await?,
+            (None, true) => self.options.places.beside(repo, run, &order.step).await?,
+            (None, false) => self.options.places.place(repo, run)?,
         };
         self.remember_env(&order.workspace.run).await?;
         let ask = Ask { order, place, events, cancel };

@@ -40,6 +40,9 @@ pub trait Places: Send + Sync {
     fn place(&self, repo: &RepoName, run: &RunId) -> Result<Place, HandError>;
     /// The same, with HOME and `out` of a step's own, made where they are not there.
     async fn beside(&self, repo: &RepoName, run: &RunId, step: &StepId) -> Result<Place, HandError>;
+    /// A workspace of a step's own at a commit of the base or of the run, beside the run's, with HOME and `out`. One that was made at this
+    /// commit is kept, so that a cut turn goes on in it; another one is made anew.
+    async fn apart(&self, order: &WorkspaceOrder, step: &StepId, at: &Sha) -> Result<Place, HandError>;
     /// Keeps the run's env file where no sandbox sees it.
     async fn keep_env(&self, run: &RunId, env: &KeptEnv) -> Result<(), HandError>;
     /// The run's env file; none if it has none.

@@ -27,11 +27,13 @@ use rustix::fs::{AtFlags, CWD, Gid, Uid, chownat};
 use sha2::{Digest, Sha256};
 
 use crate::git::{Git, run_folder};
-use crate::model::{RepoName, RunId, StepId};
+use crate::model::{RepoName, RunId, Sha, StepId};
 use crate::ports::{HandError, HandErrorKind, WorkspaceOrder};
 
 /// The folder of a run in which its steps have what is their own.
 const BESIDE: &str = "beside";
+/// What says at which commit the tree there was made.
+const MADE_AT: &str = "at";
 
 /// How a workspace's tree comes to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,11 +105,43 @@ impl Workspaces {
             blocking(WHAT, move || locks::remove_stale(&tree)).await?;
             return Ok(paths);
         }
-        let room = tempfile::Builder::new().prefix("new~").tempdir_in(&folder).map_err(|e| environment(WHAT, e))?;
-        let (fresh, tree) = (room.path().join("tree"), paths.tree.clone());
+        self.make_tree(order, &order.base, (&folder, &paths.tree)).await?;
+        Ok(paths)
+    }
+
+    /// Makes the workspace that a step has to itself, at a commit, or keeps the one that was made at this commit.
+    pub async fn prepare_apart(&self, order: &WorkspaceOrder, step: &StepId, at: &Sha) -> Result<WorkspacePaths, HandError> {
+        const WHAT: &str = "preparing a workspace";
+        let paths = self.apart(&order.repo, &order.run, step).await?;
+        let (own, tree, sha) = (self.folder_beside(&order.run, step)?, paths.tree.clone(), at.to_string());
+        let made_at = own.join(MADE_AT);
+        let (folder, note) = (own.clone(), made_at.clone());
+        let kept = blocking(WHAT, move || {
+            let known = std::fs::read_to_string(&note).ok();
+            if known.as_ref() == Some(&sha) && is_folder(&tree)? {
+                return locks::remove_stale(&tree).map(|()| true);
+            }
+            // What is not whole any more is not taken for it.
+            remove::remove_if_there(&note)?;
+            remove::remove_tree(&folder, &tree).map(|()| false)
+        });
+        if kept.await? {
+            return Ok(paths);
+        }
+        self.make_tree(order, at, (&own, &paths.tree)).await?;
+        let sha = at.to_string();
+        blocking(WHAT, move || std::fs::write(made_at, sha)).await?;
+        Ok(paths)
+    }
+
+    /// Makes a tree at a commit, whole or not at all.
+    async fn make_tree(&self, order: &WorkspaceOrder, at: &Sha, (folder, tree): (&Path, &Path)) -> Result<(), HandError> {
+        const WHAT: &str = "preparing a workspace";
+        let room = tempfile::Builder::new().prefix("new~").tempdir_in(folder).map_err(|e| environment(WHAT, e))?;
+        let (fresh, tree, owner) = (room.path().join("tree"), tree.to_owned(), self.owner);
         match self.kind {
             Kind::Clone => {
-                self.git.clone_for_work(order, &fresh).await.map_err(|e| environment(WHAT, e))?;
+                self.git.clone_at(order, at, &fresh).await.map_err(|e| environment(WHAT, e))?;
             }
         }
         blocking(WHAT, move || {
@@ -116,8 +150,7 @@ impl Workspaces {
             }
             std::fs::rename(fresh, tree)
         })
-        .await?;
-        Ok(paths)
+        .await
     }
 
     /// The workspace of a run as one of its steps has it that others are at work beside: with HOME and `out` of its own, made here.

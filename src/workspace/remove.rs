@@ -36,6 +36,14 @@ pub(super) fn remove_tree(parent: &Path, tree: &Path) -> Result<()> {
     unlinkat(CWD, &heap_path, AtFlags::REMOVEDIR).map_err(Into::into)
 }
 
+/// Removes a file of ours. One that is gone is no error.
+pub(super) fn remove_if_there(file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
 /// Empties a folder in the heap and removes it; its folders go to the heap.
 fn empty(heap: &OwnedFd, name: &CStr, number: &mut u64) -> Result<()> {
     let folder = openat(heap, name, folder_flags(), Mode::empty())?;

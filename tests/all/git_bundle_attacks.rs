@@ -48,6 +48,7 @@ impl Attack {
         let WorkspaceOrder { repo, run, base, branch, author } = self.order.clone();
         TakeOrder {
             beside: None,
+            sets_aside: false,
             repo,
             run,
             bundle: self.bundle.clone(),

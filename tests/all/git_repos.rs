@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use forgehand::git::Limits;
 use forgehand::model::{Branch, FileMark, IssueNumber, JournalId, Kept, LastTag, RunId, Sha, Timestamp};
-use forgehand::ports::{ClaimAnswer, KeepAnswer, KeepOrder, Lease, NewClaim, PushAnswer, RepoErrorKind, Repos, TakeOrder};
+use forgehand::ports::{
+    ClaimAnswer, KeepAnswer, KeepOrder, Lease, NewClaim, PushAnswer, RepoErrorKind, Repos, TakeOrder, WorkspaceOrder,
+};
 use tokio::task::JoinSet;
 
 use crate::git_door::{AUTHOR, Manner, TOKEN, World, git_for, sh};
@@ -280,6 +282,7 @@ async fn taken(world: &World, run: &str, script: &str) -> (TakeOrder, forgehand:
     sh(&paths.tree, &format!("git bundle create -q {} {}..{}", bundle.display(), order.base, order.branch));
     let order = TakeOrder {
         beside: None,
+        sets_aside: false,
         repo: order.repo,
         run: order.run,
         bundle,
@@ -311,6 +314,7 @@ async fn what_a_merge_brings_from_the_other_side_is_not_the_agents() {
     let bundle = paths.out.join("c.bundle");
     sh(&paths.tree, &format!("git bundle create -q {} {base}..{}", bundle.display(), order.branch));
     let take = |beside| TakeOrder {
+        sets_aside: false,
         beside,
         repo: order.repo.clone(),
         run: order.run.clone(),
@@ -464,6 +468,43 @@ async fn the_files_of_a_kept_branch_are_laid_over_a_commit() {
     let gone = Kept { sha: sha(&"1".repeat(40)), ..kept };
     let error = git.lay_over(repo, &fix.run, &fixed.head, Some(&gone)).await.expect_err("not there");
     assert!(error.why.contains("claude/issue-7-reproduce is not there any more"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_taken_over_before_can_still_be_begun_from() {
+    let world = World::new().await;
+    let (order, first) = taken(&world, "r1", "echo 4 >>src/a.txt && git commit -qam First").await;
+    let paths = world.workspaces().paths(&order.repo, &order.run).expect("paths");
+    // History is written anew, so that none of the later commits has the first one behind it.
+    let mut heads = vec![first.head];
+    for line in ["5", "6"] {
+        let bundle = format!("git bundle create -q {} {}..{}", order.bundle.display(), order.base, order.branch);
+        sh(
+            &paths.tree,
+            &format!("git reset -q --hard {} && echo {line} >>src/a.txt && git commit -qam More && {bundle}", order.base),
+        );
+        heads
+            .push(world.git.take(&TakeOrder { sets_aside: true, ..order.clone() }).await.expect("takes").expect("accepted").head);
+    }
+    sh(&paths.tree, "echo half >>src/a.txt");
+    let author = "Forge <forge@example.org>".to_owned();
+    let TakeOrder { repo, run, base, branch, .. } = order;
+    let workspace = WorkspaceOrder { repo, run, base: base.clone(), branch, author };
+    let (workspaces, step) = (world.workspaces(), "look".into());
+    let shown = "tail -n 1 src/a.txt; git rev-parse HEAD; git symbolic-ref HEAD; git status --porcelain";
+    for (at, line) in heads.iter().zip(["4", "5", "6"]).chain([(&base, "3")]) {
+        let made = workspaces.prepare_apart(&workspace, &step, at).await.expect("prepares");
+        assert_eq!(sh(&made.tree, shown), format!("{line}\n{at}\nrefs/heads/{}", workspace.branch));
+        // What whoever was cut there left is there for who goes on.
+        sh(&made.tree, "echo note >note; touch .git/index.lock");
+        assert_eq!(workspaces.prepare_apart(&workspace, &step, at).await.expect("it is there"), made);
+        assert_eq!(sh(&made.tree, "cat note; test ! -e .git/index.lock"), "note");
+    }
+    assert_eq!(sh(&paths.tree, "tail -n 1 src/a.txt"), "half", "the run's own is as it was");
+    let stands = format!("git cat-file -e {} 2>/dev/null || echo gone", heads[0]);
+    assert_eq!(sh(&world.state().join("intake/r1.git"), &stands), "gone", "it is not where pushes come from");
+    world.git.forget(&workspace.repo, &workspace.run).await.expect("forgets");
+    assert_eq!(sh(&world.state(), "ls intake"), "", "what was set aside goes with the run");
 }
 
 #[tokio::test]

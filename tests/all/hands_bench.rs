@@ -149,6 +149,7 @@ impl Bench {
             budget: Usd::from_dollars(5.0),
             spent: Usd::default(),
             beside: false,
+            apart: None,
             budget_call: Usd::from_dollars(1.0),
             label: "issue-7-attempt-1".to_owned(),
             given: Given::default(),
@@ -245,6 +246,15 @@ impl Places for Folders {
         let place = Place { home: own.home, out: own.out, ..self.place(repo, run)? };
         for folder in [&place.home, &place.out] {
             fs::create_dir_all(folder).expect("a folder");
+        }
+        Ok(place)
+    }
+
+    async fn apart(&self, order: &WorkspaceOrder, step: &StepId, at: &Sha) -> Result<Place, HandError> {
+        let place = self.at(&format!("work/{}/beside/{step}", order.run));
+        if !place.tree.exists() {
+            self.make(&place, &["clone", "-q", "--shared", "mirror.git"]);
+            git(&place.tree, &["checkout", "-q", "--detach", at.as_str()]);
         }
         Ok(place)
     }

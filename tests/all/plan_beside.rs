@@ -277,6 +277,115 @@ fn commands_without_an_order_run_side_by_side_and_what_they_show_stands_in_the_o
     assert_eq!(world.pulls.len(), 1);
 }
 
+/// An agent that reads beside one that writes, and one behind that beside another that writes.
+const APART: &str = r#"formula = 1
+name = "fix"
+title = "It"
+blast_radius = "low"
+[trigger]
+label = "claude-queue"
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "it.md"
+access = "read"
+output = "fix-result"
+[[step]]
+id = "work"
+needs = []
+agent = "dev"
+prompt = "it.md"
+access = "write"
+output = "fix-result"
+[[step]]
+id = "again"
+agent = "dev"
+prompt = "it.md"
+access = "write"
+output = "fix-result"
+[[step]]
+id = "weigh"
+needs = ["work"]
+agent = "dev"
+prompt = "it.md"
+access = "read"
+output = "fix-result"
+[[step]]
+id = "verify"
+needs = ["again", "weigh", "look"]
+run = "project.verify"
+[[step]]
+id = "open"
+propose = "pull-request"
+title = "It"
+body = "it.md"
+"#;
+
+fn apart() -> Formula {
+    load("fix.toml", APART, &|_: &str| Some("It.".to_owned())).expect("it is one")
+}
+
+/// The commit that an agent began from.
+fn began_from(world: &World, step: &str) -> Option<String> {
+    let run = world.core.ledger().issue(&subject(1)).and_then(|state| state.live_run()).expect("a run");
+    run.at(&step.into()).and_then(|at| at.from.as_ref()).map(ToString::to_string)
+}
+
+fn head(world: &World) -> String {
+    let run = world.core.ledger().issue(&subject(1)).and_then(|state| state.live_run()).expect("a run");
+    let base = run.prepared.as_ref().map(|prepared| &prepared.base);
+    run.change.as_ref().map(|change| &change.head).or(base).expect("it stands on something").to_string()
+}
+
+#[test]
+fn an_agent_reads_what_stood_when_it_began_while_another_writes() {
+    let mut world = site(&apart(), 2);
+    until_at_work(&mut world, &["look", "work"]);
+    let base = head(&world);
+    assert_eq!(began_from(&world, "look").as_ref(), Some(&base));
+    world.begin();
+    until_at_work(&mut world, &["look", "work"]);
+    finish_of(&mut world, "work", Fate::Well(0));
+    // The commits are taken over beside whoever reads, and who comes next begins from them.
+    let taking = |world: &World| (0..world.under_way()).position(|at| matches!(world.intent(at), Some(Intent::Take { .. })));
+    let take = taking(&world).expect("they are taken over");
+    world.finish(take, Fate::Well(0));
+    let first = head(&world);
+    assert!(first != base && began_from(&world, "look") == Some(base), "what it sees stays as it was");
+    finish_of(&mut world, "look", Fate::Well(0));
+    until_at_work(&mut world, &["again", "weigh"]);
+    assert_eq!(began_from(&world, "weigh").as_ref(), Some(&first));
+    finish_of(&mut world, "again", Fate::Well(0));
+    let take = taking(&world).expect("they are taken over");
+    world.finish(take, Fate::Well(0));
+    world.begin();
+    until_at_work(&mut world, &["weigh"]);
+    assert!(head(&world) != first && began_from(&world, "weigh") == Some(first), "also after a crash");
+    finish_all(&mut world);
+    assert_eq!(world.pulls.len(), 1);
+}
+
+#[test]
+fn who_writes_waits_for_the_setup_also_where_another_reads_by_then() {
+    let first = APART.replacen("look", "first", 1);
+    let (first, rest) = first.split_at(first.rfind("[[step]]\nid = \"work\"").expect("it is there"));
+    let look = first.get(first.find("[[step]]").expect("it is there")..).expect("it").replace("first", "look");
+    let look = look.replace("agent =", "needs = []\nagent =");
+    let rest = rest.replacen("needs = []", "needs = [\"first\"]\nwhen = \"steps.first.status == 'done'\"", 1);
+    let text = format!("{first}{look}{rest}");
+    let formula = load("fix.toml", &text, &|_: &str| Some("It.".to_owned())).expect("it is one");
+    let mut world = site(&formula, 2);
+    until_at_work(&mut world, &["first", "look"]);
+    let set_up =
+        |world: &World| world.records.iter().any(|r| matches!(&r.event, Event::Intended { intent: Intent::SetUp { .. }, .. }));
+    assert!(!set_up(&world), "who only reads needs none");
+    finish_of(&mut world, "first", Fate::Well(0));
+    assert!(at_work(&world) == ["look"] && set_up(&world), "{:?}", at_work(&world));
+    until_at_work(&mut world, &["look", "work"]);
+    finish_all(&mut world);
+    assert_eq!(world.pulls.len(), 1);
+}
+
 #[test]
 fn with_one_slot_commands_take_turns() {
     let mut world = site(&three(), 1);
@@ -368,10 +477,9 @@ fn what_shares_the_workspace_is_done_in_the_order_of_the_file() {
         let place = formula.place(&id.into()).expect("there");
         formula.before(place).into_iter().map(|at| formula.steps[at].id.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(
-        (before("s0"), before("s1"), before("s2")),
-        (vec!["work".to_owned()], vec!["work".to_owned()], vec!["work".to_owned()])
-    );
+    assert_eq!((before("s0"), before("s1"), before("s2")), (vec![], vec!["work".to_owned()], vec!["work".to_owned()]));
+    let writers = |id: &str| formula.place(&id.into()).map(|at| formula.writers_beside(at));
+    assert_eq!((writers("s0"), writers("s2"), writers("s1")), (Some(vec![0]), Some(vec![]), Some(vec![])), "one reads apart");
     // Commands have a clone each; what shows the commits to people comes behind all of them.
     assert_eq!(before("verify"), ["work"]);
     assert!(["s1", "verify"].iter().all(|id| before("open").contains(&(*id).to_owned())));

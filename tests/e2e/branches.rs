@@ -189,6 +189,88 @@ async fn commands_without_an_order_run_at_the_same_moment_also_where_a_daemon_wa
     assert_eq!(left, [Vec::<String>::new(), Vec::new()], "{}", rig.story());
 }
 
+const READS: &str = r##"formula = 1
+name = "fix"
+title = "Fix it while another looks"
+blast_radius = "low"
+
+[trigger]
+label = "claude-queue"
+
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "side.md"
+access = "read"
+output = "fix-result"
+
+[[step]]
+id = "work"
+needs = []
+agent = "dev"
+prompt = "fix.md"
+access = "write"
+output = "fix-result"
+
+[[step]]
+id = "verify"
+needs = ["work", "look"]
+run = "project.verify"
+
+[[step]]
+id = "open"
+propose = "pull-request"
+title = "{{line steps.look.output.summary}}"
+body = "pull-request.md"
+"##;
+
+/// The one has written half of it until it may go on, and the other looks meanwhile.
+const HALF: &str = r#"if [ "$FORGEHAND_STEP" = look ]; then
+    wait_for go; answer done "It said $(sh add.sh 2 2)."
+else
+    echo 'echo half' >add.sh; wait_for on; repair; commit 'Add properly'; answer done 'It adds.'
+fi"#;
+
+/// What a file of a workspace says: of the run's own, and of the one that a step has to itself.
+fn two_trees(rig: &Rig, file: &str) -> Option<(String, String)> {
+    let only = |folder: std::path::PathBuf| Some(std::fs::read_dir(folder).ok()?.next()?.ok()?.path());
+    let run = only(rig.state_dir().join("work"))?;
+    let own = only(run.join("beside"))?;
+    let read = |tree: std::path::PathBuf| std::fs::read_to_string(tree.join("tree").join(file)).ok();
+    Some((read(run)?, read(own)?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_looks_while_another_writes_and_never_sees_half_of_it_also_where_a_daemon_was_killed_between() {
+    for mode in [Mode::None, Mode::Bubblewrap] {
+        let plan = Plan::new("branches::an_agent_looks_while_another_writes").agent(Agent::scripted(TRIAGE, HALF)).mode(mode);
+        let Some(rig) = plan.daemon("poll = \"1s\"\nslots = 2").rig().await else { continue };
+        beside(&rig, &[("formulas/fix.toml", READS), ("prompts/side.md", "Look at it.\n")]);
+        let drawn = rig.run(&["formula", "graph", "fix"]).await.ok();
+        assert!(drawn.out.contains("in a workspace of its own: work may write beside it"), "{}", drawn.out);
+        let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+        // None of them ends before it is told to, which comes after both have begun.
+        let both = |times: usize| {
+            let trees = two_trees(&rig, "add.sh")?;
+            let begun = (rig.turns("look"), rig.turns("work")) == (times, times);
+            (begun && trees == ("echo half\n".to_owned(), "echo 5\n".to_owned())).then_some(())
+        };
+        let daemon = rig.start(&["run"]);
+        until("both at work", || both(1)).await;
+        daemon.kill().await;
+        let daemon = rig.start(&["run"]);
+        until("both at work again", || both(2)).await;
+        rig.let_pass("go");
+        until("the end of the look", || rig.story().contains("the agent's turn: succeeded").then_some(())).await;
+        rig.let_pass("on");
+        until("the pull request", || (rig.labels(number) == ["claude-pr"]).then_some(())).await;
+        until("the end of it", || rig.left_in("work").is_empty().then_some(())).await;
+        daemon.kill().await;
+        assert_eq!(rig.pulls()[0].issue.title, "It said 5.", "{}", rig.story());
+        assert_eq!((rig.turns("look"), rig.turns("work"), rig.pulls().len()), (2, 2, 1), "{}", rig.story());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_stops_both_and_one_that_fails_stops_the_other() {
     let script = "[ $FORGEHAND_STEP = cost ] && [ -e \"$here/fail\" ] && exit 7; wait_for go; answer done Fine.";

@@ -25,11 +25,13 @@ const ORDER: &str = "
 ## Order
 
 - A step without `needs` follows the one before it in the file; with `needs = []` it starts at once. A step needs steps that stand before it.
-- Steps without an order between them run side by side: agents that read, `run`, gates, proposals (what they ask of the forge is asked one after
-  the other). A run has one workspace and one change, so that some are done in the order of the file all the same: agents that write, then `run`
-  on what they made, then what shows that to people (the pull request, pushes, `gate = \"checks\"` and `gate = \"approval\"`), behind every `run`
-  before it in the file; and an agent that reads is not at work while one writes. Two agents that write and have no order between them are
-  refused. `forgehand formula graph` shows who waits for whom.
+- Steps without an order between them run side by side: agents, `run`, gates, proposals (what they ask of the forge is asked one after the other). A
+  run has one change, so that some are done in the order of the file all the same: agents that write, then `run` on what they made, then what
+  shows that to people (the pull request, pushes, `gate = \"checks\"` and `gate = \"approval\"`), behind every `run` before it in the file. Two
+  agents that write and have no order between them are refused. `forgehand formula graph` shows who waits for whom.
+- An agent that reads while another may write has a workspace of its own, at the commit that stood when it began: the last one that was taken over from
+  who wrote before, or where the run started. It keeps that until it has ended; a `retry`, and being done again, begin from what stands then. Nothing of the
+  project's `setup` is in it. Where no agent may write beside it, it reads in the run's workspace.
 - Each `run` has a clone of its own, and without a sandbox a port of its own where others run beside it. What a step beside it left is there only for who
   names that step in `needs`.
 - Each agent and each `run` at work takes a slot (`slots` of `[daemon]`), where several of a run work side by side too: with one slot they

@@ -27,6 +27,8 @@ pub struct InWork {
     pub agent: Option<AgentName>,
     /// Whose money or quota that takes.
     pub account: Option<AccountName>,
+    /// The commit that stood when its agent began: what it sees of the run's work where somebody writes beside it.
+    pub from: Option<Sha>,
     /// How often a turn was cut and taken up again.
     pub cuts: u32,
     /// The agent was asked once for a valid answer.
@@ -111,6 +113,7 @@ impl InWork {
             told: Told::Prompt,
             agent: None,
             account: None,
+            from: None,
             cuts: 0,
             asked_again: false,
             again: None,
@@ -224,8 +227,11 @@ impl RunState {
         if self.sessions.get(step) != Some(session) {
             self.sessions.remove(step);
         }
+        let stands = self.change.as_ref().map(|change| &change.head).or(self.prepared.as_ref().map(|prepared| &prepared.base));
+        let stands = stands.cloned();
         if let Some(at) = self.at_mut(step) {
             (at.agent, at.account) = (Some(agent), account.clone());
+            at.from = at.from.take().or(stands);
         }
     }
 

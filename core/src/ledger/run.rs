@@ -476,6 +476,7 @@ impl RunState {
         }
         let ready = StepState::Ready { told: at.told.clone(), resume: false };
         at.state = ready;
+        at.from = None;
         at.cuts = 0;
         at.asked_again = false;
         at.rests = true;

@@ -2,8 +2,8 @@
 //!
 //! A step waits for those that it needs. Beside that, a run has one workspace and one change: commands run on the change as it stands behind
 //! whoever writes, and what is shown to people of it (the pull request, pushes to it, answers about it and what is waited for on it) comes when
-//! all commands before it in the file have ended. Whoever reads the workspace is not at work while somebody writes it. Everything else that has
-//! no order runs side by side, commands among themselves too: each run of them has a clone of its own.
+//! all commands before it in the file have ended. Everything else that has no order runs side by side: commands each in a clone of their own, and
+//! an agent that reads while another may write in a workspace of its own, at the commit that stood when it began.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,6 @@ use super::{Access, Formula, Gate, Proposal, Step, StepKind};
 enum Works {
     /// It writes the workspace.
     Writes,
-    /// It reads the workspace.
-    Reads,
     /// It runs commands on a commit, in a clone of its own.
     Runs,
     /// It shows the run's commits to people, or waits for what they say of them.
@@ -28,7 +26,6 @@ impl Works {
     fn of(step: &Step) -> Self {
         match &step.kind {
             StepKind::Agent { access: Access::Write, .. } => Self::Writes,
-            StepKind::Agent { access: Access::Read, .. } => Self::Reads,
             StepKind::Verify { .. } | StepKind::Run { .. } => Self::Runs,
             StepKind::Propose(
                 Proposal::PullRequest { .. }
@@ -38,7 +35,8 @@ impl Works {
                 | Proposal::Replies { .. },
             )
             | StepKind::Gate(Gate::Checks | Gate::Approval) => Self::Shows,
-            StepKind::Propose(
+            StepKind::Agent { access: Access::Read, .. }
+            | StepKind::Propose(
                 Proposal::Comment { .. }
                 | Proposal::Labels { .. }
                 | Proposal::Close { .. }
@@ -60,15 +58,10 @@ impl Works {
 
     fn not_beside(self, other: Self) -> bool {
         match (self, other) {
-            (Self::Writes, Self::Writes | Self::Reads | Self::Runs | Self::Shows)
-            | (Self::Shows, Self::Writes | Self::Runs | Self::Shows)
-            | (Self::Runs, Self::Writes | Self::Shows)
-            | (Self::Reads, Self::Writes) => true,
-            (Self::Reads, Self::Reads | Self::Runs | Self::Shows)
-            | (Self::Runs, Self::Runs | Self::Reads)
-            | (Self::Shows, Self::Reads)
-            | (Self::Apart, _)
-            | (_, Self::Apart) => false,
+            (Self::Writes | Self::Shows, Self::Writes | Self::Runs | Self::Shows) | (Self::Runs, Self::Writes | Self::Shows) => {
+                true
+            }
+            (Self::Runs, Self::Runs) | (Self::Apart, _) | (_, Self::Apart) => false,
         }
     }
 }
@@ -116,10 +109,22 @@ impl Formula {
         self.behind(one.min(other)).contains(&one.max(other))
     }
 
-    /// Whether one agent may be at work beside another: each has a HOME and a log of its own then.
+    /// Whether it is an agent that reads and another may be at work beside it: it has a HOME and a log of its own then. Who writes has the
+    /// run's: only one does at a time.
     pub fn is_beside_agents(&self, at: usize) -> bool {
         let agent = |place: usize| matches!(self.steps.get(place).map(|step| &step.kind), Some(StepKind::Agent { .. }));
-        agent(at) && (0..self.steps.len()).any(|other| other != at && agent(other) && !self.are_ordered(at, other))
+        self.reads(at) && (0..self.steps.len()).any(|other| other != at && agent(other) && !self.are_ordered(at, other))
+    }
+
+    /// The places of the agents that may write while the one at a place reads: it has a workspace of its own then.
+    pub fn writers_beside(&self, at: usize) -> Vec<usize> {
+        let writes = |place: &usize| self.steps.get(*place).is_some_and(|step| Works::of(step) == Works::Writes);
+        let all = (0..self.steps.len()).filter(|_| self.reads(at)).filter(writes);
+        all.filter(|other| !self.are_ordered(at, *other)).collect()
+    }
+
+    fn reads(&self, at: usize) -> bool {
+        matches!(self.steps.get(at).map(|step| &step.kind), Some(StepKind::Agent { access: Access::Read, .. }))
     }
 }
 

@@ -53,6 +53,9 @@ impl Context<'_> {
         if let Some(wait) = here.at.retry.as_ref().and_then(|retry| self.pause_before(here.subject, retry)) {
             return Next::Wait(wait);
         }
+        if let Some(first) = self.set_up_first(here) {
+            return first;
+        }
         match self.step(here) {
             Next::Act(Action::Do { intent, .. }) if here.state.open.contains_key(&intent.lane()) => Next::Wait(busy(here.live)),
             Next::Act(Action::Do { subject, intent }) => match self.retry_wait(here.subject, here.state) {

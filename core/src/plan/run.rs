@@ -5,11 +5,12 @@ use std::ops::Deref;
 
 use crate::ledger::{InWork, IssueState, Obstacle, Prepared, RunState, StepState};
 use crate::model::{
-    Access, AccountName, Advance, Change, Cost, Decision, Event, Expression, Formula, FormulaName, HandOutcome, Intent, Proposal,
-    Route, RunOutcome, RunsOn, Saying, Step, StepKind, StopWhy, Subject, Told, Trigger, Wait, Wanted, WantedBy,
+    Access, AccountName, Advance, Change, Cost, Decision, Event, Expression, Formula, FormulaName, HandOutcome, Intent, Lane,
+    Proposal, Route, RunOutcome, RunsOn, Saying, Step, StepKind, StopWhy, Subject, Told, Trigger, Wait, Wanted, WantedBy,
 };
 
 use super::admit::Candidate;
+use super::beside::busy;
 use super::each::done;
 use super::forward::was_put_forward;
 use super::revise::revised;
@@ -114,6 +115,21 @@ impl Context<'_> {
         let begins = run.steps_in_work().any(|(step, at)| writes(step) && (at.begun || step.when.is_none()));
         let wanted = project.sets_up && !run.set_up && begins;
         wanted.then(|| self.local(subject, Intent::SetUp { run: run.id.clone() }))
+    }
+
+    /// The same where others of the run are at work already: it takes a slot, and its turn.
+    pub(super) fn set_up_first(&self, here: Here<'_>) -> Option<Next> {
+        let Here { step, at, live: Live { subject, state, run } } = here;
+        let project = self.policy.projects.get(&subject.repo)?;
+        let begins = writes(step) && (at.begun || step.when.is_none());
+        if !begins || !project.sets_up || run.set_up {
+            return None;
+        }
+        if state.open.contains_key(&Lane::Main) {
+            return Some(Next::Wait(busy(here.live)));
+        }
+        let wait = self.retry_wait(subject, state).map(Next::Wait);
+        Some(wait.unwrap_or_else(|| self.hand(here, Intent::SetUp { run: run.id.clone() })))
     }
 
     /// What was read when the run was prepared may say that it is not wanted any more.

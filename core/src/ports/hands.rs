@@ -110,6 +110,8 @@ pub struct AgentOrder {
     pub spent: Usd,
     /// Another agent of its run may be at work beside it: it has a HOME and an `out` of its own.
     pub beside: bool,
+    /// Another agent may write the run's workspace meanwhile: it has one of its own, at this commit of the base or of the run.
+    pub apart: Option<Sha>,
     /// What a single model call may cost.
     pub budget_call: Usd,
     /// A name for logs, `issue-7-attempt-1`; one folder may stand before it.

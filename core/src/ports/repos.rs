@@ -164,6 +164,8 @@ pub struct TakeOrder {
     pub private: Option<String>,
     /// The project's verify commands: files of the change that they name are told.
     pub verify: Vec<String>,
+    /// What was taken over before in the run is set aside: an agent that reads beside those who write may be to begin from there.
+    pub sets_aside: bool,
 }
 
 /// A head to bring up to its base.

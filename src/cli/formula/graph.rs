@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::cli::library::Library;
 use crate::cli::{CliError, print_bytes};
-use crate::model::{BackTo, Ending, Formula, Step, StepId, StepKind};
+use crate::model::{BackTo, Ending, Formula, StepId, StepKind};
 use crate::words;
 
 /// Arguments of `formula graph`.
@@ -72,20 +72,27 @@ fn describe(drawn: &mut String, formula: &Formula, at: usize, lead: &str) {
     let Some(step) = formula.steps.get(at) else { return };
     let _ = writeln!(drawn, "{lead}  {}: {}", step.id, words::step(&step.kind));
     let (needs, others) = waits(formula, at);
-    let listed = |names: &[&StepId]| names.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
     if !needs.is_empty() {
         let _ = writeln!(drawn, "       after {}", listed(&needs));
     }
     if !others.is_empty() {
-        let _ = writeln!(drawn, "       not beside {}: they share the run's workspace and its change", listed(&others));
+        let _ = writeln!(drawn, "       not beside {}: they share the run's change", listed(&others));
     }
-    for note in notes(step) {
+    for note in notes(formula, at) {
         let _ = writeln!(drawn, "       {note}");
     }
 }
 
+fn listed(names: &[&StepId]) -> String {
+    names.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 /// What else decides about a step.
-fn notes(step: &Step) -> Vec<String> {
+fn notes(formula: &Formula, at: usize) -> Vec<String> {
+    let Some(step) = formula.steps.get(at) else { return Vec::new() };
+    let writers = formula.writers_beside(at).into_iter().filter_map(|place| Some(&formula.steps.get(place)?.id));
+    let writers: Vec<&StepId> = writers.collect();
+    let apart = (!writers.is_empty()).then(|| format!("in a workspace of its own: {} may write beside it", listed(&writers)));
     let when = step.when.iter().map(|when| format!("when {}", when.0));
     let each = step.for_each.iter().map(|each| format!("for each of {}, at most {}", each.items.0, each.at_most));
     let back = step.kind.on_failure().map(|BackTo { to, at_most, .. }| format!("fails: back to {to}, at most {at_most} times"));
@@ -93,7 +100,7 @@ fn notes(step: &Step) -> Vec<String> {
         StepKind::Agent { commits: Some(commits), .. } => Some(format!("commits taken over when {}", commits.0)),
         _ => None,
     };
-    when.chain(each).chain(commits).chain(back).collect()
+    when.chain(each).chain(commits).chain(back).chain(apart).collect()
 }
 
 fn condition(ending: &Ending) -> String {
@@ -104,7 +111,7 @@ fn mermaid(formula: &Formula) -> String {
     let mut drawn = "flowchart TD\n".to_owned();
     let place = |id: &StepId| formula.steps.iter().position(|step| step.id == *id);
     for (at, step) in formula.steps.iter().enumerate() {
-        let about = std::iter::once(words::step(&step.kind)).chain(notes(step));
+        let about = std::iter::once(words::step(&step.kind)).chain(notes(formula, at));
         let about: Vec<String> = about.map(|line| quoted(&line)).collect();
         let _ = writeln!(drawn, "    s{at}[\"<b>{}</b><br/>{}\"]", step.id, about.join("<br/>"));
     }

@@ -3,10 +3,10 @@
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger::RunState;
+use crate::ledger::{IssueState, Open, RunState};
 use crate::model::{
-    Access, AccountName, AgentName, Change, Commands, Evidence, Failure, Grant, Outcome, Refusal, RunTexts, RunsOn, Sha, Step,
-    StepId, StepKind, Subject, Told, Trial,
+    Access, AccountName, AgentName, Change, Commands, Evidence, Failure, Grant, Intent, Outcome, Refusal, RunTexts, RunsOn, Sha,
+    Step, StepId, StepKind, Subject, Told, Trial,
 };
 use crate::ports::{AgentOrder, Given, HandEvent, Session, TakeOrder, TurnLimits, VaultNeeds, VerifyOrder};
 use crate::{text, words};
@@ -37,8 +37,8 @@ impl Worker {
     ) -> Result<Outcome, Failure> {
         let agent_order = self.agent_order(order, turn).await?;
         // A turn that was cut before this one left its workspace as it was, whether its session is resumed or not: git's locks are stale,
-        // unless they are those of somebody who is at work beside this one.
-        if order.state.hands().all(|(step, _)| step == turn.step) {
+        // unless they are those of somebody who is at work in it beside this one.
+        if agent_order.apart.is_none() && !is_shared(order.run()?, order.state, turn.step) {
             self.ports.hands.prepare(&agent_order.workspace).await.map_err(hands)?;
         }
         let run = agent_order.workspace.run.clone();
@@ -67,7 +67,10 @@ impl Worker {
         let given = if *access == Access::Write { self.given(order, None).await? } else { Given::default() };
         let prompt = told(order, step, turn.resume, turn.told, &texts, &given)?;
         let (limits, budget) = (&run.formula.limits, self.settings.budget_of(turn.agent));
-        let beside = run.formula.place(&step.id).is_some_and(|place| run.formula.is_beside_agents(place));
+        let place = run.formula.place(&step.id);
+        let beside = place.is_some_and(|place| run.formula.is_beside_agents(place));
+        let apart = place.filter(|place| !run.formula.writers_beside(*place).is_empty());
+        let apart = apart.and_then(|_| run.at(&step.id)?.from.clone());
         let label = label(order.subject, run, self.settings.projects.len() > 1);
         Ok(AgentOrder {
             workspace: self.workspace(order, &order.prepared()?.base)?,
@@ -88,6 +91,7 @@ impl Worker {
             budget: limits.budget_usd.map_or(budget, |own| own.min(budget)).minus(run.cost),
             spent: run.cost,
             beside,
+            apart,
             budget_call: self.settings.usd_call,
             label: if beside { format!("{label}-{}", step.id) } else { label },
             given,
@@ -102,6 +106,7 @@ impl Worker {
         let Some(bundle) = self.ports.hands.bundle(&workspace, cancel).await.map_err(hands)? else {
             return Ok(Outcome::Taken { judged: Err(Refusal::NothingCommitted) });
         };
+        let formula = &order.run()?.formula;
         let take = TakeOrder {
             repo: workspace.repo,
             run: workspace.run,
@@ -115,6 +120,7 @@ impl Worker {
             person_paths: order.project.person_paths.clone(),
             private: order.project.provisions.env_file.as_ref().map(|file| file.to.clone()),
             verify: all_commands(order.run()?, order.project),
+            sets_aside: (0..formula.steps.len()).any(|place| !formula.writers_beside(place).is_empty()),
         };
         let judged = match self.ports.repos.take(&take).await.map_err(repos)? {
             Ok(change) => self.scan_change(&take, change).await?,
@@ -168,6 +174,16 @@ impl Worker {
         // It speaks for the commit that was asked about, also where files were laid over that.
         Ok(Outcome::Verified { evidence: Evidence { sha: sha.clone(), ..evidence } })
     }
+}
+
+/// Whether somebody beside this step is at work in the run's own workspace.
+fn is_shared(run: &RunState, state: &IssueState, step: &StepId) -> bool {
+    let in_it = |(of, open): (&StepId, &Open)| {
+        let works = matches!(open.intent, Intent::Agent { .. } | Intent::Take { .. });
+        let apart = run.formula.place(of).is_some_and(|place| !run.formula.writers_beside(place).is_empty());
+        works && !apart && of != step
+    };
+    state.hands().any(in_it)
 }
 
 /// How long a step of an action may take.
