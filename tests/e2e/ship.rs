@@ -85,8 +85,8 @@ async fn who_asks_for_a_merge_waits_for_the_word_that_it_needs_and_goes_on_when_
     assert_eq!((merges(&rig), went_on(&rig)), (0, 0), "to ask for it is no approval: {}", rig.story());
 
     // A daemon that dies meanwhile knows who waits when it comes back.
-    let daemon = rig.start(&["run"]);
     let begun = rig.records().len();
+    let daemon = rig.start(&["run"]);
     crate::rig::until("the daemon", || (rig.records().len() > begun).then_some(())).await;
     daemon.kill().await;
     review(&rig, pull, "judge", None).await;
