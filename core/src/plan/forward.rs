@@ -2,9 +2,9 @@
 //!
 //! Promises: such a step merges nothing, and makes nothing mergeable. Its run steps back, and the pull request goes the way that it goes
 //! where nobody waits for it, by the one rule of `merge`: it is read, reviewed, revised, brought up and merged, or a person is called.
-//! So nothing that a merge needs can wait for the run that waits for the merge: that holds no slot, no claim, no place in its group, and no other run of its issue back.
-//! It comes back once, when the pull request has ended and the lifecycle has done what belongs to that, when its `timeout` is over, or to be stopped. Race known: a
-//! merge that is made in the moment in which the time is over is told as not made.
+//! So nothing that a merge needs can wait for the run that waits for the merge: that holds no slot, no claim, no place in its group, and no
+//! other run of its issue back. It comes back once, when the pull request has ended and the lifecycle has done what belongs to that, when its
+//! `timeout` is over, or to be stopped. Race known: a merge that is made in the moment in which the time is over is told as not made.
 
 use serde_json::{Value as Json, json};
 

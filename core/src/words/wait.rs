@@ -103,7 +103,10 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             format!("waits for what people are asked for in vault/pending/{}.md", name.escape_debug())
         }
         Wait::VaultItem { name, asked_by: Some(pull) } => {
-            format!("waits for what people are asked for in vault/pending/{}.md, which {pull} brings", name.escape_debug())
+            format!(
+                "waits for what people are asked for in vault/pending/{}.md, which {pull} of the operations repository brings",
+                name.escape_debug()
+            )
         }
         Wait::Schedule { formula, until } => format!("formula {formula} starts by its schedule at {until}"),
         Wait::Unasked => "no formula that is on has a schedule, and nobody asked for one".to_owned(),

@@ -1,8 +1,9 @@
 //! Having the checks of a pull request run again that were ended from outside, or before their first step.
 //!
-//! Promises: only runs that stand cancelled, or none of whose failed jobs ever began, are run again, and only of the head that was decided about, so that doing it twice begins nothing
-//! twice. What the forge does not do is said and is no failure: checks of another CI than its own, and a forge that has no such call.
-//! Race known: a run that is cancelled, or fails so, once more before its answer was looked up is begun once more.
+//! Promises: only runs that stand cancelled, or none of whose failed jobs ever began, are run again, and only of the head that was decided
+//! about, so that doing it twice begins nothing twice. What the forge does not do is said and is no failure: checks of another CI than its
+//! own, and a forge that has no such call. Race known: a run that is cancelled, or fails so, once more before its answer was looked up is
+//! begun once more.
 
 use std::collections::BTreeSet;
 
