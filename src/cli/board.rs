@@ -67,9 +67,9 @@ pub(super) struct Row {
     pub(super) attempts: u32,
     pub(super) pull: Option<u64>,
     pub(super) waiting: Option<Waiting>,
-    /// Runs that wait for its pull request to be merged.
+    /// Runs that wait beside whatever else goes on: for its pull request to be merged, or for the vault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) put_forward: Vec<String>,
+    pub(super) stepped_back: Vec<String>,
     pub(super) cost_usd: Option<f64>,
 }
 
@@ -209,7 +209,7 @@ impl Board {
             if let Some(waiting) = &row.waiting {
                 lines.push(format!("{pad}  {}", waiting.reason));
             }
-            lines.extend(row.put_forward.iter().map(|waits| format!("{pad}  {waits}")));
+            lines.extend(row.stepped_back.iter().map(|waits| format!("{pad}  {waits}")));
         }
         lines.extend(self.actions.iter().map(|action| format!("action {}: {}", action.id, action.stands)));
         lines.extend(self.projects.iter().flat_map(ProjectRow::lines));
@@ -239,7 +239,7 @@ fn row(subject: &Subject, state: &IssueState, names: &LabelNames, wait: Option<W
         pull: state.pull.as_ref().map(|pull| pull.number.0),
         waiting: wait
             .map(|wait| Waiting { reason: words::wait(&wait, names), until: wait.until().map(|t: Timestamp| t.to_string()) }),
-        put_forward: state.put_forward.iter().map(words::put_forward).collect(),
+        stepped_back: state.stepped_back.iter().map(words::stepped_back).collect(),
         cost_usd: Some(state.cost.dollars()),
     }
 }

@@ -39,9 +39,9 @@ struct Explanation {
     last_run: Option<String>,
     last_aside: Option<String>,
     wanted: Vec<String>,
-    /// Runs that wait for its pull request to be merged.
+    /// Runs that wait beside whatever else goes on: for its pull request to be merged, or for the vault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    put_forward: Vec<String>,
+    stepped_back: Vec<String>,
     attempts: u32,
     pull: Option<u64>,
     /// How much it could break, where forgehand may merge it.
@@ -108,7 +108,7 @@ fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation 
         last_run: state.last.as_ref().map(|l| format!("{} (attempt {}): {}", l.formula, l.attempt, words::outcome(&l.outcome))),
         last_aside: state.aside.as_ref().map(|l| format!("{}: {}", l.formula, words::outcome(&l.outcome))),
         wanted: state.wanted.iter().map(|(wanted, _)| words::is_wanted(wanted)).collect(),
-        put_forward: state.put_forward.iter().map(words::put_forward).collect(),
+        stepped_back: state.stepped_back.iter().map(words::stepped_back).collect(),
         attempts: state.attempts,
         pull: state.pull.as_ref().map(|p| p.number.0),
         tier: state.open_pull().and_then(PullRef::weighed_tier).map(|tier| words::risk(tier).to_owned()),
@@ -165,7 +165,7 @@ async fn of_another(setup: &Setup, subject: &Subject) -> Result<Explanation, Cli
         last_run: None,
         last_aside: None,
         wanted: Vec::new(),
-        put_forward: Vec::new(),
+        stepped_back: Vec::new(),
         attempts: 0,
         pull: None,
         tier: None,
@@ -197,8 +197,8 @@ impl Explanation {
         for wanted in &self.wanted {
             anstream::println!("  is to run:      {wanted}");
         }
-        for waits in &self.put_forward {
-            anstream::println!("  put forward:    {waits}");
+        for waits in &self.stepped_back {
+            anstream::println!("  stepped back:   {waits}");
         }
         if let Some(pull) = self.pull {
             anstream::println!("  pull request:   #{pull}");

@@ -20,6 +20,9 @@ pub(super) struct ProjectRow {
     pub(super) step: Option<String>,
     /// What is to run, as somebody asked for it.
     pub(super) wanted: Vec<String>,
+    /// Runs that wait for the vault, beside whatever else goes on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) stepped_back: Vec<String>,
     /// How the last run ended, of whatever formula.
     pub(super) last_run: Option<String>,
     pub(super) waiting: Option<Waiting>,
@@ -59,6 +62,7 @@ impl ProjectRow {
             formula: run.map(|run| run.formula.name.to_string()),
             step: run.and_then(|run| run.where_it_is()),
             wanted: state.map(wanted).unwrap_or_default(),
+            stepped_back: state.map(stepped_back).unwrap_or_default(),
             last_run: state.and_then(|state| state.aside.as_ref()).map(|last| format!("{}: {}", last.formula, ended(last))),
             waiting: wait.map(|wait| waiting(wait, &names)),
             moved_by: wait.map(|wait| words::mover(wait, &names)),
@@ -72,6 +76,7 @@ impl ProjectRow {
         lines.extend(self.schedules.iter().map(|schedule| format!("  {}", schedule.line())));
         lines.extend(self.at_work().map(|line| format!("  {line}")));
         lines.extend(self.wanted.iter().map(|wanted| format!("  is to run: {wanted}")));
+        lines.extend(self.stepped_back.iter().map(|waits| format!("  {waits}")));
         lines.extend(self.why().map(|waiting| format!("  {}", waiting.reason)));
         lines
     }
@@ -87,6 +92,9 @@ impl ProjectRow {
         }
         for wanted in &self.wanted {
             anstream::println!("  is to run:      {wanted}");
+        }
+        for waits in &self.stepped_back {
+            anstream::println!("  stepped back:   {waits}");
         }
         if let Some(waiting) = &self.waiting {
             anstream::println!("  waits because:  {}", waiting.reason);
@@ -123,6 +131,10 @@ impl ScheduleRow {
         };
         format!("{} ({}){next}{ended}", self.formula, self.cron)
     }
+}
+
+fn stepped_back(state: &IssueState) -> Vec<String> {
+    state.stepped_back.iter().map(words::stepped_back).collect()
 }
 
 fn schedule(known: &Upcoming<'_>) -> ScheduleRow {

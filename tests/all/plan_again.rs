@@ -145,7 +145,9 @@ impl Line {
     }
 
     pub(super) fn run(&self) -> RunState {
-        self.ledger().issue(&subject()).and_then(|state| state.run.clone()).expect("a run")
+        let ledger = self.ledger();
+        let state = ledger.issue(&subject()).expect("an issue");
+        state.run.as_ref().or_else(|| state.rests()).expect("a run").clone()
     }
 
     fn act(&mut self, intent: &Intent) {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use forgehand::formula::{load, shipped_prompt};
+use forgehand::ledger::{ClaimState, IssueState, RunState};
 use forgehand::model::{
-    ActionAt, ActionEnd, ActionId, ActionState, AtGate, Dispatch, Event, Formula, Intent, OnVault, Outcome, PullNumber, Record,
-    Risk, RunOutcome, ShelvedAction, Timestamp, VAULT_APPROVED, VaultAsk, VaultEvent, Wait,
+    ActionAt, ActionEnd, ActionId, ActionState, AtGate, Dispatch, Event, Formula, HandOutcome, Intent, OnVault, Outcome,
+    PullNumber, Record, Risk, RunOutcome, SeenIssue, ShelvedAction, StopWhy, Timestamp, VAULT_APPROVED, VaultAsk, VaultEvent,
+    Wait,
 };
 use forgehand::words;
 
@@ -144,24 +146,80 @@ fn a_label_from_before_counts_once_it_was_taken_off_and_put_on_again() {
     assert_eq!(line.outcome(), DONE);
 }
 
+/// It looked for as long as the window says.
+fn stepped_back(of: &str) -> Line {
+    let mut line = line(OnVault::SoftBlock, of);
+    let (_, _, until) = waits(&mut line);
+    let until = until.expect("an end");
+    assert_eq!(until, reached(&line) + WINDOW, "{of}");
+    line.now = Timestamp(until.0 - 2);
+    assert!(line.on().is_some() && rests(&line).is_none(), "{of}: not yet");
+    line.now = until;
+    waits(&mut line);
+    assert!(rests(&line).is_some(), "{of}: {:?}", line.did);
+    line
+}
+
+fn reached(line: &Line) -> Timestamp {
+    line.run().steps_in_work().map(|(_, at)| at.reached).next().expect("a step")
+}
+
+/// The run that stepped back.
+fn rests(line: &Line) -> Option<RunState> {
+    line.ledger().issue(&subject()).and_then(IssueState::rests).cloned()
+}
+
 #[test]
 fn soft_block_looks_for_as_long_as_the_window_says_and_then_goes_on_with_other_work() {
-    for (of, after) in [("", WINDOW), ("timeout = \"30m\"", Duration::from_mins(30)), ("timeout = \"5h\"", WINDOW)] {
-        let mut line = line(OnVault::SoftBlock, of);
-        let (_, _, until) = waits(&mut line);
-        let until = until.expect("an end");
-        let reached = line.run().steps_in_work().map(|(_, at)| at.reached).next().expect("a step");
-        assert_eq!(until, reached + after, "{of}");
-        line.now = Timestamp(until.0 - 2);
-        assert!(line.on().is_some(), "{of}: not yet");
-        line.now = until;
-        let outcome = line.outcome();
-        assert!(matches!(&outcome, RunOutcome::GateShut { after: waited, .. } if *waited == after), "{of}: {outcome:?}");
-    }
-    let mut line = line(OnVault::SoftBlock, "");
+    let mut line = stepped_back("");
+    // Its issue is still its own: the label and the claim stay, and nobody begins it anew.
+    let ledger = line.ledger();
+    let state = ledger.issue(&subject()).expect("an issue");
+    assert!(state.run.is_none() && matches!(state.claim, ClaimState::Ours(_)), "{:?}", state.claim);
+    assert_eq!(waits(&mut line), (ActionAt::Asked, false, None));
+    let told = words::stepped_back(&rests(&line).expect("a run"));
+    assert_eq!(told, "formula fix waits in step wait for the action deploy of the vault to be over");
+    // When the action is over it goes on where it was, and pays for nothing twice.
+    stands(&mut line, ActionState::Merged, None);
+    waits(&mut line);
+    stands(&mut line, ActionState::Fired, Some((Some(0), "")));
+    assert_eq!(line.outcome(), DONE);
+    assert_eq!((line.run().outputs[&"wait".into()]["state"].as_str(), line.count("vault")), (Some("fired"), 1));
+
+    let mut line = self::line(OnVault::SoftBlock, "");
     waits(&mut line);
     stands(&mut line, ActionState::Done, None);
     assert_eq!(line.outcome(), DONE, "it opens before");
+}
+
+#[test]
+fn the_timeout_of_a_gate_counts_also_for_a_run_that_stepped_back() {
+    let shut = |outcome: RunOutcome, wanted| {
+        assert!(matches!(outcome, RunOutcome::GateShut { after, .. } if after == wanted), "{outcome:?}");
+    };
+    let mut line = line(OnVault::SoftBlock, "timeout = \"30m\"");
+    let (_, _, until) = waits(&mut line);
+    line.now = until.expect("an end");
+    shut(line.outcome(), Duration::from_mins(30));
+
+    let mut line = stepped_back("timeout = \"5h\"");
+    let (_, _, until) = waits(&mut line);
+    assert_eq!(until, Some(reached(&line) + Duration::from_hours(5)));
+    line.now = until.expect("an end");
+    shut(line.outcome(), Duration::from_hours(5));
+}
+
+#[test]
+fn who_stepped_back_is_stopped_as_who_is_at_work() {
+    let mut closed = stepped_back("");
+    let issue = SeenIssue { open: false, ..seen() };
+    closed.note(Event::Seen { subject: subject(), issue });
+    assert_eq!(closed.outcome(), RunOutcome::Hand { how: HandOutcome::Cancelled });
+
+    let mut replaced = stepped_back("");
+    let run = replaced.run().id;
+    replaced.note(Event::Stopping { run, why: StopWhy::Person });
+    assert_eq!(replaced.outcome(), RunOutcome::Hand { how: HandOutcome::Cancelled });
 }
 
 #[test]

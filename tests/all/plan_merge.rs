@@ -431,7 +431,7 @@ fn who_waits_goes_on_when_it_is_merged_and_closed_when_it_is_closed_or_when_its_
     let sites = || {
         let mut site = site(&[fine()], MergeRule::Policy, false);
         site.put_forward(1);
-        assert!(site.state(1).run.is_none() && site.state(1).put_forward.len() == 1);
+        assert!(site.state(1).run.is_none() && site.state(1).stepped_back.len() == 1);
         assert_eq!(site.goes_on(1, NOW), None);
         site
     };

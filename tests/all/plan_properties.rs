@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::plan_world::{
-    Fate, GLANCE, Says, World, awaits_look, forwarding_policy, gated_policy, glancing_policy, grouped_policy, handing_policy,
-    policy, revising_policy, subject, writes_labels,
+    Fate, GLANCE, Says, World, asking_policy, awaits_look, forwarding_policy, gated_policy, glancing_policy, grouped_policy,
+    handing_policy, policy, revising_policy, subject, writes_labels,
 };
 
 /// What a person does with an issue.
@@ -466,10 +466,24 @@ proptest! {
         prop_assert!(left.values().all(|times| *times == 1), "{:?}", left);
         for (subject, state) in world.core.ledger().issues() {
             // Its time is over, or somebody ended it: nobody waits any more, and nothing of ours is held.
-            prop_assert!(state.put_forward.is_empty(), "{}: {:?}", subject, state.put_forward);
+            prop_assert!(state.stepped_back.is_empty(), "{}: {:?}", subject, state.stepped_back);
             prop_assert!(!matches!(state.claim, forgehand::ledger::ClaimState::Ours(_)), "{}", subject);
         }
         prop_assert!(!world.core.plan().waits.values().any(|wait| matches!(wait, Wait::Group { .. })), "{:?}", world.core.plan().waits);
+    }
+
+    #[test]
+    fn with_a_formula_that_steps_back_for_the_vault_too(
+        steps in prop::collection::vec(step(), 0..70),
+        kinds in kinds(),
+        last in prop::sample::select(vec![0_u8, 0, 1, 3, 4, 5, 6, 8, 10, 12]),
+    ) {
+        let world = live(&unforgotten(steps), &kinds, Fate::Well(last), asking_policy());
+        for (subject, state) in world.core.ledger().issues() {
+            // The action is never over; the time of the gate is.
+            prop_assert!(state.stepped_back.is_empty(), "{}: {:?}", subject, state.stepped_back);
+            prop_assert!(!matches!(state.claim, forgehand::ledger::ClaimState::Ours(_)), "{}", subject);
+        }
     }
 
     #[test]

@@ -11,10 +11,10 @@ use forgehand::ledger::{IssueState, Ledger};
 use forgehand::model::{
     Advance, Ask, Branch, Change, ChangedFile, Checks, CommandRun, Comment, CommentId, Concurrency, Decision, EffectKey, EndWord,
     Event, Evidence, Expression, Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome,
-    Hands, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, MergeRule, ModelCall, Mute, Outcome,
-    OverlapRule, Overlapping, Point, PointId, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record, Refusal,
-    RepoFacts, RepoName, Rerun, ReviewId, Revision, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind, Subject,
-    TextMark, Timestamp, Trigger, Triggers, Trouble, Usd, Wait, WhenBusy,
+    Hands, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, MergeRule, ModelCall, Mute, OnVault,
+    Outcome, OverlapRule, Overlapping, Point, PointId, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record,
+    Refusal, RepoFacts, RepoName, Rerun, ReviewId, Revision, Risk, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind,
+    Subject, TextMark, Timestamp, Trigger, Triggers, Trouble, Usd, VaultAsk, Wait, WhenBusy,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, ROUNDS, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -263,6 +263,35 @@ pub fn forwarding_policy() -> Policy {
         project.formulas.insert("fix".into(), fix.clone());
         project.formulas.get_mut(&"revise".into()).expect("it").limits.concurrency.clone_from(&group);
     }
+    policy
+}
+
+/// What a fix goes on with that asks the vault once its pull request is open.
+const ASKING: &str = r##"
+[[step]]
+id = "ask"
+propose = "vault-action"
+action = "'deploy-' + string(issue.number)"
+title = "Deploy"
+body = "pull-request.md"
+asks = "{ 'context': 'It is there.', 'action_required': 'Press the button.' }"
+[[step]]
+id = "wait"
+gate = "vault"
+timeout = "8m"
+[[step]]
+id = "tell"
+propose = "comment"
+body = "pull-request.md"
+"##;
+
+/// The policy, with a fix that waits for the vault.
+pub fn asking_policy() -> Policy {
+    let prompts = |name: &str| shipped_prompt(name).map(str::to_owned);
+    let text = forgehand::formula::shipped_text("fix").expect("shipped").to_owned() + ASKING;
+    let fix = load("fix.toml", &text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    let mut policy = revising_policy();
+    policy.projects.values_mut().for_each(|p| drop(p.formulas.insert("fix".into(), fix.clone())));
     policy
 }
 
@@ -1122,10 +1151,20 @@ impl World {
             | Intent::Rewrite { .. }
             | Intent::Review { .. }
             | Intent::Keep { .. }
-            | Intent::AskVault { .. }
             | Intent::Mend { .. } => {
                 unreachable!("no formula of the world asks for that")
             }
+            Intent::AskVault { file, .. } => Outcome::VaultAsked(VaultAsk {
+                id: file.id.clone(),
+                tier: Risk::Medium,
+                path: "vault/actions/it.toml".into(),
+                commit: None,
+                pull: None,
+                left: None,
+                on_vault: if dice % 4 == 1 { OnVault::Continue } else { OnVault::SoftBlock },
+                window: std::time::Duration::from_mins(2),
+                closed: dice % 4 == 3,
+            }),
             Intent::Relabel { .. } => {
                 self.label(number, "sorted", true, BOT);
                 self.label(number, "stale", false, BOT);

@@ -70,13 +70,13 @@ async fn who_asks_for_a_merge_waits_for_the_word_that_it_needs_and_goes_on_when_
     rig.seed.api("owner", "POST", &path, json!({ "body": "/ship" })).await.expect("a comment");
     for _ in 0..4 {
         rig.once().await;
-        if !rig.row(number).await["put_forward"].is_null() {
+        if !rig.row(number).await["stepped_back"].is_null() {
             break;
         }
     }
     let waits = format!("formula ship waits in step merge for #{pull} to be merged, until ");
     let row = rig.row(number).await;
-    assert!(row["put_forward"][0].as_str().is_some_and(|line| line.starts_with(&waits)), "{row:#}\n{}", rig.story());
+    assert!(row["stepped_back"][0].as_str().is_some_and(|line| line.starts_with(&waits)), "{row:#}\n{}", rig.story());
     assert!(row["waiting"]["reason"].as_str().is_some_and(|reason| reason.contains(asks)), "{row:#}");
     let explained = rig.run(&["explain", &named]).await.ok().out;
     assert!(explained.contains(&waits) && explained.contains(asks), "{explained}");

@@ -150,6 +150,52 @@ async fn what_is_wrong_with_an_action_is_said_before_anything_is_written() {
     assert!(story.contains("step ask: vault/actions/deploy-") && story.contains("there is no secret `TAP`"), "{story}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn soft_block_steps_back_when_its_window_is_over_and_goes_on_when_a_person_did_it() {
+    let policy = "[on_vault]\nlow = \"soft-block\"\nmedium = \"soft-block\"\nhigh = \"soft-block\"\nwindow = \"1s\"\n";
+    let rig = rig("vault_formula::soft", &[("vault/policy.toml", policy)]).await;
+    // While one waits at the gate, the other of the group waits for it.
+    let grouped =
+        DEPLOY.replace("[trigger]", "[limits]\nconcurrency = { group = \"deploy\", when_busy = \"queue\" }\n\n[trigger]");
+    beside(&rig, &[("formulas/deploy.toml", &grouped)]);
+    let issue = rig.issue("Add right", "Please.", &["deploy"]).await;
+    rig.once().await;
+    let other = rig.issue("Add left", "Please.", &["deploy"]).await;
+    for _ in 0..20 {
+        rig.once().await;
+        if rig.seed.pulls(OPS).expect("the pull requests").len() == 2 {
+            break;
+        }
+    }
+    assert_eq!(rig.seed.pulls(OPS).expect("the pull requests").len(), 2, "{}", rig.story());
+    let row = rig.row(issue).await;
+    let waits = format!("formula deploy waits in step wait for the action deploy-{issue} of the vault to be over");
+    assert_eq!(row["stepped_back"][0].as_str(), Some(waits.as_str()), "{row:#}\n{}", rig.story());
+    assert!(self::waits(&rig, issue).await.contains(&waits) && rig.story().contains("the run steps back from step wait"));
+    assert!(ended(&rig).is_empty(), "{}", rig.story());
+
+    // A daemon that dies knows who stepped back.
+    let daemon = rig.start(&["run"]);
+    let begun = rig.forge.request_count();
+    until("the daemon", || (rig.forge.request_count() >= begun + 5).then_some(())).await;
+    daemon.kill().await;
+    let pull =
+        rig.seed.pulls(OPS).expect("the pull requests").into_iter().find(|pull| pull.issue.title.ends_with(&format!("#{issue}")));
+    rig.seed.merge_pull(OPS, "owner", pull.expect("its own").issue.number).await.expect("a merge");
+    rig.once().await;
+    assert!(ended(&rig).is_empty(), "it is merged, and not done: {}", rig.story());
+    rig.run(&["vault", "done", &format!("deploy-{issue}"), "--token-env", "OWNER", "--because", "It is up."]).await.ok();
+    for _ in 0..20 {
+        rig.once().await;
+        if !ended(&rig).is_empty() {
+            break;
+        }
+    }
+    assert_eq!(ended(&rig), [RunOutcome::Succeeded { pull: None }], "{}", rig.story());
+    assert_eq!((rig.said(issue, "It is up.").len(), rig.said(other, "It is").len()), (1, 0), "{:#?}", rig.comments(issue));
+    assert_eq!(rig.seed.pulls(OPS).expect("the pull requests").len(), 2, "it is asked for once: {}", rig.story());
+}
+
 const MOW: &str = r#"formula = 1
 name = "mow"
 title = "Mow"

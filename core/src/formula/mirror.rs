@@ -620,7 +620,8 @@ enum Gate {
     /// failed, ends the run. While it is not over the policy's `on_vault` for its tier, as it was when the action was asked for, says what the run
     /// does: `block` waits; `label` waits too, and goes on where somebody puts `vault-approved` on the run's issue after the action was asked for (one that stands there from
     /// before is taken off first); `soft-block` looks for as long as
-    /// `window` says, then the run ends as failed; `continue` goes on at once.
+    /// `window` says, then the run steps back, so that other work of its group and its files goes on, and comes back when the action is over;
+    /// `continue` goes on at once. A `timeout` of the step counts in any case.
     Vault,
 }
 

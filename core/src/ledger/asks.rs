@@ -13,7 +13,7 @@ impl Ledger {
     /// One is not open any more.
     pub(super) fn ask_closed(&mut self, pull: PullNumber) {
         let issues = self.projects.values_mut().flat_map(|project| project.issues.values_mut());
-        let runs = issues.flat_map(|state| state.run.iter_mut().chain(&mut state.put_forward)).filter(|run| run.ended.is_none());
+        let runs = issues.flat_map(|state| state.run.iter_mut().chain(&mut state.stepped_back)).filter(|run| run.ended.is_none());
         let asks = runs.flat_map(|run| run.asks.values_mut()).filter(|ask| ask.pull == Some(pull));
         asks.for_each(|ask| ask.closed = true);
     }

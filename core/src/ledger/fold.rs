@@ -282,12 +282,12 @@ impl IssueState {
             Event::SessionStarted { session, .. } => self.in_session(session).cloned().map(|step| (step, session.clone())),
             _ => None,
         };
-        if self.waits_forward(event) {
+        if self.waits_beside(event) {
             return;
         }
         let Some(run) = self.run.as_mut() else { return };
         match event {
-            Event::Advanced { step, how: how @ Advance::PutForward { .. }, .. } => {
+            Event::Advanced { step, how: how @ (Advance::PutForward { .. } | Advance::SteppedBack { .. }), .. } => {
                 run.advance(step, how, at);
                 self.steps_back();
             }

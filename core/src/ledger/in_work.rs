@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::model::{
-    AccountName, AgentName, Change, Evidence, Gate, HandOutcome, Intent, IssueNumber, Outcome, PlannedIssue, Proposal,
+    AccountName, ActionId, AgentName, Change, Evidence, Gate, HandOutcome, Intent, IssueNumber, Outcome, PlannedIssue, Proposal,
     PullNumber, Refusal, Reply, RunOutcome, Sha, Step, StepId, StepKind, Timestamp, Told,
 };
 
@@ -99,6 +99,11 @@ pub enum StepState {
     PutForward {
         /// Which.
         pull: PullNumber,
+    },
+    /// Its run stepped back, until an action of the vault is over.
+    AtVault {
+        /// Which.
+        action: ActionId,
     },
     /// What the step asked of the forge is there.
     Proposed,

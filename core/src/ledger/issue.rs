@@ -53,9 +53,9 @@ pub struct IssueState {
     pub last: Option<RunSummary>,
     /// The run that lives, or that ended and is not cleaned up.
     pub run: Option<RunState>,
-    /// Runs that put its pull request forward and wait for what becomes of it, beside whatever else goes on.
+    /// Runs that stepped back: they wait for a merge, or for the vault, beside whatever else goes on.
     #[serde(default)]
-    pub put_forward: Vec<RunState>,
+    pub stepped_back: Vec<RunState>,
     /// The pull request of ours.
     pub pull: Option<PullRef>,
     /// A pull request of somebody else's that comes from our branch.
@@ -156,7 +156,7 @@ impl IssueState {
             backoff: None,
             last: None,
             run: None,
-            put_forward: Vec::new(),
+            stepped_back: Vec::new(),
             pull: None,
             foreign: None,
             found: false,

@@ -17,13 +17,13 @@ mod offers;
 mod outcome;
 mod past;
 mod place;
-mod put_forward;
 mod revision;
 mod run;
 mod running;
 mod said;
 mod schedule;
 mod shelf;
+mod step_back;
 mod wanted;
 
 use std::collections::BTreeMap;

@@ -112,7 +112,8 @@ impl IssueState {
     }
 
     fn stop_for_claim(&mut self) {
-        if let Some(run) = self.run.as_mut().filter(|run| run.ended.is_none()) {
+        let rests = self.stepped_back.iter_mut().filter(|run| !run.aside);
+        for run in self.run.iter_mut().filter(|run| run.ended.is_none()).chain(rests) {
             run.stopping.get_or_insert(crate::model::StopWhy::ClaimLost);
         }
     }

@@ -548,6 +548,7 @@ impl RunState {
             Advance::TakenUp => {}
             Advance::Begun
             | Advance::PutForward { .. }
+            | Advance::SteppedBack { .. }
             | Advance::Listed { .. }
             | Advance::Replying { .. }
             | Advance::AnswerAgain { .. }
@@ -570,6 +571,7 @@ impl InWork {
                 self.state = StepState::Filing { planned: planned.clone(), filed: Vec::new() };
             }
             Advance::PutForward { pull } => self.state = StepState::PutForward { pull: *pull },
+            Advance::SteppedBack { action } => self.state = StepState::AtVault { action: action.clone() },
             Advance::Replying { planned } => self.state = StepState::Replying { planned: planned.clone(), done: 0 },
             Advance::AnswerAgain { why } => {
                 self.asked_again = true;

@@ -62,7 +62,7 @@ impl IssueState {
         let labels = &self.seen.labels;
         self.labelled.retain(|_, (label, _)| labels.contains(label));
         if !labels.contains(VAULT_APPROVED) {
-            let runs = self.run.iter_mut().chain(&mut self.put_forward);
+            let runs = self.run.iter_mut().chain(&mut self.stepped_back);
             runs.for_each(|run| run.labelled_before.clear());
         }
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Evidence, IssueNumber, Kept, PlannedIssue, ProbeName, PullNumber, Reply, RunOutcome, StepId, Timestamp, Wanted};
+use super::{
+    ActionId, Evidence, IssueNumber, Kept, PlannedIssue, ProbeName, PullNumber, Reply, RunOutcome, StepId, Timestamp, Wanted,
+};
 
 /// How a run goes on after a step's work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +65,12 @@ pub enum Advance {
         /// Which.
         pull: PullNumber,
     },
-    /// Such a run is at work again.
+    /// The run waits no longer at its gate for an action of the vault: it steps back until that is over.
+    SteppedBack {
+        /// Which.
+        action: ActionId,
+    },
+    /// A run that had stepped back is at work again.
     TakenUp,
     /// A probe is not mended.
     Held {

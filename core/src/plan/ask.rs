@@ -10,18 +10,21 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::formula::expression;
+use crate::ledger::InWork;
 use crate::model::{
-    ActionAt, ActionEnd, ActionFile, ActionId, ActionRecord, ActionState, ActionWork, AtGate, AtVault, BadActionId, Expression,
-    Intent, OnVault, Risk, RunOutcome, Subject, Timestamp, VAULT_APPROVED,
+    ActionAt, ActionEnd, ActionFile, ActionId, ActionRecord, ActionState, ActionWork, Advance, AtGate, AtVault, BadActionId,
+    Expression, Gate, Intent, OnVault, Risk, RunOutcome, Step, StepKind, Subject, Timestamp, VAULT_APPROVED, Wait,
 };
 use crate::text;
 use crate::tier::{self, LowActions};
 use crate::vault::Place;
 
+use super::beside::busy;
 use super::dispatch::project_of;
 use super::flow::broken;
+use super::forward::advanced;
 use super::run::{Here, Live};
-use super::{Context, Next};
+use super::{Action, Context, Next};
 
 /// The longest file of an action, in bytes.
 const LONGEST: usize = 128 << 10;
@@ -140,7 +143,7 @@ impl Context<'_> {
         }
         // Whoever waits for what somebody else asked for waits until it is over.
         let (on_vault, window) = asked.map_or((OnVault::Block, Duration::ZERO), |ask| (ask.on_vault, ask.window));
-        let shut = |label, window| {
+        let shut = |label| {
             let waits = AtVault {
                 repo: self.policy.ops.clone().unwrap_or_else(|| here.subject.repo.clone()),
                 action: id.clone(),
@@ -148,15 +151,47 @@ impl Context<'_> {
                 at: standing.at,
                 label,
             };
-            self.shut(here, AtGate::Vault(Box::new(waits)), window)
+            self.shut(here, AtGate::Vault(Box::new(waits)))
         };
         match on_vault {
             OnVault::Continue => opened(),
             OnVault::Label if state.seen.labels.contains(VAULT_APPROVED) && !run.labelled_before.contains(&id) => opened(),
-            OnVault::Label => shut(true, None),
-            OnVault::SoftBlock => shut(false, Some(window)),
-            OnVault::Block => shut(false, None),
+            OnVault::Label => shut(true),
+            OnVault::SoftBlock => self.within(here, &id, window, shut(false)),
+            OnVault::Block => shut(false),
         }
+    }
+
+    /// At the gate it waits for as long as the window is open; then it steps back, so that other work goes on that it would hold up.
+    fn within(&self, here: Here<'_>, id: &ActionId, window: Duration, shut: Next) -> Next {
+        let Next::Wait(Wait::Gate { step, waits, until }) = shut else { return shut };
+        let ends = here.at.reached + window;
+        let until = match () {
+            () if self.now < ends => Some(until.map_or(ends, |until| until.min(ends))),
+            () if may_step_back(here.live) => {
+                let events = vec![advanced(&here.run.id, &here.step.id, Advance::SteppedBack { action: id.clone() })];
+                return if here.state.is_busy() { Next::Wait(busy(here.live)) } else { Next::Act(Action::Record(events)) };
+            }
+            () => until,
+        };
+        Next::Wait(Wait::Gate { step, waits, until })
+    }
+
+    /// What a run that stepped back waits for at its gates.
+    pub(super) fn vault_waits<'a>(&'a self, live: Live<'a>) -> impl Iterator<Item = Wait> + 'a {
+        self.at_gates(live).filter_map(|next| if let Next::Wait(wait) = next { Some(wait) } else { None })
+    }
+
+    /// Whether one of its gates opens now, or ends it.
+    pub(super) fn vault_lets_on(&self, live: Live<'_>) -> bool {
+        self.at_gates(live).any(|next| !matches!(next, Next::Wait(_)))
+    }
+
+    fn at_gates<'a>(&'a self, live: Live<'a>) -> impl Iterator<Item = Next> + 'a {
+        live.run.steps_in_work().filter_map(move |(step, at)| match &step.kind {
+            StepKind::Gate(Gate::Vault { action }) => Some(self.vault_gate(Here { live, step, at }, action)),
+            _ => None,
+        })
     }
 
     /// Runs about a project are one after the other, and the action's is one of them.
@@ -185,12 +220,20 @@ impl Context<'_> {
         Standing { at: ActionAt::There(if seen.is_ours() { ActionState::Fired } else { state }), how, exit_code, logs }
     }
 
-    /// When a gate of the vault is given up by the policy's window.
+    /// When the policy's window is over at a gate of the vault.
     pub(super) fn vault_window(&self, subject: &Subject, reached: Timestamp) -> Option<Timestamp> {
         let run = self.ledger.issue(subject)?.live_run()?;
         let soft = run.asks.values().filter(|ask| ask.on_vault == OnVault::SoftBlock);
         soft.map(|ask| reached + ask.window).filter(|until| *until > self.now).min()
     }
+}
+
+/// Whether a run at work may step back: where all that it does is to wait for the vault, and whatever its issue needs is not its to do. Who
+/// answers a review holds that pull request, and who has closed its issue has it end with its own end.
+fn may_step_back(Live { state, run, .. }: Live<'_>) -> bool {
+    let at_work = state.live_run().is_some_and(|live| live.id == run.id);
+    let at_vault = |(step, _): (&Step, &InWork)| matches!(step.kind, StepKind::Gate(Gate::Vault { .. }));
+    at_work && !run.closed && (run.aside || !run.formula.revises()) && run.steps_in_work().all(at_vault)
 }
 
 /// The end of what was printed, as text from outside.

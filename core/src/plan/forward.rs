@@ -8,16 +8,15 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::ledger::{ClaimState, InWork, IssueState, PullRef, RunState, StepState, StepStatus};
+use crate::ledger::{InWork, IssueState, PullRef, RunState, StepState, StepStatus};
 use crate::model::{
-    Advance, Decision, Event, Intent, LabelNames, MergeRule, PullState, RunId, Sha, Step, StepId, StepKind, StopWhy, Subject,
-    Timestamp, ToMerge, Trigger, Wait,
+    Advance, Decision, Event, LabelNames, MergeRule, PullState, RunId, Sha, Step, StepId, Subject, ToMerge, Trigger, Wait,
 };
 
 use super::beside::busy;
 use super::gate::opened;
 use super::run::{Here, Live};
-use super::{Action, Budget, Context, Next, target};
+use super::{Action, Context, Next, target};
 
 /// What a step leaves behind.
 fn left(pull: Option<&PullRef>, state: &str, why: &str) -> Json {
@@ -26,12 +25,12 @@ fn left(pull: Option<&PullRef>, state: &str, why: &str) -> Json {
     json!({ "pull": pull.map(|pull| pull.number.0), "merged": merged, "state": state, "sha": sha, "why": why })
 }
 
-fn advanced(run: &RunId, step: &StepId, how: Advance) -> Event {
+pub(super) fn advanced(run: &RunId, step: &StepId, how: Advance) -> Event {
     Event::Advanced { run: run.clone(), step: step.clone(), how }
 }
 
 /// The step at which a run waits that put a pull request forward.
-fn waits_at(run: &RunState) -> Option<(&Step, &InWork)> {
+pub(super) fn waits_at(run: &RunState) -> Option<(&Step, &InWork)> {
     run.steps_in_work().find(|(_, at)| matches!(at.state, StepState::PutForward { .. }))
 }
 
@@ -97,100 +96,21 @@ impl Context<'_> {
         }
     }
 
-    /// A run that waits for a merge is at work again, where no other of its issue is and it is time for that. It gave the claim back meanwhile.
-    pub(super) fn comes_back(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
-        if state.run.is_some() || state.put_forward.is_empty() {
-            return None;
-        }
-        let (run, left) =
-            state.put_forward.iter().find_map(|run| Some((run, self.goes_on_with(Live { subject, state, run })?)))?;
-        let (step, _) = waits_at(run)?;
-        let taken = advanced(&run.id, &step.id, Advance::TakenUp);
-        let events = match (left, &state.claim) {
-            (None, _) => vec![taken],
-            (Some(left), ClaimState::Ours(_)) => vec![taken, advanced(&run.id, &step.id, Advance::Opened { output: Some(left) })],
-            (Some(_), _) => {
-                let claim = Action::Do { subject: subject.clone(), intent: Intent::Claim { renews: None } };
-                return Some(Next::Act(claim));
-            }
-        };
-        Some(Next::Act(Action::Record(events)))
-    }
-
-    /// What a run that waits for a merge goes on with now: with nothing where it is to be stopped. None while it waits.
-    fn goes_on_with(&self, live: Live<'_>) -> Option<Option<Json>> {
-        if live.run.stopping.is_some() {
-            return Some(None);
-        }
-        let (step, at) = waits_at(live.run)?;
-        let left = self.left_by(live, step, at).filter(|_| self.is_due(live.subject, live.state, live.run))?;
-        self.held_back(live).is_none().then_some(Some(left))
-    }
-
-    /// Whether a run that waits for a merge is to go on, and the lifecycle has done what belongs to the end of its pull request.
-    pub(super) fn is_due(&self, subject: &Subject, state: &IssueState, run: &RunState) -> bool {
+    /// What a run that waits for a merge goes on with, once the lifecycle has done what belongs to the end of its pull request.
+    pub(super) fn goes_on_with(&self, live: Live<'_>) -> Option<Json> {
+        let Live { state, run, .. } = live;
         let rests = match state.seen.open {
             true => state.open_pull().is_some() || state.at != Some(Decision::Pr),
             false => state.done,
         };
-        let left = || waits_at(run).and_then(|(step, at)| self.left_by(Live { subject, state, run }, step, at));
-        state.run.is_none() && rests && left().is_some()
-    }
-
-    /// Why a run that waited for a merge is not at work again. While it waited nothing was kept for what its agents may cost.
-    fn held_back(&self, Live { subject, state, run }: Live<'_>) -> Option<Wait> {
-        if self.view.draining {
-            return Some(Wait::Draining);
-        }
-        if let ClaimState::Theirs { by, until } = &state.claim
-            && *until > self.now
-        {
-            return Some(Wait::Claimed { by: by.clone(), until: *until });
-        }
-        if let Some(wait) = self.group_wait(subject, run) {
-            return Some(wait);
-        }
-        let agent = |step: &Step| matches!(step.kind, StepKind::Agent { .. }) && run.status(&step.id).is_none();
-        if !run.formula.steps.iter().any(agent) {
-            return None;
-        }
-        let budgets = [("project", self.project_budget(&subject.repo)), ("day", self.day_budget())];
-        let (which, budget) = budgets.into_iter().find(|(_, budget)| !budget.pays_for(self.policy.usd_run))?;
-        let Budget { spent, reserved, limit, .. } = budget;
-        Some(Wait::Budget { which: which.to_owned(), spent, reserved, limit, until: Some(self.now.next_day()) })
-    }
-
-    /// The same on an issue on which nothing else is left to do.
-    pub(super) fn stays_back(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
-        let wait = state.put_forward.iter().find_map(|run| self.held_back(Live { subject, state, run }))?;
-        Some(Next::Wait(wait))
-    }
-
-    /// When runs that wait for a merge give that up.
-    pub(super) fn given_up_at(state: &IssueState) -> impl Iterator<Item = Timestamp> {
-        let waits = state.put_forward.iter().filter_map(waits_at);
-        waits.filter_map(|(step, at)| Some(at.reached + step.timeout?))
+        let (step, at) = waits_at(run).filter(|_| rests)?;
+        self.left_by(live, step, at)
     }
 }
 
 /// Whether a run has put a pull request forward and has gone on since: where its issue stands is not its matter any more.
 pub(super) fn was_put_forward(run: &RunState) -> bool {
     run.formula.steps.iter().any(|step| step.merges() && run.status(&step.id) == Some(StepStatus::Done))
-}
-
-/// Closing the issue stops who waits for a merge that was not made.
-pub(super) fn closing_stops(state: &IssueState) -> Option<Next> {
-    if state.pull.as_ref().is_some_and(|pull| pull.state == PullState::Merged) {
-        return None;
-    }
-    let stops: Vec<Event> = stops_forward(state, StopWhy::Closed).collect();
-    (!stops.is_empty()).then_some(Next::Act(Action::Record(stops)))
-}
-
-/// The stops of those that wait for a merge.
-pub(super) fn stops_forward(state: &IssueState, why: StopWhy) -> impl Iterator<Item = Event> {
-    let waits = state.put_forward.iter().filter(|run| run.stopping.is_none());
-    waits.map(move |run| Event::Stopping { run: run.id.clone(), why })
 }
 
 fn elsewhere_why(state: &IssueState) -> String {

@@ -4,8 +4,6 @@
 //! step was reached, by the journal, so that a restart neither shortens nor lengthens it; what opens a gate was read since the run came to
 //! it; a gate with a `timeout` is read once more when that is over, and opens if it can by then. A pull request that is merged or closed meanwhile ends the run: what becomes of the issue is then the table's matter.
 
-use std::time::Duration;
-
 use serde_json::Value as Json;
 
 use crate::ledger::{InWork, PullRef};
@@ -19,7 +17,7 @@ impl Context<'_> {
     pub(super) fn gate(&self, here: Here<'_>, gate: &Gate) -> Next {
         if let Gate::Time { after } = gate {
             let until = here.at.reached + *after;
-            return if self.now >= until { opened(here, None) } else { self.shut(here, AtGate::Time { until }, None) };
+            return if self.now >= until { opened(here, None) } else { self.shut(here, AtGate::Time { until }) };
         }
         if let Gate::Vault { action } = gate {
             return self.vault_gate(here, action);
@@ -44,21 +42,20 @@ impl Context<'_> {
                 Checks::Failure if fresh && pull.rerun_of_head().is_none() => Next::Act(rerun(subject, pull)),
                 checks => {
                     let cut = checks == Checks::Failure && pull.cut;
-                    self.shut(here, AtGate::Checks { pull: pull.number, none: checks == Checks::None, cut }, None)
+                    self.shut(here, AtGate::Checks { pull: pull.number, none: checks == Checks::None, cut })
                 }
             },
             Gate::Approval if pull.approved && fresh => opened(here, None),
-            Gate::Approval => self.shut(here, at_approval(pull), None),
+            Gate::Approval => self.shut(here, at_approval(pull)),
         }
     }
 
-    /// It is waited for, until the time is over that its formula gives it, or the policy. What is being read may open it still.
-    pub(super) fn shut(&self, here: Here<'_>, waits: AtGate, window: Option<Duration>) -> Next {
+    /// It is waited for, until the time is over that its formula gives it. What is being read may open it still.
+    pub(super) fn shut(&self, here: Here<'_>, waits: AtGate) -> Next {
         let step = here.step;
-        let most = step.timeout.into_iter().chain(window).min();
-        let until = most.map(|most| here.at.reached + most);
+        let until = step.timeout.map(|timeout| here.at.reached + timeout);
         let over = until.filter(|until| self.now >= *until && !self.view.reading.contains(here.subject));
-        match (over, most, &step.kind) {
+        match (over, step.timeout, &step.kind) {
             (Some(_), Some(after), StepKind::Gate(gate)) => {
                 self.end(here, RunOutcome::GateShut { step: step.id.clone(), gate: gate.clone(), after })
             }

@@ -54,7 +54,7 @@ impl Groups {
             issues().filter_map(|(subject, state)| place(subject.clone(), state.live_run()?)).collect();
         // Who waited for a merge and is to go on is the next.
         for (subject, state) in issues() {
-            let due = state.put_forward.iter().filter(|run| context.is_due(&subject, state, run));
+            let due = state.stepped_back.iter().filter(|run| context.is_due(&subject, state, run));
             for (group, run) in due.filter_map(|run| place(subject.clone(), run)) {
                 at_work.entry(group).or_insert(run);
             }
@@ -110,7 +110,7 @@ impl Context<'_> {
     /// The runs of a group that wait for a merge: they hold nobody of it up.
     fn in_group(&self, repo: &RepoName, group: &str) -> impl Iterator<Item = &RunState> {
         let issues = self.ledger.issues().filter(move |(subject, _)| subject.repo == *repo);
-        let waits = issues.flat_map(|(_, state)| &state.put_forward).filter(|run| run.stopping.is_none());
+        let waits = issues.flat_map(|(_, state)| &state.stepped_back).filter(|run| run.stopping.is_none());
         waits.filter(move |run| group_of(&run.formula).is_some_and(|of| of.group == group))
     }
 

@@ -30,6 +30,9 @@ pub enum Violation {
     /// A run starts, an agent works, or a branch is pushed without the claim.
     #[error("{0}: work without a claim")]
     NoClaim(Subject),
+    /// The lifecycle begins anew while its run has stepped back.
+    #[error("{0}: a run of the lifecycle begins while another has stepped back")]
+    BegunTwice(Subject),
     /// A run starts beside another of its group.
     #[error("{0}: two runs of a group at once")]
     Crowd(Subject),
@@ -150,6 +153,9 @@ fn decision(ledger: &Ledger, event: &Event) -> Result<(), Violation> {
             let at = ledger.issue(subject).and_then(|s| s.at);
             let allowed = super::target(at, *trigger).is_some_and(|row| row.resolve(at) == *to);
             if allowed { Ok(()) } else { Err(Violation::IllegalMove(subject.clone())) }
+        }
+        Event::RunStarted { subject, aside: None, .. } if ledger.issue(subject).is_some_and(|state| state.rests().is_some()) => {
+            Err(Violation::BegunTwice(subject.clone()))
         }
         Event::RunStarted { subject, .. } => match ledger.issue(subject).map(|s| &s.claim) {
             Some(ClaimState::Ours(_)) => Ok(()),

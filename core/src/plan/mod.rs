@@ -36,6 +36,7 @@ mod run;
 mod schedule;
 mod start;
 mod status;
+mod step_back;
 mod table;
 mod trial;
 mod turns;
@@ -62,7 +63,7 @@ pub use vault::{Offered, judge, shelved, tier_of_action};
 pub use wanted::rights;
 
 use self::labels::read_history;
-use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef, Reviews};
+use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef, Reviews, RunState};
 use crate::model::{
     AccountName, ActionId, Asked, BudgetOf, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login,
     MergeRule, PullNumber, PullState, RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
@@ -313,6 +314,9 @@ impl Context<'_> {
             return next;
         }
         let aside = admit::Candidate::aside(subject, state);
+        if let Some(wait) = self.lifecycle_rests(subject, state) {
+            return aside.map_or(Next::Wait(wait), |aside| Next::Candidates(vec![aside]));
+        }
         match self.standing(subject, state, project) {
             Next::Candidates(lifecycle) => Next::Candidates(aside.into_iter().chain(lifecycle).collect()),
             Next::Wait(_) if aside.is_some() => Next::Candidates(aside.into_iter().collect()),
@@ -339,8 +343,8 @@ impl Context<'_> {
         if state.seen.open {
             return None;
         }
-        if let Some(stops) = forward::closing_stops(state) {
-            return Some(stops);
+        if let Some(next) = step_back::closing_stops(state).or_else(|| self.ends_first(subject, state)) {
+            return Some(next);
         }
         if let Some(run) = state.live_run() {
             if run.closed || run.at_end {
@@ -457,18 +461,20 @@ impl Context<'_> {
     fn release(&self, subject: &Subject, state: &IssueState) -> Option<Action> {
         match &state.claim {
             // A renewal under way would leave another commit there.
-            ClaimState::Ours(held) if state.run.is_none() && !state.open.contains_key(&Lane::Claim) => {
+            ClaimState::Ours(held)
+                if state.run.is_none() && state.rests().is_none() && !state.open.contains_key(&Lane::Claim) =>
+            {
                 Some(Action::Do { subject: subject.clone(), intent: Intent::Release { held: held.sha.clone() } })
             }
             _ => None,
         }
     }
 
-    /// A lease is renewed while its run lives, beside whatever the run does.
+    /// A lease is renewed while its run lives, beside whatever the run does, and while the lifecycle's has stepped back.
     fn renew_claim(&self, subject: &Subject, state: &IssueState, plan: &mut Plan) {
         let ClaimState::Ours(held) = &state.claim else { return };
         let due = self.now >= self.renew_at(held);
-        if state.live_run().is_some_and(|run| run.stopping.is_none()) && due && !state.open.contains_key(&Lane::Claim) {
+        if renews(state).is_some_and(|run| run.stopping.is_none()) && due && !state.open.contains_key(&Lane::Claim) {
             let intent = Intent::Claim { renews: Some(held.sha.clone()) };
             plan.actions.push(Action::Do { subject: subject.clone(), intent });
         }
@@ -483,7 +489,7 @@ impl Context<'_> {
     fn timers(&self) -> impl Iterator<Item = Timestamp> {
         self.ledger.issues().flat_map(|(subject, state)| {
             let renew = match &state.claim {
-                ClaimState::Ours(held) if state.live_run().is_some() => Some(self.renew_at(held)),
+                ClaimState::Ours(held) if renews(state).is_some() => Some(self.renew_at(held)),
                 _ => None,
             };
             let steps = state.live_run().into_iter().flat_map(|run| run.steps_in_work());
@@ -499,6 +505,11 @@ impl Context<'_> {
             renew.into_iter().chain(steps).chain(checks).chain(self.files_due(&subject, state))
         })
     }
+}
+
+/// The run that a claim is held for.
+fn renews(state: &IssueState) -> Option<&RunState> {
+    state.live_run().or_else(|| state.rests())
 }
 
 /// The branch of a merged pull request has done its work.

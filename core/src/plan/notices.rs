@@ -120,6 +120,7 @@ fn at_gate(ledger: &Ledger, run: &RunId, step: &StepId, how: &Advance) -> Option
         | Advance::AnswerAgain { .. }
         | Advance::Again { .. }
         | Advance::PutForward { .. }
+        | Advance::SteppedBack { .. }
         | Advance::TakenUp
         | Advance::Back { .. }
         | Advance::Retry { .. }

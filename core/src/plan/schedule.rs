@@ -105,6 +105,9 @@ impl Context<'_> {
         if let Some(wait) = self.retry_wait(subject, state) {
             return Next::Wait(wait);
         }
+        if let Some(next) = self.comes_back(subject, state) {
+            return next;
+        }
         let crowded = self.crowded(subject, state, project);
         if let Some(next) = crowded.or_else(|| self.run(subject, state, project)).or_else(|| self.discard(subject, state)) {
             return next;
@@ -112,7 +115,8 @@ impl Context<'_> {
         if let Some(wanted) = admit::Candidate::aside(subject, state) {
             return Next::Candidates(vec![wanted]);
         }
-        self.release(subject, state).map_or_else(|| Next::Wait(self.idle(&subject.repo)), Next::Act)
+        let stays = self.stays_back(subject, state).or_else(|| self.release(subject, state).map(Next::Act));
+        stays.unwrap_or_else(|| Next::Wait(self.idle(&subject.repo)))
     }
 
     fn idle(&self, repo: &RepoName) -> Wait {

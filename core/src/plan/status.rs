@@ -46,7 +46,7 @@ impl Context<'_> {
     fn story(&self, state: &IssueState) -> Option<Story> {
         let of = state.run.as_ref().map_or(self.policy.attempts, |run| self.policy.attempts_of(&run.formula));
         match state.at {
-            Some(Decision::Working) => state.live_run().map(|run| match run.gate() {
+            Some(Decision::Working) => state.live_run().or_else(|| state.rests()).map(|run| match run.gate() {
                 Some(gate) => Story::Gate { gate: gate.clone(), pull: run.pull },
                 None => Story::Working { attempt: run.attempt, of },
             }),

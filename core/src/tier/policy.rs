@@ -85,7 +85,7 @@ pub struct GateRules {
     pub approvers: Vec<Login>,
     /// What a run does while a vault action that it asked for waits.
     pub on_vault: ByTier,
-    /// How long `soft-block` looks before it goes on.
+    /// How long `soft-block` looks before its run steps back.
     pub window: Duration,
     /// How a low action goes through without a person; none: it does not.
     pub low_actions: Option<LowActions>,

@@ -1,7 +1,7 @@
 //! What a pull request waits for that is to be merged, and what was read of it.
 
-use crate::ledger::{RunState, StepState};
-use crate::model::{Login, PullNumber, Right, Risk, TierReason, ToMerge, Weighed};
+use crate::ledger::{InWork, RunState, StepState};
+use crate::model::{Login, PullNumber, Right, Risk, Step, TierReason, ToMerge, Weighed};
 use crate::text;
 
 use super::risk;
@@ -87,20 +87,19 @@ fn approvers(named: &[Login]) -> String {
     }
 }
 
-/// A run that waits for what becomes of a pull request that it put forward.
-pub fn put_forward(run: &RunState) -> String {
-    let step = run.steps_in_work().find_map(|(step, at)| match at.state {
-        StepState::PutForward { pull } => Some((step, pull, at.reached)),
-        _ => None,
-    });
-    let formula = &run.formula.name;
-    match step {
-        Some((step, pull, reached)) => {
-            let until = step.timeout.map_or_else(String::new, |timeout| format!(", until {}", reached + timeout));
-            format!("formula {formula} waits in step {} for {pull} to be merged{until}", step.id)
-        }
-        None => format!("formula {formula} waits for a merge"),
-    }
+/// A run that stepped back, and what it waits for.
+pub fn stepped_back(run: &RunState) -> String {
+    let waits = |step: &Step, at: &InWork| {
+        let what = match &at.state {
+            StepState::PutForward { pull } => format!("for {pull} to be merged"),
+            StepState::AtVault { action } => format!("for the action {action} of the vault to be over"),
+            _ => return None,
+        };
+        let until = step.timeout.map_or_else(String::new, |timeout| format!(", until {}", at.reached + timeout));
+        Some(format!(" waits in step {} {what}{until}", step.id))
+    };
+    let waits = run.steps_in_work().find_map(|(step, at)| waits(step, at));
+    format!("formula {}{}", run.formula.name, waits.unwrap_or_else(|| " stepped back".to_owned()))
 }
 
 /// What was read of it, on one line.

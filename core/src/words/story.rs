@@ -275,7 +275,10 @@ fn advanced(how: &Advance, step: &StepId) -> Option<String> {
         }
         Advance::ItemDone { item, of } => Some(format!("  step {step}: item {item} of {of} is done")),
         Advance::PutForward { pull } => Some(format!("  {pull} is put forward to be merged; step {step} waits for that")),
-        Advance::TakenUp => None,
+        Advance::SteppedBack { action } => {
+            Some(format!("  the action {action} is not over: the run steps back from step {step} until it is"))
+        }
+        Advance::TakenUp => Some(format!("  the run goes on at step {step}")),
         Advance::Opened { output: Some(left) } if left.get("merged").is_some() => Some(waited(step, left)),
         Advance::Opened { .. } => Some(format!("  the gate {step} opened")),
         Advance::AnswerAgain { why } => Some(format!("  the answer was not valid ({why}); asked again")),

@@ -569,6 +569,7 @@ impl<'a> Play<'a> {
                 Some(Scene::Proposed { step, proposal: Proposal::Merge, title: None, body })
             }
             Advance::Failed { .. }
+            | Advance::SteppedBack { .. }
             | Advance::TakenUp
             | Advance::Kept { .. }
             | Advance::Promised { .. }

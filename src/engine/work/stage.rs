@@ -162,7 +162,7 @@ impl Stage {
     pub(super) fn merged(&self, state: &IssueState) -> Option<Event> {
         let subject = self.subject.clone();
         let state = match self.merge {
-            _ if state.put_forward.is_empty() || state.open_pull().is_none() => return None,
+            _ if state.stepped_back.is_empty() || state.open_pull().is_none() => return None,
             PlayedMerge::Merged => PullState::Merged,
             PlayedMerge::Closed => PullState::Closed,
             PlayedMerge::Waits => return None,
@@ -172,7 +172,7 @@ impl Stage {
 
     /// When the time is over of a step that waits for a merge that does not come.
     pub(super) fn given_up(&self, state: &IssueState) -> Option<Timestamp> {
-        let waits = state.put_forward.iter().filter(|_| self.merge == PlayedMerge::Waits);
+        let waits = state.stepped_back.iter().filter(|_| self.merge == PlayedMerge::Waits);
         let steps = waits.flat_map(|run| run.steps_in_work()).filter(|(step, _)| step.merges());
         steps.filter_map(|(step, at)| Some(at.reached + step.timeout?)).min()
     }
