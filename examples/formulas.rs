@@ -71,6 +71,7 @@ fn loaded(folder: &Path, names: &[String]) -> Result<usize> {
         schema_names: &[],
         formulas: &|name| read(format!("formulas/{name}.toml")),
         names,
+        hiring: None,
     };
     let mut steps = 0;
     for name in names {

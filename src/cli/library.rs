@@ -4,12 +4,14 @@
 //! Promises: a formula, prompt or schema is found in the same place by whoever asks, the daemon or an author's command; what was asked for is
 //! remembered, so that a file that nobody names can be told.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, LazyCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::formula::{self, FormulaErrors, Sources};
-use crate::model::{Formula, FormulaName, Triggers};
+use crate::formula::{self, FormulaErrors, Hiring, Sources};
+use crate::gateway::Prices;
+use crate::model::{Crew, Formula, FormulaName, Triggers};
 use crate::ports::Formulas;
 
 use super::CliError;
@@ -25,6 +27,8 @@ pub(super) struct Library {
     over_at: Option<PathBuf>,
     /// Some of that was asked for.
     laid: Cell<bool>,
+    /// Who works, by the configuration; none where that is not there, or cannot be read.
+    crew: Option<Arc<Crew>>,
     /// The folder beside the configuration; none: only what is shipped.
     folder: Option<PathBuf>,
     asked: RefCell<BTreeSet<PathBuf>>,
@@ -47,12 +51,23 @@ impl Library {
         Self { folder: Some(folder.to_owned()), ..Self::shipped() }
     }
 
+    /// With whom the configuration has, so that who is asked for is known to be there.
+    pub(super) fn for_crew(self, crew: Crew) -> Self {
+        Self { crew: Some(Arc::new(crew)), ..self }
+    }
+
+    /// Who works, where the configuration says it.
+    pub(super) fn crew(&self) -> Option<&Crew> {
+        self.crew.as_deref()
+    }
+
     /// Those that are shipped.
     pub(super) fn shipped() -> Self {
         Self {
             over: BTreeMap::new(),
             over_at: None,
             laid: Cell::new(false),
+            crew: None,
             folder: None,
             asked: RefCell::default(),
             asked_over: RefCell::default(),
@@ -72,7 +87,7 @@ impl Library {
 
     /// The same without what is laid over.
     pub(super) fn configured(&self) -> Self {
-        Self { folder: self.folder.clone(), ..Self::shipped() }
+        Self { folder: self.folder.clone(), crew: self.crew.clone(), ..Self::shipped() }
     }
 
     /// What a base branch has that nothing asked for so far, by paths below `.forgehand/`.
@@ -130,6 +145,11 @@ impl Library {
 
     /// Loads a formula; none where there is none of that name.
     pub(super) fn load(&self, name: &str) -> Option<Result<Formula, FormulaErrors>> {
+        // A mistake in that one is told where it is read by itself.
+        let configured = match self.over.is_empty() {
+            true => None,
+            false => self.configured().load(name).and_then(Result::ok),
+        };
         self.laid.set(false);
         let Text { file, text, .. } = self.text(name)?;
         let prompts = |prompt: &str| {
@@ -148,8 +168,18 @@ impl Library {
         let formulas = |name: &str| self.text(name).map(|found| (found.file, found.text));
         let schema_names = self.named("formulas/schemas", ".json", formula::shipped_schema_names());
         let names = self.names();
-        let sources =
-            Sources { prompts: &prompts, schemas: &schemas, schema_names: &schema_names, formulas: &formulas, names: &names };
+        let prices = LazyCell::new(Prices::shipped);
+        let (priced, models) = (|model: &str| prices.knows(model), || prices.models());
+        let hiring =
+            self.crew.as_deref().map(|crew| Hiring { crew, priced: &priced, models: &models, configured: configured.as_ref() });
+        let sources = Sources {
+            prompts: &prompts,
+            schemas: &schemas,
+            schema_names: &schema_names,
+            formulas: &formulas,
+            names: &names,
+            hiring,
+        };
         Some(formula::load_from(&file, &text, &sources).map(|loaded| triggered(loaded, name)))
     }
 
@@ -193,17 +223,18 @@ impl Library {
 /// The formulas of a configuration folder, for runs whose project has files of its own for them.
 pub(super) struct Shelf {
     folder: PathBuf,
+    crew: Crew,
 }
 
 impl Shelf {
-    pub(super) fn of(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+    pub(super) fn of(folder: &Path, crew: Crew) -> Self {
+        Self { folder: folder.to_owned(), crew }
     }
 }
 
 impl Formulas for Shelf {
     fn over(&self, name: &FormulaName, files: &BTreeMap<String, String>) -> Option<Result<Formula, String>> {
-        let library = Library::of(&self.folder).laid(files.clone());
+        let library = Library::of(&self.folder).for_crew(self.crew.clone()).laid(files.clone());
         let loaded = library.load(name.as_str())?;
         // The first mistake often is the reason for the others.
         let said = |faults: FormulaErrors| faults.lines().into_iter().take(MISTAKES).collect::<Vec<_>>().join("; ");

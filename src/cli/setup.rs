@@ -8,16 +8,19 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Serialize;
 
-use crate::config::{Agent, Config, Looks, Mend, Probe, Project, SecretSource};
+use crate::config::{Agent, Backend, Config, Looks, Mend, Probe, Project, SecretSource};
 use crate::forge::{self, Client};
 use crate::formula;
 use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
-use crate::model::{Command, Formula, FormulaLabel, FormulaName, JournalId, Priority, ProbeName, Standings, Subject, Timestamp};
+use crate::model::{
+    Command, Formula, FormulaLabel, FormulaName, JournalId, Priority, ProbeName, Standings, Subject, Timestamp, Works,
+};
 use crate::plan::{Crew, Member, MendPolicy, Policy, ProjectPolicy, Room};
 use crate::ports::{Clock, Ids};
 
 use super::library::Library;
+use super::wiring::DEFAULT_MODEL;
 use super::{CliError, Kind, accounts};
 
 /// The names under which a configuration is looked for.
@@ -255,6 +258,12 @@ impl Setup {
         let member = |agent: &Agent| Member {
             name: agent.name.clone(),
             roles: agent.roles.iter().cloned().collect(),
+            works: match &agent.backend {
+                Backend::Claude(claude) => {
+                    Works::Claude { model: claude.model.clone().unwrap_or_else(|| DEFAULT_MODEL.to_owned()) }
+                }
+                Backend::Command(_) => Works::Command,
+            },
             accounts: agent.accounts.clone(),
             identity: agent.token.is_some(),
         };
@@ -265,7 +274,7 @@ impl Setup {
 
     /// The formulas that there are.
     pub(super) fn library(&self) -> Library {
-        Library::of(&self.folder)
+        Library::of(&self.folder).for_crew(self.crew())
     }
 
     /// What an action of the vault may name. Only of formulas that are on it is looked up what they could break: no others are run.

@@ -40,6 +40,8 @@ pub struct Prices {
 
 #[derive(Clone, Debug)]
 struct Row {
+    /// As they are written.
+    written: Vec<String>,
     names: GlobSet,
     rates: Rates,
     long: Option<(u64, Rates)>,
@@ -126,6 +128,18 @@ impl Prices {
         self.rows.iter().find(|row| row.names.is_match(model)).map(|row| row.cost(usage))
     }
 
+    /// Whether a row knows this model.
+    pub fn knows(&self, model: &str) -> bool {
+        self.rows.iter().any(|row| row.names.is_match(model))
+    }
+
+    /// The models that the table knows by their whole name, as far as it writes that out; a pattern for a family names none.
+    pub fn models(&self) -> Vec<String> {
+        let whole = |name: &&str| !name.is_empty() && !name.contains(['*', '?', '[', '{']) && !name.ends_with('-');
+        let written = self.rows.iter().flat_map(|row| &row.written).map(|name| name.trim_matches('*'));
+        written.filter(whole).map(str::to_owned).collect()
+    }
+
     /// What these tokens cost with the dearest model of the table: what is charged for one that no row knows.
     pub fn dearest(&self, usage: Usage) -> Usd {
         self.rows.iter().map(|row| row.cost(usage)).max().unwrap_or_default()
@@ -146,7 +160,7 @@ impl Row {
             Some(l) => Some((l.over, Rates::read([l.input, l.output, l.cache_read, l.cache_write_5m, l.cache_write_1h])?)),
             None => None,
         };
-        Ok(Self { names: names.build()?, rates, long })
+        Ok(Self { written: wire.names, names: names.build()?, rates, long })
     }
 
     fn cost(&self, usage: Usage) -> Usd {

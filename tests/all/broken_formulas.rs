@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use forgehand::formula::{
-    FormulaErrors, Sources, known_keys, load_from, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names,
+    FormulaErrors, Hiring, Sources, known_keys, load_from, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names,
     shipped_text,
 };
-use forgehand::model::Formula;
+use forgehand::gateway::Prices;
+use forgehand::model::{AgentName, Crew, Formula, Member, Works};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/formulas")
@@ -32,7 +33,29 @@ fn with_sources<T>(use_them: impl FnOnce(&Sources<'_>) -> T) -> T {
     };
     let names = shipped_names();
     let schema_names = shipped_schema_names();
-    use_them(&Sources { prompts: &prompts, schemas: &schemas, schema_names: &schema_names, formulas: &formulas, names: &names })
+    let (crew, prices) = (crew(), Prices::shipped());
+    let (priced, models) = (|model: &str| prices.knows(model), || prices.models());
+    use_them(&Sources {
+        prompts: &prompts,
+        schemas: &schemas,
+        schema_names: &schema_names,
+        formulas: &formulas,
+        names: &names,
+        hiring: Some(Hiring { crew: &crew, priced: &priced, models: &models, configured: None }),
+    })
+}
+
+/// Who works where the fixtures are: Claude, and two programs.
+fn crew() -> Crew {
+    let usual = Crew::default();
+    let program = |name: &str, role: &str| Member {
+        name: AgentName(name.to_owned()),
+        roles: [role.to_owned()].into(),
+        works: Works::Command,
+        accounts: Vec::new(),
+        identity: false,
+    };
+    Crew { others: vec![program("script", "format"), program("tidier", "tidy")], ..usual }
 }
 
 /// Loads a text as the fixtures are loaded.

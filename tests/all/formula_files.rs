@@ -35,10 +35,7 @@ fn the_page_about_formulas_is_that_of_the_types() {
 fn the_schema_of_formulas_has_the_keys_that_the_reader_knows() {
     let (schema, mut keys) = (schema(), BTreeSet::new());
     keys_of(&schema, &schema, "", &mut keys);
-    // Those are asked for only to say where they belong.
-    let elsewhere = ["agent.role", "agent.backend", "agent.model"].map(str::to_owned);
-    let known: BTreeSet<String> = known(WHOLE).into_iter().filter(|key| !elsewhere.contains(key)).collect();
-    assert_eq!(keys, known);
+    assert_eq!(keys, known(WHOLE));
 }
 
 #[test]

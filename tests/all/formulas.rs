@@ -170,7 +170,14 @@ fn beside(others: &[(&str, &str)], text: &str) -> Result<Formula, FormulaErrors>
     };
     let schemas = |name: &str| Some((format!("{name}.json"), shipped_schema(name)?.to_owned()));
     let schema_names = shipped_schema_names();
-    let sources = Sources { prompts: &prompts, schemas: &schemas, schema_names: &schema_names, formulas: &find, names: &names };
+    let sources = Sources {
+        prompts: &prompts,
+        schemas: &schemas,
+        schema_names: &schema_names,
+        formulas: &find,
+        names: &names,
+        hiring: None,
+    };
     load_from("try.toml", text, &sources)
 }
 

@@ -42,6 +42,51 @@ pub async fn person(rig: &Rig, login: &str, access: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_formulas_model_reaches_the_provider_at_its_own_price() {
+    let api = MessagesApi::start(play).await;
+    let agent = Agent::Claude { program: claude(), url: api.url().to_owned(), more: "" };
+    let Some(rig) = Plan::new("agents::a_formulas_model").agent(agent).mode(Mode::None).rig().await else { return };
+    rig.reconfigure("author = ", "key_file = \"key\"\nauthor = ");
+    std::fs::write(rig.dir.path().join("key"), "sk-ant-api03-x").expect("a key");
+    let own = |model: &str| {
+        let text = format!("formula = 1\nname = \"fix\"\nextends = \"fix\"\n\n[agent]\nmodel = \"{model}\"\n");
+        std::fs::create_dir_all(rig.dir.path().join("formulas")).expect("a folder");
+        std::fs::write(rig.dir.path().join("formulas/fix.toml"), text).expect("a formula");
+    };
+    own("claude-haikoo-4-5");
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["portal"]).await;
+    let said = rig.run(&["once"]).await;
+    let words =
+        ["formulas/fix.toml:6:9", "no price is known for the model `claude-haikoo-4-5`", "did you mean \"claude-haiku-5-5\"?"];
+    assert!(said.code == Some(2) && words.iter().all(|word| said.err.contains(word)), "{said:?}");
+    assert!(api.requests().is_empty(), "nobody works with it");
+    own("claude-haiku-4-5");
+    let shown = rig.run(&["formula", "show", "fix"]).await.ok();
+    assert!(shown.err.contains("step work, role dev: with claude-haiku-4-5, and not with claude-sonnet-4-5"), "{shown:?}");
+    let tried = rig.run(&["formula", "run", "fix", "--issue", &number.to_string(), "--dry-run"]).await.ok().out;
+    assert!(tried.contains("== work: agent dev, writes, with claude-haiku-4-5"), "{tried}");
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+    for request in api.requests() {
+        let model = if is_triage(&request) { "claude-sonnet-4-5" } else { "claude-haiku-4-5" };
+        assert!(request.body["model"].as_str().is_some_and(|m| m.starts_with(model)), "{} is not {model}", request.body["model"]);
+    }
+    let story = rig.story();
+    assert!(story.contains("let the agent work on step work with claude-haiku-4-5"), "{story}");
+    let prices = forgehand::gateway::Prices::shipped();
+    let calls = rig.records().into_iter().filter_map(|record| match record.event {
+        Event::Called { call, .. } => Some(call),
+        _ => None,
+    });
+    let of_fix: Vec<_> = calls.filter(|call| call.model.starts_with("claude-haiku-4-5")).collect();
+    assert!(!of_fix.is_empty(), "{story}");
+    for call in of_fix {
+        let usage = forgehand::gateway::Usage { input: call.input, output: call.output, ..Default::default() };
+        assert_eq!(Some(call.cost), prices.cost("claude-haiku-4-5", usage), "{call:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_role_has_its_agent_its_model_and_its_cost() {
     let api = MessagesApi::start(play).await;
     let more = "key_file = \"key\"\n[agents.reader]\nroles = [\"triage\"]\nmodel = \"claude-haiku-4-5\"\n\n[agents.spare]\nroles = [\"review\"]";

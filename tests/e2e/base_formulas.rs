@@ -54,7 +54,21 @@ async fn files_that_a_formula_does_not_use_change_nothing() {
 async fn the_base_branch_weakens_nothing_and_what_is_broken_there_is_said() {
     let weaker = shipped_text("fix").expect("shipped").replace("run = \"project.verify\"", "run = [\"true\"]");
     let broken = shipped_text("fix").expect("shipped").replace("agent = \"dev\"", "agnet = \"dev\"");
+    let of_its_own =
+        |key: &str| shipped_text("fix").expect("shipped").replace("agent = \"dev\"", &format!("agent = \"dev\"\n{key}"));
     let cases = [
+        (
+            "base_formulas::model",
+            of_its_own("model = \"claude-opus-4-8\""),
+            ".forgehand/formulas/fix.toml:18:9: the configured `fix` does not have `dev` work with the model `claude-opus-4-8`",
+            "the configured `fix` does not have `dev` work with the model",
+        ),
+        (
+            "base_formulas::backend",
+            of_its_own("backend = \"command\""),
+            ".forgehand/formulas/fix.toml:18:11: a base branch does not say that `dev` is a `command`",
+            "a base branch does not say that `dev` is a `command`",
+        ),
         ("base_formulas::weaker", weaker, "it leaves out the project's verification", "it leaves out the project's verification"),
         (
             "base_formulas::broken",

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{Account, Limits, SecretSource, values};
 use crate::document::{Table, Value};
-use crate::model::{AccountName, AgentName, Usd};
+use crate::model::{AccountName, AgentName, BackendKind as Kind, Usd};
 
 /// An agent that steps are given to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,19 +71,11 @@ impl fmt::Display for Author {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Claude,
-    Command,
-}
-
-const KINDS: [(&str, Kind); 2] = [("claude", Kind::Claude), ("command", Kind::Command)];
-
 impl Agent {
     /// Reads `[agent]`. Its `budget_usd` takes the place of `usd_run`.
     pub(super) fn read(root: &Table<'_>, limits: &mut Limits, accounts: &[Account]) -> Option<Self> {
         let table = root.required_table("agent", "[agent]\nbackend = \"claude\"")?;
-        let kind = table.required("backend", "backend = \"claude\"", |v| v.one_of(&KINDS));
+        let kind = table.required("backend", "backend = \"claude\"", |v| v.one_of(&Kind::WORDS));
         let default = Author { name: "forgehand".into(), mail: "forgehand@localhost".into() };
         let author = table.or("author", default, author);
         if let Some(budget) = table.optional("budget_usd", values::usd) {
@@ -136,7 +128,7 @@ impl Agent {
     }
 
     fn read_other(name: &str, table: &Table<'_>, usual: Option<&Self>, accounts: &[Account]) -> Option<Self> {
-        let kind = table.optional("backend", |v| v.one_of(&KINDS));
+        let kind = table.optional("backend", |v| v.one_of(&Kind::WORDS));
         let roles = table.or("roles", Vec::new(), |v| v.list(values::name));
         let author = table.optional("author", author);
         let token = values::secret_source(table, "token_env", "token_file", "token_credential");

@@ -30,12 +30,6 @@ const TOOLS: [(&str, bool); 11] = [
     ("Write", true),
 ];
 
-/// What agent steps have that do not say otherwise.
-pub(super) struct Defaults {
-    pub(super) access: Option<Access>,
-    pub(super) tools: Option<Vec<String>>,
-}
-
 pub(super) fn trigger(table: &Table<'_>) -> Triggers {
     let events = ForgeEvent::ALL.map(|event| (event.word(), event));
     table.optional("manual", |v| match v.boolean()? {
@@ -255,22 +249,6 @@ fn branch(value: &Value<'_>) -> Option<Branch> {
         || ["..", "//", "@{", "/."].iter().any(|part| text.contains(part))
         || text.chars().any(|c| c.is_whitespace() || c.is_control() || "~^:?*[\\".contains(c));
     if wrong { value.wrong(format!("`{text}` is not a branch"), "write its name, such as \"main\"") } else { Some(Branch(text)) }
-}
-
-pub(super) fn agent(table: &Table<'_>) -> Defaults {
-    for (key, help) in [
-        ("role", "write it in each step: agent = \"dev\""),
-        ("backend", "a role's backend is that of [agents.NAME] in the configuration"),
-        ("model", "a role's model is that of [agents.NAME] in the configuration"),
-    ] {
-        table.optional(key, |v| v.wrong::<()>(format!("`{key}` is not said here"), help));
-    }
-    let access = table.optional("access", access);
-    Defaults { access, tools: table.optional("tools", |v| tools(v, access)) }
-}
-
-pub(super) fn access(value: &Value<'_>) -> Option<Access> {
-    value.one_of(&[("read", Access::Read), ("write", Access::Write)])
 }
 
 /// The tools that an agent is given.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::model::{ForgeEvent, Risk};
+use crate::model::{BackendKind, ForgeEvent, Risk};
 
 /// Where the schema of this version is published.
 const ID: &str = "https://forgehand.example/config/formula.schema.json";
@@ -47,6 +47,7 @@ strings! {
     Cel r"\S" "steps.work.output.outcome == 'done'";
     Template r"\S" "{{line issue.title}}";
     Prompt r"\S" "fix.md";
+    Model r"^[A-Za-z0-9_.:/@][-A-Za-z0-9_.:/@]*$" "claude-sonnet-5-5";
     Colour r"^#[0-9A-Fa-f]{6}$" "#d93f0b";
     FilePath r"^[^/]" "docs/plan.md";
 }
@@ -206,6 +207,15 @@ struct WorkspaceSection {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct AgentSection {
+    /// The role of steps with a `prompt` that name no `agent` themselves.
+    role: Option<Word>,
+    /// What kind of agent does them, in the configuration's words. Where the agent that has the role is of another kind, it is the default
+    /// agent that does them, or the only one of that kind: one with roles, and without an identity of its own on the forge. Who is not there,
+    /// or not clear, is said when the formula is loaded.
+    backend: Option<BackendKind>,
+    /// The model that they work with instead of the one of the configuration: one that has a price, or that an agent of the configuration
+    /// has. A `command` is told no model. An action of the vault that names one comes first.
+    model: Option<Model>,
     /// What they may do to their workspace.
     access: Option<AccessWord>,
     /// The tools that they are given; as their access says by default.
@@ -340,6 +350,10 @@ struct StepSection {
     /// With `agent`: the tools that it is given; as its access says by default.
     #[schemars(length(min = 1))]
     tools: Option<Vec<Tool>>,
+    /// With `agent`: what kind of agent does it, as in `[agent]`.
+    backend: Option<BackendKind>,
+    /// With `agent`: the model that it works with, as in `[agent]`.
+    model: Option<Model>,
     /// With `agent`: the schema of its answer, a file of `formulas/schemas/` without `.json`.
     output: Option<Word>,
     /// With `agent` and `access = "write"`: a CEL condition about its `output`, whether its commits are taken over. Always by default.

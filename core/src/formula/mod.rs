@@ -5,6 +5,7 @@
 //! in it through a helper that cleans it. What is proposed was run on first, and what a gate waits for is there by then. A loaded [`Formula`] is whole: partials and called formulas are put in place, so that a run ends with what it
 //! started with.
 
+mod agents;
 mod asks;
 mod bounds;
 mod call;
@@ -31,6 +32,7 @@ mod template;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+pub use agents::Hiring;
 pub use cron::Cron;
 pub use each::{item as each_item, specs as input_specs, variable, with_item};
 pub use filer::{Block, filer_block};
@@ -72,6 +74,8 @@ pub struct Sources<'s> {
     pub formulas: &'s Formulas<'s>,
     /// The names of all formulas that could be called.
     pub names: &'s [String],
+    /// Who may be asked to work; none where no configuration is there to say it.
+    pub hiring: Option<Hiring<'s>>,
 }
 
 /// Loads a formula that calls none but shipped ones. `file_name` is what the errors call it; `prompts` finds the templates that it names.
@@ -79,7 +83,8 @@ pub fn load(file_name: &str, text: &str, prompts: &Prompts<'_>) -> Result<Formul
     let shipped = |name: &str| Some((format!("formulas/{name}.toml"), shipped_text(name)?.to_owned()));
     let schemas = |name: &str| Some((format!("formulas/schemas/{name}.json"), shipped_schema(name)?.to_owned()));
     let (names, schema_names) = (shipped_names(), shipped_schema_names());
-    let sources = Sources { prompts, schemas: &schemas, schema_names: &schema_names, formulas: &shipped, names: &names };
+    let sources =
+        Sources { prompts, schemas: &schemas, schema_names: &schema_names, formulas: &shipped, names: &names, hiring: None };
     load_from(file_name, text, &sources)
 }
 

@@ -1,13 +1,14 @@
 //! A formula of a project's own base branch, laid over the one that the configuration names.
 //!
 //! Promises: nobody new works or may write, pull requests and reviews are proposed only where they were, limits only shrink, the tier only
-//! rises, what has to hold before a run starts still has to, and what was verified or approved before is so still. When a run starts is the
+//! rises, models and backends are the configured ones, what has to hold before a run starts still has to, and what was verified or approved before is so still. When a run starts is the
 //! configuration's alone. What else is proposed (comments, labels, issues) is what whoever may push to the base branch may do himself.
 
 use std::collections::BTreeSet;
 
+use super::agents::hired;
 use super::call::also_required;
-use crate::model::{Access, Expression, Formula, FormulaLimits, FormulaName, Gate, Proposal, Step, StepId, StepKind};
+use crate::model::{Access, Expression, Formula, FormulaLimits, FormulaName, Gate, Hire, Proposal, Step, StepId, StepKind};
 
 /// The folder of a base branch with formulas, prompts and schemas of its own; how long a file in it may be, in bytes, and how many there may
 /// be.
@@ -33,6 +34,12 @@ pub fn laid_over(over: Formula, configured: &Formula) -> Result<Formula, String>
     if let Some(label) = also_required(&mut both.require, &configured.require) {
         return Err(format!("it rules the label `{label}` out, which the configuration asks for, or the other way round"));
     }
+    for step in &mut both.steps {
+        let id = &step.id;
+        if let StepKind::Agent { role, hire, .. } = &mut step.kind {
+            *hire = as_configured(hire, (id, role), configured)?;
+        }
+    }
     let (own, given) = (&mut both.workspace, &configured.workspace);
     own.base.clone_from(&given.base);
     for (own, given) in [(&mut own.env_file, given.env_file), (&mut own.ports, given.ports), (&mut own.caches, given.caches)] {
@@ -41,6 +48,20 @@ pub fn laid_over(over: Formula, configured: &Formula) -> Result<Formula, String>
         }
     }
     Ok(both)
+}
+
+/// What the agent of a step is: what the configured formula has for the step of that name, else for another one of the role; of those one that
+/// is what the base branch's formula says, where that says something.
+fn as_configured(own: &Hire, (id, role): (&StepId, &str), configured: &Formula) -> Result<Hire, String> {
+    let says = |known: &Hire| {
+        (own.backend.is_none() || own.backend == known.backend) && (own.model.is_none() || own.model == known.model)
+    };
+    let known: Vec<(&StepId, &Hire)> = hired(configured, role).filter(|(_, known)| says(known)).collect();
+    let same = known.iter().find(|(step, _)| *step == id).or(known.first());
+    same.map(|(_, known)| (*known).clone()).ok_or_else(|| {
+        let what = own.model.as_ref().map_or_else(|| "a backend".to_owned(), |model| format!("the model `{model}`"));
+        format!("it has the agent `{role}` work with {what}, and the configured one does not")
+    })
 }
 
 /// What it would do that the configured one does not.
@@ -314,6 +335,36 @@ mod tests {
             let why = between(needs, when).expect_err("what nobody verified would be proposed");
             assert!(why.contains("puts a condition on it"), "{why}");
         }
+    }
+
+    #[test]
+    fn an_agent_is_what_the_configured_formula_has_it_be() {
+        let with = |says: &str| {
+            let text = shipped_text("fix").expect("shipped").replace("agent = \"dev\"", &format!("agent = \"dev\"\n{says}"));
+            crate::formula::load("fix.toml", &text, &prompt).unwrap_or_else(|faults| panic!("{:?}", faults.lines()))
+        };
+        let is = |formula: &Formula| hired(formula, "dev").next().expect("an agent").1.clone();
+        let configured = with("model = \"small\"\nbackend = \"claude\"");
+        for silent in ["", "model = \"small\"", "backend = \"claude\""] {
+            let both = laid_over(with(silent), &configured).expect("it is the same");
+            assert_eq!(is(&both), is(&configured), "{silent}");
+        }
+        let why = laid_over(with("model = \"large\""), &configured).expect_err("another model");
+        assert!(why.contains("work with the model `large`"), "{why}");
+        let why = laid_over(with("backend = \"command\""), &configured).expect_err("another backend");
+        assert!(why.contains("work with a backend"), "{why}");
+        assert!(laid_over(with("model = \"small\""), &with("")).is_err(), "nobody said it");
+        let two = |first: &str, second: &str| {
+            let step =
+                "[[step]]\nid = \"look\"\nagent = \"dev\"\naccess = \"read\"\nprompt = \"plain.md\"\noutput = \"fix-result\"\n";
+            let text = shipped_text("fix").expect("shipped").replace("agent = \"dev\"", &format!("agent = \"dev\"\n{second}"));
+            let text = text.replacen("[[step]]", &format!("{step}{first}\n[[step]]"), 1);
+            crate::formula::load("fix.toml", &text, &prompt).unwrap_or_else(|faults| panic!("{:?}", faults.lines()))
+        };
+        let configured = two("model = \"small\"", "model = \"large\"");
+        let both = laid_over(two("", ""), &configured).expect("it is the same");
+        let models: Vec<_> = hired(&both, "dev").map(|(_, hire)| hire.model.clone()).collect();
+        assert_eq!(models, [Some("small".to_owned()), Some("large".to_owned())], "each step what its own name has");
     }
 
     #[test]

@@ -46,6 +46,24 @@ const ORDER: &str = "
   at work beside it is stopped. Where failing output goes back to an agent, that step and all that wait for it are done again.
 ";
 
+const AGENTS: &str = "
+## Who does a step
+
+- An agent step names a role, `agent = \"dev\"`, and the configuration says who has it: `[agents.NAME]` with `roles`, else `[agent]`. With a `role` in
+  `[agent]` of the formula, a step with a `prompt` needs no `agent`.
+- `model` and `backend` of `[agent]` hold for all agent steps of the formula, those of a step for that one. A formula that another calls says them for
+  its own steps; with `extends` they are changed like any other key.
+- A `model` is one that `config/prices.toml` knows, or that an agent of the configuration has: nobody works unbilled. It goes to the server and on the account of the
+  agent that does the step. The model of an action of the vault comes before it.
+- With a `backend`, the agent that has the role does the step if it is of that kind, else the default agent, or the only other one of that kind that
+  has roles and no identity of its own: its account, budget and author count then, and so does it for what the formula publishes.
+- Both are checked against the configuration when a formula is loaded: at the start, at a reload, by `doctor` and by `formula lint`. A run ends with what its
+  formula said when it began; where the configuration has nobody of that kind any more, whoever has the role goes on.
+- A formula of a project's base branch (`.forgehand/`) says neither: what the configured formula has for the step of the same name, or else for another one of the
+  same role, holds. It may repeat that; anything else is refused with its line.
+- `formula show` says on stderr where an agent or a model is not the configured one; `formula graph`, a dry run and `forgehand logs` name them.
+";
+
 const LAST_TAG: &str = "
 ### The newest tag
 
@@ -147,6 +165,7 @@ pub fn page() -> String {
         rows(&mut page, inner, &self::properties(inner), &root, "");
     }
     page.push_str(ORDER);
+    page.push_str(AGENTS);
     page.push_str("\n## What expressions may name\n\nConditions and values are written in CEL, the Common Expression Language, and checked against these types.\n\n| Name | What it is |\n|---|---|\n");
     types(&mut page, "", &scope(&[], "", Type::object(), About::Issue));
     page.push_str("| `steps.ID.status` | `done` or `skipped` |\n| `steps.ID.output` | what the step left behind |\n| `inputs.NAME` | as `[[input]]` says |\n");

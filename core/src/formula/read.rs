@@ -10,14 +10,13 @@ use super::call::{Calls, Outer, also_required, in_place};
 use super::expression::{Type, Wants, check as check_expression};
 use super::order::{Placed, check};
 use super::propose::propose;
-use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, scope, with};
-use super::shape::shape;
+use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, scope};
 use super::template::Templates;
-use super::{bounds, each, head, inputs, runs};
+use super::{agents, bounds, each, head, inputs, runs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    About, Access, EndWord, Ending, Expression, ForgeEvent, Formula, FormulaLabel, FormulaName, Gate, Given, Hands, INPUTS,
-    InputSpec, Proposal, Risk, Step, StepId, StepKind, TemplateKind, Variable,
+    About, EndWord, Ending, Expression, ForgeEvent, Formula, FormulaLabel, FormulaName, Gate, Given, Hands, INPUTS, InputSpec,
+    Proposal, Risk, Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What sorts of steps a document may ask for.
@@ -60,7 +59,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let limits = head::limits(&root.table("limits"));
     let workspace = head::workspace(&root.table("workspace"));
     let mut reads_ops = head::ops(&root.table("ops"));
-    let defaults = head::agent(&root.table("agent"));
+    let defaults = agents::defaults(root.table("agent"));
     let mut labels = head::labels(root);
     let inputs = inputs::specs(root);
     let given = inputs_type(&inputs);
@@ -308,7 +307,7 @@ pub(super) struct Scene<'s, 't> {
     pub(super) inputs: &'s [InputSpec],
     item: Option<&'s Variable>,
     pub(super) labels: &'s [FormulaLabel],
-    defaults: &'s head::Defaults,
+    pub(super) defaults: &'s agents::Defaults<'s>,
     pub(super) templates: &'s Templates<'t>,
     pub(super) calls: &'s Calls<'t>,
     /// The formula's own name.
@@ -326,12 +325,15 @@ impl Scene<'_, '_> {
 fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>, &str) -> Option<Formula>) -> Option<Meant> {
     // Asked for whatever the kind is, so that a key of another kind is named as such and not as unknown.
     let mut given: Vec<&'static str> = KINDS.into_iter().filter(|key| table.has(key)).collect();
+    if given.is_empty() && scene.defaults.take(table) {
+        given.push("agent");
+    }
     if given.len() > 1 {
         table.wrong(format!("a step is one of {}, and this one is several", quoted(&given)), "make a step of each");
         given.truncate(1);
     }
     let own = match given.first() {
-        Some(&"agent") => agent(table, scene).map(Meant::Step),
+        Some(&"agent") => agents::agent(table, scene).map(Meant::Step),
         Some(&"run") => runs::run(table, scene).map(Meant::Step),
         Some(&"gate") => gate(table, scene).map(|gate| Meant::Step(StepKind::Gate(gate))),
         Some(&"formula") => {
@@ -343,7 +345,11 @@ fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>,
         }
         Some(_) => propose(table, scene).map(|proposal| Meant::Step(StepKind::Propose(proposal))),
         None => {
-            table.wrong("the step does nothing", format!("give it one of {}", quoted(&KINDS)));
+            let help = match table.has("prompt") {
+                true => "write agent = \"dev\" here, or role = \"dev\" into [agent]".to_owned(),
+                false => format!("give it one of {}", quoted(&KINDS)),
+            };
+            table.wrong("the step does nothing", help);
             None
         }
     };
@@ -355,7 +361,7 @@ fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>,
 /// Complains of keys that belong to another kind of step.
 fn misplaced(table: &Table<'_>, kind: Option<&str>) {
     let keys = [
-        ("agent", &["prompt", "access", "tools", "output", "commits"][..]),
+        ("agent", &["prompt", "access", "tools", "backend", "model", "output", "commits"][..]),
         ("run", &["on_failure", "on", "expect", "prints", "go_on"][..]),
         (
             "propose",
@@ -382,43 +388,6 @@ fn misplaced(table: &Table<'_>, kind: Option<&str>) {
             }
         }
     }
-}
-
-fn agent(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<StepKind> {
-    let &Scene { known, templates, calls, defaults, .. } = scene;
-    let role = table.optional("agent", word);
-    let vocabulary = scene.vocabulary(TemplateKind::Prompt);
-    let prompt = table.required("prompt", "prompt = \"fix.md\"", |v| templates.file(v, TemplateKind::Prompt, &vocabulary));
-    let access = match defaults.access.filter(|_| !table.has("access")) {
-        Some(access) => Some(access),
-        None => table.required("access", "access = \"read\"", head::access),
-    };
-    let tools = tools(table, access, defaults);
-    let output = table.required("output", "output = \"fix-result\"", |v| shape(v, calls));
-    let commits = match (&output, access) {
-        (Some(shape), Some(Access::Write)) => {
-            let known = with(known.clone(), "output", Type::of_schema(&shape.schema));
-            table.optional("commits", |v| expression(v, &known, Wants::Bool))
-        }
-        (_, Some(Access::Read)) => {
-            table.optional("commits", |v| v.wrong("who only reads has no commits", "take it out, or write access = \"write\""))
-        }
-        _ => table.optional("commits", |v| v.filled().map(Expression)),
-    };
-    Some(StepKind::Agent { role: role?, prompt: prompt?, access: access?, tools, output: output?, commits })
-}
-
-/// The tools of a step, its own or those of all; none: as its access says.
-fn tools(table: &Table<'_>, access: Option<Access>, defaults: &head::Defaults) -> Vec<String> {
-    if let Some(value) = table.value("tools") {
-        return head::tools(&value, access).unwrap_or_default();
-    }
-    let shared = defaults.tools.clone().unwrap_or_default();
-    if let Some(name) = shared.iter().find(|name| access == Some(Access::Read) && head::changes(name)) {
-        let help = "give the step `tools` of its own, or take it out of [agent]";
-        table.wrong(format!("who only reads is not given `{name}`"), help);
-    }
-    shared
 }
 
 fn gate(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Gate> {

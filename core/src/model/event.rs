@@ -466,10 +466,10 @@ pub enum Intent {
         /// What it is told besides, or instead, of the step's prompt.
         told: Told,
         /// Who works; none in a journal from before there were several.
-        #[serde(default)]
         agent: Option<AgentName>,
+        /// The model, where the formula or an action of the vault names one.
+        model: Option<String>,
         /// Whose money or quota it takes; none where the agent needs no account.
-        #[serde(default)]
         account: Option<AccountName>,
     },
     /// Take the agent's commits over and judge them.

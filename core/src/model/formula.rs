@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    ActionAt, Branch, Commands, Ending, Expect, ForgeEvent, FormulaName, LabelNames, Proposal, Provisions, RunsOn, Shape, StepId,
-    Subject, Triggers, Usd, Verdict,
+    ActionAt, Branch, Commands, Ending, Expect, ForgeEvent, FormulaName, Hire, LabelNames, Proposal, Provisions, RunsOn, Shape,
+    StepId, Subject, Triggers, Usd, Verdict,
 };
 
 /// A workflow, parsed and checked.
@@ -275,6 +275,9 @@ pub enum StepKind {
         /// The tools that it is given, by the backend's names; empty: as its access says.
         #[serde(default)]
         tools: Vec<String>,
+        /// What the agent is to be, and its model.
+        #[serde(default, skip_serializing_if = "Hire::is_silent")]
+        hire: Hire,
         /// The shape of its structured output.
         output: Shape,
         /// Whether its commits are taken over, asked of its `output`; always, without one.

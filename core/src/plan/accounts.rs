@@ -65,7 +65,7 @@ impl Context<'_> {
     /// Why a formula cannot start on the accounts of those who do its steps.
     pub(super) fn accounts_wait(&self, formula: &Formula) -> Option<Wait> {
         formula.steps.iter().find_map(|step| match &step.kind {
-            StepKind::Agent { role, .. } => self.account(self.policy.crew.of_role(role)).err(),
+            StepKind::Agent { role, hire, .. } => self.account(self.policy.crew.of_step(role, hire)).err(),
             StepKind::Verify { .. }
             | StepKind::Run { .. }
             | StepKind::Propose(_)

@@ -10,7 +10,6 @@ mod again;
 mod ask;
 mod beside;
 mod budget;
-mod crew;
 mod dispatch;
 mod each;
 mod filing;
@@ -45,9 +44,9 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use crate::model::{Crew, Member};
 pub use ask::{approved_by_policy, goes_direct};
 pub use budget::{Budget, budgets};
-pub use crew::{Crew, Member};
 pub use dispatch::{VaultDo, action_stands, actions_open, wanted as action_wanted};
 pub use found::standing;
 pub use invariants::{Violation, check};

@@ -237,11 +237,12 @@ impl Context<'_> {
             let limit = format!("{of} ({budget})");
             return self.end(here, RunOutcome::Hand { how: HandOutcome::Budget { limit } });
         }
-        let StepKind::Agent { role, .. } = &step.kind else { return self.unexpected(here) };
+        let StepKind::Agent { role, hire, .. } = &step.kind else { return self.unexpected(here) };
         if let Some(outcome) = in_other_hands(here) {
             return self.end(here, outcome);
         }
-        let member = self.policy.crew.of_role(role);
+        let member = self.policy.crew.of_step(role, hire);
+        let granted = run.grant.as_ref().and_then(|grant| grant.model.clone());
         let account = match self.account(member) {
             Ok(account) => account,
             Err(wait @ (Wait::NoCredentials | Wait::Renewing { .. } | Wait::SignInEnded { .. })) => return Next::Wait(wait),
@@ -259,6 +260,7 @@ impl Context<'_> {
             resume,
             told: told.clone(),
             agent: Some(member.name.clone()),
+            model: member.model_of(granted.or_else(|| hire.model.clone())),
             account,
         };
         self.hand(here, intent)

@@ -6,6 +6,7 @@ use super::{Known, listed};
 use crate::document::{self, Faults, Table, Value, nearest};
 use crate::model::{
     Action, ActionId, ActionWork, BadActionId, FormulaName, FormulaWork, IssueNumber, PersonWork, RepoName, Risk, Subject,
+    is_model_name,
 };
 
 /// The words for tiers.
@@ -187,8 +188,7 @@ fn tool(value: &Value<'_>, known: &Known) -> Option<String> {
 /// The name of a model.
 fn word(value: &Value<'_>) -> Option<String> {
     let text = value.filled()?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '@');
-    if text.starts_with('-') || !text.chars().all(plain) {
+    if !is_model_name(&text) {
         let help = "letters, digits and `-`, `_`, `.`, `:`, `/`, `@`, such as \"sonnet\"";
         return value.wrong(format!("`{}` cannot be a name of `{}`", text.escape_debug(), value.key()), help);
     }

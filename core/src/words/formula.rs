@@ -47,8 +47,15 @@ pub fn tier_source(source: TierSource) -> &'static str {
 /// What a step does.
 pub fn step(kind: &StepKind) -> String {
     match kind {
-        StepKind::Agent { role, access: Access::Read, .. } => format!("agent {role}, reads"),
-        StepKind::Agent { role, access: Access::Write, .. } => format!("agent {role}, writes"),
+        StepKind::Agent { role, access, hire, .. } => {
+            let does = match access {
+                Access::Read => "reads",
+                Access::Write => "writes",
+            };
+            let kind = hire.backend.map_or_else(String::new, |kind| format!(", by a {kind}"));
+            let model = hire.model.as_ref().map_or_else(String::new, |model| format!(", with {model}"));
+            format!("agent {role}, {does}{kind}{model}")
+        }
         StepKind::Verify { .. } => "run project.verify".to_owned(),
         StepKind::Run { commands, on, expect, .. } => {
             let what = match commands {

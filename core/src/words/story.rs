@@ -37,7 +37,7 @@ pub fn intent(intent: &Intent) -> String {
         Intent::Rewrite { step, on, .. } => format!("write the issue anew that step {step} is about{}", on_issue(*on)),
         Intent::Prepare { .. } => "prepare a workspace".to_owned(),
         Intent::SetUp { .. } => "set the workspace up".to_owned(),
-        Intent::Agent { step, resume, told, agent, .. } => {
+        Intent::Agent { step, resume, told, agent, model, .. } => {
             let how = match (resume, told) {
                 (true, Told::GoOn) => " (resumed)",
                 (_, Told::AnswerAgain { .. }) => " (asked for its answer again)",
@@ -46,7 +46,8 @@ pub fn intent(intent: &Intent) -> String {
             };
             let who = agent.as_ref().filter(|name| **name != AgentName::usual());
             let who = who.map_or_else(|| "the agent".to_owned(), |name| format!("agent {name}"));
-            format!("let {who} work on step {step}{how}")
+            let model = model.as_ref().map_or_else(String::new, |model| format!(" with {model}"));
+            format!("let {who} work on step {step}{model}{how}")
         }
         Intent::Take { .. } => "take the commits over".to_owned(),
         Intent::Verify { sha, trial: None, .. } => format!("verify {}", sha.short()),

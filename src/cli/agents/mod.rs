@@ -129,7 +129,7 @@ fn roles(known: &Known, agent: &Agent) -> Vec<String> {
     let crew: &Crew = &known.policy.crew;
     let steps = known.policy.projects.values().flat_map(|p| p.formulas.values()).flat_map(|f| &f.steps);
     let asked = steps.filter_map(|step| match &step.kind {
-        StepKind::Agent { role, .. } => Some(role.clone()),
+        StepKind::Agent { role, hire, .. } => Some((role, hire)),
         StepKind::Verify { .. }
         | StepKind::Run { .. }
         | StepKind::Propose(_)
@@ -137,7 +137,8 @@ fn roles(known: &Known, agent: &Agent) -> Vec<String> {
         | StepKind::Enter { .. }
         | StepKind::Leave { .. } => None,
     });
-    let mut roles: Vec<String> = asked.filter(|role| crew.of_role(role).name == agent.name).collect();
+    let done = asked.filter(|(role, hire)| crew.of_step(role, hire).name == agent.name);
+    let mut roles: Vec<String> = done.map(|(role, _)| role.clone()).collect();
     roles.extend(agent.roles.iter().cloned());
     roles.sort();
     roles.dedup();

@@ -91,7 +91,11 @@ fn library(config: Option<PathBuf>) -> Result<Library, CliError> {
     match (setup::find_file(config), named) {
         (Some(file), _) => {
             let file = std::path::absolute(&file).unwrap_or(file);
-            Ok(Library::of(file.parent().unwrap_or(&file)))
+            let library = Library::of(file.parent().unwrap_or(&file));
+            Ok(match setup::Setup::load(Some(file.clone())) {
+                Ok(setup) => library.for_crew(setup.crew()),
+                Err(_) => library,
+            })
         }
         (None, true) => Err(CliError::usage("the configuration is not there", "check what --config names")),
         (None, false) => Ok(Library::shipped()),

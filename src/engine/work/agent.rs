@@ -24,6 +24,7 @@ pub(super) struct Turn<'a> {
     pub(super) resume: bool,
     pub(super) told: &'a Told,
     pub(super) agent: Option<&'a AgentName>,
+    pub(super) model: Option<&'a str>,
     pub(super) account: Option<&'a AccountName>,
 }
 
@@ -79,7 +80,7 @@ impl Worker {
             access: *access,
             tools: tools.clone(),
             only_tools: run.grant.as_ref().map(|grant| grant.tools.clone()).unwrap_or_default(),
-            model: run.grant.as_ref().and_then(|grant| grant.model.clone()),
+            model: turn.model.map(str::to_owned),
             prompt,
             output: output.clone(),
             session: if turn.resume { Session::Resume(turn.session.to_owned()) } else { Session::New(turn.session.to_owned()) },

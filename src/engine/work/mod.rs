@@ -246,8 +246,9 @@ impl Worker {
             Intent::Close => self.close(order).await,
             Intent::Prepare { on_branch, .. } => self.prepare(order, *on_branch).await,
             Intent::SetUp { .. } => self.set_up(order, cancel).await,
-            Intent::Agent { step, session, resume, told, agent, account, .. } => {
-                let turn = agent::Turn { step, session, resume: *resume, told, agent: agent.as_ref(), account: account.as_ref() };
+            Intent::Agent { step, session, resume, told, agent, model, account, .. } => {
+                let (agent, model, account) = (agent.as_ref(), model.as_deref(), account.as_ref());
+                let turn = agent::Turn { step, session, resume: *resume, told, agent, model, account };
                 self.agent(order, &turn, heard, cancel).await
             }
             Intent::Take { .. } => self.take(order, cancel).await,
