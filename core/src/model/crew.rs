@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Access, AccountName, AgentName, BackendKind, Formula, Hire, StepKind, Usd};
+use super::{Access, AccountName, AgentName, BackendKind, Formula, Grant, Hire, StepKind, Usd};
 
 /// Who works.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,10 +53,10 @@ impl Works {
 }
 
 impl Member {
-    /// The model that is named for it, where it works with one.
-    pub fn model_of(&self, named: Option<String>) -> Option<String> {
+    /// The model that is named for it, where it works with one: an action of the vault comes before the formula.
+    pub fn model_for(&self, hire: &Hire, grant: Option<&Grant>) -> Option<String> {
         match self.works {
-            Works::Claude { .. } => named,
+            Works::Claude { .. } => grant.and_then(|grant| grant.model.clone()).or_else(|| hire.model.clone()),
             Works::Command => None,
         }
     }
@@ -115,5 +115,31 @@ impl Crew {
     /// Everybody.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         std::iter::once(&self.usual).chain(&self.others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_of_the_vault_comes_before_the_formula_and_a_program_is_told_no_model() {
+        let hire = Hire { backend: None, model: Some("small".to_owned()) };
+        let grant = |model: Option<&str>| Grant {
+            repo: "o/ops".parse().expect("a name"),
+            id: "deploy".parse().expect("a name"),
+            secrets: Vec::new(),
+            mounts: Vec::new(),
+            model: model.map(str::to_owned),
+            tools: Vec::new(),
+            timeout_minutes: None,
+        };
+        let mut member = Crew::default().usual;
+        assert_eq!(member.model_for(&Hire::default(), None), None, "its own");
+        assert_eq!(member.model_for(&hire, None).as_deref(), Some("small"));
+        assert_eq!(member.model_for(&hire, Some(&grant(None))).as_deref(), Some("small"));
+        assert_eq!(member.model_for(&hire, Some(&grant(Some("large")))).as_deref(), Some("large"));
+        member.works = Works::Command;
+        assert_eq!(member.model_for(&hire, Some(&grant(Some("large")))), None);
     }
 }

@@ -242,7 +242,6 @@ impl Context<'_> {
             return self.end(here, outcome);
         }
         let member = self.policy.crew.of_step(role, hire);
-        let granted = run.grant.as_ref().and_then(|grant| grant.model.clone());
         let account = match self.account(member) {
             Ok(account) => account,
             Err(wait @ (Wait::NoCredentials | Wait::Renewing { .. } | Wait::SignInEnded { .. })) => return Next::Wait(wait),
@@ -260,7 +259,7 @@ impl Context<'_> {
             resume,
             told: told.clone(),
             agent: Some(member.name.clone()),
-            model: member.model_of(granted.or_else(|| hire.model.clone())),
+            model: member.model_for(hire, run.grant.as_ref()),
             account,
         };
         self.hand(here, intent)
