@@ -127,6 +127,7 @@ fn pull(number: u64, known: &Known) -> PullRef {
         idle: None,
         changes_requested: known.asked,
         conflicts: false,
+        unfit: None,
         approved: false,
         moved: None,
         reviews: Reviews::Read,

@@ -1254,7 +1254,15 @@ impl World {
         let point = |ask: &Ask| Point { id: PointId::Review { review: ask.review }, by: ask.by.clone(), spot: None };
         let open = |point: &Point| !pull.rounds.points.contains(&point.id);
         let points = asks.iter().map(point).filter(open).collect();
-        Some(Box::new(Revision { pull: pull.number, head, asks, points, checks: pull.checks, conflicts: pull.conflicts }))
+        Some(Box::new(Revision {
+            pull: pull.number,
+            head,
+            asks,
+            points,
+            checks: pull.checks,
+            conflicts: pull.conflicts,
+            unfit: pull.unfit().is_some(),
+        }))
     }
 
     fn prepare(&mut self, number: u64, on_branch: bool, state: &IssueState) -> Outcome {

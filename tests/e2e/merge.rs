@@ -155,6 +155,37 @@ async fn what_moved_on_is_brought_up_verified_and_asked_about_again() {
     assert_eq!(merges(&rig), 1, "{}", rig.story());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_go_together_with_its_base_goes_to_an_agent_once_and_is_merged_by_a_word_for_what_came_of_it() {
+    let lines = "formulas = [\"triage\", \"fix\", \"update\", \"revise\"]\nmerge = \"policy\"";
+    // It has read what fails.
+    let revise = r#"asked_for 'the sum of three' && asked_for 'git sees no conflict' || exit 1
+      trunk=$(printf '%s' "$prompt" | sed -n 's/^    git merge \([0-9a-f]\{40\}\)$/\1/p')
+      git -c user.name=M -c user.email=m@example.test merge -q --no-edit "$trunk"
+      echo 'echo $(($1 + $2 + ${3:-0}))' >add.sh; commit 'Add three too'
+      printf '{"outcome":"done","summary":"It adds three.","answers":[]}' >"$FORGEHAND_RESULT""#;
+    let script = format!("case $FORGEHAND_FORMULA in revise) {revise} ;; *) {FIX} ;; esac");
+    let plan = Plan::new("merge::not_together").agent(Agent::scripted(TRIAGE, &script)).daemon("poll = \"1s\"").project(lines);
+    let Some(rig) = plan.rig().await else { return };
+    person(&rig, "judge", "write").await;
+    let (number, pull) = opened(&rig, "manifest").await;
+    comes_to_wait(&rig, number, "waits for an approval").await;
+
+    let path = format!("repos/{REPO}/contents/test.sh");
+    let there = rig.seed.api("owner", "GET", &path, json!(null)).await.expect("the file");
+    let text = "test \"$(sh add.sh 2 2)\" = 4\ntest \"$(sh add.sh 1 2 3)\" = 6 || { echo the sum of three; exit 1; }\n";
+    let content = crate::revise::forgehand_base64(text);
+    let change = json!({ "branch": "main", "content": content, "message": "Three", "sha": there["sha"] });
+    rig.seed.api("owner", "PUT", &path, change).await.expect("a commit on main");
+    review(&rig, pull, "judge", None).await;
+    let first = rig.branch("claude/issue-1").expect("the branch");
+    moves_on_and_asks(&rig, number, &first).await;
+    assert_eq!((rig.turns("work"), merges(&rig)), (2, 0), "{}", rig.story());
+    assert_eq!(rig.row(number).await["attempts"], 0, "it is nobody's failed attempt: {}", rig.story());
+    review(&rig, pull, "judge", None).await;
+    comes_to_be_merged(&rig, number).await;
+}
+
 /// Looks until another head waits for an approval.
 async fn moves_on_and_asks(rig: &Rig, number: u64, from: &str) {
     for _ in 0..20 {

@@ -318,7 +318,7 @@ async fn a_conflict_goes_to_the_agent_once_and_then_to_a_person() {
     assert!(rig.said(number, "it conflicts with `main`").len() == 1, "{}", rig.story());
 }
 
-fn forgehand_base64(text: &str) -> String {
+pub fn forgehand_base64(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)
 }

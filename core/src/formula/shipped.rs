@@ -111,6 +111,7 @@ const TESTS: &[(&str, &str)] = &[
     ("revise-answers", include_str!("../../../formulas/tests/revise-answers.toml")),
     ("revise-disagrees", include_str!("../../../formulas/tests/revise-disagrees.toml")),
     ("revise-red", include_str!("../../../formulas/tests/revise-red.toml")),
+    ("revise-unfit", include_str!("../../../formulas/tests/revise-unfit.toml")),
     ("revise-refused", include_str!("../../../formulas/tests/revise-refused.toml")),
     ("groom-finds", include_str!("../../../formulas/tests/groom-finds.toml")),
     ("groom-nothing-moved", include_str!("../../../formulas/tests/groom-nothing-moved.toml")),

@@ -335,6 +335,9 @@ pub struct PullRef {
     pub changes_requested: bool,
     /// It cannot be merged into its base as it stands, as last seen.
     pub conflicts: bool,
+    /// How a head failed the verification once its base was merged into it.
+    #[serde(default)]
+    pub unfit: Option<Box<super::Unfit>>,
     /// Its head has an approval that stands, by somebody else than us, as last seen.
     pub approved: bool,
     /// When it last moved, by the forge's clock.

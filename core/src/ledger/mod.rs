@@ -39,7 +39,7 @@ pub use issue::{
 };
 pub use offers::OfferState;
 pub use past::Past;
-pub use revision::{Reviews, Rounds};
+pub use revision::{Reviews, Rounds, Unfit};
 pub use run::{Obstacle, Prepared, RunState, StepStatus};
 pub use running::{Pause, Warned};
 pub use schedule::Schedule;

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Ask, Branch, ChangeRequest, Checks, Decision, PointId, PullNumber, PullState, ReviewId, Revision, RunOutcome, Sha, Timestamp,
+    Ask, Branch, ChangeRequest, Checks, Decision, Evidence, PointId, PullNumber, PullState, ReviewId, Revision, RunOutcome, Sha,
+    Timestamp,
 };
 
 use super::{IssueState, PullRef, RunState};
@@ -23,6 +24,15 @@ pub enum Reviews {
     Due,
     /// It moved: they are read at once.
     Unread,
+}
+
+/// A head that can be merged into its base, and fails the verification then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfit {
+    /// Which.
+    pub head: Sha,
+    /// How it failed.
+    pub evidence: Evidence,
 }
 
 /// How far a pull request was revised.
@@ -68,6 +78,7 @@ impl PullRef {
             idle: None,
             changes_requested: false,
             conflicts: false,
+            unfit: None,
             approved: false,
             moved: None,
             reviews: Reviews::Due,
@@ -85,6 +96,11 @@ impl PullRef {
             rerun: None,
             files: BTreeSet::new(),
         }
+    }
+
+    /// How its head can be merged, and fails the verification then.
+    pub fn unfit(&self) -> Option<&Evidence> {
+        self.unfit.as_ref().filter(|unfit| unfit.head == self.head).map(|unfit| &unfit.evidence)
     }
 
     /// It moved. The first time it is its opening, our own doing; a review may have come with it all the same, and what is to be read at once stays so.
@@ -129,7 +145,7 @@ impl PullRef {
     fn round(&mut self, revision: &Revision, counts: bool) {
         let rounds = &mut self.rounds;
         rounds.done += u32::from(counts);
-        rounds.conflicts += u32::from(revision.conflicts);
+        rounds.conflicts += u32::from(revision.conflicts || revision.unfit);
         rounds.red = (revision.checks == Checks::Failure).then(|| revision.head.clone()).or(rounds.red.take());
         rounds.from = Some(revision.head.clone());
         rounds.reviews.extend(revision.asks.iter().map(|ask| ask.review));
@@ -154,6 +170,9 @@ impl IssueState {
         let counts = !run.aside && self.at == Some(Decision::Working);
         let revision = run.prepared.as_ref().and_then(|prepared| prepared.revision.as_ref());
         let (Some(revision), Some(pull)) = (revision, self.pull.as_mut()) else { return };
+        if let (RunOutcome::VerificationFailed { evidence }, true) = (outcome, run.formula.updates()) {
+            pull.unfit = Some(Box::new(Unfit { head: revision.head.clone(), evidence: evidence.clone() }));
+        }
         if let (RunOutcome::Succeeded { .. }, true) = (outcome, pull.number == revision.pull) {
             match run.formula.updates() {
                 // What is asked of it stands as it did.

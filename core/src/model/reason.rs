@@ -583,6 +583,11 @@ pub enum Dispute {
         /// That.
         base: Branch,
     },
+    /// Together with its base it fails the verification.
+    Unfit {
+        /// That.
+        base: Branch,
+    },
 }
 
 impl Story {

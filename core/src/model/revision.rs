@@ -82,6 +82,9 @@ pub struct Revision {
     pub checks: Checks,
     /// It cannot be merged into its base as it stands.
     pub conflicts: bool,
+    /// It can, and fails the verification then.
+    #[serde(default)]
+    pub unfit: bool,
 }
 
 /// The answer to a point.

@@ -167,6 +167,7 @@ fn of_pull() -> Variable {
         ("points", list(record(point))),
         ("checks", list(record(check))),
         ("conflicts", Plain),
+        ("unfit", Outside),
         // There is something of each kind.
         ("asked", Plain),
         ("red", Plain),

@@ -87,6 +87,9 @@ pub struct PullTexts {
     pub checks: Vec<CheckText>,
     /// It conflicts with its base.
     pub conflicts: bool,
+    /// What fails of the verification once its base is merged into it, where it does not conflict with that.
+    #[serde(default)]
+    pub unfit: Option<String>,
 }
 
 /// What a reviewer said.

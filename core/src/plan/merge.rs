@@ -229,7 +229,9 @@ impl Context<'_> {
         let backs_off = state.retry.is_some() || state.backoff.is_some_and(|until| until > self.now);
         let free = stands && !state.is_busy() && !backs_off && self.halted(subject).is_none();
         let red = |pull: &PullRef| pull.checks == Checks::Failure;
-        let asked = |pull: &PullRef| red(pull) || pull.conflicts || pull.changes_requested || !pull.asks.is_empty();
+        let asked = |pull: &PullRef| {
+            red(pull) || pull.conflicts || pull.unfit().is_some() || pull.changes_requested || !pull.asks.is_empty()
+        };
         free && state.open_pull().is_some_and(|pull| !asked(pull))
     }
 }

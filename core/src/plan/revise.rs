@@ -2,11 +2,12 @@
 //! revises does it on the pull request's own branch.
 //!
 //! Promises: what was given to a run that came to its end is not given to another, whatever is pushed meanwhile; after [`ROUNDS`] revisions,
-//! or where one changed nothing about what it was for, a person settles it; a conflict is given once. Checks that were ended from outside are
+//! or where one changed nothing about what it was for, a person settles it; a conflict is given once, and so is what fails its verification
+//! together with its base, which is the same in other words. Checks that were ended from outside are
 //! no reason to revise: they are run again once for each head, where the forge can do that (17 and later), and then are a person's. Where no formula that is on revises,
 //! the issue waits for one. Race known: what was asked was withdrawn before the run has read it: it ends with nothing done.
 
-use crate::ledger::{IssueState, PullRef};
+use crate::ledger::{IssueState, PullRef, RunState};
 use crate::model::{
     Advance, Checks, Dispute, Event, Expression, ForgeEvent, Formula, Intent, Login, PullState, Reply, RunOutcome, Subject,
     Trigger, Wait,
@@ -59,7 +60,7 @@ fn asked(pull: &PullRef, event: ForgeEvent) -> Asked {
         ForgeEvent::ChecksFailed if pull.checks != Checks::Failure || pull.cut => Asked::No,
         ForgeEvent::ChecksFailed if pull.rounds.red.as_ref() == Some(&pull.head) => Asked::InVain,
         ForgeEvent::ChecksFailed => Asked::Open,
-        ForgeEvent::PullConflicts if !pull.conflicts => Asked::No,
+        ForgeEvent::PullConflicts if !pull.conflicts && pull.unfit().is_none() => Asked::No,
         ForgeEvent::PullConflicts if pull.rounds.conflicts >= CONFLICTS => Asked::InVain,
         ForgeEvent::PullConflicts => Asked::Open,
         ForgeEvent::ChangesRequested
@@ -122,6 +123,7 @@ impl Context<'_> {
             !revision.points.is_empty()
                 || revision.checks == Checks::Failure
                 || revision.conflicts
+                || revision.unfit
                 || state.open_pull().is_some_and(|pull| pull.open_asks().next().is_some())
         });
         // Who brings a branch up does nothing else that is asked of it; what it cannot merge is for another.
@@ -180,12 +182,28 @@ pub(super) fn rerun(subject: &Subject, pull: &PullRef) -> Action {
     Action::Do { subject: subject.clone(), intent }
 }
 
+/// It goes on with an open pull request.
+pub(super) fn is_revision(run: &RunState) -> bool {
+    run.prepared.as_ref().is_some_and(|prepared| prepared.revision.is_some())
+}
+
+/// The row's trigger for a run that is tried again: it waits where it was started from.
+pub(super) fn once_more(run: &RunState) -> Trigger {
+    if is_revision(run) { Trigger::ReviseAgain } else { Trigger::Requeued }
+}
+
+/// Whether a run has found that a pull request does not go together with its base.
+pub(super) fn is_unfit(run: &RunState, outcome: &RunOutcome) -> bool {
+    matches!(outcome, RunOutcome::VerificationFailed { .. }) && run.formula.updates() && is_revision(run)
+}
+
 /// What is not settled about a pull request.
 pub(super) fn disputes(pull: &PullRef) -> Vec<Dispute> {
     let changes = pull.asks.iter().map(|ask| Dispute::Changes { ask: ask.clone() });
     let red = (pull.checks == Checks::Failure).then(|| Dispute::Checks { head: pull.head.clone() });
     let conflict = pull.conflicts.then(|| Dispute::Conflict { base: pull.base.clone() });
-    changes.chain(red).chain(conflict).collect()
+    let unfit = (!pull.conflicts && pull.unfit().is_some()).then(|| Dispute::Unfit { base: pull.base.clone() });
+    changes.chain(red).chain(conflict).chain(unfit).collect()
 }
 
 /// Why a pull request of ours cannot be merged as it stands, of what no formula that is on is for.
@@ -198,7 +216,11 @@ fn without_reviser(pull: &PullRef, project: &ProjectPolicy) -> Option<String> {
     if pull.checks == Checks::Failure && !pull.cut && nobody(ForgeEvent::ChecksFailed) {
         return Some(format!("the checks of {number} are red"));
     }
-    (pull.conflicts && nobody(ForgeEvent::PullConflicts)).then(|| format!("{number} conflicts with {}", pull.base))
+    let why = match pull.conflicts {
+        true => format!("{number} conflicts with {}", pull.base),
+        false => format!("with what came to {} since, {number} fails its verification", pull.base),
+    };
+    ((pull.conflicts || pull.unfit().is_some()) && nobody(ForgeEvent::PullConflicts)).then_some(why)
 }
 
 /// The event of a stop because the pull request has ended.

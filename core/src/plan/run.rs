@@ -14,6 +14,7 @@ use super::beside::busy;
 use super::each::done;
 use super::forward::was_put_forward;
 use super::revise::revised;
+use super::revise::{is_revision, is_unfit, once_more};
 use super::start::in_other_hands;
 use super::{Action, Context, Next, ProjectPolicy};
 
@@ -459,7 +460,13 @@ impl Context<'_> {
         }
         // Somebody pushed to the pull request meanwhile: what they did is kept, and the next attempt goes on from there.
         let moved_on = matches!(outcome, RunOutcome::BranchTaken { .. }) && is_revision(run);
-        let cost = if moved_on { Cost::Attempt } else { outcome.cost() };
+        // What does not go together with its base is for an agent: the same again would come to the same.
+        let unfit = is_unfit(run, &outcome);
+        let cost = match () {
+            () if moved_on => Cost::Attempt,
+            () if unfit => Cost::Final,
+            () => outcome.cost(),
+        };
         let spent = match cost {
             Cost::Attempt => state.attempts + 1,
             Cost::Pause => state.setup_failures + 1,
@@ -472,7 +479,7 @@ impl Context<'_> {
             Cost::Final => false,
         };
         let backoff = (pauses && again).then(|| self.now + self.policy.backoff_after(spent));
-        let trigger = if again { once_more(run) } else { verdict(state, run, &outcome) };
+        let trigger = if again || unfit { once_more(run) } else { verdict(state, run, &outcome) };
         let mut events: Vec<Event> = self.pause(account, &outcome).into_iter().collect();
         events.push(ended(run, outcome, cost == Cost::Attempt, backoff));
         if !closed(live) {
@@ -518,16 +525,6 @@ fn in_the_way(run: &RunState) -> Option<RunOutcome> {
         Obstacle::Unusable { why } => RunOutcome::FormulaRefused { why: why.clone() },
         Obstacle::SetupFailed { why } => RunOutcome::SetupFailed { why: why.clone() },
     })
-}
-
-/// It goes on with an open pull request.
-fn is_revision(run: &RunState) -> bool {
-    run.prepared.as_ref().is_some_and(|prepared| prepared.revision.is_some())
-}
-
-/// The row's trigger for a run that is tried again: it waits where it was started from.
-fn once_more(run: &RunState) -> Trigger {
-    if is_revision(run) { Trigger::ReviseAgain } else { Trigger::Requeued }
 }
 
 /// Beside the lifecycle the formula that goes on does so there too, once its own requirements hold.

@@ -408,6 +408,7 @@ fn pull(texts: &PullTexts) -> Json {
         "red": !texts.checks.is_empty(),
         "checks": texts.checks.iter().map(check).collect::<Vec<_>>(),
         "conflicts": texts.conflicts,
+        "unfit": texts.unfit.as_deref().map(|unfit| end(unfit, TAILS_LIMIT)),
     })
 }
 

@@ -136,6 +136,7 @@ fn dispute(over: &Dispute) -> String {
         Dispute::Changes { ask } => format!("{} asks for changes: {}", one_line(ask.by.as_str()), one_line(&ask.says)),
         Dispute::Checks { head } => format!("its checks are red at `{}`", head.short()),
         Dispute::Conflict { base } => format!("it conflicts with `{base}`"),
+        Dispute::Unfit { base } => format!("with what came to `{base}` since, it fails the verification"),
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct PullAsked {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) checks: Vec<CheckAsked>,
     pub(super) conflicts: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unfit: Option<String>,
 }
 
 /// What a reviewer said: with `comment`, on a line.
@@ -68,7 +70,7 @@ impl PullAsked {
             log: check.log.clone(),
         };
         let (points, checks) = (texts.points.iter().map(point).collect(), texts.checks.iter().map(check).collect());
-        Self { points, checks, conflicts: texts.conflicts }
+        Self { points, checks, conflicts: texts.conflicts, unfit: texts.unfit.clone() }
     }
 
     pub(super) fn read(&self, at: Timestamp) -> PullTexts {
@@ -86,6 +88,6 @@ impl PullAsked {
             log: check.log.clone(),
         };
         let (points, checks) = (self.points.iter().map(point).collect(), self.checks.iter().map(check).collect());
-        PullTexts { number: PullNumber(1), points, checks, conflicts: self.conflicts }
+        PullTexts { number: PullNumber(1), points, checks, conflicts: self.conflicts, unfit: self.unfit.clone() }
     }
 }

@@ -15,6 +15,7 @@ use crate::ports::{CommitStatus, FailedJob, ForgeErrorKind, JobLog, LineComment,
 use crate::{text, words};
 
 use super::super::core::Facts;
+use super::context::failing_output;
 use super::{Order, ProjectSettings, Worker, forge};
 
 /// How much of a request for changes is journalled, in characters.
@@ -97,8 +98,11 @@ impl Worker {
         let red = with_logs(&red, jobs);
         let checks = if red.is_empty() { Checks::None } else { Checks::Failure };
         let marks = points.iter().map(|said| said.point.clone()).collect();
-        let revision = Revision { pull: number, head: head.clone(), asks, points: marks, checks, conflicts };
-        Ok((revision, PullTexts { number, points, checks: red, conflicts }))
+        let unfit = pull.unfit.as_ref().filter(|unfit| !conflicts && unfit.head == *head);
+        let unfit = unfit.map(|unfit| failing_output(&unfit.evidence));
+        let revision =
+            Revision { pull: number, head: head.clone(), asks, points: marks, checks, conflicts, unfit: unfit.is_some() };
+        Ok((revision, PullTexts { number, points, checks: red, conflicts, unfit }))
     }
 
     /// What reviewers said and nobody answered, oldest first.

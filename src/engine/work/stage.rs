@@ -192,6 +192,7 @@ impl Stage {
             points: texts.into_iter().flat_map(|texts| &texts.points).map(|said| said.point.clone()).collect(),
             checks,
             conflicts: texts.is_some_and(|texts| texts.conflicts),
+            unfit: texts.is_some_and(|texts| texts.unfit.is_some()),
         })))
     }
 }
