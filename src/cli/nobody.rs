@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{
-    Branch, Change, Evidence, HostEnd, IssueNumber, Kept, LastTag, PortRange, Refusal, RepoName, RunId, Sha, StepId,
+    Branch, Change, Evidence, HostEnd, IssueNumber, Kept, LastTag, PortRange, PullNumber, Refusal, RepoName, RunId, Sha, StepId,
 };
 use crate::ports::{
     AgentOrder, AgentReport, BringUp, ClaimAnswer, DiskRoom, HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder,
@@ -118,6 +118,10 @@ impl Repos for Nobody {
     }
 
     async fn try_merge(&self, _: &RepoName, _: &Branch, _: &Branch) -> Result<Option<Merge>, RepoError> {
+        no_git()
+    }
+
+    async fn try_merge_pull(&self, _: &RepoName, _: PullNumber, _: &Branch) -> Result<Option<Merge>, RepoError> {
         no_git()
     }
 

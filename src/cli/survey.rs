@@ -68,7 +68,7 @@ impl Standing {
     pub(super) async fn look(client: &Client, git: &Git, place: &Place<'_>) -> Result<Self, CliError> {
         use crate::ports::Forge as _;
         let mut standing = Self { pulls: client.open_pulls(place.repo).await?, ..Self::default() };
-        standing.pulls.retain(|pull| issue_of(&pull.head, place.prefix).is_some());
+        standing.pulls.retain(|pull| pull.own && issue_of(&pull.head, place.prefix).is_some());
         for decision in Decision::ALL {
             let found = Self::carrying(client, place, place.names.of(decision)).await?;
             if !found.is_empty() {

@@ -39,7 +39,11 @@ pub async fn vault_files(
 
 /// What an open pull request brings, and of which head that was read; none where its branch or its base is gone.
 pub async fn vault_offers(repos: &dyn Repos, repo: &RepoName, pull: &Pull) -> Result<Option<(Sha, Offered)>, RepoError> {
-    let Some(merge) = repos.try_merge(repo, &pull.head, &pull.base).await? else { return Ok(None) };
+    let merge = match pull.own {
+        true => repos.try_merge(repo, &pull.head, &pull.base).await?,
+        false => repos.try_merge_pull(repo, pull.number, &pull.base).await?,
+    };
+    let Some(merge) = merge else { return Ok(None) };
     let head = merge.head;
     let Some(change) = repos.change(repo, &merge.base, &head, &Matters::default()).await? else { return Ok(None) };
     let (mut offers, mut others) = (Vec::new(), false);

@@ -193,7 +193,7 @@ impl Forge for Client {
 
     async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError> {
         let call = Call::of(Method::GET, repo, &["pulls"]).query("state", "open");
-        let listed = self.pages::<wire::Pull>(&call).await?.items.into_iter().filter(wire::Pull::is_own);
+        let listed = self.pages::<wire::Pull>(&call).await?.items;
         let mut found = BTreeMap::new();
         for wire in listed {
             let pull = wire.pull().map_err(|why| call.unreadable(why))?;

@@ -347,7 +347,9 @@ impl Pull {
     }
 
     pub(super) fn pull(self) -> Result<model::Pull, Misfit> {
+        let own = self.is_own();
         Ok(model::Pull {
+            own,
             number: PullNumber(self.number),
             title: self.title,
             author: login(self.user),

@@ -47,13 +47,14 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{Branch, Change, IssueNumber, Kept, LastTag, Refusal, RepoName, RunId, Sha};
+use crate::model::{Branch, Change, IssueNumber, Kept, LastTag, PullNumber, Refusal, RepoName, RunId, Sha};
 use crate::ports::{
     BringUp, ClaimAnswer, KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos,
     TakeOrder, Tips,
 };
 
 pub use author::Author;
+use conflict::Head;
 use fault::{environment, failed};
 use mirror::Fetches;
 use over::Intakes;
@@ -274,7 +275,11 @@ impl Repos for Git {
     }
 
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError> {
-        self.merge_in_passing(repo, head, base).await
+        self.merge_in_passing(repo, &Head::Branch(head), base).await
+    }
+
+    async fn try_merge_pull(&self, repo: &RepoName, pull: PullNumber, base: &Branch) -> Result<Option<Merge>, RepoError> {
+        self.merge_in_passing(repo, &Head::Pull(pull), base).await
     }
 
     async fn bring_up(&self, order: &BringUp) -> Result<Option<Change>, RepoError> {

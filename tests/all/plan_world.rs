@@ -941,6 +941,7 @@ impl World {
             author: BOT.into(),
             state: pull.state,
             head: pull.head.clone(),
+            own: true,
             head_sha: self.branches[&pull.head].clone(),
             base: "main".into(),
             created: pull.updated,

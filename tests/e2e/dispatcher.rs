@@ -1,12 +1,13 @@
 //! Actions of the vault, from the merge to their record: run once, with what they may use, where somebody approved them who may.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use forgehand::localforge::SeedFile;
 use forgehand::model::{ActionRecord, Event, Intent, Outcome};
 
 use crate::gates::beside;
 use crate::ops::{OPS, clone_of, git_in, in_ops};
+use crate::rig::veil::{Answers, Changes, Veil};
 use crate::rig::{Agent, Plan, Rig, TRIAGE, until};
 
 /// What is run: it leaves a line outside for each time that it was begun.
@@ -183,6 +184,106 @@ async fn nothing_is_run_that_nobody_approved_who_may() {
     assert_eq!(ran(&rig).len(), 1, "{}", rig.story());
     let recorded = record(&rig, "fired", "reviewed").await.expect("it is recorded");
     assert_eq!(recorded.approved_by.as_deref(), Some("owner"));
+}
+
+/// A pull request of the operations repository, as the forge tells of it.
+async fn told(rig: &Rig, pull: u64) -> Value {
+    rig.seed.api("owner", "GET", &format!("repos/{OPS}/pulls/{pull}"), Value::Null).await.expect("a pull request")
+}
+
+async fn add_writer(rig: &Rig, login: &str) {
+    rig.seed.add_user(login, "Correct-Horse-9-Battery").await.expect("a user");
+    rig.seed.add_collaborator(OPS, login, "write").await.expect("a collaborator");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_declared_to_be_the_merge_of_an_approved_pull_request_is_not_approved_by_that() {
+    let rig = rig("dispatcher::declared", "").await;
+    add_writer(&rig, "mallory").await;
+    let answers = Answers::default();
+    let veil = Veil::changing(&rig.forge.url(), Changes { answers: answers.clone(), ..Changes::default() }).await;
+    rig.reconfigure(&rig.forge.url(), &veil.url);
+    rig.once().await.ok();
+    // The embedded forge refuses `manually-merged`, as a real one does where the repository does not allow it. Where it does, it then tells so.
+    let pull = asks(&rig, "harmless", ASKS).await;
+    let review = json!({ "event": "APPROVED", "body": "" });
+    rig.seed.api("owner", "POST", &format!("repos/{OPS}/pulls/{pull}/reviews"), review).await.expect("approved");
+    let clone = clone_of(&rig, OPS).await;
+    let push = async |name: &str| {
+        std::fs::write(clone.path().join(format!("vault/actions/{name}.toml")), ASKS).expect("a file");
+        git_in(&clone, &["add", "-A"]).await;
+        git_in(&clone, &["commit", "-qm", name]).await;
+        git_in(&clone, &["push", "-q", "origin", "HEAD:main"]).await;
+        let sha = in_ops(&rig, &["rev-parse", "main"]).await.trim().to_owned();
+        let mut merged = told(&rig, pull).await;
+        (merged["merged"], merged["state"], merged["merge_commit_sha"]) = (json!(true), json!("closed"), json!(sha));
+        merged["merged_by"] = json!({ "login": "mallory", "id": 99 });
+        answers.add(&format!("/commits/{sha}/pull"), merged);
+    };
+    push("evil").await;
+    for _ in 0..2 {
+        rig.once().await.ok();
+    }
+    assert_eq!(ran(&rig), Vec::<String>::new(), "{}", rig.story());
+    let said = format!("the action evil is not run: mallory merged #{pull}, and no approver merged or approved it");
+    assert!(rig.story().contains(&said), "{}", rig.story());
+
+    // What was approved counts, whoever brought it there and however.
+    push("harmless").await;
+    rig.once().await.ok();
+    assert_eq!(ran(&rig).len(), 1, "{}", rig.story());
+    let recorded = record(&rig, "fired", "harmless").await.expect("it is recorded");
+    assert_eq!(recorded.approved_by.as_deref(), Some("owner"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_from_a_fork_is_said_to_who_could_have_pushed_it_and_never_goes_through_by_the_policy() {
+    let rig = rig("dispatcher::fork", "[tiers]\ndeploy = \"low\"\n[low]\nactions = \"self-merge\"\n").await;
+    add_writer(&rig, "dave").await;
+    // Who may write is told to administrators.
+    rig.seed.add_collaborator(OPS, "bot", "admin").await.expect("a collaborator");
+    rig.seed.add_user("stranger", "Correct-Horse-9-Battery").await.expect("a user");
+    let answers = Answers::default();
+    let veil = Veil::changing(&rig.forge.url(), Changes { answers: answers.clone(), ..Changes::default() }).await;
+    rig.reconfigure(&rig.forge.url(), &veil.url);
+    rig.once().await.ok();
+    let clone = clone_of(&rig, OPS).await;
+    let mut listed = Vec::new();
+    for (author, text) in [("dave", ASKS.to_owned()), ("dave", format!("{ASKS}mounts = 7\n")), ("stranger", ASKS.to_owned())] {
+        let name = format!("from-{}", listed.len());
+        git_in(&clone, &["checkout", "-q", "-B", &name, "origin/main"]).await;
+        std::fs::write(clone.path().join(format!("vault/actions/{name}.toml")), text).expect("a file");
+        git_in(&clone, &["add", "-A"]).await;
+        git_in(&clone, &["commit", "-qm", &name]).await;
+        git_in(&clone, &["push", "-q", "origin", &name]).await;
+        let new = json!({ "title": name, "head": name, "base": "main" });
+        let mut pull = rig.seed.api("owner", "POST", &format!("repos/{OPS}/pulls"), new).await.expect("a pull request");
+        // As the forge tells of one from a fork whose branch goes by a name that is none here.
+        pull["user"] = json!({ "login": author, "id": 90 });
+        (pull["head"]["repo_id"], pull["head"]["label"], pull["head"]["ref"]) = (json!(77), json!("patch"), json!("patch"));
+        listed.push(pull);
+    }
+    let head = |pull: &Value| pull["head"]["sha"].as_str().expect("a commit").to_owned();
+    let heads: Vec<String> = listed.iter().map(head).collect();
+    answers.add(&format!("/repos/{OPS}/pulls"), json!(listed));
+    for _ in 0..2 {
+        rig.once().await.ok();
+    }
+    let mut states = Vec::new();
+    for head in &heads {
+        let path = format!("repos/{OPS}/commits/{head}/statuses");
+        let all = rig.seed.api("owner", "GET", &path, Value::Null).await.expect("statuses");
+        let all = all.as_array().expect("a list").iter();
+        states.push(
+            all.map(|s| format!("{}: {}", s["context"].as_str().unwrap_or_default(), s["status"].as_str().unwrap_or_default()))
+                .collect::<Vec<_>>(),
+        );
+    }
+    let said = |state: &str| vec![format!("forgehand/vault: {state}")];
+    assert_eq!(states, [said("success"), said("failure"), Vec::new()], "{}", rig.story());
+    assert_eq!(ran(&rig), Vec::<String>::new(), "{}", rig.story());
+    let open = rig.seed.pulls(OPS).expect("the pull requests").iter().filter(|pull| pull.issue.open).count();
+    assert_eq!(open, 3, "none was merged: {}", rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -360,6 +360,7 @@ port! { Repos for Arc<Git>, Repos, RepoError:
     read change(repo: &RepoName, base: &Sha, head: &Sha, matters: &Matters) -> Option<Change>;
     read changes_of(repo: &RepoName, branch: &Branch, path: &str, most: usize) -> Option<Vec<Sha>>;
     read try_merge(repo: &RepoName, head: &Branch, base: &Branch) -> Option<Merge>;
+    read try_merge_pull(repo: &RepoName, pull: PullNumber, base: &Branch) -> Option<Merge>;
     read bring_up(order: &BringUp) -> Option<Change>;
     write keep(repo: &RepoName, order: &KeepOrder) -> KeepAnswer;
     read forget(repo: &RepoName, run: &RunId) -> ();

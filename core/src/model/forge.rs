@@ -193,6 +193,8 @@ pub struct Pull {
     pub state: PullState,
     /// The branch with the work.
     pub head: Branch,
+    /// Whether that is a branch of the repository itself. Anybody may call a branch of a fork, or an AGit topic, like one of ours.
+    pub own: bool,
     /// The newest commit of the work.
     pub head_sha: Sha,
     /// The branch it would go to.

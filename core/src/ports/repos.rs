@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use crate::model::{Branch, Change, IssueNumber, JournalId, Kept, LastTag, Refusal, RepoName, RunId, Sha, Timestamp};
+use crate::model::{Branch, Change, IssueNumber, JournalId, Kept, LastTag, PullNumber, Refusal, RepoName, RunId, Sha, Timestamp};
 
 /// git on the daemon's side. No call of it ever runs git on a tree that an agent could write.
 #[async_trait]
@@ -72,6 +72,9 @@ pub trait Repos: Send + Sync {
     /// Tries to merge one branch into another: both are fetched, and merged in a place that is thrown away, without a work tree. None where one
     /// of them is not on the forge. Repeating it is harmless.
     async fn try_merge(&self, repo: &RepoName, head: &Branch, base: &Branch) -> Result<Option<Merge>, RepoError>;
+    /// The same for the head of an open pull request, wherever it comes from; that may be an older one than the forge has told, since the forge
+    /// writes `refs/pull` after the push. No ref keeps what is fetched so: it is there for now.
+    async fn try_merge_pull(&self, repo: &RepoName, pull: PullNumber, base: &Branch) -> Result<Option<Merge>, RepoError>;
     /// Merges a base into a head, both of which are in the mirror, into what a run can verify and push; the head itself where it has the base
     /// behind it. None where that is a conflict. Repeating it is harmless.
     async fn bring_up(&self, order: &BringUp) -> Result<Option<Change>, RepoError>;

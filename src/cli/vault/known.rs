@@ -87,7 +87,7 @@ fn policy(text: Option<&String>) -> Policy {
 
 async fn open_pulls(forge: &Client, ops: &Ops) -> Result<Vec<Pull>, CliError> {
     let mut open = forge.open_pulls(&ops.repo).await?;
-    open.retain(|pull| pull.base == ops.branch);
+    open.retain(|pull| pull.own && pull.base == ops.branch);
     open.sort_by_key(|pull| pull.number);
     Ok(open)
 }

@@ -42,7 +42,7 @@ impl Worker {
     async fn asked_elsewhere(&self, order: &Order<'_>, path: &str, content: &str, own: &Branch) -> Result<Asking, Failure> {
         let (run, Ops { repo, branch }) = (order.run()?, self.ops()?);
         let mut open = self.ports.forge.open_pulls(repo).await.map_err(forge)?;
-        open.retain(|pull| order.facts.is_ours(&pull.author) && pull.base == *branch);
+        open.retain(|pull| pull.own && order.facts.is_ours(&pull.author) && pull.base == *branch);
         if open.is_empty() || open.iter().any(|pull| pull.head == *own) {
             return Ok(Asking::Nothing);
         }

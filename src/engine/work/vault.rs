@@ -1,11 +1,12 @@
 //! Pull requests of the operations repository: reading what they would bring into the vault, and saying what it comes to.
 //!
 //! Promises: one request tells which are open, and only of a head that is not known anything is read, by git. A status that says the same is not
-//! written again. Not seen is a pull request from a fork: its commits are in no branch of the repository.
+//! written again. One from a fork is read where its author may write to the repository and so could have pushed a branch: what strangers bring is not
+//! fetched onto this machine. It never goes through by the policy alone.
 
 use std::collections::BTreeMap;
 
-use crate::model::{Checks, Failure, Judged, Pull, PullNumber, RepoName, Sha};
+use crate::model::{Checks, Failure, FailureKind, Judged, Login, Permission, Pull, PullNumber, RepoName, Sha};
 use crate::plan;
 use crate::ports::NewStatus;
 use crate::tier::Policy;
@@ -41,7 +42,13 @@ impl Worker {
         let policy = self.policy_in_force().await?;
         let there = self.shelf_at(repo, at.as_ref()).await?;
         for pull in open {
-            let read = if fresh(&pull) { self.judged(repo, &pull, &there, &policy).await? } else { None };
+            let read = match fresh(&pull) {
+                false => None,
+                true if pull.own || self.author_writes(repo, &pull.author).await? => {
+                    self.judged(repo, &pull, &there, &policy).await?
+                }
+                true => Some((pull.head_sha, None)),
+            };
             found.push(OfferRead { pull: pull.number, read });
         }
         let actions = || there.iter().map(|entry| plan::shelved(entry, &self.settings.vault, &policy)).collect();
@@ -65,7 +72,27 @@ impl Worker {
         policy: &Policy,
     ) -> Result<Option<(Sha, Option<Judged>)>, Failure> {
         let offered = vault_offers(self.ports.repos.as_ref(), repo, pull).await.map_err(repos)?;
-        Ok(offered.map(|(head, offered)| (head, plan::judge(&offered, shelf, &self.settings.vault, policy))))
+        Ok(offered.map(|(head, offered)| {
+            let judged = plan::judge(&offered, shelf, &self.settings.vault, policy);
+            (head, judged.map(|judged| Judged { free: judged.free && pull.own, ..judged }))
+        }))
+    }
+
+    /// Whether somebody could have pushed a branch instead, as far as the forge tells us.
+    async fn author_writes(&self, repo: &RepoName, author: &Login) -> Result<bool, Failure> {
+        if repo.owner() == author.as_str() {
+            return Ok(true);
+        }
+        let asks = match &self.ports.rights {
+            Some(rights) => rights,
+            None if self.ports.forge.repository(repo).await.map_err(forge)?.can_admin => &self.ports.forge,
+            None => return Ok(false),
+        };
+        match asks.permission(repo, author).await.map_err(forge) {
+            Ok(permission) => Ok(permission >= Permission::Write),
+            Err(failure) if failure.kind == FailureKind::Passing => Err(failure),
+            Err(_) => Ok(false),
+        }
     }
 
     /// The same, with what stands there read anew.

@@ -1,15 +1,17 @@
 //! Something in front of a forge, as people have it: a proxy that changes what passes, or one that speaks TLS with a private certificate.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::response::Response;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use serde_json::Value;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -24,6 +26,25 @@ pub struct Changes {
     pub date: Option<String>,
     /// A CI of its own, which the embedded forge has not.
     pub ci: Option<Arc<Ci>>,
+    /// What it answers itself to who reads a path that ends so.
+    pub answers: Answers,
+}
+
+/// Answers in the forge's place, each to the paths that end so.
+#[derive(Clone, Debug, Default)]
+pub struct Answers(Arc<Mutex<Vec<(String, Value)>>>);
+
+impl Answers {
+    /// From now on.
+    pub fn add(&self, path: &str, answer: Value) {
+        self.0.lock().expect("nobody panicked").push((path.to_owned(), answer));
+    }
+
+    fn to(&self, path: &str) -> Option<Value> {
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        let known = self.0.lock().expect("nobody panicked");
+        known.iter().find(|(end, _)| path.ends_with(end)).map(|(_, answer)| answer.clone())
+    }
 }
 
 /// A run of the forge's own CI whose only job failed before its first step, and is run again when that is asked for: as Forgejo 17 tells it.
@@ -130,6 +151,9 @@ async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
     if let Some(ci) = behind.changes.ci.as_ref().filter(|_| path.contains("/actions/")) {
         let (status, said) = ci.says(path);
         return Response::builder().status(status).body(Body::from(said)).expect("an answer");
+    }
+    if let Some(said) = behind.changes.answers.to(path).filter(|_| parts.method == Method::GET) {
+        return Response::builder().status(200).body(Body::from(said.to_string())).expect("an answer");
     }
     let mut asked = behind.client.request(parts.method, format!("{}{path}", behind.forge)).timeout(Duration::from_secs(60));
     for (name, value) in
