@@ -48,7 +48,7 @@ static EMPTY_LINK: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(^|[^!\]]
 /// The definition of a link: not shown, `[//]: # (a comment)` is one.
 static DEFINITION: LazyLock<Regex> = LazyLock::new(|| {
     super::pattern(
-        r#"(?m)^(?P<before>(?:[ \t>*+-]|\d{1,9}[.)])*)\[(?P<label>(?:[^\[\]\\]|\\.)+)\]:[ \t]*(?:\n[ \t]*)?(?P<target><[^<>\n]*>|[^\s]+)(?P<title>[ \t]*(?:\n[ \t]*)?(?:"[^"]*"|'[^']*'|\([^()]*\)))?(?P<after>[^\n]*)$"#,
+        r#"(?m)^(?P<before>(?:[ \t>*+-]|[0-9]{1,9}[.)])*)\[(?P<label>(?:[^\[\]\\]|\\.)+)\]:[ \t]*(?:\n[ \t]*)?(?P<target><[^<>\n]*>|[^\s]+)(?P<title>[ \t]*(?:\n[ \t]*)?(?:"[^"]*"|'[^']*'|\([^()]*\)))?(?P<after>[^\n]*)$"#,
     )
 });
 static GAP: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"\n[ \t]*(?:\n[ \t]*){2,}\n"));

@@ -7,7 +7,7 @@ use regex::Regex;
 use super::characters::printable;
 use crate::model::{IssueNumber, RepoName};
 
-const REFERENCE: &str = r"(?:(?:[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)?#\d{1,9}\b)";
+const REFERENCE: &str = r"(?:(?:[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)?#[0-9]{1,9}\b)";
 
 /// Issues that are named one after the other.
 static REFERENCES: LazyLock<String> =
@@ -28,8 +28,8 @@ static SECTION: LazyLock<Regex> = LazyLock::new(|| {
 static HEADING: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"^ {0,3}#{1,6}(?:\s|$)"));
 /// An item of a section's list that begins with issues.
 static ITEM: LazyLock<Regex> =
-    LazyLock::new(|| super::pattern(&format!(r"^\s*(?:[-*+]|\d{{1,9}}[.)])\s+(?:\[[ xX]\]\s+)?(?P<issues>{})", *REFERENCES)));
-static ONE: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?:([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+))?#(\d{1,9})"));
+    LazyLock::new(|| super::pattern(&format!(r"^\s*(?:[-*+]|[0-9]{{1,9}}[.)])\s+(?:\[[ xX]\]\s+)?(?P<issues>{})", *REFERENCES)));
+static ONE: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?:([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+))?#([0-9]{1,9})"));
 static COMMENT: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?s)<!--.*?(?:-->|\z)"));
 static CODE_SPAN: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"``[^\n]*?``|`[^`\n]*`|~~[^~\n]*~~"));
 static FENCE: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"^[\s>]*(?:[-*+]\s+)?(`{3,}|~{3,})"));

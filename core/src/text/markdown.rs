@@ -15,7 +15,7 @@ use super::segments::{Segment, segments};
 const LINE_LIMIT: usize = 400;
 
 /// A fence at any place where a line may begin one.
-static FENCE: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^((?:[ \t>*+-]|\d{1,9}[.)])*)(`{3,}|~{3,})"));
+static FENCE: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^((?:[ \t>*+-]|[0-9]{1,9}[.)])*)(`{3,}|~{3,})"));
 static TAG: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"<([A-Za-z/!?])"));
 
 /// Markdown of an agent as a block of its own.

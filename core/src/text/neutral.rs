@@ -14,7 +14,7 @@ static MENTION: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(^|[^A-Za-z0
 /// A word that closes or reopens what it stands before.
 static KEYWORD: LazyLock<Regex> = LazyLock::new(|| {
     super::pattern(
-        r"(?i)\b(c|f|r|i)(loses?|losed|ix|ixes|ixed|esolves?|esolved|eopens?|eopened|mplements?|mplemented)([\s:]+(?:\S*[#!]\d|\S*://\S*/\d))",
+        r"(?i)\b(c|f|r|i)(loses?|losed|ix|ixes|ixed|esolves?|esolved|eopens?|eopened|mplements?|mplemented)([\s:]+(?:\S*[#!][0-9]|\S*://\S*/[0-9]))",
     )
 });
 /// What Forgejo takes for the wish that nothing be checked.

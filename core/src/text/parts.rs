@@ -9,10 +9,10 @@ use super::dependencies::{outside_code, seen_lines};
 use crate::model::IssueNumber;
 
 /// How the body of an issue begins that we filed as a part of another.
-static PART: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"^Part of #(\d{1,9})\."));
+static PART: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"^Part of #([0-9]{1,9})\."));
 /// A task that is an issue of the same repository; whether it is ticked does not count.
 static TASK: LazyLock<Regex> =
-    LazyLock::new(|| super::pattern(r"(?m)^(?P<before>\s*[-*+]\s+\[)(?P<mark>[ xX])\]\s+#(?P<number>\d{1,9})\b"));
+    LazyLock::new(|| super::pattern(r"(?m)^(?P<before>\s*[-*+]\s+\[)(?P<mark>[ xX])\]\s+#(?P<number>[0-9]{1,9})\b"));
 
 /// The issue that this one is part of, in our own first words.
 pub fn part_of(body: &str) -> Option<IssueNumber> {

@@ -24,7 +24,7 @@ static BEGIN: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static LIST_ITEM: LazyLock<Regex> =
-    LazyLock::new(|| super::pattern(r"^\s*(?:[-*+]|\d{1,9}[.)])\s+(?:\[[ xX]\]\s+)?(?P<item>.*\S)\s*$"));
+    LazyLock::new(|| super::pattern(r"^\s*(?:[-*+]|[0-9]{1,9}[.)])\s+(?:\[[ xX]\]\s+)?(?P<item>.*\S)\s*$"));
 static HEADING: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"^ {0,3}#{1,6}(?:\s|$)"));
 
 /// The items that a body lists under a name, `file targets`: in words of small letters parted by spaces.

@@ -33,7 +33,7 @@ static TAG: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"<[A-Za-z/!?]"));
 /// What begins an HTML block that a blank line does not end.
 static LONG_BLOCK: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?i)<(?:pre|script|style|textarea|[!?])"));
 /// What may stand before a block in its line: blanks and the marks of quotes and lists.
-static BLOCK_START: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"^(?:[ \t>*+-]|\d{1,9}[.)])*$"));
+static BLOCK_START: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"^(?:[ \t>*+-]|[0-9]{1,9}[.)])*$"));
 
 /// A code fence that is open.
 struct Fence {

@@ -25,7 +25,7 @@ pub(super) fn is_draft(title: &str) -> bool {
 pub(super) fn references(text: &str) -> Vec<(u64, bool)> {
     static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)```.*?(?:```|$)|`[^`\n]*`").ok());
     static MENTION: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"(?i)(?:^|[^\w&/])(?:(close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+)?#(\d{1,9})\b").ok());
+        LazyLock::new(|| Regex::new(r"(?i)(?:^|[^\w&/])(?:(close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+)?#([0-9]{1,9})\b").ok());
     let (Some(code), Some(mention)) = (&*CODE, &*MENTION) else { return Vec::new() };
     let text = code.replace_all(text, " ");
     let mut found: Vec<(u64, bool)> = Vec::new();
