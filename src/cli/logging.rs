@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::config::LogFormat;
 use crate::ports::Clock;
@@ -25,7 +27,7 @@ pub(super) fn begin(state_dir: &Path, format: LogFormat, scanner: &Arc<Scanner>,
     };
     std::fs::create_dir_all(&folder).map_err(failed)?;
     // A filter for each place: spans that are exported are finer than what is logged.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("forgehand=info,localforge=info,warn"));
+    let filter = asked(std::env::var("RUST_LOG").ok().as_deref());
     let file = Redacting::new(scanner, DailyFile { folder: folder.clone(), open: None });
     let stderr = to_stderr.then(|| Redacting::new(scanner, io::stderr()));
     // A list, because a place that is left out as `None` would switch the others off.
@@ -39,8 +41,16 @@ pub(super) fn begin(state_dir: &Path, format: LogFormat, scanner: &Arc<Scanner>,
     Ok(())
 }
 
+/// What is logged: `forgehand::git=debug,warn` names parts and levels. By default, and where that cannot be read, `info` of ours.
+fn asked(names: Option<&str>) -> Targets {
+    let asked = names.map(str::trim).filter(|names| !names.is_empty()).and_then(|names| names.parse().ok());
+    let usual =
+        || Targets::new().with_targets([("forgehand", Level::INFO), ("localforge", Level::INFO)]).with_default(Level::WARN);
+    asked.unwrap_or_else(usual)
+}
+
 /// Lines in this format to this place.
-fn written<W: Write + Send + 'static>(format: LogFormat, place: Redacting<W>, filter: EnvFilter) -> BoxedLayer {
+fn written<W: Write + Send + 'static>(format: LogFormat, place: Redacting<W>, filter: Targets) -> BoxedLayer {
     let layer = tracing_subscriber::fmt::layer();
     match format {
         LogFormat::Text => layer.with_ansi(false).with_writer(place).with_filter(filter).boxed(),
@@ -128,6 +138,23 @@ impl<W: Write> Drop for Line<'_, W> {
         if let Ok(mut inner) = self.outer.inner.lock() {
             // A log that cannot be written (a full disk) must not stop the work.
             let _lost = inner.write_all(text.as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_is_named_by_part_and_level() {
+        let git = asked(Some("forgehand::git=debug,error"));
+        assert!(git.would_enable("forgehand::git::process", &Level::DEBUG) && !git.would_enable("forgehand::cli", &Level::WARN));
+        assert!(asked(Some("trace")).would_enable("hyper", &Level::TRACE));
+        for usual in [None, Some(" "), Some("forgehand=loud")] {
+            let usual = asked(usual);
+            assert!(usual.would_enable("forgehand::cli", &Level::INFO) && usual.would_enable("hyper", &Level::WARN));
+            assert!(!usual.would_enable("forgehand::cli", &Level::DEBUG) && !usual.would_enable("hyper", &Level::INFO));
         }
     }
 }
