@@ -4,7 +4,7 @@
 //! name or pattern, and of no other. A policy that nobody can read makes everything high.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
@@ -53,8 +53,8 @@ pub struct Policy {
     /// The tier of formulas' actions.
     tiers: BTreeMap<FormulaName, (Risk, String)>,
     paths: Vec<PathRule>,
-    written: Index,
-    taken: Index,
+    written: Arc<Index>,
+    taken: Arc<Index>,
     /// Up to which size code is low.
     pub low: Size,
     /// Above how many changed lines, added and removed ones, everything is high.
@@ -189,8 +189,8 @@ impl Policy {
         Self {
             tiers: BTreeMap::new(),
             paths: Vec::new(),
-            written: Index::default(),
-            taken: Index::default(),
+            written: Arc::default(),
+            taken: Arc::default(),
             low: Size { lines: 0, files: 0 },
             medium_lines: 0,
             gate: GateRules {
@@ -218,7 +218,9 @@ impl Policy {
         let rules = places.into_iter().filter_map(|place| own.paths.get(place));
         all.paths.extend(rules.map(|(pattern, tier)| PathRule { pattern: pattern.clone(), tier: *tier, file: own.file.clone() }));
         all.written = Index::of(&all.paths, path::written);
-        all.taken = Index::of(&all.paths, path::folded);
+        let folded = Index::of(&all.paths, path::folded);
+        // Most patterns are the same in either form, and an index of them takes memory.
+        all.taken = if folded.patterns == all.written.patterns { Arc::clone(&all.written) } else { folded };
         all.low.lines = own.low_lines.unwrap_or(all.low.lines);
         all.low.files = own.low_files.unwrap_or(all.low.files);
         all.medium_lines = own.medium_lines.unwrap_or(all.medium_lines);
@@ -257,26 +259,35 @@ impl Policy {
     }
 }
 
-/// The patterns of all rules, ready to be matched: the nth is of the nth rule.
-#[derive(Clone, Debug, Default)]
-struct Index(GlobSet);
+/// The patterns of all rules: the nth is of the nth rule. They are made ready when a path is first looked up: where nothing is merged, never.
+#[derive(Debug, Default)]
+struct Index {
+    patterns: Vec<String>,
+    set: OnceLock<GlobSet>,
+}
 
 impl Index {
-    fn of(rules: &[PathRule], fold: fn(&str) -> String) -> Self {
+    fn of(rules: &[PathRule], fold: fn(&str) -> String) -> Arc<Self> {
+        let patterns = rules.iter().map(|rule| fold(&rule.pattern)).collect();
+        Arc::new(Self { patterns, set: OnceLock::new() })
+    }
+
+    fn build(&self) -> GlobSet {
         let mut set = GlobSetBuilder::new();
         // The reader of the file refused what is no pattern; whatever is none folded names nothing.
         let nothing = || Glob::new("/").unwrap_or_else(|_| unreachable!("a constant"));
-        rules.iter().for_each(|rule| {
-            set.add(glob(&fold(&rule.pattern)).unwrap_or_else(|_| nothing()));
+        self.patterns.iter().for_each(|pattern| {
+            set.add(glob(pattern).unwrap_or_else(|_| nothing()));
         });
-        Self(set.build().unwrap_or_default())
+        set.build().unwrap_or_default()
     }
 
     /// The highest rule that names a path, or a folder that it is in; the first of those that are as high.
     fn highest<'r>(&self, path: &str, rules: &'r [PathRule]) -> Option<&'r PathRule> {
+        let set = self.set.get_or_init(|| self.build());
         let folders = path.match_indices('/').filter_map(|(at, _)| path.get(..at)).map(|folder| (folder, false));
         let named = |(place, itself): (&str, bool)| {
-            let rules = self.0.matches(place).into_iter().filter_map(|nth| rules.get(nth));
+            let rules = set.matches(place).into_iter().filter_map(|nth| rules.get(nth));
             rules.filter(move |rule| rule.tier > Risk::Low || itself != rule.pattern.ends_with('/')).collect::<Vec<_>>()
         };
         folders.chain([(path, true)]).flat_map(named).reduce(|best, rule| if rule.tier > best.tier { rule } else { best })
