@@ -14,7 +14,8 @@ use crate::formula;
 use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
 use crate::model::{
-    Command, Formula, FormulaLabel, FormulaName, JournalId, Priority, ProbeName, Standings, Subject, Timestamp, Works,
+    BranchNames, Command, Formula, FormulaLabel, FormulaName, JournalId, Priority, ProbeName, Standings, Subject, Timestamp,
+    Works,
 };
 use crate::plan::{Crew, Member, MendPolicy, Policy, ProjectPolicy, Room};
 use crate::ports::{Clock, Ids};
@@ -304,6 +305,12 @@ impl Setup {
         Ok(labels_of(&on, &self.formulas()?))
     }
 
+    /// What branches of ours are called in a project.
+    pub(super) fn branches_of(&self, project: &Project) -> Result<BranchNames, CliError> {
+        let formulas = self.formulas()?;
+        Ok(BranchNames::of(&project.branch_prefix, project.formulas.iter().filter_map(|name| formulas.get(name))))
+    }
+
     /// The formulas that are on where nothing is said and those that a project names, each as the configuration folder has it. What stands there
     /// of others is read too, so that its mistakes are told.
     fn formulas(&self) -> Result<BTreeMap<FormulaName, Formula>, CliError> {
@@ -347,6 +354,11 @@ impl Setup {
             }
             let others = || project.formulas.iter().filter(|other| *other != name).filter_map(|other| formulas.get(other));
             let (label, comment) = (&formula.trigger.label, &formula.trigger.comment);
+            let word = formula.branch_word().filter(|_| formula.workspace.branch.is_some());
+            if let Some(other) = others().find(|other| word.is_some() && other.branch_word() == word) {
+                let what = format!("{name} and {} of project {} push to the same branch of an issue", other.name, project.repo);
+                return Err(CliError::usage(what, "give one of the two another `branch` in its [workspace]"));
+            }
             let labelled = others().find(|other| label.is_some() && other.trigger.label == *label);
             let asked =
                 others().find_map(|other| Some((other, comment.iter().find(|word| other.trigger.comment.contains(word))?)));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::forge::Client;
 use crate::git::Git;
-use crate::model::{Branch, Decision, FormulaLabel, IssueNumber, LabelNames, Login, Pull, RepoLabel, RepoName};
+use crate::model::{BranchNames, Decision, FormulaLabel, IssueNumber, LabelNames, Login, Pull, RepoLabel, RepoName};
 use crate::ports::{ForgeError, IssueFilter};
 
 use super::CliError;
@@ -59,7 +59,7 @@ pub(super) struct Standing {
 pub(super) struct Place<'a> {
     pub(super) repo: &'a RepoName,
     pub(super) names: &'a LabelNames,
-    pub(super) prefix: &'a str,
+    pub(super) branches: &'a BranchNames,
     pub(super) labels: &'a [RepoLabel],
 }
 
@@ -68,7 +68,7 @@ impl Standing {
     pub(super) async fn look(client: &Client, git: &Git, place: &Place<'_>) -> Result<Self, CliError> {
         use crate::ports::Forge as _;
         let mut standing = Self { pulls: client.open_pulls(place.repo).await?, ..Self::default() };
-        standing.pulls.retain(|pull| pull.own && issue_of(&pull.head, place.prefix).is_some());
+        standing.pulls.retain(|pull| pull.own && place.branches.issue_of(&pull.head).is_some());
         for decision in Decision::ALL {
             let found = Self::carrying(client, place, place.names.of(decision)).await?;
             if !found.is_empty() {
@@ -122,11 +122,6 @@ impl Standing {
 
 type Labels = std::collections::BTreeSet<String>;
 
-/// The issue that a branch of ours is for.
-pub(super) fn issue_of(branch: &Branch, prefix: &str) -> Option<IssueNumber> {
-    branch.as_str().strip_prefix(prefix)?.parse().ok().map(IssueNumber)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,7 +144,5 @@ mod tests {
             assert_eq!(missing.iter().filter(|name| *name == once).count(), 1, "{missing:?}");
         }
         assert_eq!(doubled_labels(&names, &used, &there), [("portal".to_owned(), 2)]);
-        assert_eq!(issue_of(&Branch::from("claude/issue-12"), "claude/issue-"), Some(IssueNumber(12)));
-        assert_eq!(issue_of(&Branch::from("claude/issue-12-b"), "claude/issue-"), None);
     }
 }

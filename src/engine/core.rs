@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::ledger::{IssueState, Ledger, PullRef, Reviews};
 use crate::model::{
-    AccountName, Asked, Branch, Command, EffectKey, Event, FilesAsked, Gate, Intent, IssueNumber, Judged, Outcome, ProjectFacts,
-    PullNumber, Record, RepoName, RunId, Sha, Standing, Standings, Subject, Timestamp, VaultEvent,
+    AccountName, Asked, Branch, BranchNames, Command, EffectKey, Event, FilesAsked, Gate, Intent, IssueNumber, Judged, Outcome,
+    ProjectFacts, PullNumber, Record, RepoName, RunId, Sha, Standing, Standings, Subject, Timestamp, VaultEvent,
 };
 use crate::plan::{self, Action, Plan, Policy, View, Weighing};
 use crate::ports::HandEvent;
@@ -46,21 +46,12 @@ pub type Facts = Arc<ProjectFacts>;
 /// Which open pull requests a look is to bring, and what it need not read for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullsAsked {
-    /// What a branch of ours begins with.
-    pub prefix: String,
+    /// What branches of ours are called.
+    pub names: BranchNames,
     /// Where formulas propose to beside the project's own base.
     pub bases: BTreeSet<Branch>,
     /// The issues that are known already.
     pub known: BTreeSet<IssueNumber>,
-}
-
-impl PullsAsked {
-    /// The issue that a branch of ours names.
-    pub fn issue_of(&self, branch: &Branch) -> Option<IssueNumber> {
-        let number = branch.as_str().strip_prefix(&self.prefix)?;
-        // `claude/issue-07` is not what we would call it.
-        number.parse().ok().filter(|n: &u64| n.to_string() == number).map(IssueNumber).filter(|n| *n != IssueNumber::PROJECT)
-    }
 }
 
 /// Something to do outside.

@@ -7,7 +7,9 @@
 //! the project, no pull request counts as unknown.
 
 use crate::ledger::IssueState;
-use crate::model::{Comment, Event, Intent, Issue, Lane, ProjectFacts, PullNumber, PullState, RepoName, StopWhy, Subject};
+use crate::model::{
+    BranchNames, Comment, Event, Intent, Issue, Lane, ProjectFacts, PullNumber, PullState, RepoName, StopWhy, Subject,
+};
 use crate::text;
 
 use super::core::{Core, PullsAsked};
@@ -23,7 +25,8 @@ fn asked(core: &Core, repo: &RepoName) -> Option<PullsAsked> {
     let known = core.ledger.projects.get(repo).map(|p| p.issues.keys().copied().collect()).unwrap_or_default();
     let project = core.policy.projects.get(repo)?;
     let bases = project.formulas.values().filter_map(|formula| formula.workspace.base.clone()).collect();
-    Some(PullsAsked { prefix: project.branch_prefix.clone(), bases, known })
+    let names = BranchNames::of(&project.branch_prefix, project.formulas.values());
+    Some(PullsAsked { names, bases, known })
 }
 
 fn facts<'c>(core: &'c Core, repo: &RepoName) -> Option<&'c ProjectFacts> {
@@ -68,7 +71,11 @@ fn opens(state: &IssueState) -> bool {
 /// An issue of nobody's is ours where a pull request of ours is open for it.
 pub(super) fn has_pull(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> bool {
     let (Some(asked), Some(facts)) = (asked(core, repo), facts(core, repo)) else { return false };
-    looked.pulls.iter().flatten().any(|pull| facts.is_ours(&pull.author) && asked.issue_of(&pull.head) == Some(issue.number))
+    looked
+        .pulls
+        .iter()
+        .flatten()
+        .any(|pull| facts.is_ours(&pull.author) && asked.names.issue_of(&pull.head) == Some(issue.number))
 }
 
 /// The pull requests that are news.
@@ -79,7 +86,7 @@ pub(super) fn pulls(core: &Core, repo: &RepoName, looked: &LookedAt) -> Vec<Even
     let mut events = Vec::new();
     let mut taken = std::collections::BTreeSet::new();
     for pull in pulls.iter().filter(|pull| pull.state == PullState::Open) {
-        let Some(number) = asked.issue_of(&pull.head) else { continue };
+        let Some(number) = asked.names.issue_of(&pull.head) else { continue };
         let subject = Subject { repo: repo.clone(), issue: number };
         let known = core.ledger.issue(&subject);
         let comes = looked.issues.iter().any(|issue| issue.number == number && issue.open && issue.pull.is_none());

@@ -924,7 +924,7 @@ impl World {
         if let Some(asked) = pulls {
             let open = self.pulls.iter().filter(|p| p.state == PullState::Open);
             let open: Vec<Pull> = open.map(|p| self.as_pull(p)).collect();
-            for number in open.iter().filter_map(|p| asked.issue_of(&p.head)) {
+            for number in open.iter().filter_map(|p| asked.names.issue_of(&p.head)) {
                 if !asked.known.contains(&number) && !seen.issues.iter().any(|i| i.number == number) {
                     seen.issues.push(self.as_listed(number.0, &self.issues[&number.0]));
                 }

@@ -1,9 +1,10 @@
 //! Steps of a run side by side: two agents at work at the same moment, whatever happens to the daemon meanwhile.
 
 use forgehand::sandbox::Mode;
+use serde_json::json;
 
 use crate::gates::beside;
-use crate::rig::{Agent, Plan, Rig, TRIAGE, until};
+use crate::rig::{Agent, FIX, Plan, REPO, Rig, TRIAGE, until};
 
 const SURVEY: &str = r##"formula = 1
 name = "survey"
@@ -288,4 +289,66 @@ async fn cancelling_stops_both_and_one_that_fails_stops_the_other() {
     until("the end of the next run", || (ended(&rig) == 2).then_some(())).await;
     let story = rig.story();
     assert!(story.contains("the agent broke off") && rig.said(number, "Both").is_empty(), "{story}");
+}
+
+/// Has something to commit each time.
+const MORE: &str = "repair; git rev-parse HEAD >>done.txt; commit 'Add properly'; answer done 'add.sh adds now.'";
+
+/// Fixes too, by a label of its own, on a branch of its own.
+fn spike() -> String {
+    let text = forgehand::formula::shipped_text("fix").expect("shipped").replace("name = \"fix\"", "name = \"spike\"");
+    let text = text.replace("label = \"claude-queue\"", "label = \"to-spike\"").replace("/fix", "/spike");
+    text.replacen("[[step]]", "[workspace]\nbranch = \"spike\"\naccess = \"write\"\n\n[[step]]", 1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_formulas_own_branch_is_found_again_and_no_other_formulas_is_touched() {
+    let plan = Plan::new("branches::own").agent(Agent::scripted(TRIAGE, MORE)).mode(Mode::None);
+    let Some(rig) = plan.project("formulas = [\"triage\", \"fix\", \"spike\"]").rig().await else { return };
+    beside(&rig, &[("formulas/spike.toml", &spike())]);
+    rig.label("to-spike").await;
+    rig.label("claude-queue").await;
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &[]).await;
+    // What the fix left where no pull request is open.
+    let main = json!({ "branch": "main", "new_branch": "claude/issue-1", "content": "aGk=", "message": "Earlier work" });
+    rig.seed.api("owner", "POST", &format!("repos/{REPO}/contents/earlier.txt"), main).await.expect("a branch");
+    let left = rig.branch("claude/issue-1").expect("a branch");
+    rig.once().await;
+    rig.seed.add_label(REPO, "owner", number, "to-spike").await.expect("a label");
+    rig.once().await;
+    let pulls = rig.pulls();
+    assert_eq!(pulls.iter().map(|pull| pull.head.as_str()).collect::<Vec<_>>(), ["claude/issue-1-spike"], "{}", rig.story());
+    let (pull, opened) = (pulls[0].issue.number, pulls[0].head_sha.clone());
+    assert_eq!(rig.branch("claude/issue-1").as_ref(), Some(&left));
+
+    // The journal is lost: the branch tells whose the pull request is, and more work goes on there.
+    std::fs::remove_dir_all(rig.state_dir()).expect("the state folder");
+    rig.once().await;
+    assert_eq!(rig.row(number).await["pull"], json!(pull), "{}", rig.story());
+    rig.seed.add_label(REPO, "owner", number, "claude-queue").await.expect("a label");
+    rig.once().await;
+    assert_eq!(rig.pulls().len(), 1, "{}", rig.story());
+    assert_ne!(rig.branch("claude/issue-1-spike").as_ref(), Some(&opened), "it went on there: {}", rig.story());
+    assert_eq!(rig.branch("claude/issue-1").as_ref(), Some(&left));
+
+    rig.seed.merge_pull(REPO, "owner", pull).await.expect("a merge");
+    rig.once().await;
+    assert!(!rig.issue_now(number).open, "{}", rig.story());
+    assert_eq!((rig.branch("claude/issue-1-spike"), rig.branch("claude/issue-1")), (None, Some(left)), "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_formulas_on_one_branch_are_refused_at_the_start() {
+    let plan = Plan::new("branches::twice").agent(Agent::scripted(TRIAGE, FIX)).mode(Mode::None);
+    let Some(rig) = plan.project("formulas = [\"triage\", \"fix\", \"spike\", \"other\"]").rig().await else { return };
+    let other =
+        spike().replace("name = \"spike\"", "name = \"other\"").replace("to-spike", "to-other").replace("/spike", "/other");
+    beside(&rig, &[("formulas/spike.toml", &spike()), ("formulas/other.toml", &other)]);
+    let said = rig.run(&["status"]).await;
+    assert!(said.code == Some(2) && said.err.contains("`spike` is the name of another formula"), "{said:?}");
+    let (one, two) =
+        (spike().replace("branch = \"spike\"", "branch = \"try\""), other.replace("branch = \"spike\"", "branch = \"try\""));
+    beside(&rig, &[("formulas/spike.toml", &one), ("formulas/other.toml", &two)]);
+    let said = rig.run(&["status"]).await;
+    assert!(said.code == Some(2) && said.err.contains("push to the same branch of an issue"), "{said:?}");
 }

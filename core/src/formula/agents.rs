@@ -33,9 +33,14 @@ pub(super) struct Defaults<'d> {
     hire: Hire,
 }
 
-pub(super) fn defaults(table: Table<'_>) -> Defaults<'_> {
+/// What `[agent]` says, and `[workspace]` of the access.
+pub(super) fn defaults<'d>(table: Table<'d>, workspace: &Table<'_>) -> Defaults<'d> {
     let role = table.optional("role", word);
-    let access = table.optional("access", access);
+    let own = table.optional("access", access);
+    let access = match workspace.value("access").filter(|_| table.has("access")) {
+        Some(twice) => twice.wrong("`access` is said in [agent] too", "keep one of the two").or(own),
+        None => own.or(workspace.optional("access", access)),
+    };
     let tools = table.optional("tools", |v| head::tools(v, access));
     let hire = hire(&table);
     Defaults { table, role, access, tools, hire }
@@ -259,6 +264,19 @@ mod tests {
         let why = fix("[agent]\nmodel = \"qwem\"\n", &crew, None).expect_err("nobody knows it");
         assert!(why.len() == 1 && why[0].starts_with("fix.toml:5:9: no price") && why[0].contains("\"qwen\"?"), "{why:?}");
         assert!(hire_of(&fix("", &crew, None).expect("as it is shipped")).is_silent());
+    }
+
+    #[test]
+    fn the_header_says_the_role_and_the_access_of_all() {
+        let text = "formula = 1\nname = \"it\"\ntitle = \"It\"\nblast_radius = \"low\"\n[agent]\nrole = \"look\"\n[workspace]\naccess = \"read\"\n\
+                    [[step]]\nid = \"a\"\nprompt = \"plain.md\"\noutput = \"fix-result\"\n\
+                    [[step]]\nid = \"b\"\nagent = \"dev\"\naccess = \"write\"\nprompt = \"plain.md\"\noutput = \"fix-result\"\n";
+        let loaded = crate::formula::load("it.toml", text, &|_| Some("Look.".to_owned())).expect("it is right");
+        let says = loaded.steps.iter().filter_map(|step| match &step.kind {
+            StepKind::Agent { role, access, .. } => Some((role.as_str(), *access)),
+            _ => None,
+        });
+        assert_eq!(says.collect::<Vec<_>>(), [("look", Access::Read), ("dev", Access::Write)]);
     }
 
     #[test]

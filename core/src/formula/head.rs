@@ -13,6 +13,8 @@ use crate::model::{
 
 /// A label that stays on starts a formula no sooner again.
 const SOONEST: Duration = Duration::from_mins(1);
+/// The longest word behind the name of an issue's branch: refs and folders are bounded.
+const BRANCH_WORD: usize = 40;
 /// The longest name of a label on a forge.
 const LABEL: usize = 50;
 /// The tools that an agent may be given, and whether they can change or run something.
@@ -235,9 +237,38 @@ pub(super) fn workspace(table: &Table<'_>) -> FormulaWorkspace {
     let yes = |key| table.optional(key, Value::boolean);
     FormulaWorkspace {
         base: table.optional("base", branch),
+        branch: table.optional("branch", branch_word),
         env_file: yes("env_file"),
         ports: yes("ports"),
         caches: yes("caches"),
+    }
+}
+
+/// What stands behind the issue's number in the name of a branch. As a word it makes one that git takes, whatever is before it.
+fn branch_word(value: &Value<'_>) -> Option<String> {
+    let text = value.filled()?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    match text.starts_with(|c: char| c.is_ascii_lowercase()) && text.len() <= BRANCH_WORD && text.chars().all(plain) {
+        true => Some(text),
+        false => value.wrong(
+            format!("`{}` cannot stand behind the name of an issue's branch", text.escape_debug()),
+            format!("one word of at most {BRANCH_WORD} small letters, digits, `-` and `_`, a letter first: \"spike\" for claude/issue-7-spike"),
+        ),
+    }
+}
+
+/// A branch is named where something is pushed to one of an issue's, and is no other formula's.
+pub(super) fn branch_is_pushed(workspace: &Table<'_>, about: About, steps: &[Step], (own, names): (&str, &[String])) {
+    let Some(value) = workspace.value("branch") else { return };
+    let pushes = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. } | Proposal::Branch { .. }));
+    if about == About::Project {
+        value.wrong::<()>("what is about the project has no issue's branch", "take `branch` out");
+    } else if !steps.iter().any(pushes) {
+        let help = "take it out, or add a step with propose = \"pull-request\" or \"branch\"";
+        value.wrong::<()>("`branch` means nothing here: the formula pushes nothing to a branch of its own", help);
+    } else if let Some(other) = value.string().filter(|word| word != own && names.contains(word)) {
+        let help = format!("write another word, such as \"{own}\": `{other}` is what the branches of that formula may be called");
+        value.wrong::<()>(format!("`{other}` is the name of another formula"), help);
     }
 }
 

@@ -195,6 +195,12 @@ enum WhenBusy {
 struct WorkspaceSection {
     /// The branch that it starts from and proposes to, instead of the project's.
     base: Option<Filled>,
+    /// A word of its own for the branch that it pushes to, behind that of the issue: `"spike"` for `claude/issue-7-spike`. No other formula of the
+    /// project pushes there. While a pull request of ours is open for the issue, work goes on at its branch.
+    #[schemars(length(max = 40))]
+    branch: Option<Word>,
+    /// What agent steps may do to it that do not say otherwise; the same as `access` of `[agent]`, and only one of the two.
+    access: Option<AccessWord>,
     /// It is given the project's env file.
     env_file: Option<bool>,
     /// It is given a port.

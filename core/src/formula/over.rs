@@ -42,6 +42,7 @@ pub fn laid_over(over: Formula, configured: &Formula) -> Result<Formula, String>
     }
     let (own, given) = (&mut both.workspace, &configured.workspace);
     own.base.clone_from(&given.base);
+    own.branch.clone_from(&given.branch);
     for (own, given) in [(&mut own.env_file, given.env_file), (&mut own.ports, given.ports), (&mut own.caches, given.caches)] {
         if given == Some(false) {
             *own = given;

@@ -64,6 +64,18 @@ const AGENTS: &str = "
 - `formula show` says on stderr where an agent or a model is not the configured one; `formula graph`, a dry run and `forgehand logs` name them.
 ";
 
+const BRANCH: &str = "
+## The branch of its work
+
+- What a run on an issue made is pushed to `branch_prefix` of the project with the issue's number, `claude/issue-7`; what is kept by propose = \"branch\" to
+  `claude/issue-7-NAME`, by the formula's name. With `branch = \"spike\"` in `[workspace]` both go to `claude/issue-7-spike`.
+- So each branch begins with the prefix and names its issue: its pull request is found again where the journal was lost (as long as the formula is on and says the same
+  word), and the branch is deleted once that is merged and nobody pushed to it since.
+- No two formulas that are on in a project push to one word: that is refused at the start. Formulas without a word share the issue's branch, as ever.
+- An issue has one pull request of ours at a time: while it is open, more work goes on at its branch, whichever formula does it.
+- The word of a base branch's formula counts for nothing: the configured one holds, as with `base`.
+";
+
 const LAST_TAG: &str = "
 ### The newest tag
 
@@ -166,6 +178,7 @@ pub fn page() -> String {
     }
     page.push_str(ORDER);
     page.push_str(AGENTS);
+    page.push_str(BRANCH);
     page.push_str("\n## What expressions may name\n\nConditions and values are written in CEL, the Common Expression Language, and checked against these types.\n\n| Name | What it is |\n|---|---|\n");
     types(&mut page, "", &scope(&[], "", Type::object(), About::Issue));
     page.push_str("| `steps.ID.status` | `done` or `skipped` |\n| `steps.ID.output` | what the step left behind |\n| `inputs.NAME` | as `[[input]]` says |\n");

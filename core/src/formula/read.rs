@@ -59,7 +59,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let limits = head::limits(&root.table("limits"));
     let workspace = head::workspace(&root.table("workspace"));
     let mut reads_ops = head::ops(&root.table("ops"));
-    let defaults = agents::defaults(root.table("agent"));
+    let defaults = agents::defaults(root.table("agent"), &root.table("workspace"));
     let mut labels = head::labels(root);
     let inputs = inputs::specs(root);
     let given = inputs_type(&inputs);
@@ -140,6 +140,8 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let steps: Vec<Step> = steps.into_iter().map(|placed| placed.step).collect();
     if calls.chain.is_empty() {
         head::starts_alone(&root.table("trigger"), &trigger, &inputs, &steps);
+        let names = (name.as_ref().map_or("", FormulaName::as_str), calls.sources.names);
+        head::branch_is_pushed(&root.table("workspace"), about, &steps, names);
     }
     if about == About::Issue && steps.iter().any(|step| matches!(step.kind, StepKind::Gate(Gate::Vault { .. }))) {
         head::vault_label(&mut labels);

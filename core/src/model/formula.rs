@@ -140,6 +140,8 @@ pub enum WhenBusy {
 pub struct FormulaWorkspace {
     /// The branch that it starts from and proposes to.
     pub base: Option<Branch>,
+    /// What is put behind the name of the branch, with a `-` between, for the branch that it pushes to.
+    pub branch: Option<String>,
     /// It is given the project's env file, where there is one. So with the others: only `false` says something.
     pub env_file: Option<bool>,
     /// It is given a port.

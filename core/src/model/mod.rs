@@ -5,6 +5,7 @@
 mod account;
 mod advance;
 mod ask;
+mod branch;
 mod command;
 mod crew;
 mod dispatch;
@@ -50,6 +51,7 @@ mod work;
 pub use account::*;
 pub use advance::*;
 pub use ask::*;
+pub use branch::*;
 pub use command::*;
 pub use crew::*;
 pub use dispatch::*;

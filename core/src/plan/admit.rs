@@ -557,13 +557,17 @@ impl Context<'_> {
             formula: Box::new(formula.clone()),
             attempt: if aside.is_some() { 1 } else { state.attempts + 1 },
             branch: match About::of(subject) {
-                About::Issue if formula.keeps_branch() => Branch(format!("{prefix}{}-{}", subject.issue.0, formula.name)),
+                About::Issue if formula.keeps_branch() => formula.branch_of(prefix, subject.issue),
                 // Who reviews reads what is to be merged; who revises goes on with it.
                 About::Issue if formula.reviews() || (formula.revises() && state.open_pull().is_some()) => {
                     state.pull.as_ref().map_or_else(read_only, |pull| pull.branch.clone())
                 }
                 _ if !writes => read_only(),
-                About::Issue => Branch(format!("{prefix}{}", subject.issue.0)),
+                // More work on a pull request goes on where that is, whoever opened it.
+                About::Issue => match state.open_pull() {
+                    Some(pull) => pull.branch.clone(),
+                    None => formula.branch_of(prefix, subject.issue),
+                },
                 About::Project => Branch(format!("forgehand/{}", formula.name)),
             },
             aside,

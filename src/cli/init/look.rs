@@ -5,7 +5,7 @@ use url::Url;
 use crate::config::Project;
 use crate::forge::{Client, Guard, Hook, Scope, ScopeAnswer};
 use crate::git::{self, Git};
-use crate::model::{Branch, FormulaLabel, LabelNames, Login, RepoFacts, RepoLabel, RepoName, Since, Timestamp};
+use crate::model::{Branch, BranchNames, FormulaLabel, LabelNames, Login, RepoFacts, RepoLabel, RepoName, Since, Timestamp};
 use crate::ports::{Clock as _, Forge as _, ForgeErrorKind};
 
 use super::super::setup::{SystemClock, usual_labels};
@@ -182,14 +182,17 @@ impl Eyes<'_> {
         self.usable(repo, &facts).await?;
         let configured = desk.existing.as_ref().and_then(|e| e.setup.config.project(repo));
         let names = configured.map(|p| p.labels.clone()).unwrap_or_default();
-        let prefix = configured.map_or("claude/issue-", |p| p.branch_prefix.as_str());
+        let branches = match (&desk.existing, configured) {
+            (Some(existing), Some(project)) => existing.setup.branches_of(project)?,
+            _ => BranchNames::of("claude/issue-", []),
+        };
         let base = configured.and_then(|p| p.base.clone()).unwrap_or_else(|| facts.default_branch.clone());
         let labels = self.client.labels(repo).await?;
         let proposal = match configured {
             Some(_) => Proposal::default(),
             None => propose::propose(&self.files(repo, base.as_str()).await?),
         };
-        let place = Place { repo, names: &names, prefix, labels: &labels };
+        let place = Place { repo, names: &names, branches: &branches, labels: &labels };
         let standing = Standing::look(self.client, self.git, &place).await?;
         let hook = self.hook(repo, hook).await?;
         let overruled = configured.map_or_else(Vec::new, |project| overruled(arguments, project));

@@ -123,8 +123,8 @@ impl Worker {
         let base = self.settings.projects.get(repo).and_then(|p| p.base.as_ref()).unwrap_or(&facts.repository.default_branch);
         let mut open = self.ports.forge.open_pulls(repo).await.map_err(trouble)?;
         let ours = |branch: &Branch| branch == base || asked.bases.contains(branch);
-        open.retain(|pull| pull.own && ours(&pull.base) && asked.issue_of(&pull.head).is_some());
-        for number in open.iter().filter(|p| facts.is_ours(&p.author)).filter_map(|p| asked.issue_of(&p.head)) {
+        open.retain(|pull| pull.own && ours(&pull.base) && asked.names.issue_of(&pull.head).is_some());
+        for number in open.iter().filter(|p| facts.is_ours(&p.author)).filter_map(|p| asked.names.issue_of(&p.head)) {
             if asked.known.contains(&number) || looked.issues.iter().any(|issue| issue.number == number) {
                 continue;
             }

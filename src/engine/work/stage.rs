@@ -236,10 +236,9 @@ fn opening(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
     let queued = (writes && aside.is_none()).then_some(Decision::Queue);
     let standing = if reviews { Some(Decision::Pr) } else { queued };
     seen.labels.extend(standing.map(|label| names.of(label).to_owned()));
-    let branch = match (writes, stage.formula.keeps_branch()) {
-        (false, _) => "forgehand-read".into(),
-        (true, false) => Branch(format!("{}{}", stage.branch_prefix, subject.issue.0)),
-        (true, true) => Branch(format!("{}{}-{}", stage.branch_prefix, subject.issue.0, stage.formula.name)),
+    let branch = match writes {
+        false => "forgehand-read".into(),
+        true => stage.formula.branch_of(&stage.branch_prefix, subject.issue),
     };
     let run = RunId(format!("rehearsal-{}", subject.issue.0));
     let pull = BASE.parse().ok().filter(|_| reviews).map(|head| Event::PullFound {
