@@ -8,8 +8,15 @@ use std::time::Instant;
 
 use forgehand::formula::{Sources, load_from, shipped_prompt, shipped_schema, shipped_text};
 
-const PROMPTS: [&str; 6] =
-    ["triage.md", "fix.md", "breakdown.md", "pull-request.md", "partials/outside.md", "partials/verification-failed.md"];
+const PROMPTS: [&str; 7] = [
+    "triage.md",
+    "fix.md",
+    "breakdown.md",
+    "pull-request.md",
+    "partials/evidence.md",
+    "partials/outside.md",
+    "partials/verification-failed.md",
+];
 
 #[expect(clippy::disallowed_methods, reason = "a clock is what it is about")]
 fn main() -> Result<()> {
