@@ -66,14 +66,7 @@ impl Claude {
         if let Some(budget) = call.budget {
             flag("--max-budget-usd", format!("{:.6}", budget.dollars()));
         }
-        let usual = match call.access {
-            Access::Read => "Read,Grep,Glob",
-            Access::Write => "Bash,Read,Edit,Write,Grep,Glob",
-        };
-        let named: Vec<&str> = match call.tools {
-            [] => usual.split(',').collect(),
-            tools => tools.iter().map(String::as_str).collect(),
-        };
+        let named = call.access.tools(call.tools);
         let given =
             named.into_iter().filter(|tool| call.only_tools.is_empty() || call.only_tools.iter().any(|only| only == tool));
         flag("--tools", given.collect::<Vec<_>>().join(","));

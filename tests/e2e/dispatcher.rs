@@ -186,6 +186,48 @@ async fn nothing_is_run_that_nobody_approved_who_may() {
     assert_eq!(recorded.approved_by.as_deref(), Some("owner"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approver_counts_only_for_what_others_ask_and_while_he_is_one() {
+    let rig = rig("dispatcher::counts", "").await;
+    for login in ["bob", "carol"] {
+        add_writer(&rig, login).await;
+    }
+    rig.seed.add_collaborator(OPS, "carol", "admin").await.expect("a collaborator");
+    rig.seed.add_collaborator(OPS, "bot", "admin").await.expect("a collaborator");
+    rig.once().await.ok();
+    // The owner asks and merges himself; the bot, an administrator too, merges what the owner asks for.
+    let clone = clone_of(&rig, OPS).await;
+    let mut own = Vec::new();
+    for (name, merger) in [("own", "owner"), ("by-bot", "bot")] {
+        git_in(&clone, &["fetch", "-q", "origin"]).await;
+        git_in(&clone, &["checkout", "-q", "-B", name, "origin/main"]).await;
+        std::fs::write(clone.path().join(format!("vault/actions/{name}.toml")), ASKS).expect("a file");
+        git_in(&clone, &["add", "-A"]).await;
+        git_in(&clone, &["commit", "-qm", name]).await;
+        git_in(&clone, &["push", "-q", "origin", name]).await;
+        let new = json!({ "title": name, "head": name, "base": "main" });
+        let pull = rig.seed.api("owner", "POST", &format!("repos/{OPS}/pulls"), new).await.expect("a pull request");
+        let number = pull["number"].as_u64().expect("its number");
+        merge(&rig, merger, number).await;
+        own.push((name, merger, number));
+    }
+    // Who approved was an administrator then, and is none any more.
+    let pull = asks(&rig, "former", ASKS).await;
+    let review = json!({ "event": "APPROVED", "body": "" });
+    rig.seed.api("carol", "POST", &format!("repos/{OPS}/pulls/{pull}/reviews"), review).await.expect("approved");
+    rig.seed.add_collaborator(OPS, "carol", "write").await.expect("a collaborator");
+    merge(&rig, "bob", pull).await;
+    own.push(("former", "bob", pull));
+    for _ in 0..2 {
+        rig.once().await.ok();
+    }
+    assert_eq!(ran(&rig), Vec::<String>::new(), "{}", rig.story());
+    for (name, merger, number) in own {
+        let said = format!("the action {name} is not run: {merger} merged #{number}, and no approver merged or approved it");
+        assert!(rig.story().contains(&said), "{said}: {}", rig.story());
+    }
+}
+
 /// A pull request of the operations repository, as the forge tells of it.
 async fn told(rig: &Rig, pull: u64) -> Value {
     rig.seed.api("owner", "GET", &format!("repos/{OPS}/pulls/{pull}"), Value::Null).await.expect("a pull request")

@@ -4,6 +4,7 @@ use forgehand::model::{Event, Intent, IssueNumber, Subject};
 use serde_json::json;
 
 use crate::agents::person;
+use crate::rig::veil::{Answers, Changes, Veil};
 use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE};
 
 /// Repairs; in an issue about a manifest that, in one about a container that.
@@ -84,7 +85,10 @@ async fn what_is_low_is_merged_without_a_person_and_nothing_else_is() {
     comes_to_be_merged(&rig, number).await;
     rig.once().await;
     assert_eq!((merges(&rig), rig.branch("claude/issue-1")), (1, None), "{}", rig.story());
-    rig.assert_status(number, "Merged");
+    rig.assert_status(number, "**Merged**");
+    let evidence = "passed.";
+    assert_eq!(rig.said(number, evidence).len(), 1, "what it was verified by: {:#?}", rig.comments(number));
+    assert!(rig.said(number, evidence)[0].contains("`sh ./test.sh`"), "{:#?}", rig.comments(number));
 
     let (number, pull) = opened(&rig, "manifest").await;
     comes_to_wait(&rig, number, "for a person to merge it").await;
@@ -186,6 +190,57 @@ async fn what_does_not_go_together_with_its_base_goes_to_an_agent_once_and_is_me
     comes_to_be_merged(&rig, number).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_the_base_requires_is_waited_for_whatever_else_is_green() {
+    let Some(rig) = rig("merge::a_check_that", "merge = \"low\"\nreview = \"off\"").await else { return };
+    let rule =
+        json!({ "rule_name": "main", "enable_status_check": true, "status_check_contexts": ["ci/build"], "enable_push": true });
+    rig.seed.api("owner", "POST", &format!("repos/{REPO}/branch_protections"), rule).await.expect("a rule");
+    let (number, pull) = opened(&rig, "code").await;
+    let head = rig.branch("claude/issue-1").expect("the branch");
+    let tell = async |context: &str| {
+        let green = json!({ "state": "success", "context": context, "description": "Successful in 1s" });
+        rig.seed.api("owner", "POST", &format!("repos/{REPO}/statuses/{head}"), green).await.expect("a status");
+    };
+    tell("lint").await;
+    comes_to_wait(&rig, number, "ci/build").await;
+    for _ in 0..3 {
+        rig.once().await;
+    }
+    assert!(rig.issue_now(number).open && merges(&rig) == 0, "{}", rig.story());
+    tell("ci/build").await;
+    // What moves it has it read anew at once.
+    review(&rig, pull, "judge", None).await;
+    comes_to_be_merged(&rig, number).await;
+    assert_eq!(merges(&rig), 1, "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_of_another_commit_is_none_also_while_the_forge_calls_it_fresh() {
+    let Some(rig) = rig("merge::called_fresh", "merge = \"policy\"").await else { return };
+    let (number, pull) = opened(&rig, "manifest").await;
+    comes_to_wait(&rig, number, "waits for an approval").await;
+    review(&rig, pull, "judge", None).await;
+    let path = format!("repos/{REPO}/pulls/{pull}/reviews");
+    let real = rig.seed.api("owner", "GET", &path, json!(null)).await.expect("the reviews");
+    let mut early = real.clone();
+    early[0]["commit_id"] = json!(rig.branch("main").expect("main"));
+    assert_eq!((&early[0]["stale"], &early[0]["official"]), (&json!(false), &json!(true)), "{early:#}");
+    let answers = Answers::default();
+    answers.add(&format!("/pulls/{pull}/reviews"), early);
+    let veil = Veil::changing(&rig.forge.url(), Changes { answers: answers.clone(), ..Changes::default() }).await;
+    rig.reconfigure(&rig.forge.url(), &veil.url);
+    for _ in 0..4 {
+        rig.once().await;
+    }
+    assert!(waits(&rig, number).await.contains("waits for an approval"), "{}", rig.story());
+    assert!(rig.issue_now(number).open && merges(&rig) == 0, "{}", rig.story());
+    rig.reconfigure(&veil.url, &rig.forge.url());
+    // What moves it has it read anew.
+    review(&rig, pull, "judge", None).await;
+    comes_to_be_merged(&rig, number).await;
+}
+
 /// Looks until another head waits for an approval.
 async fn moves_on_and_asks(rig: &Rig, number: u64, from: &str) {
     for _ in 0..20 {
@@ -215,6 +270,12 @@ async fn what_is_high_waits_for_an_approver_and_an_approval_of_an_older_head_is_
     let commit = json!({ "branch": "claude/issue-1", "content": "aGk=", "message": "More" });
     rig.seed.api("judge", "POST", &path, commit).await.expect("a commit");
     review(&rig, pull, "owner", Some(&old)).await;
+    // Whoever may write may say that everything is green.
+    let pushed = rig.branch("claude/issue-1").expect("the branch");
+    for context in ["forgehand/verify", "ci/build"] {
+        let green = json!({ "state": "success", "context": context, "description": "Successful in 1s" });
+        rig.seed.api("judge", "POST", &format!("repos/{REPO}/statuses/{pushed}"), green).await.expect("a status");
+    }
     comes_to_wait(&rig, number, "which forgehand did not verify").await;
     review(&rig, pull, "owner", None).await;
     for _ in 0..3 {

@@ -84,7 +84,7 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
         }
     }
     if let Some(tool) = more_tools(over, configured) {
-        return Some(format!("it gives an agent the tool {tool}, which the configured one does not"));
+        return Some(format!("{tool}, which the configured one does not"));
     }
     let verifies = |step: &Step| matches!(step.kind, StepKind::Verify { .. });
     let approved = |step: &Step| matches!(step.kind, StepKind::Gate(Gate::Approval));
@@ -174,24 +174,18 @@ fn starts(formula: &Formula) -> BTreeSet<&FormulaName> {
     formula.steps.iter().filter_map(of).collect()
 }
 
-/// A tool that no step of the configured one is given; where one is given what its access allows, that is all.
+/// A tool that an agent is given in no step of the configured one. What a step does not name is what its access allows.
 fn more_tools(over: &Formula, configured: &Formula) -> Option<String> {
-    let of = |formula: &Formula| -> Vec<Vec<String>> {
-        let tools = |step: &Step| match &step.kind {
-            StepKind::Agent { tools, .. } => Some(tools.clone()),
+    fn given(formula: &Formula) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        formula.steps.iter().filter_map(|step| match &step.kind {
+            StepKind::Agent { role, access, tools, .. } => Some((role.as_str(), access.tools(tools))),
             _ => None,
-        };
-        formula.steps.iter().filter_map(tools).collect()
-    };
-    let allowed = of(configured);
-    if allowed.iter().any(Vec::is_empty) {
-        return None;
+        })
     }
-    let known: BTreeSet<&String> = allowed.iter().flatten().collect();
-    of(over).iter().find_map(|tools| match tools.is_empty() {
-        true => Some("set of its access".to_owned()),
-        false => tools.iter().find(|tool| !known.contains(tool)).map(|tool| format!("`{tool}`")),
-    })
+    let known: BTreeSet<(&str, &str)> =
+        given(configured).flat_map(|(role, tools)| tools.into_iter().map(move |t| (role, t))).collect();
+    let mut asked = given(over).flat_map(|(role, tools)| tools.into_iter().map(move |tool| (role, tool)));
+    asked.find(|asked| !known.contains(asked)).map(|(role, tool)| format!("it gives the agent `{role}` the tool `{tool}`"))
 }
 
 /// Whether each pull request, and each push to one, is of commits that the project's verification saw: it stands behind whoever writes, and what lies between it
@@ -381,5 +375,8 @@ mod tests {
         assert!(laid_over(with("tools = [\"Bash\"]"), &configured).expect_err("more").contains("`Bash`"));
         assert!(laid_over(with(""), &configured).is_err());
         assert!(laid_over(with("tools = [\"Bash\"]"), &with("")).is_ok());
+        // What goes without saying is not all that there is.
+        let why = laid_over(with("tools = [\"Read\", \"WebFetch\"]"), &with("")).expect_err("more");
+        assert!(why.contains("the agent `dev` the tool `WebFetch`"), "{why}");
     }
 }

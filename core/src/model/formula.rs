@@ -574,6 +574,17 @@ pub enum Access {
     Write,
 }
 
+impl Access {
+    /// The tools of an agent that has such access: those that its step names, else what such work takes.
+    pub fn tools(self, named: &[String]) -> Vec<&str> {
+        match (named, self) {
+            ([], Self::Read) => vec!["Read", "Grep", "Glob"],
+            ([], Self::Write) => vec!["Bash", "Read", "Edit", "Write", "Grep", "Glob"],
+            (named, _) => named.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
 /// How much something could break; ordered, so that the highest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

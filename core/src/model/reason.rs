@@ -517,6 +517,12 @@ pub enum Story {
     Merged {
         /// It.
         pull: PullNumber,
+        /// The commit that was verified, and by which commands.
+        #[serde(default)]
+        verified: Option<(Sha, Vec<String>)>,
+        /// What all agents of the issue cost.
+        #[serde(default)]
+        cost: Usd,
     },
 }
 

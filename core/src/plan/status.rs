@@ -20,7 +20,12 @@ impl Context<'_> {
     pub(super) fn status_of_closed(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
         let pull = state.pull.as_ref().filter(|p| p.state == PullState::Merged)?;
         state.said.as_ref()?.comment?;
-        self.say(subject, state, Status { story: Story::Merged { pull: pull.number }, set_back: None })
+        let verified = pull.evidence.as_ref().filter(|evidence| evidence.passed).map(|evidence| {
+            let commands = evidence.commands.iter().map(|run| run.command.clone());
+            (evidence.sha.clone(), commands.collect())
+        });
+        let story = Story::Merged { pull: pull.number, verified, cost: state.cost };
+        self.say(subject, state, Status { story, set_back: None })
     }
 
     fn say(&self, subject: &Subject, state: &IssueState, status: Status) -> Option<Next> {

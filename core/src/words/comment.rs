@@ -1,6 +1,6 @@
 //! The one status comment of an issue.
 
-use crate::model::{Decision, Dispute, Gate, LabelNames, PersonWhy, Point, PullNumber, RunOutcome, Sha, Status, Story};
+use crate::model::{Decision, Dispute, Gate, LabelNames, PersonWhy, Point, PullNumber, RunOutcome, Sha, Status, Story, Usd};
 
 use crate::text;
 
@@ -56,8 +56,17 @@ fn story(story: &Story, names: &LabelNames) -> String {
             )
         }
         Story::Person { why } => person(why, &queue),
-        Story::Merged { pull } => format!("**Merged** with pull request {pull}."),
+        Story::Merged { pull, verified, cost } => merged(*pull, verified.as_ref(), *cost),
     }
+}
+
+fn merged(pull: PullNumber, verified: Option<&(Sha, Vec<String>)>, cost: Usd) -> String {
+    let verified = verified.map_or_else(String::new, |(sha, commands)| {
+        let commands: Vec<String> = commands.iter().map(|command| text::code(command)).collect();
+        format!("\n\nVerified at {}: {} passed.", sha.short(), commands.join(", "))
+    });
+    let cost = if cost > Usd::default() { format!("\n\nIts agents cost ${:.2}.", cost.dollars()) } else { String::new() };
+    format!("**Merged** with pull request {pull}.{verified}{cost}")
 }
 
 fn at_gate(gate: &Gate, pull: Option<PullNumber>) -> String {

@@ -87,6 +87,15 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_for_an_answer_of_a_shipped_schema_fits_that() {
+        for name in crate::formula::shipped_schema_names() {
+            let schema: Json = serde_json::from_str(shipped_schema(&name).expect("shipped")).expect("JSON");
+            let shape = Shape { name: name.clone(), schema: schema.clone() };
+            assert_eq!(crate::hands::output::fits(&shape, &placeholder(&schema)), Ok(()), "{name}: {}", placeholder(&schema));
+        }
+    }
+
+    #[test]
     fn a_schema_that_names_itself_comes_to_an_end() {
         let schema = json!({ "$ref": "#/$defs/a", "$defs": { "a": { "type": "object", "properties": { "b": { "$ref": "#/$defs/a" } } } } });
         assert!(placeholder(&schema).is_object());
