@@ -72,12 +72,14 @@ fn written(folder: &Path, count: usize) -> Result<Vec<String>> {
 /// Loads them all from their files, and counts their steps.
 fn loaded(folder: &Path, names: &[String]) -> Result<usize> {
     let read = |path: String| Some((path.clone(), fs::read_to_string(folder.join(path)).ok()?));
+    // Triage hands over to it.
+    let known: Vec<String> = names.iter().cloned().chain(["reproduce".to_owned()]).collect();
     let sources = Sources {
         prompts: &|name| Some(read(format!("prompts/{name}"))?.1),
         schemas: &|name| read(format!("formulas/schemas/{name}.json")),
         schema_names: &[],
         formulas: &|name| read(format!("formulas/{name}.toml")),
-        names,
+        names: &known,
         hiring: None,
     };
     let mut steps = 0;
