@@ -145,7 +145,12 @@ fn unnamed(branch: &str) -> String {
 
 /// A comment without its marker and without what differs from one life to the next.
 fn plain(body: &str) -> String {
-    strip_marker(body)
+    let text = strip_marker(body);
+    // Its time is a part of a commit.
+    match text.split_once("Verified at ").and_then(|(before, rest)| Some((before, rest.split_once(':')?.1))) {
+        Some((before, commands)) => format!("{before}Verified at a commit:{commands}"),
+        None => text,
+    }
 }
 
 /// One daemon: its state folder outlives its processes.
