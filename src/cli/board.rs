@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::ledger::{IssueState, Ledger, Pause};
-use crate::model::{BudgetOf, LabelNames, Scope, Subject, Timestamp, Wait};
+use crate::model::{BudgetOf, LabelNames, RepoName, Scope, Subject, Timestamp, Wait};
 use crate::plan::{self, Budget, Policy};
 use crate::words;
 
@@ -21,7 +21,7 @@ pub(super) struct Board {
     /// Projects that runs are about as a whole, with their schedules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) projects: Vec<ProjectRow>,
-    /// Projects that cannot be worked on.
+    /// Projects that cannot be worked on, and what is wrong with the operations repository.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) troubles: Vec<TroubleRow>,
     pub(super) paused: Vec<PauseRow>,
@@ -70,6 +70,9 @@ pub(super) struct Row {
     /// Runs that wait beside whatever else goes on: for its pull request to be merged, or for the vault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) stepped_back: Vec<String>,
+    /// How the last run beside the lifecycle failed, where that was the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) beside: Option<String>,
     pub(super) cost_usd: Option<f64>,
 }
 
@@ -166,6 +169,7 @@ impl Board {
                 });
             }
         }
+        board.troubles.extend(policy.ops.as_ref().into_iter().flat_map(|repo| of_ops(ledger, repo)));
         board
     }
 
@@ -210,6 +214,7 @@ impl Board {
                 lines.push(format!("{pad}  {}", waiting.reason));
             }
             lines.extend(row.stepped_back.iter().map(|waits| format!("{pad}  {waits}")));
+            lines.extend(row.beside.iter().map(|failed| format!("{pad}  beside it {failed}")));
         }
         lines.extend(self.actions.iter().map(|action| format!("action {}: {}", action.id, action.stands)));
         lines.extend(self.projects.iter().flat_map(ProjectRow::lines));
@@ -228,6 +233,18 @@ pub(super) fn state_word(state: &IssueState, names: &LabelNames) -> String {
     }
 }
 
+/// What is wrong with the operations repository as a whole.
+fn of_ops(ledger: &Ledger, repo: &RepoName) -> Vec<TroubleRow> {
+    let Some(ops) = ledger.ops.get(repo) else { return Vec::new() };
+    let trouble = |trouble: String, since: Timestamp| {
+        let since = since.to_string();
+        TroubleRow { repo: repo.to_string(), trouble, since, until: None }
+    };
+    let unread = ops.unread.as_ref().map(|unread| trouble(words::unread(repo, &unread.failure), unread.since));
+    let policy = ops.policy.as_ref().map(|(broken, since)| trouble(words::broken_policy(repo, broken), *since));
+    unread.into_iter().chain(policy).collect()
+}
+
 fn row(subject: &Subject, state: &IssueState, names: &LabelNames, wait: Option<Wait>) -> Row {
     Row {
         repo: subject.repo.to_string(),
@@ -240,6 +257,11 @@ fn row(subject: &Subject, state: &IssueState, names: &LabelNames, wait: Option<W
         waiting: wait
             .map(|wait| Waiting { reason: words::wait(&wait, names), until: wait.until().map(|t: Timestamp| t.to_string()) }),
         stepped_back: state.stepped_back.iter().map(words::stepped_back).collect(),
+        beside: state
+            .aside
+            .as_ref()
+            .filter(|last| last.outcome.is_failure())
+            .map(|last| format!("{} failed: {}", last.formula, words::outcome(&last.outcome))),
         cost_usd: Some(state.cost.dollars()),
     }
 }

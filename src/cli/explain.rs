@@ -38,6 +38,9 @@ struct Explanation {
     next: Option<String>,
     last_run: Option<String>,
     last_aside: Option<String>,
+    /// Where what the last run, or the one beside it, left unpublished stays.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    workspaces: Vec<String>,
     wanted: Vec<String>,
     /// Runs that wait beside whatever else goes on: for its pull request to be merged, or for the vault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -107,6 +110,7 @@ fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation 
         next: acts,
         last_run: state.last.as_ref().map(|l| format!("{} (attempt {}): {}", l.formula, l.attempt, words::outcome(&l.outcome))),
         last_aside: state.aside.as_ref().map(|l| format!("{}: {}", l.formula, words::outcome(&l.outcome))),
+        workspaces: workspaces(state),
         wanted: state.wanted.iter().map(|(wanted, _)| words::is_wanted(wanted)).collect(),
         stepped_back: state.stepped_back.iter().map(words::stepped_back).collect(),
         attempts: state.attempts,
@@ -119,6 +123,13 @@ fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation 
             Gap::Restored(at) => words::restored_gap(at),
         }),
     }
+}
+
+/// Those that are still there: `forgehand gc` takes them when they were kept long enough.
+fn workspaces(state: &IssueState) -> Vec<String> {
+    let ended = [state.last.as_ref(), state.aside.as_ref()].into_iter().flatten();
+    let kept = ended.filter_map(|ended| ended.workspace.as_ref()).filter(|kept| kept.exists());
+    kept.map(|kept| kept.display().to_string()).collect()
 }
 
 /// Why a pull request is of its tier. A path is somebody's text: no control character of it reaches the terminal.
@@ -164,6 +175,7 @@ async fn of_another(setup: &Setup, subject: &Subject) -> Result<Explanation, Cli
         next,
         last_run: None,
         last_aside: None,
+        workspaces: Vec::new(),
         wanted: Vec::new(),
         stepped_back: Vec::new(),
         attempts: 0,
@@ -193,6 +205,9 @@ impl Explanation {
         }
         if let Some(last) = &self.last_aside {
             anstream::println!("  beside it:      {last}");
+        }
+        for workspace in &self.workspaces {
+            anstream::println!("  its workspace:  {workspace}");
         }
         for wanted in &self.wanted {
             anstream::println!("  is to run:      {wanted}");

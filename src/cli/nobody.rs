@@ -160,7 +160,7 @@ impl Hands for Nobody {
         no_hands()
     }
 
-    async fn retire(&self, _: &RepoName, _: &RunId) -> Result<(), HandError> {
+    async fn retire(&self, _: &RepoName, _: &RunId) -> Result<Option<PathBuf>, HandError> {
         no_hands()
     }
 

@@ -25,6 +25,9 @@ pub(super) struct ProjectRow {
     pub(super) stepped_back: Vec<String>,
     /// How the last run ended, of whatever formula.
     pub(super) last_run: Option<String>,
+    /// It failed.
+    #[serde(skip)]
+    failed: bool,
     pub(super) waiting: Option<Waiting>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) moved_by: Option<String>,
@@ -64,6 +67,7 @@ impl ProjectRow {
             wanted: state.map(wanted).unwrap_or_default(),
             stepped_back: state.map(stepped_back).unwrap_or_default(),
             last_run: state.and_then(|state| state.aside.as_ref()).map(|last| format!("{}: {}", last.formula, ended(last))),
+            failed: state.and_then(|state| state.aside.as_ref()).is_some_and(|last| last.outcome.is_failure()),
             waiting: wait.map(|wait| waiting(wait, &names)),
             moved_by: wait.map(|wait| words::mover(wait, &names)),
             cost_usd: state.map_or(0.0, |state| state.cost.dollars()),
@@ -77,6 +81,7 @@ impl ProjectRow {
         lines.extend(self.at_work().map(|line| format!("  {line}")));
         lines.extend(self.wanted.iter().map(|wanted| format!("  is to run: {wanted}")));
         lines.extend(self.stepped_back.iter().map(|waits| format!("  {waits}")));
+        lines.extend(self.last_failed().map(|last| format!("  the last run failed: {last}")));
         lines.extend(self.why().map(|waiting| format!("  {}", waiting.reason)));
         lines
     }
@@ -113,6 +118,13 @@ impl ProjectRow {
     fn at_work(&self) -> Option<String> {
         let step = self.step.as_ref().map_or_else(String::new, |step| format!(", step {step}"));
         self.formula.as_ref().map(|formula| format!("{formula}{step}"))
+    }
+
+    /// How the last run failed, where no schedule tells of it.
+    fn last_failed(&self) -> Option<&str> {
+        let last = self.last_run.as_deref().filter(|_| self.failed)?;
+        let told = |schedule: &ScheduleRow| schedule.ended.as_deref().is_some_and(|ended| last.ends_with(ended));
+        (!self.schedules.iter().any(told)).then_some(last)
     }
 
     /// Why what is wanted does not start; that the next time is waited for stands with its schedule.

@@ -127,6 +127,12 @@ impl Setup {
         self.client(token)
     }
 
+    /// A client with the token that may ask for people's rights; none where none is configured.
+    pub(super) fn rights(&self) -> Option<Result<Client, CliError>> {
+        let source = self.config.forge.rights_token.as_ref()?;
+        Some(read_secret(source, "the token that may ask for rights").and_then(|token| self.client(token)))
+    }
+
     pub(super) fn client(&self, token: SecretString) -> Result<Client, CliError> {
         let options = forge_options(self.config.forge.ca_file.as_deref())?;
         Client::new(self.config.forge.url.as_str(), token, options)

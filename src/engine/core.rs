@@ -135,6 +135,8 @@ pub enum Job {
         known: BTreeMap<PullNumber, Sha>,
         /// The commit that had changed the branch's vault last, where that was ever read; none in it where nothing was there.
         shelf: Option<Option<Sha>>,
+        /// The policy is read, whether or not anything moved.
+        policy: bool,
     },
     /// Something about an action on the branch of the operations repository that counts.
     Vault {

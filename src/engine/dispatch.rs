@@ -76,7 +76,9 @@ impl Core {
         let known = self.ledger.offers.get(&repo).into_iter().flatten();
         let known = known.map(|(pull, offer)| (*pull, offer.head.clone())).collect();
         let shelf = self.ledger.shelves.get(&repo).map(|shelf| shelf.at.clone());
-        turn.start(Job::Offers { repo, known, shelf });
+        // What an older forgehand read may be another thing to this one.
+        let policy = self.view.offers_read.is_none();
+        turn.start(Job::Offers { repo, known, shelf, policy });
     }
 
     /// Says what a pull request comes to.

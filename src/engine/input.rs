@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AccountName, ActionId, ActionRecord, Approving, Ask, Asked, Begun, Checks, Command, Comment, Dependency, EffectKey, Failure,
-    FilesSought, Issue, Judged, LabelEvent, Mute, Outcome, PendingItem, ProjectFacts, Pull, PullNumber, RepoName, RunId, Sha,
-    ShelvedAction, Standings, Subject, Timestamp, Trouble, Weighed,
+    AccountName, ActionId, ActionRecord, Approving, Ask, Asked, Begun, BrokenPolicy, Checks, Command, Comment, Dependency,
+    EffectKey, Failure, FilesSought, Issue, Judged, LabelEvent, Mute, Outcome, PendingItem, ProjectFacts, Pull, PullNumber,
+    RepoName, RunId, Sha, ShelvedAction, Standings, Subject, Timestamp, Trouble, Weighed,
 };
 use crate::plan::{Policy, Room, Weighing};
 use crate::ports::HandEvent;
@@ -28,6 +28,17 @@ pub struct ShelfRead {
     pub actions: Vec<ShelvedAction>,
     /// What people are asked for in words.
     pub items: Vec<PendingItem>,
+}
+
+/// What was read of the operations repository.
+#[derive(Clone, Debug)]
+pub struct VaultRead {
+    /// Each pull request that is open.
+    pub offers: Vec<OfferRead>,
+    /// What the branch has, where that is news.
+    pub shelf: Option<ShelfRead>,
+    /// What is wrong with the policy, where that was read.
+    pub policy: Option<Option<BrokenPolicy>>,
 }
 
 /// What came of something that the dispatcher of the vault did.
@@ -134,8 +145,8 @@ pub enum Input {
     Offers {
         /// The repository.
         repo: RepoName,
-        /// Each that is open, and what the branch has where that is news; or why that could not be told.
-        result: Result<(Vec<OfferRead>, Option<ShelfRead>), Failure>,
+        /// They; or why that could not be told.
+        result: Result<VaultRead, Failure>,
     },
     /// What the dispatcher of the vault did ended.
     Vault {

@@ -20,12 +20,12 @@ mod work;
 
 pub use self::core::{Core, Effect, Facts, Job, PullsAsked};
 pub use dispatch::VaultJob;
-pub use input::{Input, LookedAt, OfferRead, PullRead, Reviewed, ShelfRead, VaultAnswer};
+pub use input::{Input, LookedAt, OfferRead, PullRead, Reviewed, ShelfRead, VaultAnswer, VaultRead};
 pub use policy::{InForce, POLICY, PolicyFrom, policy_in_force};
 pub use preview::Preview;
 pub use reload::Renewal;
 pub use shell::{Ended, Engine, EngineError, Identity, Listener, Mode, Observer, Ports, Stop};
-pub use vault::{vault_files, vault_offers};
+pub use vault::{author_writes, vault_files, vault_offers};
 pub use wakes::{Wake, Waker, Wakes, wakes};
 pub use work::{
     Answer, Cast, Ops, Placeholders, Played, PlayedHost, PlayedMerge, PlayedVault, ProjectSettings, Scene, Settings, Shown,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ledger::{IssueState, PullRef, Reviews};
+use crate::ledger::{IssueState, PullRef, Reviews, Unread};
 use crate::model::{
     Asked, Comment, Decision, Dependency, Event, Failure, Intent, Issue, LabelNames, Lane, ProjectFacts, PullNumber, PullState,
     RepoName, SeenIssue, Subject, TextMark, Timestamp, Trouble, VaultEvent,
@@ -14,7 +14,7 @@ use crate::plan::{self, Weighing};
 use crate::text;
 
 use super::core::Core;
-use super::input::{Input, LookedAt, OfferRead, PullRead, Reviewed, ShelfRead};
+use super::input::{Input, LookedAt, PullRead, Reviewed, VaultRead};
 use super::{dispatch, found};
 
 /// What the forge's times are rounded to.
@@ -87,29 +87,32 @@ pub(super) fn events(core: &mut Core, input: Input, now: Timestamp) -> Vec<Event
 }
 
 /// What was read of the operations repository's open pull requests, where it is news. What cannot be read now is asked for with its clock.
-pub(super) fn offers(
-    core: &mut Core,
-    repo: RepoName,
-    result: Result<(Vec<OfferRead>, Option<ShelfRead>), Failure>,
-    now: Timestamp,
-) -> Vec<Event> {
+pub(super) fn offers(core: &mut Core, repo: RepoName, result: Result<VaultRead, Failure>, now: Timestamp) -> Vec<Event> {
     core.view.offers_reading = false;
     core.view.offers_read = Some(now);
-    let (read, shelf) = match result {
+    let known = core.ledger.ops.get(&repo);
+    let of_repo = |what: VaultEvent| Event::Vault { repo: repo.clone(), what };
+    let VaultRead { offers: read, shelf, policy } = match result {
         Ok(read) => read,
         Err(failure) => {
             tracing::warn!(%repo, why = %failure.why, "what its pull requests ask the vault for could not be read");
-            return Vec::new();
+            let news = Unread::is_news(known.and_then(|ops| ops.unread.as_ref()), &failure);
+            return news.then(|| of_repo(VaultEvent::Readable { failed: Some(failure) })).into_iter().collect();
         }
     };
+    let again = known.is_some_and(|ops| ops.unread.is_some());
+    let mut events: Vec<Event> = again.then(|| of_repo(VaultEvent::Readable { failed: None })).into_iter().collect();
+    let broken = known.and_then(|ops| ops.policy.as_ref()).map(|(broken, _)| broken);
+    let policy = policy.filter(|policy| policy.as_ref() != broken);
+    events.extend(policy.map(|broken| of_repo(VaultEvent::Policy { broken })));
     let known = core.ledger.offers.get(&repo).into_iter().flat_map(|offers| offers.keys().copied());
     // What a run asked for before that began and that is not there is closed, also where it was never read.
     let known: BTreeSet<PullNumber> = known.chain(std::mem::take(&mut core.view.offers_waited)).collect();
     let gone = known.into_iter().filter(|pull| read.iter().all(|offer| offer.pull != *pull));
-    let mut events: Vec<Event> = gone.map(|pull| Event::Vault { repo: repo.clone(), what: VaultEvent::Gone { pull } }).collect();
+    events.extend(gone.map(|pull| of_repo(VaultEvent::Gone { pull })));
     events.extend(read.into_iter().filter_map(|offer| {
         let (head, judged) = offer.read?;
-        Some(Event::Vault { repo: repo.clone(), what: VaultEvent::Seen { pull: offer.pull, head, judged } })
+        Some(of_repo(VaultEvent::Seen { pull: offer.pull, head, judged }))
     }));
     events.extend(shelf.and_then(|shelf| dispatch::read(core, &repo, shelf)));
     events

@@ -3,7 +3,7 @@
 //! Promises: where the newest version cannot be read everything is high, and what else the last good one says stays in force; what is in force, and
 //! why, is told with it. Race known: a policy that changes after it was read counts from the next reading on.
 
-use crate::model::{RepoName, Sha};
+use crate::model::{BrokenPolicy, RepoName, Sha};
 use crate::ports::{RepoError, Repos};
 use crate::tier::Policy;
 
@@ -41,13 +41,19 @@ pub enum PolicyFrom {
     Broken {
         /// The repository.
         repo: RepoName,
-        /// The commit that wrote it.
-        at: Sha,
-        /// What is wrong with it.
-        why: String,
-        /// The commit of the last good one, whose other rules hold; else the shipped ones do.
-        good: Option<Sha>,
+        /// What is wrong with it, and which version's other rules hold.
+        broken: BrokenPolicy,
     },
+}
+
+impl InForce {
+    /// What is wrong with the newest version, if something is.
+    pub fn broken(&self) -> Option<BrokenPolicy> {
+        match &self.from {
+            PolicyFrom::Broken { broken, .. } => Some(broken.clone()),
+            PolicyFrom::Shipped | PolicyFrom::Ops { .. } => None,
+        }
+    }
 }
 
 /// Reads what is in force.
@@ -82,7 +88,10 @@ fn under(repo: &RepoName, own: Option<(Policy, Sha)>, broken: Option<(Sha, Strin
     let (policy, good) = own.map_or_else(|| (Policy::shipped().clone(), None), |(policy, at)| (policy, Some(at)));
     let repo = repo.clone();
     match (broken, good) {
-        (Some((at, why)), good) => InForce { policy: policy.everything_high(), from: PolicyFrom::Broken { repo, at, why, good } },
+        (Some((at, why)), good) => {
+            let broken = BrokenPolicy { at, why, good };
+            InForce { policy: policy.everything_high(), from: PolicyFrom::Broken { repo, broken } }
+        }
         (None, Some(at)) => InForce { policy, from: PolicyFrom::Ops { repo, at } },
         (None, None) => InForce { policy, from: PolicyFrom::Shipped },
     }

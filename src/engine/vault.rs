@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Branch, FileMark, Pull, RepoName, Sha};
+use crate::model::{Branch, FileMark, Login, Permission, Pull, RepoName, Sha};
 use crate::plan::Offered;
-use crate::ports::{Matters, RepoError, Repos};
+use crate::ports::{Forge, ForgeError, ForgeErrorKind, Matters, RepoError, Repos};
 use crate::vault::{LONGEST, MOST, Offer};
 
 /// Where it all is.
@@ -34,6 +34,31 @@ pub async fn vault_files(
         None => Ok(None),
         Some(None) => Ok(Some(BTreeMap::new())),
         Some(Some(at)) => vault_files_at(repos, repo, &at).await.map(Some),
+    }
+}
+
+/// Whether somebody could have pushed a branch instead of a fork's, as far as the forge tells whoever may ask.
+///
+/// # Errors
+/// The forge cannot be asked now.
+pub async fn author_writes(
+    forge: &dyn Forge,
+    rights: Option<&dyn Forge>,
+    repo: &RepoName,
+    author: &Login,
+) -> Result<bool, ForgeError> {
+    if repo.owner() == author.as_str() {
+        return Ok(true);
+    }
+    let asks = match rights {
+        Some(rights) => rights,
+        None if forge.repository(repo).await?.can_admin => forge,
+        None => return Ok(false),
+    };
+    match asks.permission(repo, author).await {
+        Ok(permission) => Ok(permission >= Permission::Write),
+        Err(error) if matches!(error.kind, ForgeErrorKind::Unreachable { .. } | ForgeErrorKind::NotAForge) => Err(error),
+        Err(_) => Ok(false),
     }
 }
 

@@ -181,11 +181,12 @@ impl Hands for RealHands {
         held.ok_or_else(taken)
     }
 
-    async fn retire(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError> {
+    async fn retire(&self, repo: &RepoName, run: &RunId) -> Result<Option<PathBuf>, HandError> {
         self.ports.give_back(run).map_err(|error| environment("giving a port back", error))?;
         self.options.places.drop_base(run).await?;
         self.options.places.drop_check_outs(run).await?;
-        self.options.places.drop_env(repo, run).await
+        self.options.places.drop_env(repo, run).await?;
+        Ok(Some(self.options.places.place(repo, run)?.tree).filter(|tree| tree.exists()))
     }
 
     async fn discard(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use forgehand::engine::{Core, Effect, Input, Job, LookedAt, ShelfRead, VaultAnswer, VaultJob};
+use forgehand::engine::{Core, Effect, Input, Job, LookedAt, ShelfRead, VaultAnswer, VaultJob, VaultRead};
 use forgehand::formula::load;
 use forgehand::model::{
     Action, ActionEnd, ActionId, ActionRecord, ActionState, ActionWork, ApprovedBy, Approving, Begun, Command, CommandRun,
@@ -25,6 +25,10 @@ fn ops() -> RepoName {
 
 fn sha(n: u64) -> Sha {
     format!("{n:040x}").parse().expect("a sha")
+}
+
+fn vault_read(shelf: Option<ShelfRead>) -> VaultRead {
+    VaultRead { offers: Vec::new(), shelf, policy: None }
 }
 
 fn id() -> ActionId {
@@ -181,7 +185,7 @@ impl Site {
                 let at = Some(sha(self.tip));
                 let read =
                     (shelf != Some(at.clone())).then(|| ShelfRead { at, actions: self.shelf(), items: self.items.clone() });
-                Input::Offers { repo, result: Ok((Vec::new(), read)) }
+                Input::Offers { repo, result: Ok(vault_read(read)) }
             }
             Job::Vault { repo, job } => Input::Vault { repo, answer: self.dispatch(job) },
             Job::Act { key, intent, state, .. } => {
@@ -194,7 +198,7 @@ impl Site {
                         let run = CommandRun { command: "true".into(), exit: Some(0), millis: 1, tail: String::new() };
                         Outcome::Verified { evidence: Evidence { sha, commands: vec![run], passed: true, timed_out: false } }
                     }
-                    Intent::Discard { .. } => Outcome::Discarded,
+                    Intent::Discard { .. } => Outcome::Discarded { kept: None },
                     other => panic!("{other:?}"),
                 };
                 Input::Ended { key, outcome }
@@ -347,10 +351,11 @@ fn nothing_is_begun_that_was_there_before_or_is_recorded_or_nobody_approved() {
     let events = second.core.ledger().seq;
     second.input(Input::Offers {
         repo: ops(),
-        result: Ok((
-            Vec::new(),
-            Some(ShelfRead { at: Some(sha(2)), actions: vec![shelved(ActionState::Merged, "one", None)], items: Vec::new() }),
-        )),
+        result: Ok(vault_read(Some(ShelfRead {
+            at: Some(sha(2)),
+            actions: vec![shelved(ActionState::Merged, "one", None)],
+            items: Vec::new(),
+        }))),
     });
     assert!(second.process().is_ok());
     assert!(second.core.ledger().seq > events && second.ran == 0, "{:?}", second.open());
@@ -398,7 +403,7 @@ fn an_issue_waits_for_what_people_are_asked_for_until_its_file_is_gone() {
 
     let read = |items, tip| Input::Offers {
         repo: ops(),
-        result: Ok((Vec::new(), Some(ShelfRead { at: Some(sha(tip)), actions: Vec::new(), items }))),
+        result: Ok(vault_read(Some(ShelfRead { at: Some(sha(tip)), actions: Vec::new(), items }))),
     };
     site.input(read(vec![item(2)], 2));
     assert!(site.jobs.iter().any(begins), "{:?}", site.waits());

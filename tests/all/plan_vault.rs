@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use forgehand::engine::{Core, Effect, Input, Job, LookedAt, OfferRead};
+use forgehand::engine::{Core, Effect, Input, Job, LookedAt, OfferRead, VaultRead};
 use forgehand::model::{Event, Failure, FailureKind, Judged, PullNumber, Record, RepoName, Sha, Timestamp, VaultEvent};
 use forgehand::plan::Policy;
 
@@ -100,7 +100,10 @@ impl Desk {
             pull: PullNumber(*pull),
             read: read.clone().map(|(sha, judged)| (head(sha), judged)),
         };
-        self.input(Input::Offers { repo: ops(), result: Ok((offers.iter().map(read).collect(), None)) });
+        self.input(Input::Offers {
+            repo: ops(),
+            result: Ok(VaultRead { offers: offers.iter().map(read).collect(), shelf: None, policy: None }),
+        });
     }
 
     /// What is to be said: of which pull request, at which head.

@@ -802,7 +802,9 @@ impl World {
                 let result = pending.seen.filter(|_| well).ok_or_else(trouble);
                 Input::Looked { repo, result }
             }
-            Job::Offers { repo, .. } => Input::Offers { repo, result: Ok((Vec::new(), None)) },
+            Job::Offers { repo, .. } => {
+                Input::Offers { repo, result: Ok(forgehand::engine::VaultRead { offers: Vec::new(), shelf: None, policy: None }) }
+            }
             Job::Vault { .. } => unreachable!("there is no operations repository here"),
             Job::TellOffer { repo, pull, head, .. } => Input::OfferTold { repo, pull, head, failed: None },
             Job::Renew(account) => Input::Renewed {
@@ -1171,7 +1173,7 @@ impl World {
                 self.label(number, "stale", false, BOT);
                 Outcome::Relabelled { labels: self.issues[&number].labels.clone(), learned: Vec::new() }
             }
-            Intent::Discard { .. } => Outcome::Discarded,
+            Intent::Discard { .. } => Outcome::Discarded { kept: None },
             Intent::Merge { .. } => unreachable!("a person merges there"),
             Intent::Rerun { head, .. } => {
                 *self.reruns.entry(head.clone()).or_default() += 1;

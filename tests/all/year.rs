@@ -237,7 +237,7 @@ impl Made {
                 self.pulls.insert(number, pull);
                 Outcome::PullOpened { pull: PullNumber(pull) }
             }
-            Intent::Discard { .. } => Outcome::Discarded,
+            Intent::Discard { .. } => Outcome::Discarded { kept: None },
             Intent::Merge { .. } | Intent::Rerun { .. } => unreachable!("a person merges there, and nobody cancels a check"),
             Intent::DropBranch { .. } => Outcome::BranchGone,
         }

@@ -321,6 +321,15 @@ async fn what_comes_from_a_fork_is_said_to_who_could_have_pushed_it_and_never_go
                 .collect::<Vec<_>>(),
         );
     }
+    let told = rig.run(&["vault", "list", "--json"]).await.ok();
+    let rows: Value = serde_json::from_str(&told.out).expect("JSON");
+    let asked: Vec<&Value> =
+        rows.as_array().expect("rows").iter().filter(|row| row["state"] == "asked").map(|r| &r["id"]).collect();
+    assert_eq!(asked, ["from-0", "from-1"], "{told:#?}");
+    assert!(
+        told.err.contains("of stranger comes from a fork, and stranger may not write to owner/ops: it is not read"),
+        "{told:#?}"
+    );
     let said = |state: &str| vec![format!("forgehand/vault: {state}")];
     assert_eq!(states, [said("success"), said("failure"), Vec::new()], "{}", rig.story());
     assert_eq!(ran(&rig), Vec::<String>::new(), "{}", rig.story());

@@ -50,6 +50,7 @@ mod rig;
 mod roles;
 mod schedule;
 mod ship;
+mod silent;
 mod steps;
 mod supervise;
 mod switching;

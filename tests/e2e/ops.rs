@@ -111,7 +111,9 @@ async fn what_cannot_be_written_is_kept_and_said() {
     assert!(text.contains("- [x] two and two make four"), "{text}");
     assert_eq!(rig.seed.issues("owner/app").expect("the issues").len(), 1, "nothing is filed on a tree that is not kept");
     let status = rig.run(&["status"]).await.ok().out;
-    assert!(status.contains("plan"), "{status}");
+    assert!(status.contains(path), "{status}");
+    let explained = rig.run(&["explain", "owner/app"]).await.ok().out;
+    assert!(explained.contains(path), "{explained}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

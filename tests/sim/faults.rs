@@ -373,7 +373,7 @@ port! { Hands for super::hands::Played, Hands, HandError:
     read bundle(order: &WorkspaceOrder, cancel: CancellationToken) -> Option<std::path::PathBuf>;
     read verify(order: &VerifyOrder, cancel: CancellationToken) -> Evidence;
     read port(repo: &RepoName, run: &RunId, step: Option<&StepId>, range: PortRange) -> u16;
-    read retire(repo: &RepoName, run: &RunId) -> ();
+    read retire(repo: &RepoName, run: &RunId) -> Option<std::path::PathBuf>;
     read discard(repo: &RepoName, run: &RunId) -> ();
 }
 

@@ -179,8 +179,8 @@ impl Hands for Played {
         Ok(range.first)
     }
 
-    async fn retire(&self, _repo: &RepoName, _run: &RunId) -> Result<(), HandError> {
-        Ok(())
+    async fn retire(&self, _repo: &RepoName, _run: &RunId) -> Result<Option<PathBuf>, HandError> {
+        Ok(None)
     }
 
     async fn discard(&self, _repo: &RepoName, run: &RunId) -> Result<(), HandError> {

@@ -225,8 +225,10 @@ enum NotifyOn {
     Budget,
     /// The model's account is paused.
     AccountPaused,
-    /// The forge is away or refuses; and when that is over.
+    /// The forge is away or refuses, for a project or the operations repository; and when that is over.
     Unreachable,
+    /// The policy of the operations repository cannot be read; and when that is over.
+    Policy,
 }
 
 /// What a webhook understands.

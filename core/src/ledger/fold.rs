@@ -204,7 +204,7 @@ impl Ledger {
         }
         let Some(open) = issue.open.remove(&lane) else { return };
         issue.outcome(&open.intent, outcome, &lane, at);
-        let gone = issue.run.as_ref().filter(|_| matches!(outcome, Outcome::Discarded)).map(|run| run.id.clone());
+        let gone = issue.run.as_ref().filter(|_| matches!(outcome, Outcome::Discarded { .. })).map(|run| run.id.clone());
         if let Some(run) = gone {
             issue.run = None;
             self.runs.remove(&run);
@@ -314,6 +314,7 @@ impl IssueState {
                     cost: run.cost,
                     unmetered: run.unmetered,
                     branch: run.branch.clone(),
+                    workspace: None,
                 });
                 let decided = Decided::of(run, outcome).filter(|_| !run.aside || matches!(outcome, RunOutcome::Routed { .. }));
                 if let (Some(decided), Some(prepared)) = (decided, &run.prepared) {

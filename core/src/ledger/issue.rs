@@ -1,6 +1,7 @@
 //! What is known of one issue.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -309,6 +310,9 @@ pub struct RunSummary {
     pub unmetered: bool,
     /// The branch that it worked on.
     pub branch: Branch,
+    /// Where its workspace stays, on the machine that had it.
+    #[serde(default)]
+    pub workspace: Option<PathBuf>,
 }
 
 /// A pull request of ours.

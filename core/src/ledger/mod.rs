@@ -37,7 +37,7 @@ pub use issue::{
     BranchTip, ClaimState, Decided, ForeignPull, Gap, Held, IssueState, Open, Orphan, PullRef, Refused, Retry, RunSummary, Said,
     Triaged,
 };
-pub use offers::OfferState;
+pub use offers::{OfferState, OpsState, Unread};
 pub use past::Past;
 pub use revision::{Reviews, Rounds, Unfit};
 pub use run::{Obstacle, Prepared, RunState, StepStatus};
@@ -72,6 +72,8 @@ pub struct Ledger {
     pub mends: BTreeMap<ProbeName, Vec<Timestamp>>,
     /// The open pull requests of operations repositories, as far as they were read.
     pub offers: BTreeMap<RepoName, BTreeMap<PullNumber, OfferState>>,
+    /// What is wrong with operations repositories as a whole.
+    pub ops: BTreeMap<RepoName, OpsState>,
     /// The actions on their branches that count.
     pub shelves: BTreeMap<RepoName, ShelfState>,
     /// Which budgets it was said of that they come to their end.

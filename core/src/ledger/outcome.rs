@@ -50,7 +50,12 @@ impl IssueState {
                 }
                 self.run_outcome(intent, outcome, at);
             }
-            Outcome::Discarded => {}
+            Outcome::Discarded { kept } => {
+                if let Intent::Discard { run, .. } = intent {
+                    let ended = [self.last.as_mut(), self.aside.as_mut()].into_iter().flatten();
+                    ended.filter(|ended| ended.run == *run).for_each(|ended| ended.workspace.clone_from(kept));
+                }
+            }
             Outcome::Merged => {
                 if let Some(pull) = self.pull.as_mut() {
                     pull.state = PullState::Merged;

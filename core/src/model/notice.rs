@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, BudgetOf, FormulaName, PullNumber, RepoName, RunOutcome, Subject, Timestamp, Trigger, Trouble, Usd};
+use super::{
+    AccountName, BrokenPolicy, BudgetOf, Failure, FormulaName, PullNumber, RepoName, RunOutcome, Subject, Timestamp, Trigger,
+    Trouble, Usd,
+};
 
 /// On which occasions somebody is told. The words of `on` in `[[notify]]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,13 +19,15 @@ pub enum Occasion {
     Budget,
     /// The model's account is paused.
     AccountPaused,
-    /// A project cannot be worked on: the forge is away, or refuses.
+    /// A project, or the operations repository, cannot be worked on: the forge is away, or refuses.
     Unreachable,
+    /// The policy of the operations repository cannot be read.
+    Policy,
 }
 
 impl Occasion {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Failed, Self::Waits, Self::Budget, Self::AccountPaused, Self::Unreachable];
+    pub const ALL: [Self; 6] = [Self::Failed, Self::Waits, Self::Budget, Self::AccountPaused, Self::Unreachable, Self::Policy];
 
     /// Its word in the configuration.
     pub fn word(self) -> &'static str {
@@ -32,6 +37,7 @@ impl Occasion {
             Self::Budget => "budget",
             Self::AccountPaused => "account-paused",
             Self::Unreachable => "unreachable",
+            Self::Policy => "policy",
         }
     }
 }
@@ -120,6 +126,20 @@ pub enum News {
         /// Which.
         repo: RepoName,
     },
+    /// What the operations repository's vault is asked for cannot be read.
+    OpsUnread {
+        /// Which.
+        repo: RepoName,
+        /// Why.
+        failure: Failure,
+    },
+    /// Its policy cannot be read; or it can again, after that was told.
+    Policy {
+        /// The operations repository.
+        repo: RepoName,
+        /// What is wrong with it.
+        broken: Option<BrokenPolicy>,
+    },
 }
 
 impl News {
@@ -130,7 +150,8 @@ impl News {
             Self::Waits { .. } | Self::Approval { .. } => Occasion::Waits,
             Self::Budget { .. } => Occasion::Budget,
             Self::AccountPaused { .. } => Occasion::AccountPaused,
-            Self::Unreachable { .. } | Self::Recovered { .. } => Occasion::Unreachable,
+            Self::Unreachable { .. } | Self::Recovered { .. } | Self::OpsUnread { .. } => Occasion::Unreachable,
+            Self::Policy { .. } => Occasion::Policy,
         }
     }
 
@@ -141,7 +162,10 @@ impl News {
             | Self::FailedAside { subject, .. }
             | Self::Waits { subject, .. }
             | Self::Approval { subject, .. } => Some(&subject.repo),
-            Self::Unreachable { repo, .. } | Self::Recovered { repo } => Some(repo),
+            Self::Unreachable { repo, .. }
+            | Self::Recovered { repo }
+            | Self::OpsUnread { repo, .. }
+            | Self::Policy { repo, .. } => Some(repo),
             Self::Budget { what: BudgetOf::Project { repo }, .. } => Some(repo),
             Self::Budget { .. } | Self::AccountPaused { .. } => None,
         }
@@ -154,7 +178,12 @@ impl News {
             | Self::FailedAside { subject, .. }
             | Self::Waits { subject, .. }
             | Self::Approval { subject, .. } => Some(subject),
-            Self::Budget { .. } | Self::AccountPaused { .. } | Self::Unreachable { .. } | Self::Recovered { .. } => None,
+            Self::Budget { .. }
+            | Self::AccountPaused { .. }
+            | Self::Unreachable { .. }
+            | Self::Recovered { .. }
+            | Self::OpsUnread { .. }
+            | Self::Policy { .. } => None,
         }
     }
 }

@@ -320,6 +320,31 @@ pub enum Cost {
 }
 
 impl RunOutcome {
+    /// It came to nothing, and somebody should know of it: a run beside the lifecycle is not tried again.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Succeeded { .. }
+            | Self::Routed { .. }
+            | Self::HandedOver { .. }
+            | Self::NoChange { .. }
+            | Self::Refused { .. }
+            | Self::Hand { how: HandOutcome::Succeeded | HandOutcome::Cancelled | HandOutcome::Interrupted } => false,
+            Self::InvalidOutput { .. }
+            | Self::VerificationFailed { .. }
+            | Self::BundleRefused { .. }
+            | Self::NeedsPerson { .. }
+            | Self::ChecksRed { .. }
+            | Self::GateShut { .. }
+            | Self::ActionFailed { .. }
+            | Self::TooManyItems { .. }
+            | Self::BranchTaken { .. }
+            | Self::Environment { .. }
+            | Self::FormulaRefused { .. }
+            | Self::SetupFailed { .. }
+            | Self::Hand { .. } => true,
+        }
+    }
+
     /// The rule of each ending: crashed, stalled, timed out, a failed verification, red checks and a refused bundle cost an attempt; no change,
     /// refused, budget, a gate that did not open, an action of the vault that failed and a list that is too long are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
     pub fn cost(&self) -> Cost {

@@ -252,11 +252,32 @@ pub enum VaultEvent {
         /// Why it does not stand there.
         failed: Option<Failure>,
     },
+    /// What stands in the repository cannot be read, otherwise than was told before; or it can again.
+    Readable {
+        /// Why not.
+        failed: Option<Failure>,
+    },
+    /// The newest version of the policy cannot be read, otherwise than was told before; or it can again.
+    Policy {
+        /// What is wrong with it.
+        broken: Option<BrokenPolicy>,
+    },
     /// Something about actions on the branch that counts.
     Dispatched {
         /// What.
         what: Dispatch,
     },
+}
+
+/// A version of the policy that cannot be read: everything is high until a newer one can.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokenPolicy {
+    /// The commit that wrote it.
+    pub at: Sha,
+    /// What is wrong with it.
+    pub why: String,
+    /// The commit of the last good one, whose other rules hold; else the shipped ones do.
+    pub good: Option<Sha>,
 }
 
 /// How an action on the branch that counts stands.

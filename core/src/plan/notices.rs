@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::ledger::{InTrouble, InWork, Ledger};
+use crate::ledger::{InTrouble, InWork, Ledger, Unread};
 use crate::model::{
-    AccountName, Advance, Event, Gate, HandOutcome, Intent, News, Notice, PullState, RepoName, RunId, RunOutcome, Saying, Sha,
-    Step, StepId, StepKind, Story, Subject, Timestamp, Trigger, Trouble,
+    AccountName, Advance, Event, Gate, Intent, News, Notice, PullState, RepoName, RunId, RunOutcome, Saying, Sha, Step, StepId,
+    StepKind, Story, Subject, Timestamp, Trigger, Trouble, VaultEvent,
 };
 
 /// Tells news from the rest.
@@ -17,6 +17,8 @@ use crate::model::{
 pub struct Notices {
     /// The projects whose trouble was told.
     told: BTreeSet<RepoName>,
+    /// The operations repositories that were said to be unreadable.
+    unread: BTreeSet<RepoName>,
     /// The heads whose approval was asked for.
     asked: BTreeSet<(Subject, Sha)>,
 }
@@ -25,7 +27,12 @@ impl Notices {
     /// With what the journal holds: that is no news.
     pub fn new(ledger: &Ledger) -> Self {
         let troubled = ledger.projects.iter().filter(|(_, p)| p.trouble.as_ref().is_some_and(is_told));
-        Self { told: troubled.map(|(repo, _)| repo.clone()).collect(), asked: BTreeSet::new() }
+        let unread = ledger.ops.iter().filter(|(_, ops)| ops.unread.as_ref().is_some_and(Unread::lasts));
+        Self {
+            told: troubled.map(|(repo, _)| repo.clone()).collect(),
+            unread: unread.map(|(repo, _)| repo.clone()).collect(),
+            asked: BTreeSet::new(),
+        }
     }
 
     /// What people are told of an event that was just journalled; the ledger knows it.
@@ -52,6 +59,7 @@ impl Notices {
             Event::Recovered { repo } | Event::Surveyed { repo, .. } => {
                 self.told.remove(repo).then(|| News::Recovered { repo: repo.clone() }).into_iter().collect()
             }
+            Event::Vault { repo, what } => self.vault(ledger, repo, what).into_iter().collect(),
             _ => Vec::new(),
         };
         news.into_iter().map(|news| Notice { at, news }).collect()
@@ -65,6 +73,24 @@ impl Notices {
         let first = self.asked.insert((subject.clone(), head.clone()));
         first.then(|| News::Approval { subject: subject.clone(), title, pull: *pull })
     }
+
+    /// What is wrong with the operations repository as a whole is journalled where it is news.
+    fn vault(&mut self, ledger: &Ledger, repo: &RepoName, what: &VaultEvent) -> Option<News> {
+        match what {
+            VaultEvent::Readable { failed: Some(failure) } => {
+                let lasting = ledger.ops.get(repo).and_then(|ops| ops.unread.as_ref()).is_some_and(Unread::lasts);
+                let news = lasting && self.unread.insert(repo.clone());
+                news.then(|| News::OpsUnread { repo: repo.clone(), failure: failure.clone() })
+            }
+            VaultEvent::Readable { failed: None } => self.unread.remove(repo).then(|| News::Recovered { repo: repo.clone() }),
+            VaultEvent::Policy { broken } => Some(News::Policy { repo: repo.clone(), broken: broken.clone() }),
+            VaultEvent::Seen { .. }
+            | VaultEvent::Gone { .. }
+            | VaultEvent::Telling { .. }
+            | VaultEvent::Told { .. }
+            | VaultEvent::Dispatched { .. } => None,
+        }
+    }
 }
 
 /// What passes by itself gets a second chance; what a person must mend does not.
@@ -77,29 +103,8 @@ fn failed_aside(ledger: &Ledger, run: &RunId, outcome: &RunOutcome) -> Option<Ne
     let subject = ledger.subject_of(run)?;
     let state = ledger.issue(subject)?;
     let formula = state.run.as_ref().filter(|run| run.aside)?.formula.name.clone();
-    let failed = match outcome {
-        RunOutcome::Succeeded { .. }
-        | RunOutcome::Routed { .. }
-        | RunOutcome::HandedOver { .. }
-        | RunOutcome::NoChange { .. }
-        | RunOutcome::Refused { .. }
-        | RunOutcome::Hand { how: HandOutcome::Succeeded | HandOutcome::Cancelled | HandOutcome::Interrupted } => false,
-        RunOutcome::InvalidOutput { .. }
-        | RunOutcome::VerificationFailed { .. }
-        | RunOutcome::BundleRefused { .. }
-        | RunOutcome::NeedsPerson { .. }
-        | RunOutcome::ChecksRed { .. }
-        | RunOutcome::GateShut { .. }
-        | RunOutcome::ActionFailed { .. }
-        | RunOutcome::TooManyItems { .. }
-        | RunOutcome::BranchTaken { .. }
-        | RunOutcome::Environment { .. }
-        | RunOutcome::FormulaRefused { .. }
-        | RunOutcome::SetupFailed { .. }
-        | RunOutcome::Hand { .. } => true,
-    };
     let (title, outcome) = (state.seen.title.clone(), outcome.clone());
-    failed.then(|| News::FailedAside { subject: subject.clone(), title, formula, outcome })
+    outcome.is_failure().then(|| News::FailedAside { subject: subject.clone(), title, formula, outcome })
 }
 
 /// A run came to a gate that a person opens.

@@ -36,8 +36,9 @@ pub trait Hands: Send + Sync {
     /// which others of its run have commands run gets one for itself where they share a network, until its commands have ended. An error
     /// that passes where all are taken.
     async fn port(&self, repo: &RepoName, run: &RunId, step: Option<&StepId>, range: PortRange) -> Result<u16, HandError>;
-    /// Takes back what a run was given for as long as it lived, its env file above all; what it made stays.
-    async fn retire(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError>;
+    /// Takes back what a run was given for as long as it lived, its env file above all; what it made stays: answers where, if there is
+    /// anything.
+    async fn retire(&self, repo: &RepoName, run: &RunId) -> Result<Option<PathBuf>, HandError>;
     /// Removes the workspace. One that is gone is no error.
     async fn discard(&self, repo: &RepoName, run: &RunId) -> Result<(), HandError>;
 }

@@ -1,8 +1,8 @@
 //! What people are told beside the forge.
 
-use crate::model::{BudgetOf, News, Trigger};
+use crate::model::{BudgetOf, News, Trigger, VAULT_POLICY};
 
-use super::{account, budget, outcome, remedy, trouble};
+use super::{account, broken_policy, budget, mend_policy, outcome, remedy, trouble, unread};
 
 /// A notice in one line, and what there is to say and to do, in a sentence or two.
 pub fn notice(news: &News) -> (String, String) {
@@ -51,6 +51,20 @@ pub fn notice(news: &News) -> (String, String) {
         ),
         News::Unreachable { repo, trouble: what } => {
             (format!("{repo} cannot be worked on"), format!("{}. It is looked at again by itself.", one_line(&trouble(what))))
+        }
+        News::OpsUnread { repo, failure } => (
+            format!("the vault of {repo} cannot be read"),
+            format!(
+                "{}. Until it can nothing of it is judged, merged or run; `repo` of [ops] names it, and `forgehand doctor` looks at it.",
+                one_line(&unread(repo, failure))
+            ),
+        ),
+        News::Policy { repo, broken: Some(broken) } => (
+            format!("{VAULT_POLICY} of {repo} cannot be read"),
+            format!("{}. What to do: {}.", one_line(&broken_policy(repo, broken)), mend_policy(repo)),
+        ),
+        News::Policy { repo, broken: None } => {
+            (format!("{VAULT_POLICY} of {repo} can be read again"), "What it says is in force.".to_owned())
         }
         News::Recovered { repo } => (format!("{repo} can be worked on again"), "The trouble is over.".to_owned()),
     }

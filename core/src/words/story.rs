@@ -58,7 +58,7 @@ pub fn intent(intent: &Intent) -> String {
         }
         Intent::Push { branch, sha, .. } => format!("push {} to {branch}", sha.short()),
         Intent::OpenPull { head, base, .. } => format!("open the pull request from {head} to {base}"),
-        Intent::Discard { keep_workspace: true, .. } => "tidy up; the workspace is kept".to_owned(),
+        Intent::Discard { keep_workspace: true, .. } => "tidy up; what its workspace holds is kept".to_owned(),
         Intent::Discard { keep_workspace: false, .. } => "remove the workspace".to_owned(),
         Intent::Merge { pull, head, .. } => format!("merge {pull} at {}", head.short()),
         Intent::Rerun { pull, head } => format!("have the checks of {pull} run again at {}", head.short()),
@@ -409,6 +409,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         Outcome::Reran(Rerun::Begun) => "  they run again".to_owned(),
         Outcome::Reran(Rerun::Not { why }) => format!("  they do not: {why}"),
         Outcome::BranchLeft { why } => format!("  it stays: {why}"),
+        Outcome::Discarded { kept: Some(kept) } => format!("  the workspace is kept in {}", kept.display()),
         Outcome::Cut => "  cut".to_owned(),
         Outcome::Released
         | Outcome::Labelled { .. }
@@ -422,7 +423,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         | Outcome::Reviewed { counts: true }
         | Outcome::Pushed
         | Outcome::BranchGone
-        | Outcome::Discarded => {
+        | Outcome::Discarded { kept: None } => {
             return None;
         }
     })

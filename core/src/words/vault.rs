@@ -1,7 +1,8 @@
 //! What is said about the vault.
 
 use crate::model::{
-    ActionId, ActionOutcome, Approving, Begun, Dispatch, Judged, PendingItem, RepoName, RunOutcome, ShelvedAction, VaultEvent,
+    ActionId, ActionOutcome, Approving, Begun, BrokenPolicy, Dispatch, Failure, Judged, PendingItem, RepoName, RunOutcome,
+    ShelvedAction, VAULT_POLICY, VaultEvent,
 };
 
 /// The longest description of a commit status that every forge shows.
@@ -31,8 +32,29 @@ pub(super) fn event(repo: &RepoName, what: &VaultEvent) -> Option<String> {
             format!("it could not be said of {repo}{pull}: {}", failure.why)
         }
         VaultEvent::Told { pull, failed: None, .. } => format!("it is said of {repo}{pull}"),
+        VaultEvent::Readable { failed: Some(failure) } => unread(repo, failure),
+        VaultEvent::Readable { failed: None } => format!("{repo} can be read again"),
+        VaultEvent::Policy { broken: Some(broken) } => broken_policy(repo, broken),
+        VaultEvent::Policy { broken: None } => format!("{VAULT_POLICY} of {repo} can be read again"),
         VaultEvent::Dispatched { what } => return dispatched(repo, what),
     })
+}
+
+/// The operations repository cannot be read.
+pub fn unread(repo: &RepoName, failure: &Failure) -> String {
+    format!("what the vault of {repo} is asked for cannot be read: {}", failure.why)
+}
+
+/// The newest version of a policy cannot be read.
+pub fn broken_policy(repo: &RepoName, broken: &BrokenPolicy) -> String {
+    let BrokenPolicy { at, why, good } = broken;
+    let rest = good.as_ref().map_or("the shipped one".to_owned(), |good| format!("that of {}", good.short()));
+    format!("{VAULT_POLICY} of {repo} at {} cannot be read, so everything is high, and else {rest} holds: {why}", at.short())
+}
+
+/// What is to be done about that.
+pub fn mend_policy(repo: &RepoName) -> String {
+    format!("mend it by a pull request in {repo}; `forgehand vault classify --policy FILE` reads one")
 }
 
 fn dispatched(repo: &RepoName, what: &Dispatch) -> Option<String> {

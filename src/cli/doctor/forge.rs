@@ -159,8 +159,7 @@ async fn account(patient: &Patient, client: &Client, checks: &mut Vec<Check>) ->
 impl Patient {
     /// A client with the token that administers; none where none is configured.
     pub(super) fn rights(&self) -> Option<Result<Client, CliError>> {
-        let source = self.setup.config.forge.rights_token.as_ref()?;
-        Some(read_secret(source, "the token that may ask for rights").and_then(|token| self.setup.client(token)))
+        self.setup.rights()
     }
 }
 

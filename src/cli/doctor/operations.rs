@@ -8,6 +8,7 @@ use crate::engine::{self, InForce, POLICY, PolicyFrom};
 use crate::forge::Client;
 use crate::git::Git;
 use crate::ports::{Clock as _, Forge as _, ForgeErrorKind, Ids as _, KeepAnswer, KeepOrder, RepoError, RepoErrorKind};
+use crate::words;
 
 const NAME: &str = "operations";
 
@@ -138,18 +139,8 @@ fn policy(from: &PolicyFrom) -> Check {
     match from {
         PolicyFrom::Shipped => Check::ok(NAME, format!("the shipped one, as there is no {POLICY}")),
         PolicyFrom::Ops { repo, at } => Check::ok(NAME, format!("{POLICY} of {repo} at {}", at.short())),
-        PolicyFrom::Broken { repo, at, why, good } => {
-            let rest = good.as_ref().map_or("the shipped one".to_owned(), |good| format!("that of {}", good.short()));
-            let says = format!(
-                "{POLICY} of {repo} at {} cannot be read, so everything is high, and else {rest} holds: {why}",
-                at.short()
-            );
-            Check::fail(
-                Kind::Usage,
-                NAME,
-                says,
-                format!("mend it by a pull request in {repo}; `forgehand vault classify --policy FILE` reads one"),
-            )
+        PolicyFrom::Broken { repo, broken } => {
+            Check::fail(Kind::Usage, NAME, words::broken_policy(repo, broken), words::mend_policy(repo))
         }
     }
 }

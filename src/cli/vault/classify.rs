@@ -11,7 +11,7 @@ use crate::cli::setup::{self, Setup, print_json, read_secret};
 use crate::cli::{CliError, Kind, block_on, subject, wiring};
 use crate::engine::{self, InForce, Ops, POLICY, PolicyFrom};
 use crate::git::{self, NoChange};
-use crate::model::{Change, PullNumber, PullState, Risk, TierReason};
+use crate::model::{BrokenPolicy, Change, PullNumber, PullState, Risk, TierReason};
 use crate::ports::{Forge, ForgeErrorKind, Matters, RepoErrorKind};
 use crate::tier::{self, Opinions, Policy, Tier};
 use crate::words;
@@ -88,7 +88,7 @@ fn said(from: &PolicyFrom) -> String {
     match from {
         PolicyFrom::Shipped => format!("the shipped policy ({})", tier::SHIPPED),
         PolicyFrom::Ops { repo, at } => format!("{POLICY} of {repo} at {}", at.short()),
-        PolicyFrom::Broken { repo, at, why, .. } => {
+        PolicyFrom::Broken { repo, broken: BrokenPolicy { at, why, .. } } => {
             format!("{POLICY} of {repo} at {}, which cannot be read, so everything is high: {why}", at.short())
         }
     }

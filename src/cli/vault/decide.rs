@@ -132,7 +132,7 @@ async fn approve(vault: &Vault, person: &Person, asked: &Asked, arguments: &Argu
     let tiers: Vec<String> = actions.iter().map(|action| format!("{} {}", action.id, tier(vault, action))).collect();
     let (repo, head) = (&vault.ops.repo, asked.head.short());
     anstream::println!("{} approved {repo}{} at {head}: {}", person.login, asked.pull, tiers.join(", "));
-    let named = &vault.policy.gate.approvers;
+    let named = &vault.policy.policy.gate.approvers;
     if !named.is_empty() && named.iter().all(|login| !login.as_str().eq_ignore_ascii_case(person.login.as_str())) {
         let names: Vec<&str> = named.iter().map(Login::as_str).collect();
         anstream::println!("for what is high only an approver of the policy counts: {}", names.join(", "));
@@ -141,7 +141,7 @@ async fn approve(vault: &Vault, person: &Person, asked: &Asked, arguments: &Argu
 }
 
 fn tier(vault: &Vault, action: &Action) -> &'static str {
-    words::risk(tier_of_action(&vault.policy, &vault.known, action).tier)
+    words::risk(tier_of_action(&vault.policy.policy, &vault.known, action).tier)
 }
 
 /// What is only asked for is rejected by closing its pull request, as anybody would.

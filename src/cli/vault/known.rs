@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use crate::cli::setup::{Setup, read_secret};
 use crate::cli::{CliError, Kind, wiring};
 use crate::config::Ops;
-use crate::engine::{vault_files, vault_offers};
+use crate::engine::{self, InForce, author_writes, policy_in_force, vault_files, vault_offers};
 use crate::forge::Client;
 use crate::git::Git;
-use crate::model::{FormulaName, Login, PENDING, Pull, PullNumber, Sha, VAULT_POLICY};
+use crate::model::{FormulaName, Login, PENDING, Pull, PullNumber, Sha};
 use crate::plan::Offered;
-use crate::ports::{Forge as _, RepoError, RepoErrorKind};
-use crate::tier::Policy;
+use crate::ports::{Forge, RepoError, RepoErrorKind};
 use crate::vault::{Known, Offer, Shelf};
+use crate::words;
 
 /// All of it.
 pub(super) struct Vault {
@@ -20,11 +20,14 @@ pub(super) struct Vault {
     pub(super) forge: Client,
     pub(super) git: Git,
     pub(super) known: Known,
-    pub(super) policy: Policy,
+    /// As the daemon has it.
+    pub(super) policy: InForce,
     pub(super) shelf: Shelf,
     /// The items for people, by their paths.
     pub(super) items: BTreeMap<String, String>,
     pub(super) asked: Vec<Asked>,
+    /// Pull requests of forks whose authors may not write there: they are not read.
+    pub(super) strangers: Vec<(PullNumber, Login)>,
 }
 
 /// A pull request that changes something there.
@@ -61,8 +64,14 @@ impl Vault {
         let git = wiring::open_git(setup, &setup.state_dir, token)?;
         let files = vault_files(&git, &ops.repo, &ops.branch).await.map_err(unread)?.ok_or_else(|| no_branch(&ops))?;
         let known = known(setup)?;
-        let mut asked = Vec::new();
+        let rights = setup.rights().and_then(Result::ok);
+        let rights = rights.as_ref().map(|client| client as &dyn Forge);
+        let (mut asked, mut strangers) = (Vec::new(), Vec::new());
         for pull in open_pulls(&forge, &ops).await? {
+            if !pull.own && !author_writes(&forge, rights, &ops.repo, &pull.author).await? {
+                strangers.push((pull.number, pull.author));
+                continue;
+            }
             let offers = vault_offers(&git, &ops.repo, &pull).await.map_err(unread)?;
             if let Some((head, Offered { offers, .. })) = offers.filter(|(_, offered)| !offered.offers.is_empty()) {
                 asked.push(Asked { pull: pull.number, by: pull.author, head, offers });
@@ -75,19 +84,24 @@ impl Vault {
             is_one.then(|| (path, text.clone()))
         };
         let items = files.iter().filter_map(item).collect();
-        Ok(Self { policy: policy(files.get("policy.toml")), ops, forge, git, known, shelf, items, asked })
+        let there = engine::Ops { repo: ops.repo.clone(), branch: ops.branch.clone() };
+        let policy = policy_in_force(&git, Some(&there)).await.map_err(unread)?;
+        Ok(Self { policy, ops, forge, git, known, shelf, items, asked, strangers })
     }
-}
 
-/// The policy there; while it cannot be read everything is high, which each tier then says.
-fn policy(text: Option<&String>) -> Policy {
-    let shipped = Policy::shipped();
-    text.map_or_else(|| shipped.clone(), |text| Policy::parse(VAULT_POLICY, text).unwrap_or_else(|_| shipped.everything_high()))
+    /// What keeps the list from being all that there is to say, for people.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let policy = self.policy.broken().map(|broken| words::broken_policy(&self.ops.repo, &broken));
+        let stranger = |(pull, by): &(PullNumber, Login)| {
+            format!("pull request {pull} of {by} comes from a fork, and {by} may not write to {}: it is not read", self.ops.repo)
+        };
+        policy.into_iter().chain(self.strangers.iter().map(stranger)).collect()
+    }
 }
 
 async fn open_pulls(forge: &Client, ops: &Ops) -> Result<Vec<Pull>, CliError> {
     let mut open = forge.open_pulls(&ops.repo).await?;
-    open.retain(|pull| pull.own && pull.base == ops.branch);
+    open.retain(|pull| pull.base == ops.branch);
     open.sort_by_key(|pull| pull.number);
     Ok(open)
 }

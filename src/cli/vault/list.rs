@@ -51,6 +51,7 @@ pub(super) struct Row {
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = Setup::shown(config)?;
     let vault = block_on(Vault::read(&setup))??;
+    vault.warnings().iter().for_each(|line| anstream::eprintln!("! {}", line.escape_debug()));
     let mut rows = rows(&vault);
     if arguments.open {
         rows.retain(|row| !matches!(row.state, "fired" | "rejected" | "done"));
@@ -119,7 +120,7 @@ fn row(vault: &Vault, id: &str, state: &'static str, read: &Result<Action, Fault
                 ActionWork::Person(work) => (None, Some(work.what.clone())),
             };
             let unblocks = action.unblocks.iter().map(ToString::to_string).collect();
-            let tier = Some(tier_of_action(&vault.policy, &vault.known, action).tier);
+            let tier = Some(tier_of_action(&vault.policy.policy, &vault.known, action).tier);
             Row { id: action.id.to_string(), tier, formula, person, unblocks, ..bare }
         }
         Err(faults) => Row { mistakes: faults.lines(), ..bare },

@@ -74,9 +74,9 @@ async fn ask(setup: &Setup, arguments: &Arguments, action: &Action, text: &str) 
         let hint = format!("change it there, or close {pull} first");
         return Err(CliError::usage(format!("{} asks for the action `{id}` already, and otherwise", of(&vault, pull)), hint));
     }
-    let tier = tier_of_action(&vault.policy, &vault.known, action);
+    let tier = tier_of_action(&vault.policy.policy, &vault.known, action);
     if arguments.dry_run {
-        let verb = if goes_direct(&vault.policy, tier.tier) { "commit" } else { "ask for" };
+        let verb = if goes_direct(&vault.policy.policy, tier.tier) { "commit" } else { "ask for" };
         anstream::println!("would {verb} {path} in {}, {}", vault.ops.repo, words::risk(tier.tier));
         return Ok(());
     }
@@ -126,7 +126,7 @@ async fn by(
     asked: (&Action, &str, &Branch, &Tier),
 ) -> Result<Option<PullNumber>, CliError> {
     let (action, text, _, tier) = asked;
-    if goes_direct(&vault.policy, tier.tier) && directly(setup, as_who.1, vault, (action, text)).await? {
+    if goes_direct(&vault.policy.policy, tier.tier) && directly(setup, as_who.1, vault, (action, text)).await? {
         return Ok(None);
     }
     open(setup, as_who, vault, asked).await.map(Some)

@@ -26,6 +26,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     let id: ActionId = arguments.id.parse().map_err(|bad: BadActionId| CliError::usage(bad.to_string(), BadActionId::HINT))?;
     let setup = Setup::shown(config)?;
     let vault = block_on(Vault::read(&setup))??;
+    vault.warnings().iter().for_each(|line| anstream::eprintln!("! {}", line.escape_debug()));
     let entry = vault.shelf.get(&id);
     let mut found = entry.is_some();
     if let Some(entry) = entry {
@@ -87,7 +88,7 @@ fn show_entry(vault: &Vault, entry: &Entry) {
 fn show(vault: &Vault, text: &str, read: &Result<Action, Faults>) {
     match read {
         Ok(action) => {
-            let tier = tier_of_action(&vault.policy, &vault.known, action);
+            let tier = tier_of_action(&vault.policy.policy, &vault.known, action);
             anstream::println!("tier: {}", words::risk(tier.tier));
             for reason in &tier.reasons {
                 let (source, risk) = (words::tier_source(reason.source), words::risk(reason.tier));

@@ -8,13 +8,13 @@ use globset::GlobBuilder;
 
 use crate::ledger::PullRef;
 use crate::model::{
-    Approval, Approved, Checks, Failure, Login, MergeStyle, Outcome, Permission, ProjectFacts, Pull, PullNumber, PullState,
-    RepoName, Reviews, Right, Risk, Sha, Subject, Weighed,
+    Approval, Approved, BrokenPolicy, Checks, Failure, Login, MergeStyle, Outcome, Permission, ProjectFacts, Pull, PullNumber,
+    PullState, RepoName, Reviews, Right, Risk, Sha, Subject, Weighed,
 };
 use crate::ports::{CommitStatus, ForgeError, ForgeErrorKind, Matters, Merge};
 use crate::tier::{self, OnTimeout, Opinions, Policy};
 
-use super::super::policy::{self, POLICY, PolicyFrom};
+use super::super::policy::{self, InForce, POLICY, PolicyFrom};
 use super::revision::Heard;
 use super::{Order, ProjectSettings, Worker, forge, repos};
 
@@ -152,11 +152,16 @@ impl Worker {
 
     /// The policy in force; where its newest version cannot be read, that is said.
     pub(super) async fn policy_in_force(&self) -> Result<Policy, Failure> {
+        Ok(self.policy_read().await?.policy)
+    }
+
+    /// The same, with whose it is.
+    pub(super) async fn policy_read(&self) -> Result<InForce, Failure> {
         let found = policy::policy_in_force(self.ports.repos.as_ref(), self.settings.ops.as_ref()).await.map_err(repos)?;
-        if let PolicyFrom::Broken { repo, at, why, .. } = &found.from {
+        if let PolicyFrom::Broken { repo, broken: BrokenPolicy { at, why, .. } } = &found.from {
             tracing::error!(%repo, commit = %at, %why, "{POLICY} cannot be read: everything is high until it can");
         }
-        Ok(found.policy)
+        Ok(found)
     }
 
     /// Merges it, unless it is not any more what was decided about. Whatever the forge answers is looked up.

@@ -198,8 +198,8 @@ impl Worker {
                 let result = self.rights(&subject.repo, &asked.login, &facts).await;
                 Input::Rights { subject, asked, result }
             }
-            Job::Offers { repo, known, shelf } => {
-                let result = self.offers(&known, shelf.as_ref()).await;
+            Job::Offers { repo, known, shelf, policy } => {
+                let result = self.offers(&known, shelf.as_ref(), policy).await;
                 Input::Offers { repo, result }
             }
             Job::Vault { repo, job } => {

@@ -333,7 +333,7 @@ impl Worker {
 
     pub(super) async fn discard(&self, order: &Order<'_>, run: &RunId, keep_workspace: bool) -> Result<Outcome, Failure> {
         let repo = &order.subject.repo;
-        self.ports.hands.retire(repo, run).await.map_err(hands)?;
+        let kept = self.ports.hands.retire(repo, run).await.map_err(hands)?.filter(|_| keep_workspace);
         if !keep_workspace {
             self.ports.hands.discard(repo, run).await.map_err(hands)?;
             self.ports.repos.forget(repo, run).await.map_err(repos)?;
@@ -342,6 +342,6 @@ impl Worker {
             self.ports.repos.forget(&ops.repo, run).await.map_err(repos)?;
         }
         self.texts.remove(run)?;
-        Ok(Outcome::Discarded)
+        Ok(Outcome::Discarded { kept })
     }
 }

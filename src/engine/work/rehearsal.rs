@@ -433,7 +433,7 @@ impl<'a> Play<'a> {
                 Outcome::Replied
             }
             Intent::Relabel { step, .. } => self.relabel(&order, step)?,
-            Intent::Discard { .. } => Outcome::Discarded,
+            Intent::Discard { .. } => Outcome::Discarded { kept: None },
             Intent::Merge { .. } => Outcome::Merged,
             Intent::Rerun { .. } => Outcome::Reran(Rerun::Begun),
             Intent::DropBranch { .. } => Outcome::BranchGone,

@@ -6,15 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Checks, Failure, FailureKind, Judged, Login, Permission, Pull, PullNumber, RepoName, Sha};
+use crate::model::{Checks, Failure, Judged, Login, Pull, PullNumber, RepoName, Sha};
 use crate::plan;
 use crate::ports::NewStatus;
 use crate::tier::Policy;
 use crate::vault::Shelf;
 use crate::words;
 
-use super::super::input::{OfferRead, ShelfRead};
-use super::super::vault::{vault_files_at, vault_offers, vault_tip};
+use super::super::input::{OfferRead, ShelfRead, VaultRead};
+use super::super::vault::{author_writes, vault_files_at, vault_offers, vault_tip};
 use super::keep::Ops;
 use super::{Worker, forge, repos};
 
@@ -27,7 +27,8 @@ impl Worker {
         &self,
         known: &BTreeMap<PullNumber, Sha>,
         shelf: Option<&Option<Sha>>,
-    ) -> Result<(Vec<OfferRead>, Option<ShelfRead>), Failure> {
+        policy: bool,
+    ) -> Result<VaultRead, Failure> {
         let Ops { repo, branch } = self.ops()?;
         let mut open = self.ports.forge.open_pulls(repo).await.map_err(forge)?;
         open.retain(|pull| pull.base == *branch);
@@ -37,9 +38,11 @@ impl Worker {
         let mut found: Vec<OfferRead> = Vec::new();
         if !moved && !open.iter().any(fresh) {
             found.extend(open.into_iter().map(|pull| OfferRead { pull: pull.number, read: None }));
-            return Ok((found, None));
+            let policy = if policy { Some(self.policy_read().await?.broken()) } else { None };
+            return Ok(VaultRead { offers: found, shelf: None, policy });
         }
-        let policy = self.policy_in_force().await?;
+        let in_force = self.policy_read().await?;
+        let (broken, policy) = (in_force.broken(), in_force.policy);
         let there = self.shelf_at(repo, at.as_ref()).await?;
         for pull in open {
             let read = match fresh(&pull) {
@@ -52,7 +55,8 @@ impl Worker {
             found.push(OfferRead { pull: pull.number, read });
         }
         let actions = || there.iter().map(|entry| plan::shelved(entry, &self.settings.vault, &policy)).collect();
-        Ok((found, moved.then(|| ShelfRead { at, actions: actions(), items: there.items().to_vec() })))
+        let shelf = moved.then(|| ShelfRead { at, actions: actions(), items: there.items().to_vec() });
+        Ok(VaultRead { offers: found, shelf, policy: Some(broken) })
     }
 
     async fn shelf_at(&self, repo: &RepoName, at: Option<&Sha>) -> Result<Shelf, Failure> {
@@ -80,19 +84,8 @@ impl Worker {
 
     /// Whether somebody could have pushed a branch instead, as far as the forge tells us.
     async fn author_writes(&self, repo: &RepoName, author: &Login) -> Result<bool, Failure> {
-        if repo.owner() == author.as_str() {
-            return Ok(true);
-        }
-        let asks = match &self.ports.rights {
-            Some(rights) => rights,
-            None if self.ports.forge.repository(repo).await.map_err(forge)?.can_admin => &self.ports.forge,
-            None => return Ok(false),
-        };
-        match asks.permission(repo, author).await.map_err(forge) {
-            Ok(permission) => Ok(permission >= Permission::Write),
-            Err(failure) if failure.kind == FailureKind::Passing => Err(failure),
-            Err(_) => Ok(false),
-        }
+        let (asked, rights) = (self.ports.forge.as_ref(), self.ports.rights.as_deref());
+        author_writes(asked, rights, repo, author).await.map_err(forge)
     }
 
     /// The same, with what stands there read anew.
