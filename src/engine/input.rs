@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    AccountName, ActionId, ActionRecord, Approving, Ask, Asked, Begun, BrokenPolicy, Checks, Command, Comment, Dependency,
-    EffectKey, Failure, FilesSought, Issue, Judged, LabelEvent, Mute, Outcome, PendingItem, ProjectFacts, Pull, PullNumber,
-    RepoName, RunId, Sha, ShelvedAction, Standings, Subject, Timestamp, Trouble, Weighed,
+    AccountName, ActionId, ActionRecord, Approving, Ask, Asked, Begun, BrokenPolicy, Checks, Command, Comment, Commented,
+    Dependency, EffectKey, Failure, FilesSought, Issue, Judged, LabelEvent, Mute, Outcome, PendingItem, ProjectFacts, Pull,
+    PullNumber, RepoName, RunId, Sha, ShelvedAction, Standings, Subject, Timestamp, Trouble, Weighed,
 };
 use crate::plan::{Policy, Room, Weighing};
 use crate::ports::HandEvent;
@@ -223,6 +223,8 @@ pub struct Reviewed {
     pub approved: bool,
     /// The requests for changes that stand, of those who may ask.
     pub asks: Vec<Ask>,
+    /// The comments that no run was given yet, of those who may write.
+    pub comments: Vec<Commented>,
 }
 
 impl Input {

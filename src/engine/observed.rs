@@ -128,16 +128,29 @@ fn pull_read(subject: Subject, known: &PullRef, read: PullRead) -> Option<Event>
         changes_requested: known.changes_requested,
         approved: known.approved && same_head,
         asks: known.asks.clone(),
+        comments: known.comments.clone(),
     };
-    let Reviewed { changes_requested, approved, asks } = reviews.unwrap_or_else(before);
+    let Reviewed { changes_requested, approved, asks, comments } = reviews.unwrap_or_else(before);
     let conflicts = conflicts.unwrap_or(known.conflicts);
     let same =
         known.checks == checks && known.mute() == mute && known.conflicts == conflicts && known.approved == approved && same_head;
     // That reviews were read for the first time since it moved is news, whatever they say.
     let first_read = were_read && known.reviews != Reviews::Read;
     let weighs = weighed.is_some() && weighed != known.weighed;
-    let news = !same || weighs || known.asks != asks || known.changes_requested != changes_requested || first_read;
-    news.then_some(Event::ChecksSeen { subject, checks, changes_requested, conflicts, approved, head, asks, mute, weighed })
+    let asked = known.asks != asks || known.comments != comments || known.changes_requested != changes_requested;
+    let news = !same || weighs || asked || first_read;
+    news.then_some(Event::ChecksSeen {
+        subject,
+        checks,
+        changes_requested,
+        conflicts,
+        approved,
+        head,
+        asks,
+        comments,
+        mute,
+        weighed,
+    })
 }
 
 fn surveyed(core: &mut Core, repo: RepoName, result: Result<ProjectFacts, Trouble>, now: Timestamp) -> Vec<Event> {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use reqwest::Method;
 use serde_json::json;
 
+use super::review;
 use super::transport::{Call, Client};
 use super::wire::{self, State};
 use crate::model::{
@@ -288,20 +289,20 @@ impl Forge for Client {
     async fn reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Reviews, ForgeError> {
         let number = pull.0.to_string();
         let call = Call::of(Method::GET, repo, &["pulls", &number, "reviews"]);
-        Ok(wire::last_words(&self.pages::<wire::Review>(&call).await?.items))
+        Ok(review::last_words(&self.pages::<review::Review>(&call).await?.items))
     }
 
     async fn written_reviews(&self, repo: &RepoName, pull: PullNumber) -> Result<Vec<WrittenReview>, ForgeError> {
         let number = pull.0.to_string();
         let call = Call::of(Method::GET, repo, &["pulls", &number, "reviews"]);
-        let listed = self.pages::<wire::Review>(&call).await?;
+        let listed = self.pages::<review::Review>(&call).await?;
         Ok(listed.items.into_iter().map(WrittenReview::from).collect())
     }
 
     async fn create_review(&self, repo: &RepoName, pull: PullNumber, new: &NewReview) -> Result<(), ForgeError> {
         let number = pull.0.to_string();
         // A word that the forge does not know makes a review that only its author sees.
-        let body = json!({ "event": wire::word_of(new.verdict), "body": new.body, "commit_id": new.of });
+        let body = json!({ "event": review::word_of(new.verdict), "body": new.body, "commit_id": new.of });
         self.send(&Call::of(Method::POST, repo, &["pulls", &number, "reviews"]).body(body)).await.map(drop)
     }
 
@@ -309,7 +310,7 @@ impl Forge for Client {
         let (number, review) = (pull.0.to_string(), review.to_string());
         // This list has no pages.
         let call = Call::of(Method::GET, repo, &["pulls", &number, "reviews", &review, "comments"]);
-        let found: Option<Vec<wire::LineComment>> = self.json(&call).await?;
+        let found: Option<Vec<review::LineComment>> = self.json(&call).await?;
         let mut comments: Vec<LineComment> = found.unwrap_or_default().into_iter().map(Into::into).collect();
         comments.sort_by_key(|c| (c.at, c.id));
         Ok(comments)

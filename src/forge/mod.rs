@@ -28,6 +28,7 @@ mod counts;
 mod paging;
 mod protection;
 mod refusal;
+mod review;
 mod survey;
 mod transport;
 mod wire;

@@ -2,6 +2,7 @@
 //! against a live Forgejo when `FORGEHAND_TEST_FORGE_URL` and `FORGEHAND_TEST_ADMIN_TOKEN` are set (see `forge_site`).
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use forgehand::model::{
@@ -151,7 +152,7 @@ async fn contract_since_is_inclusive(ctx: &Ctx) {
     assert_eq!(numbers(&bot.issues(&ctx.repo, &since(updated)).await.expect("a list").items), BTreeSet::from([first.0]));
     // What moves an issue: a comment, a label, its end.
     bot.create_label(&ctx.repo, "portal", "#1f6feb", "").await.expect("a label");
-    let mut last = updated;
+    let (mut last, tries) = (updated, AtomicU32::new(0));
     for step in 0..3 {
         let later = last + Duration::from_secs(1);
         until("the forge's clock goes on", async || {
@@ -161,9 +162,11 @@ async fn contract_since_is_inclusive(ctx: &Ctx) {
                     bot.remove_label(&ctx.repo, first, "portal").await.expect("off");
                     bot.add_label(&ctx.repo, first, "portal").await.expect("on");
                 }
-                _ => drop(
-                    ctx.by_owner(Method::PATCH, &format!("/issues/{}", first.0), json!({ "body": format!("{later:?}") })).await,
-                ),
+                // One that changes nothing may move nothing.
+                _ => {
+                    let body = format!("edited, try {}", tries.fetch_add(1, Ordering::Relaxed));
+                    ctx.by_owner(Method::PATCH, &format!("/issues/{}", first.0), json!({ "body": body })).await;
+                }
             }
             let listed = bot.issues(&ctx.repo, &since(later)).await.expect("a list").items;
             last = listed.first().map_or(last, |i| i.updated);
@@ -241,14 +244,15 @@ async fn contract_comments(ctx: &Ctx) {
     assert_eq!(ids(&all.items), [first.id, second.id, third.id]);
     assert_eq!(all.items.iter().map(|c| c.issue).collect::<Vec<_>>(), [one, two, one]);
 
-    let later = third.updated + Duration::from_secs(1);
+    let (later, tries) = (third.updated + Duration::from_secs(1), AtomicU32::new(0));
     until("the forge's clock goes on", async || {
-        bot.edit_comment(&ctx.repo, first.id, "working").await.expect("edited").updated >= later
+        let body = format!("working, try {}", tries.fetch_add(1, Ordering::Relaxed));
+        bot.edit_comment(&ctx.repo, first.id, &body).await.expect("edited").updated >= later
     })
     .await;
     let moved = bot.comments_since(&ctx.repo, later).await.expect("the edited one").items;
     assert_eq!(ids(&moved), [first.id]);
-    assert_eq!((moved[0].body.as_str(), moved[0].created), ("working", first.created));
+    assert_eq!((moved[0].body.starts_with("working, try "), moved[0].created), (true, first.created));
 
     bot.delete_comment(&ctx.repo, first.id).await.expect("deleted");
     bot.delete_comment(&ctx.repo, first.id).await.expect("gone is no error");
@@ -417,14 +421,26 @@ async fn contract_reviews(ctx: &Ctx) {
     let [request] = asked.requests.as_slice() else { panic!("{asked:?}") };
     let told = (request.by.clone(), request.of.clone(), request.official, request.stale, request.body.as_str());
     assert_eq!(told, (ctx.login("owner"), Some(pull.head_sha.clone()), true, false, "no"));
-    let given = ctx.by_owner(Method::POST, &path, approve.clone()).await;
+    ctx.by_owner(Method::POST, &path, approve.clone()).await;
     let approval = Approval { by: ctx.login("owner"), of: pull.head_sha.clone() };
     let approved = Reviews { approvals: vec![approval], ..Reviews::default() };
     assert_eq!(read().await, approved, "the last word counts");
 
+    ctx.by_owner(Method::POST, &path, json!({ "event": "COMMENT", "body": "why?" })).await;
+    let on_a_line = json!([{ "path": "README.md", "body": "and this?", "new_position": 1 }]);
+    ctx.by_owner(Method::POST, &path, json!({ "event": "COMMENT", "body": "", "comments": on_a_line })).await;
+    let said = read().await.comments;
+    let told: Vec<_> = said.iter().map(|said| (said.by.clone(), said.of.clone(), said.body.as_str())).collect();
+    let of = |body| (ctx.login("owner"), Some(pull.head_sha.clone()), body);
+    assert_eq!(told, [of("why?"), of("")], "what only says something, with a text or on lines");
+    let given = ctx.by_owner(Method::POST, &path, approve.clone()).await;
+    assert_eq!(read().await, approved, "who approves is content with what was said before");
+
     let dismissals = format!("{path}/{}/dismissals", given["id"]);
     ctx.by_owner(Method::POST, &dismissals, json!({ "message": "too early" })).await;
-    assert_eq!(read().await, Reviews::default(), "dismissed");
+    let after = read().await;
+    assert!(after.approvals.is_empty() && !after.changes_requested, "dismissed: {after:?}");
+    assert_eq!(after.comments.len(), 2, "and is content no more");
     ctx.by_owner(Method::POST, &path, approve).await;
     assert_eq!(read().await, approved);
     // A push makes it stale, at once or a second later: until then its commit tells.

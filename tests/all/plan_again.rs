@@ -425,6 +425,7 @@ fn a_gate_whose_time_is_over_opens_if_it_can_when_it_is_read_once_more() {
         approved,
         head,
         asks: Vec::new(),
+        comments: Vec::new(),
         mute: Mute::No,
         weighed: None,
     });

@@ -134,6 +134,7 @@ fn pull(number: u64, known: &Known) -> PullRef {
         branch_settled: false,
         found: false,
         asks: Vec::new(),
+        comments: Vec::new(),
         rounds: Rounds::default(),
         opinion: None,
         weighed: Some(Box::new(weighed)),

@@ -457,6 +457,7 @@ fn checked(site: &mut Site, subject: &Subject, checks: Checks, cut: bool) {
         approved: false,
         head: Some(head()),
         asks: Vec::new(),
+        comments: Vec::new(),
         mute: if cut { Mute::Cut } else { Mute::No },
         weighed: None,
     });
@@ -501,23 +502,14 @@ fn checks_that_were_cancelled_are_run_again_once_for_each_head_and_are_no_reason
     assert_eq!(held(&site, &read, NOW).0, cut(Rerun::Begun), "once");
     // Another head, and a forge that cannot.
     let at_head = site.records.last().cloned().expect("an event").event;
-    let Event::ChecksSeen { head: _, subject, checks, changes_requested, conflicts, approved, asks, mute: Mute::Cut, weighed } =
+    let Event::ChecksSeen { head: _, subject, checks, changes_requested, conflicts, approved, asks, comments, mute, weighed } =
         at_head
     else {
         panic!("{at_head:?}")
     };
+    assert_eq!(mute, Mute::Cut);
     let head = Some("3".repeat(40).parse().expect("a name of an object"));
-    site.note(Event::ChecksSeen {
-        head,
-        subject,
-        checks,
-        changes_requested,
-        conflicts,
-        approved,
-        asks,
-        mute: Mute::Cut,
-        weighed,
-    });
+    site.note(Event::ChecksSeen { head, subject, checks, changes_requested, conflicts, approved, asks, comments, mute, weighed });
     let cannot = Rerun::Not { why: "it has no such call".into() };
     reran(&mut site, &read, cannot.clone());
     assert_eq!(held(&site, &read, NOW).0, cut(cannot.clone()));

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use forgehand::config::Project;
 use forgehand::engine::{Core, Effect, Input, Job, LookedAt, PullRead, Reviewed};
 use forgehand::formula::{load, shipped, shipped_prompt};
-use forgehand::ledger::{IssueState, Ledger};
+use forgehand::ledger::{IssueState, Ledger, PullRef};
 use forgehand::model::{
-    Advance, Ask, Branch, Change, ChangedFile, Checks, CommandRun, Comment, CommentId, Concurrency, Decision, EffectKey, EndWord,
-    Event, Evidence, Expression, Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula, FormulaName, HandOutcome,
-    Hands, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, MergeRule, ModelCall, Mute, OnVault,
-    Outcome, OverlapRule, Overlapping, Point, PointId, ProjectFacts, Proposal, Pull, PullMark, PullNumber, PullState, Record,
-    Refusal, RepoFacts, RepoName, Rerun, ReviewId, Revision, Risk, RunId, Saying, SeenIssue, Sha, Since, Step, StepId, StepKind,
-    Subject, TextMark, Timestamp, Trigger, Triggers, Trouble, Usd, VaultAsk, Wait, WhenBusy,
+    Advance, Ask, Branch, Change, ChangedFile, Checks, CommandRun, Comment, CommentId, Commented, Concurrency, Decision,
+    EffectKey, EndWord, Event, Evidence, Expression, Failure, FailureKind, FilesFound, FilesSought, ForgeEvent, Formula,
+    FormulaName, HandOutcome, Hands, Intent, Issue, IssueNumber, JournalId, LabelEvent, LabelNames, Lane, Login, MergeRule,
+    ModelCall, Mute, OnVault, Outcome, OverlapRule, Overlapping, Point, PointId, ProjectFacts, Proposal, Pull, PullMark,
+    PullNumber, PullState, Record, Refusal, RepoFacts, RepoName, Rerun, ReviewId, Revision, Risk, RunId, Saying, SeenIssue, Sha,
+    Since, Step, StepId, StepKind, Subject, TextMark, Timestamp, Trigger, Triggers, Trouble, Usd, VaultAsk, Wait, WhenBusy,
 };
 use forgehand::plan::{Crew, Plan, Policy, ProjectPolicy, ROUNDS, plan, subject_of, target};
 use forgehand::ports::HandEvent;
@@ -120,6 +120,8 @@ pub struct World {
     people: BTreeSet<Sha>,
     /// The reviews that ask for changes of each pull request, the last one of one reviewer.
     asks: BTreeMap<u64, ReviewId>,
+    /// The newest comment below the pull request of an issue.
+    remarks: BTreeMap<u64, u64>,
     /// The points that were answered, with the key of the effect.
     pub replied: BTreeMap<PointId, EffectKey>,
     /// How often the checks of each head were run again.
@@ -526,6 +528,7 @@ impl World {
             filed: BTreeMap::new(),
             people: BTreeSet::new(),
             asks: BTreeMap::new(),
+            remarks: BTreeMap::new(),
             replied: BTreeMap::new(),
             reruns: BTreeMap::new(),
             runs: BTreeMap::new(),
@@ -837,7 +840,8 @@ impl World {
                     _ => Checks::Success,
                 };
                 let asks = self.asked(subject.issue.0, dice == 3 && reviews);
-                let reviewed = Reviewed { changes_requested: dice == 3, approved: !matches!(dice % 16, 1..=3), asks };
+                let comments = self.commented(&pull, subject.issue.0, dice % 16 == 5 && reviews);
+                let reviewed = Reviewed { changes_requested: dice == 3, approved: !matches!(dice % 16, 1..=3), asks, comments };
                 let conflicts = [Some(false), Some(true), None].into_iter().cycle().nth(dice.into()).flatten();
                 let read = PullRead {
                     head: None,
@@ -1251,16 +1255,30 @@ impl World {
         self.asks.get(&number).map(|review| Ask { review: *review, by: "judge".into(), says: "no".into() }).into_iter().collect()
     }
 
+    /// What somebody commented and no run was given; he may comment anew.
+    fn commented(&mut self, pull: &PullRef, number: u64, anew: bool) -> Vec<Commented> {
+        if anew {
+            let comment = self.count();
+            self.remarks.insert(number, comment);
+        }
+        let one =
+            |comment: &u64| Commented { point: PointId::Below { comment: *comment }, by: "judge".into(), says: "why".into() };
+        self.remarks.get(&number).map(one).into_iter().filter(|c| !pull.rounds.comments.contains(&c.point)).collect()
+    }
+
     fn revision(&mut self, number: u64, head: Sha, state: &IssueState) -> Option<Box<Revision>> {
         let pull = state.open_pull().filter(|_| state.run.as_ref().is_some_and(|run| run.formula.revises()))?;
         let asks = self.asked(number, false);
         let point = |ask: &Ask| Point { id: PointId::Review { review: ask.review }, by: ask.by.clone(), spot: None };
+        let comments = self.commented(pull, number, false);
+        let below = comments.iter().map(|one| Point { id: one.point, by: one.by.clone(), spot: None });
         let open = |point: &Point| !pull.rounds.points.contains(&point.id);
-        let points = asks.iter().map(point).filter(open).collect();
+        let points = asks.iter().map(point).chain(below).filter(open).collect();
         Some(Box::new(Revision {
             pull: pull.number,
             head,
             asks,
+            comments,
             points,
             checks: pull.checks,
             conflicts: pull.conflicts,

@@ -601,7 +601,7 @@ enum Propose {
     /// The open pull request of ours for the issue is reviewed, at the commit that the run read.
     Review,
     /// The commits are pushed to the branch of the open pull request of ours for the issue, at whose head the run began. A formula with this
-    /// step that `changes-requested`, `checks-failed` or `pull-conflicts` starts revises it: the issue goes from `claude-pr` to
+    /// step that `changes-requested`, `pull-commented`, `checks-failed` or `pull-conflicts` starts revises it: the issue goes from `claude-pr` to
     /// `claude-working` and back. One that `pull-behind` starts brings it up to its base: it has no agent, and what came to the base is merged
     /// before its first step.
     Push,

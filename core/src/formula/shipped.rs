@@ -109,6 +109,7 @@ const TESTS: &[(&str, &str)] = &[
     ("update-verifies", include_str!("../../../formulas/tests/update-verifies.toml")),
     ("update-fails", include_str!("../../../formulas/tests/update-fails.toml")),
     ("revise-answers", include_str!("../../../formulas/tests/revise-answers.toml")),
+    ("revise-commented", include_str!("../../../formulas/tests/revise-commented.toml")),
     ("revise-disagrees", include_str!("../../../formulas/tests/revise-disagrees.toml")),
     ("revise-red", include_str!("../../../formulas/tests/revise-red.toml")),
     ("revise-unfit", include_str!("../../../formulas/tests/revise-unfit.toml")),

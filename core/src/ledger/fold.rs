@@ -251,10 +251,11 @@ impl IssueState {
                     pull.state = *state;
                 }
             }
-            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, asks, mute, weighed, .. } => {
+            Event::ChecksSeen { checks, changes_requested, conflicts, approved, head, asks, comments, mute, weighed, .. } => {
                 if let Some(pull) = self.pull.as_mut() {
                     pull.weigh(weighed.as_deref(), at);
                     pull.asks.clone_from(asks);
+                    pull.commented(comments);
                     pull.cut = *mute == Mute::Cut;
                     pull.idle = (*mute == Mute::Idle).then(|| pull.idle.unwrap_or(at));
                     pull.checks = *checks;

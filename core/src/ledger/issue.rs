@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Ask, Asked, Branch, Checks, CommentId, Decision, Dependency, EffectKey, Evidence, FilesSought, FormulaName, Intent,
-    JournalId, Kept, Lane, Login, Mute, Outcome, PullNumber, PullState, Rerun, Risk, RunId, RunOutcome, SeenIssue, Sha, Status,
-    StepId, TextMark, Timestamp, Trigger, Usd, Wanted, Weighed,
+    Ask, Asked, Branch, Checks, CommentId, Commented, Decision, Dependency, EffectKey, Evidence, FilesSought, FormulaName,
+    Intent, JournalId, Kept, Lane, Login, Mute, Outcome, PullNumber, PullState, Rerun, Risk, RunId, RunOutcome, SeenIssue, Sha,
+    Status, StepId, TextMark, Timestamp, Trigger, Usd, Wanted, Weighed,
 };
 
 use super::{Reviews, Rounds, RunState};
@@ -354,6 +354,9 @@ pub struct PullRef {
     pub found: bool,
     /// The requests for changes that stand, of those who may ask, as last seen.
     pub asks: Vec<Ask>,
+    /// The comments that no run was given yet, of those who may write, as last seen.
+    #[serde(default)]
+    pub comments: Vec<Commented>,
     /// How far it was revised.
     pub rounds: Rounds,
     /// What verified the commit that we pushed last.

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Ask, Branch, ChangeRequest, Checks, Decision, Evidence, PointId, PullNumber, PullState, ReviewId, Revision, RunOutcome, Sha,
-    Timestamp,
+    Ask, Branch, ChangeRequest, Checks, Commented, Decision, Evidence, PointId, PullNumber, PullState, ReviewId, Revision,
+    RunOutcome, Sha, Timestamp,
 };
 
 use super::{IssueState, PullRef, RunState};
@@ -48,6 +48,9 @@ pub struct Rounds {
     pub from: Option<Sha>,
     /// The reviews that were given to one.
     pub reviews: BTreeSet<ReviewId>,
+    /// The comments that were given to one.
+    #[serde(default)]
+    pub comments: BTreeSet<PointId>,
     /// The points that were answered.
     pub points: BTreeSet<PointId>,
 }
@@ -56,6 +59,11 @@ impl PullRef {
     /// The requests for changes that no run was given yet.
     pub fn open_asks(&self) -> impl Iterator<Item = &Ask> {
         self.asks.iter().filter(|ask| !self.rounds.reviews.contains(&ask.review))
+    }
+
+    /// What was seen of comments. A reading that began before a run was given one may bring it once more.
+    pub(super) fn commented(&mut self, seen: &[Commented]) {
+        self.comments = seen.iter().filter(|comment| !self.rounds.comments.contains(&comment.point)).cloned().collect();
     }
 
     /// Whether a request for changes is news of this head, or of the one at which we began the revision that led to it. The forge's own mark
@@ -85,6 +93,7 @@ impl PullRef {
             branch_settled: false,
             found: false,
             asks: Vec::new(),
+            comments: Vec::new(),
             rounds: Rounds::default(),
             evidence: None,
             opinion: None,
@@ -135,6 +144,7 @@ impl PullRef {
     pub(super) fn prepared(&mut self, revision: &Revision) {
         self.head = revision.head.clone();
         self.asks.clone_from(&revision.asks);
+        self.comments.clone_from(&revision.comments);
         self.changes_requested |= !revision.asks.is_empty();
         self.checks = revision.checks;
         self.cut &= revision.checks == Checks::Failure;
@@ -149,6 +159,9 @@ impl PullRef {
         rounds.red = (revision.checks == Checks::Failure).then(|| revision.head.clone()).or(rounds.red.take());
         rounds.from = Some(revision.head.clone());
         rounds.reviews.extend(revision.asks.iter().map(|ask| ask.review));
+        let given: BTreeSet<PointId> = revision.comments.iter().map(|comment| comment.point).collect();
+        self.comments.retain(|comment| !given.contains(&comment.point));
+        self.rounds.comments.extend(given);
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ActionFile, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Checks, Command, CommentId, Decision, Declined,
-    Dependency, EffectKey, FilesSought, Formula, FormulaName, IssueDraft, IssueNumber, Kept, LabelsMean, Login, MergeStyle,
-    ModelCall, Mute, Outcome, ProbeName, ProjectFacts, PullNumber, PullState, Reply, RepoName, RunId, RunOutcome, Saying, Scope,
-    SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Told, Trial, Trigger, Trouble, Usd, VaultEvent, Verdict, Wanted,
-    Weighed,
+    AccountName, ActionFile, Advance, AgentName, Ask, Asked, Branch, BudgetOf, Checks, Command, CommentId, Commented, Decision,
+    Declined, Dependency, EffectKey, FilesSought, Formula, FormulaName, IssueDraft, IssueNumber, Kept, LabelsMean, Login,
+    MergeStyle, ModelCall, Mute, Outcome, ProbeName, ProjectFacts, PullNumber, PullState, Reply, RepoName, RunId, RunOutcome,
+    Saying, Scope, SeenIssue, Sha, StepId, StopWhy, Subject, Timestamp, Told, Trial, Trigger, Trouble, Usd, VaultEvent, Verdict,
+    Wanted, Weighed,
 };
 
 /// What was seen, decided, intended, and what came of it.
@@ -215,6 +215,9 @@ pub enum Event {
         /// The requests for changes that stand, of those who may ask.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         asks: Vec<Ask>,
+        /// The comments that no run was given yet, of those who may write.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        comments: Vec<Commented>,
         /// Why the checks say nothing.
         #[serde(default, rename = "cut")]
         mute: Mute,

@@ -306,6 +306,21 @@ pub struct Reviews {
     pub approvals: Vec<Approval>,
     /// The requests for changes that stand, those included that are about an older commit.
     pub requests: Vec<ChangeRequest>,
+    /// Reviews that neither approve nor ask for changes, of whom has not approved since.
+    pub comments: Vec<ReviewComment>,
+}
+
+/// A review that neither approves nor asks for changes and says something, in general or on lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewComment {
+    /// The review that it is.
+    pub review: ReviewId,
+    /// Whose.
+    pub by: Login,
+    /// About which commit, where the forge says.
+    pub of: Option<Sha>,
+    /// Its text, raw.
+    pub body: String,
 }
 
 /// A request for changes that is its author's last word and was not dismissed.

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ActionId, Ask, AtVault, Branch, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login, Overlapping,
-    PullNumber, RepoName, Rerun, Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp, ToMerge, Usd,
+    AccountName, ActionId, Ask, AtVault, Branch, Commented, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login,
+    Overlapping, PullNumber, RepoName, Rerun, Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp,
+    ToMerge, Usd,
 };
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
@@ -578,6 +579,11 @@ pub enum Dispute {
     Changes {
         /// Who, and what.
         ask: Ask,
+    },
+    /// Somebody commented on it.
+    Comment {
+        /// Who, and what.
+        comment: Commented,
     },
     /// Its checks are red.
     Checks {

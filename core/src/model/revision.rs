@@ -17,7 +17,18 @@ pub struct Ask {
     pub says: String,
 }
 
-/// Something that a reviewer said: the text of a review, or a comment of it on a line.
+/// A comment of somebody who may write, that comes with no request for changes and wants an answer all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commented {
+    /// The review that it is, or the comment.
+    pub point: PointId,
+    /// Whose.
+    pub by: Login,
+    /// How its text begins, cleaned and cut; empty where it has none but on lines.
+    pub says: String,
+}
+
+/// Something that a reviewer said: the text of a review, a comment of it on a line, or a comment in the conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "point")]
 pub enum PointId {
@@ -33,6 +44,11 @@ pub enum PointId {
         /// The forge's identifier of the comment.
         comment: u64,
     },
+    /// A comment in the conversation.
+    Below {
+        /// The forge's identifier of it; the forge numbers both kinds of comments in one sequence.
+        comment: u64,
+    },
 }
 
 impl fmt::Display for PointId {
@@ -40,7 +56,7 @@ impl fmt::Display for PointId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Review { review } => write!(f, "review-{review}"),
-            Self::Line { comment, .. } => write!(f, "comment-{comment}"),
+            Self::Line { comment, .. } | Self::Below { comment } => write!(f, "comment-{comment}"),
         }
     }
 }
@@ -76,6 +92,9 @@ pub struct Revision {
     pub head: Sha,
     /// The requests for changes that stand, those included that were answered.
     pub asks: Vec<Ask>,
+    /// The comments that no run was given yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comments: Vec<Commented>,
     /// The points that nobody has answered.
     pub points: Vec<Point>,
     /// The checks of that head.

@@ -41,6 +41,9 @@ pub enum ForgeEvent {
     PullMerged,
     /// A reviewer asks for changes on a pull request of ours.
     ChangesRequested,
+    /// Somebody who may write comments on a pull request of ours: in a review that neither approves nor asks for changes, or in its
+    /// conversation, where that names us (`@forgehand`).
+    PullCommented,
     /// A check of a pull request of ours is red.
     ChecksFailed,
     /// A pull request of ours cannot be merged into its base as it stands.
@@ -51,13 +54,14 @@ pub enum ForgeEvent {
 
 impl ForgeEvent {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::IssueOpened,
         Self::IssueClosed,
         Self::PullOpened,
         Self::PullUpdated,
         Self::PullMerged,
         Self::ChangesRequested,
+        Self::PullCommented,
         Self::ChecksFailed,
         Self::PullConflicts,
         Self::PullBehind,
@@ -72,6 +76,7 @@ impl ForgeEvent {
             Self::PullUpdated => "pull-updated",
             Self::PullMerged => "pull-merged",
             Self::ChangesRequested => "changes-requested",
+            Self::PullCommented => "pull-commented",
             Self::ChecksFailed => "checks-failed",
             Self::PullConflicts => "pull-conflicts",
             Self::PullBehind => "pull-behind",

@@ -220,7 +220,8 @@ impl Context<'_> {
     /// Whether nothing else is in the way of merging it than its turn.
     fn may_be_next(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> bool {
         let open = |pull: &PullRef| matches!(self.gate_of(project, state, pull), Gate::Open(_));
-        self.is_free(subject, state) && state.open_pull().is_some_and(open)
+        let commented = |pull: &PullRef| !pull.comments.is_empty() && project.reviser(ForgeEvent::PullCommented).is_some();
+        self.is_free(subject, state) && state.open_pull().is_some_and(|pull| open(pull) && !commented(pull))
     }
 
     /// Whether nothing is asked of it and nothing at work on it.

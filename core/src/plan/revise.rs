@@ -23,7 +23,8 @@ pub const ROUNDS: u32 = 3;
 const CONFLICTS: u32 = 1;
 
 /// What can be asked of a pull request, in the order of its urgency.
-const ASKED: [ForgeEvent; 3] = [ForgeEvent::ChangesRequested, ForgeEvent::ChecksFailed, ForgeEvent::PullConflicts];
+const ASKED: [ForgeEvent; 4] =
+    [ForgeEvent::ChangesRequested, ForgeEvent::ChecksFailed, ForgeEvent::PullConflicts, ForgeEvent::PullCommented];
 
 impl Formula {
     /// Whether what is asked of a pull request goes to this formula, as a part of the lifecycle.
@@ -56,6 +57,8 @@ fn asked(pull: &PullRef, event: ForgeEvent) -> Asked {
     match event {
         ForgeEvent::ChangesRequested if pull.open_asks().next().is_some() => Asked::Open,
         ForgeEvent::ChangesRequested if !pull.asks.is_empty() => Asked::Answered,
+        // A comment holds nothing up once a run was given it.
+        ForgeEvent::PullCommented if !pull.comments.is_empty() => Asked::Open,
         // What was ended from outside says nothing about the change.
         ForgeEvent::ChecksFailed if pull.checks != Checks::Failure || pull.cut => Asked::No,
         ForgeEvent::ChecksFailed if pull.rounds.red.as_ref() == Some(&pull.head) => Asked::InVain,
@@ -64,6 +67,7 @@ fn asked(pull: &PullRef, event: ForgeEvent) -> Asked {
         ForgeEvent::PullConflicts if pull.rounds.conflicts >= CONFLICTS => Asked::InVain,
         ForgeEvent::PullConflicts => Asked::Open,
         ForgeEvent::ChangesRequested
+        | ForgeEvent::PullCommented
         | ForgeEvent::IssueOpened
         | ForgeEvent::IssueClosed
         | ForgeEvent::PullOpened
@@ -200,10 +204,11 @@ pub(super) fn is_unfit(run: &RunState, outcome: &RunOutcome) -> bool {
 /// What is not settled about a pull request.
 pub(super) fn disputes(pull: &PullRef) -> Vec<Dispute> {
     let changes = pull.asks.iter().map(|ask| Dispute::Changes { ask: ask.clone() });
+    let comments = pull.comments.iter().map(|comment| Dispute::Comment { comment: comment.clone() });
     let red = (pull.checks == Checks::Failure).then(|| Dispute::Checks { head: pull.head.clone() });
     let conflict = pull.conflicts.then(|| Dispute::Conflict { base: pull.base.clone() });
     let unfit = (!pull.conflicts && pull.unfit().is_some()).then(|| Dispute::Unfit { base: pull.base.clone() });
-    changes.chain(red).chain(conflict).chain(unfit).collect()
+    changes.chain(comments).chain(red).chain(conflict).chain(unfit).collect()
 }
 
 /// Why a pull request of ours cannot be merged as it stands, of what no formula that is on is for.

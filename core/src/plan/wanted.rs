@@ -163,6 +163,7 @@ fn happened(state: &IssueState, event: ForgeEvent) -> Option<String> {
         ForgeEvent::PullBehind => None,
         ForgeEvent::PullUpdated => pull().map(|pull| pull.head.to_string()),
         ForgeEvent::ChangesRequested => pull().filter(|pull| pull.changes_requested).map(|pull| pull.head.to_string()),
+        ForgeEvent::PullCommented => pull().and_then(|pull| pull.comments.last()).map(|comment| comment.point.to_string()),
         ForgeEvent::PullConflicts => pull().filter(|pull| pull.conflicts).map(|pull| pull.head.to_string()),
         ForgeEvent::ChecksFailed => pull().filter(|pull| pull.checks == Checks::Failure).map(|pull| pull.head.to_string()),
         // What was closed before the first look is not known at all; what came to rest has had its runs.

@@ -143,6 +143,10 @@ fn dispute(over: &Dispute) -> String {
             format!("{} asks for changes, in comments on lines", one_line(ask.by.as_str()))
         }
         Dispute::Changes { ask } => format!("{} asks for changes: {}", one_line(ask.by.as_str()), one_line(&ask.says)),
+        Dispute::Comment { comment } if comment.says.trim().is_empty() => {
+            format!("{} comments on lines", one_line(comment.by.as_str()))
+        }
+        Dispute::Comment { comment } => format!("{} comments: {}", one_line(comment.by.as_str()), one_line(&comment.says)),
         Dispute::Checks { head } => format!("its checks are red at `{}`", head.short()),
         Dispute::Conflict { base } => format!("it conflicts with `{base}`"),
         Dispute::Unfit { base } => format!("with what came to `{base}` since, it fails the verification"),

@@ -118,8 +118,9 @@ pub fn event(event: &Event) -> Option<String> {
             format!("found comment {comment} of ours that this journal does not know: it was restored from an old copy")
         }
         Event::Reported { .. } => "reported anew".to_owned(),
-        Event::ChecksSeen { checks, changes_requested, conflicts, approved, asks, weighed, .. } => {
-            let who: Vec<String> = asks.iter().map(|ask| format!("; {} may ask for changes, and does", ask.by)).collect();
+        Event::ChecksSeen { checks, changes_requested, conflicts, approved, asks, comments, weighed, .. } => {
+            let mut who: Vec<String> = asks.iter().map(|ask| format!("; {} may ask for changes, and does", ask.by)).collect();
+            who.extend(comments.iter().map(|comment| format!("; {} comments ({})", comment.by, comment.point)));
             let changes = if *changes_requested { "; a reviewer asks for changes" } else { "" };
             let conflicts = if *conflicts { "; it conflicts with its base" } else { "" };
             let approved = if *approved { "; its head is approved" } else { "" };

@@ -73,6 +73,7 @@ impl View<'_> {
             created_at: Stamp(issue.created),
             updated_at: Stamp(issue.updated),
             closed_at: issue.closed.map(Stamp),
+            flow: 0,
         })
     }
 

@@ -52,6 +52,8 @@ pub(crate) struct Pull {
     pub created_at: Stamp,
     pub updated_at: Stamp,
     pub closed_at: Option<Stamp>,
+    /// 1 is AGit's, which localforge does not know.
+    pub flow: u8,
 }
 
 #[derive(Serialize)]

@@ -52,6 +52,8 @@ impl PullAsked {
             let (review, comment) = match said.point.id {
                 PointId::Review { review } => (review, None),
                 PointId::Line { review, comment } => (review, Some(comment)),
+                // In no review.
+                PointId::Below { comment } => (ReviewId(0), Some(comment)),
             };
             let spot = said.point.spot.as_ref();
             PointAsked {
@@ -76,8 +78,12 @@ impl PullAsked {
     pub(super) fn read(&self, at: Timestamp) -> PullTexts {
         let point = |said: &PointAsked| {
             let review = ReviewId(said.review);
-            let id = said.comment.map_or(PointId::Review { review }, |comment| PointId::Line { review, comment });
-            let spot = said.comment.map(|_| Spot { path: said.path.clone(), line: said.line, old: false });
+            let id = match said.comment {
+                None => PointId::Review { review },
+                Some(comment) if said.review == 0 => PointId::Below { comment },
+                Some(comment) => PointId::Line { review, comment },
+            };
+            let spot = matches!(id, PointId::Line { .. }).then(|| Spot { path: said.path.clone(), line: said.line, old: false });
             let point = Point { id, by: Login::from(said.author.as_str()), spot };
             PointText { point, at, body: said.body.clone() }
         };

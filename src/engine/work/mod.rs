@@ -7,6 +7,7 @@ mod agent;
 mod ask;
 mod asked;
 mod claim;
+mod commented;
 mod context;
 mod dispatch;
 mod find;

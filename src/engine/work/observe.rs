@@ -191,7 +191,7 @@ impl Worker {
         Ok(FilesFound { branch, missing: missing.unwrap_or_else(|| asked.files.clone()) })
     }
 
-    /// One request, two where its reviews are wanted; and git's own, which cost the API nothing.
+    /// One request, three where its reviews are wanted; and git's own, which cost the API nothing.
     pub(super) async fn read_pull(
         &self,
         subject: &Subject,
@@ -223,7 +223,10 @@ impl Worker {
                 let approved = reviews.approvals.iter().any(|approval| approval.of == *at && !facts.is_ours(&approval.by));
                 let asks = self.asks(repo, pull, at, &reviews, facts).await;
                 let asks = asks.map_err(|failure| Trouble::Unreachable { why: failure.why })?;
-                let reviewed = Reviewed { changes_requested: reviews.changes_requested, approved, asks };
+                let comments = self.comments(subject, pull, at, &reviews, facts).await;
+                let comments = comments.map_err(|failure| Trouble::Unreachable { why: failure.why })?;
+                let comments = comments.into_iter().map(|one| one.comment).collect();
+                let reviewed = Reviewed { changes_requested: reviews.changes_requested, approved, asks, comments };
                 read = Some(reviews);
                 Some(reviewed)
             }

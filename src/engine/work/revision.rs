@@ -15,6 +15,7 @@ use crate::ports::{CommitStatus, FailedJob, ForgeErrorKind, JobLog, LineComment,
 use crate::{text, words};
 
 use super::super::core::Facts;
+use super::commented::Spoken;
 use super::context::failing_output;
 use super::{Order, ProjectSettings, Worker, forge};
 
@@ -52,7 +53,7 @@ impl<'a> Heard<'a> {
 }
 
 /// How a text begins, on one line.
-fn beginning(body: &str) -> String {
+pub(super) fn beginning(body: &str) -> String {
     let words = text::clean(&text::strip_marker(body));
     words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SAYS).collect()
 }
@@ -92,7 +93,8 @@ impl Worker {
         let statuses = self.ports.forge.statuses(repo, head).await.map_err(forge)?;
         let reviews = self.ports.forge.reviews(repo, number).await.map_err(forge)?;
         let asks = self.asks(repo, pull, head, &reviews, order.facts).await?;
-        let points = self.points(order, pull, head, &asks).await?;
+        let comments = self.comments(order.subject, pull, head, &reviews, order.facts).await?;
+        let points = self.points(order, pull, head, (&asks, &comments)).await?;
         let red: Vec<&CommitStatus> = statuses.iter().filter(|status| status.state == Checks::Failure && !status.cut).collect();
         let jobs = if red.is_empty() { Vec::new() } else { self.ports.forge.failed_jobs(repo, head).await.map_err(forge)? };
         let red = with_logs(&red, jobs);
@@ -100,19 +102,34 @@ impl Worker {
         let marks = points.iter().map(|said| said.point.clone()).collect();
         let unfit = pull.unfit.as_ref().filter(|unfit| !conflicts && unfit.head == *head);
         let unfit = unfit.map(|unfit| failing_output(&unfit.evidence));
-        let revision =
-            Revision { pull: number, head: head.clone(), asks, points: marks, checks, conflicts, unfit: unfit.is_some() };
+        let revision = Revision {
+            pull: number,
+            head: head.clone(),
+            asks,
+            comments: comments.into_iter().map(|one| one.comment).collect(),
+            points: marks,
+            checks,
+            conflicts,
+            unfit: unfit.is_some(),
+        };
         Ok((revision, PullTexts { number, points, checks: red, conflicts, unfit }))
     }
 
     /// What reviewers said and nobody answered, oldest first.
-    async fn points(&self, order: &Order<'_>, pull: &PullRef, head: &Sha, asks: &[Ask]) -> Result<Vec<PointText>, Failure> {
+    async fn points(
+        &self,
+        order: &Order<'_>,
+        pull: &PullRef,
+        head: &Sha,
+        (asks, comments): (&[Ask], &[Spoken]),
+    ) -> Result<Vec<PointText>, Failure> {
         let (repo, facts) = (&order.subject.repo, order.facts.as_ref());
         let mut heard = Heard::new(self, repo, order.project, facts);
         let mut points = Vec::new();
         for review in self.ports.forge.written_reviews(repo, pull.number).await.map_err(forge)? {
             let asked = asks.iter().any(|ask| ask.review == review.id);
-            let fresh = review.of.as_ref() == Some(head) || review.of.is_some() && review.of == pull.rounds.from;
+            let commented = comments.iter().any(|one| one.comment.point == PointId::Review { review: review.id });
+            let fresh = commented || review.of.as_ref() == Some(head) || review.of.is_some() && review.of == pull.rounds.from;
             if review.dismissed || review.verdict.is_none() || !(asked || fresh) {
                 continue;
             }
@@ -123,14 +140,22 @@ impl Worker {
             }
             if review.comments > 0 {
                 let lines = self.ports.forge.line_comments(repo, pull.number, review.id).await.map_err(forge)?;
+                let answers: Vec<String> =
+                    lines.iter().filter(|line| facts.is_ours(&line.by)).map(|line| line.body.clone()).collect();
                 for line in lines {
                     let theirs = line.by == review.by && asked;
+                    let id = PointId::Line { review: review.id, comment: line.id }.to_string();
+                    if answers.iter().any(|answer| text::is_once(answer, order.subject, &id)) {
+                        continue;
+                    }
                     if !facts.is_ours(&line.by) && (theirs || heard.may(&line.by, false).await?) {
                         points.push(of_line(&review, line));
                     }
                 }
             }
         }
+        points.extend(comments.iter().filter_map(Spoken::below));
+        points.sort_by_key(|said| said.at);
         points.retain(|said| !pull.rounds.points.contains(&said.point.id));
         Ok(points)
     }
@@ -140,7 +165,8 @@ impl Worker {
         let (repo, run) = (&order.subject.repo, order.run()?);
         let texts = self.texts.read(&run.id)?;
         let said = texts.pull.iter().flat_map(|pull| &pull.points).find(|said| said.point.id == reply.to.id);
-        let marker = text::marker(order.key);
+        // Whose answer it is stands in it as well: a lost journal does not have it answered again.
+        let marker = format!("{}\n{}", text::once_marker(order.subject, &reply.to.id.to_string()), text::marker(order.key));
         let signed = |quote: Option<&str>| {
             let words = words::reply(&reply.to, quote, reply.text.as_deref(), run.pushed.as_ref());
             format!("{}\n\n{marker}", self.scanner.redact(&words))

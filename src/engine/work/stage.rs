@@ -189,6 +189,7 @@ impl Stage {
             pull: PULL,
             head: BASE.parse().map_err(|_| format!("{BASE} names no commit"))?,
             asks: Vec::new(),
+            comments: Vec::new(),
             points: texts.into_iter().flat_map(|texts| &texts.points).map(|said| said.point.clone()).collect(),
             checks,
             conflicts: texts.is_some_and(|texts| texts.conflicts),
@@ -379,6 +380,7 @@ pub(super) fn green(subject: &Subject) -> Event {
         approved: true,
         head: None,
         asks: Vec::new(),
+        comments: Vec::new(),
         mute: Mute::No,
         weighed: None,
     }
