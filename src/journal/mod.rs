@@ -187,7 +187,10 @@ fn connect(path: &Path, create: bool) -> Result<Connection, JournalError> {
     let open = || -> Result<Connection, Failed> {
         let db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(std::time::Duration::from_secs(10))?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
+        if create {
+            // The file remembers it. A reader that asked for it, too, would be locked out while its writer does.
+            db.pragma_update(None, "journal_mode", "WAL")?;
+        }
         db.pragma_update(None, "synchronous", "FULL")?;
         Ok(db)
     };

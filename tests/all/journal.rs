@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use forgehand::journal::{ExchangeError, History, JournalReader, SqliteJournal, export, import, path_in};
 use forgehand::ledger::{Ledger, SHAPE};
@@ -227,6 +227,31 @@ fn a_journal_of_the_first_schema_opens_and_goes_on() {
     append(&mut journal, new);
     assert_eq!(journal.recall().expect("readable").ledger, full);
     assert_eq!(reader(dir.path()).after(0).expect("readable"), records);
+}
+
+#[test]
+fn a_journal_is_read_while_it_is_being_made_and_while_its_writer_comes_and_goes() {
+    for _ in 0..25 {
+        let dir = TempDir::new().expect("a folder");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let read = || {
+                while !done.load(Ordering::SeqCst) {
+                    if let Some(journal) = JournalReader::open(dir.path()).expect("nobody locks readers out") {
+                        journal.after(0).expect("readable");
+                    }
+                }
+            };
+            let readers = [scope.spawn(read), scope.spawn(read)];
+            for _ in 0..4 {
+                drop(open(dir.path()));
+            }
+            done.store(true, Ordering::SeqCst);
+            for reader in readers {
+                reader.join().expect("what was read");
+            }
+        });
+    }
 }
 
 #[test]
