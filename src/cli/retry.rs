@@ -18,5 +18,5 @@ pub(super) struct Arguments {
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
     let setup = Setup::shown(config)?;
     let subject = subject::parse(&setup.config, &arguments.issue)?;
-    setup.leave(subject, "is handed to an agent again", |subject| Command::Retry { subject })
+    setup.leave(subject, "is handed to an agent again", |subject| Command::Retry { subject, given: None })
 }

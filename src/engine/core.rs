@@ -389,7 +389,7 @@ impl Core {
     fn command(&mut self, turn: &mut Turn, row: u64, command: Command) {
         let events = plan::command(&self.ledger, &command);
         let looks_at = match &command {
-            Command::Retry { subject } | Command::Cancel { subject } => Some(subject.repo.clone()),
+            Command::Retry { subject, .. } | Command::Cancel { subject } => Some(subject.repo.clone()),
             Command::Pause { .. } | Command::Resume { .. } | Command::Run { .. } => None,
         };
         let after_look = looks_at.is_some();

@@ -5,7 +5,7 @@
 
 use serde_json::Value as Json;
 
-use crate::document::Schema;
+use crate::document::{Schema, lines};
 use crate::model::Shape;
 
 /// The longest answer that is looked at, in bytes.
@@ -22,6 +22,8 @@ pub fn schema(shape: &Shape) -> Json {
         object.remove("$schema");
         object.remove("$id");
     }
+    // It knows no words but those of JSON schema; the prompt has the rules.
+    lines::without(&mut schema);
     schema
 }
 

@@ -175,6 +175,7 @@ impl Line {
                 sprint: None,
                 host: None,
                 last_tag: None,
+                moved: None,
             },
             Intent::Agent { .. } => self.next().unwrap_or_else(|| agent(HandOutcome::Succeeded)),
             Intent::Take { .. } => match self.answers.first() {

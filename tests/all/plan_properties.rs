@@ -151,7 +151,7 @@ fn person(world: &mut World, number: u64, act: Act, last: &mut Option<Order>) {
         Act::DeleteOurs => world.delete_ours(number),
         Act::EndPull(merged) => world.end_pull(number, merged),
         Act::Push => world.push_by_person(number),
-        Act::Retry => command(world, Command::Retry { subject: subject(number) }),
+        Act::Retry => command(world, Command::Retry { subject: subject(number), given: None }),
         Act::Cancel => command(world, Command::Cancel { subject: subject(number) }),
         Act::Pause(ms) => {
             let until = ms.map(|ms| Timestamp(world.now.0 + ms));

@@ -291,6 +291,7 @@ impl Made {
             sprint: None,
             host: None,
             last_tag: None,
+            moved: None,
             over: None,
             open: None,
             revision: None,

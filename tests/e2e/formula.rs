@@ -8,7 +8,8 @@ use forgehand::formula::{shipped_names, shipped_text};
 use forgehand::sandbox::Mode;
 use serde_json::{Value, json};
 
-use crate::rig::{Plan, REPO, Rig};
+use crate::gates::beside;
+use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE};
 
 /// A folder with a configuration, whose forge is nowhere.
 struct Desk(tempfile::TempDir);
@@ -249,8 +250,41 @@ async fn a_dry_run_shows_all_that_would_be_said_and_touches_nothing() {
     // What is no issue of ours yet is ordered by nobody but its label.
     let real = rig.run(&["formula", "run", "fix", "--issue", &issue]).await;
     assert!(real.code == Some(2) && real.err.contains("is not known"), "{}", real.err);
-    let off = rig.run(&["formula", "run", "triage", "--issue", &issue]).await;
-    assert!(off.code == Some(2) && off.err.contains("is started by the label portal"), "{}", off.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_lifecycle_starts_is_run_by_hand_too_with_what_it_is_given() {
+    let fix = "case $FORGEHAND_STEP in work) if asked_for 'Depth: 3'; then repair; commit 'Add'; answer done 'It adds.'; else answer refused 'No depth.'; fi ;; esac";
+    let plan = Plan::new("formula::by_hand").agent(Agent::scripted(TRIAGE, fix)).mode(Mode::None);
+    let rig = plan.rig().await.expect("it needs nothing");
+    let deep = shipped_text("fix").expect("shipped").replacen(
+        "[[step]]",
+        "[[input]]\nname = \"depth\"\ntype = \"number\"\ndefault = 1\n\n[[step]]",
+        1,
+    );
+    let prompt = forgehand::formula::shipped_prompt("fix.md").expect("shipped");
+    beside(&rig, &[("formulas/fix.toml", &deep), ("prompts/fix.md", &format!("{prompt}\nDepth: {{{{inputs.depth}}}}\n"))]);
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["portal", "interactive"]).await;
+    rig.once().await;
+    let issue = number.to_string();
+    rig.run(&["formula", "run", "triage", "--issue", &issue]).await.ok();
+    rig.once().await;
+    assert_eq!(
+        rig.comments(number).iter().filter(|comment| comment.body.contains("Make add.sh add.")).count(),
+        1,
+        "{}",
+        rig.story()
+    );
+    assert_eq!(rig.labels(number), ["interactive"], "where a person has it, it stays");
+
+    rig.run(&["formula", "run", "fix", "--issue", &issue]).await.ok();
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-failed"], "without what it needs: {}", rig.story());
+    let wrong = rig.run(&["formula", "run", "fix", "--issue", &issue, "--input", "depth=\"deep\""]).await;
+    assert!(wrong.code == Some(2) && wrong.err.contains("`depth`"), "{}", wrong.err);
+    rig.run(&["formula", "run", "fix", "--issue", &issue, "--input", "depth=3"]).await.ok();
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE};
 const SCRIPT: &str = r##"case $FORGEHAND_STEP in
     look) if asked_for 'keep the open issues'; then cat >"$FORGEHAND_RESULT" <<'END'
 {"summary":"One question, one double.","underspecified":[{"number":1,"question":"Which command?"}],
- "duplicates":[{"number":3,"of":2,"why":"Both are about the sum."}],"stale":[],"awake":[],"debt":[]}
+ "duplicates":[{"number":3,"of":2,"why":"Both are about the sum."}],"stale":[],"awake":[],"promote":[2],"debt":[]}
 END
       else cat >"$FORGEHAND_RESULT" <<'END'
 {"summary":"The history.","predictions":[{"title":"The disk is full by spring","expect":"Writes fail.","evidence":["a.sh:1 keeps everything"],
@@ -79,9 +79,18 @@ async fn groom_closes_once_what_all_parts_of_are_closed_of_and_believes_no_stran
 #[tokio::test(flavor = "multi_thread")]
 async fn predict_files_what_it_says_and_stops_when_enough_is_open() {
     let Some(rig) = rig("roles::predict").await else { return };
-    for _ in 0..6 {
+    let predict = async || {
         rig.run(&["formula", "run", "predict"]).await.ok();
         rig.once().await;
+    };
+    for nth in 1..=6 {
+        predict().await;
+        if nth == 1 {
+            // What it filed itself is no news.
+            predict().await;
+            assert_eq!(rig.turns("look"), 1, "nothing moved, and nobody is asked: {}", rig.story());
+        }
+        rig.seed.comment(REPO, "owner", 2, "It is still so.").await.expect("a comment");
     }
     let filed = || (4..9).filter(|number| rig.labels(*number) == ["prediction"]).count();
     assert_eq!((filed(), rig.turns("look")), (5, 5), "the sixth time nobody is asked: {}", rig.story());

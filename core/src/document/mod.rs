@@ -6,6 +6,7 @@
 
 mod fault;
 mod layers;
+pub mod lines;
 mod mask;
 mod nearest;
 mod schema;

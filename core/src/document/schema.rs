@@ -8,6 +8,8 @@ use std::error::Error;
 use boon::{CompileError, Compiler, Draft, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value as Json;
 
+use super::lines;
+
 /// What a schema is called while it is compiled; it is never fetched.
 const NAME: &str = "schema:/";
 /// The longest text about one mistake, in characters.
@@ -17,6 +19,7 @@ const TOLD: usize = 300;
 pub struct Schema {
     schemas: Schemas,
     index: SchemaIndex,
+    text: Json,
 }
 
 impl Schema {
@@ -31,7 +34,10 @@ impl Schema {
         compiler.use_loader(Box::new(Nothing));
         compiler.add_resource(NAME, schema.clone()).map_err(|error| flaw(&error))?;
         let index = compiler.compile(NAME, &mut schemas).map_err(|error| flaw(&error))?;
-        Ok(Self { schemas, index })
+        match lines::flaw(schema) {
+            Some(why) => Err(why),
+            None => Ok(Self { schemas, index, text: schema.clone() }),
+        }
     }
 
     /// What is wrong with a value, at most `most` mistakes. None if it fits.
@@ -42,6 +48,9 @@ impl Schema {
         }
         // The library goes through properties in no order.
         found.sort();
+        if found.is_empty() {
+            found = lines::mistakes(&self.text, value);
+        }
         found.truncate(most);
         found
     }

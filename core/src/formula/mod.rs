@@ -15,12 +15,14 @@ pub mod expression;
 mod extends;
 mod filer;
 mod head;
+mod held;
 pub mod inputs;
 mod mirror;
 mod order;
 mod over;
 mod page;
 mod propose;
+mod reach;
 mod read;
 mod runs;
 pub mod scope;
@@ -43,6 +45,7 @@ pub use page::page;
 pub use propose::unfit as unfit_label;
 pub use shipped::{
     shipped, shipped_formula, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names, shipped_tests, shipped_text,
+    shipped_that,
 };
 
 use self::call::Calls;

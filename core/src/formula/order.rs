@@ -15,7 +15,7 @@ pub(super) struct Placed<'t, 'a> {
 }
 
 impl Placed<'_, '_> {
-    fn wrong(&self, key: &'static str, message: &str, help: &str) {
+    pub(super) fn wrong(&self, key: &'static str, message: &str, help: &str) {
         let (calls, own) = self.step.id.split();
         let at = if calls.is_empty() { key } else { "formula" };
         let message =

@@ -1,6 +1,6 @@
 //! A formula of a project's own base branch, laid over the one that the configuration names.
 //!
-//! Promises: nobody new works or may write, pull requests and reviews are proposed only where they were, limits only shrink, the tier only
+//! Promises: nobody new works or may write, pull requests and reviews are proposed only where they were, limits only shrink, those of steps too, the tier only
 //! rises, models and backends are the configured ones, what has to hold before a run starts still has to, and what was verified or approved before is so still. When a run starts is the
 //! configuration's alone. What else is proposed (comments, labels, issues) is what whoever may push to the base branch may do himself.
 
@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::agents::hired;
 use super::call::also_required;
+use super::held;
 use crate::model::{Access, Expression, Formula, FormulaLimits, FormulaName, Gate, Hire, Proposal, Step, StepId, StepKind};
 
 /// The folder of a base branch with formulas, prompts and schemas of its own; how long a file in it may be, in bytes, and how many there may
@@ -40,6 +41,7 @@ pub fn laid_over(over: Formula, configured: &Formula) -> Result<Formula, String>
             *hire = as_configured(hire, (id, role), configured)?;
         }
     }
+    held::hold(&mut both, configured);
     let (own, given) = (&mut both.workspace, &configured.workspace);
     own.base.clone_from(&given.base);
     own.branch.clone_from(&given.branch);

@@ -39,6 +39,7 @@ const ORDER: &str = "
 - An agent that others of its run may be at work beside has a HOME and a log of its own, `issue-7-attempt-1-STEP.jsonl`.
 - A step with `when` is decided by that alone, once all that it needs has ended. One without is skipped where one that it needs was skipped.
 - What a condition asks of a step that was skipped is not there, and the condition is false then; `steps.ID.status == 'skipped'` asks for that.
+- A step that no run would ever do is refused: its condition, with those of the steps that it needs or asks for, cannot hold. So is an outcome that no run would end as.
 - A step with `for_each` is done for one item after the other. The list is worked out once, when the step begins, and one that is not there has
   no items; `when` is asked before that, `timeout` and `retry` are each item's own. Its output is the list of what the items left, in
   their order.
@@ -74,6 +75,29 @@ const BRANCH: &str = "
 - No two formulas that are on in a project push to one word: that is refused at the start. Formulas without a word share the issue's branch, as ever.
 - An issue has one pull request of ours at a time: while it is open, more work goes on at its branch, whichever formula does it.
 - The word of a base branch's formula counts for nothing: the configured one holds, as with `base`.
+";
+
+const ANSWERS: &str = "
+## What answers are held to
+
+The answer of an agent is JSON that fits the schema of its step (`formulas/schemas/NAME.json`, JSON schema, draft 7). What does not is told to the agent once, word by word, and the
+step fails where the second answer does not fit either. For a text that is a whole document a schema may say what its lines look like, by `x-lines`, a list
+of rules; what breaks one is told with the number of its line, and what no rule is about is left alone:
+
+| Rule | What it says |
+|---|---|
+| `like`, `is`, `write` | a line that matches the pattern `like` has to match `is` |
+| `from`, `has`, `write` | each part of the text, from a line that matches `from` to the next one, has exactly one line that matches `has` |
+| `from`, `with`, `lacks`, `write` | a part with a line that matches `with` has none that matches `lacks` |
+
+`write` is what to write instead, for the agent. The schema `plan` keeps the format of `prerequisites.md` so.
+
+Two fields mean something by their name, in the answer of any agent's step of any formula, and both only make forgehand more careful:
+
+- `files`, a list of texts: the files that the work will touch. Where a run ends by sending its issue on (`queue`, `interactive`,
+  `needs-info` or `hand-over`, as triage does) they are remembered for the issue, and `overlap` of its project says what waits for other work on them.
+- `blast_radius`, `low`, `medium` or `high`: how much the agent thinks its work could break. The tier of the pull request is never below the highest one that
+  its run answered, and nothing that an agent says lowers one. Another word counts as `high`.
 ";
 
 const LAST_TAG: &str = "
@@ -113,6 +137,12 @@ Of each is known which issues are part of it, as far as we filed them (`Part of 
 are open; a part that was closed longer ago than 90 days is not known, and none is where issues were left out. That is read only where it is named.
 `filed_as` is the name (`once`) under which a run about the project filed it, and empty where none did. A prompt has their bodies too, each cut at 4 KiB and left out behind 96 KiB of them. A schedule that has nothing to do costs no token if its
 first `when` says so: `when = \"project.issues.exists(i, 'stale' in i.labels)\"`.
+
+`moved` is what moved since the last run of the same formula about the project that came to an end of its own (`done`, `no-change` and the like; one that failed
+does not count): `commits`, the base branch has another tip; `issues`, open ones that are new, moved or carry other labels; `closed`, those that were open then;
+`files`, what `[ops] files` reads and says something else. `anything` is one of these, the first run, or more open issues than are read. What the run itself filed,
+wrote or changed is no news for the next one. So `when = \"moved.anything\"` asks an agent only where there is something to look at. It is looked at only where a formula names it; in a
+dry run it is as for the first run, and in a recorded test without `[moved]` (`commits`, `issues`, `closed`, `files`; empty: nothing moved).
 
 | Name | What it is |
 |---|---|
@@ -179,6 +209,7 @@ pub fn page() -> String {
     page.push_str(ORDER);
     page.push_str(AGENTS);
     page.push_str(BRANCH);
+    page.push_str(ANSWERS);
     page.push_str("\n## What expressions may name\n\nConditions and values are written in CEL, the Common Expression Language, and checked against these types.\n\n| Name | What it is |\n|---|---|\n");
     types(&mut page, "", &scope(&[], "", Type::object(), About::Issue));
     page.push_str("| `steps.ID.status` | `done` or `skipped` |\n| `steps.ID.output` | what the step left behind |\n| `inputs.NAME` | as `[[input]]` says |\n");

@@ -319,11 +319,13 @@ fn misplaced(table: &Table<'_>, what: What, word: &str) {
 }
 
 fn labels(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable, issue: Option<Expression>) -> Option<Proposal> {
-    let names = |key: &'static str| match table.value(key) {
-        Some(value) => head::some(&value, |v| label(v, scene, vocabulary, &|_| false)),
+    // Another issue may be brought in as work; where the run's own one goes says its outcome.
+    let entry = |name: &str| table.has("issue") && name == LabelNames::default().portal;
+    let names = |key: &'static str, also: &dyn Fn(&str) -> bool| match table.value(key) {
+        Some(value) => head::some(&value, |v| label(v, scene, vocabulary, also)),
         None => Some(Vec::new()),
     };
-    let (add, remove) = (names("add"), names("remove"));
+    let (add, remove) = (names("add", &entry), names("remove", &|_| false));
     if !table.has("add") && !table.has("remove") {
         table.lacks("add", "add = [\"stale\"]");
         return None;

@@ -12,7 +12,7 @@ use super::order::{Placed, check};
 use super::propose::propose;
 use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, scope};
 use super::template::Templates;
-use super::{agents, bounds, each, head, inputs, runs};
+use super::{agents, bounds, each, head, inputs, reach, runs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
     About, EndWord, Ending, Expression, ForgeEvent, Formula, FormulaLabel, FormulaName, Gate, Given, Hands, INPUTS, InputSpec,
@@ -134,8 +134,10 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         ids.push(id);
     }
     // A called formula need not stand alone.
+    let mut done = None;
     if whole && calls.chain.is_empty() {
         check(&steps, trigger.event.contains(&ForgeEvent::PullBehind));
+        done = Some(reach::check(&steps));
     }
     let steps: Vec<Step> = steps.into_iter().map(|placed| placed.step).collect();
     if calls.chain.is_empty() {
@@ -148,7 +150,14 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     }
     let known = scope(&steps, "", given, about);
     let own = name.as_ref().map_or("", FormulaName::as_str);
-    let outcomes = root.tables("outcome").iter().filter_map(|table| ending(table, &known, (own, about), calls)).collect();
+    let outcome = |table: &Table<'_>| {
+        let ending = ending(table, &known, (own, about), calls)?;
+        if let (Some(done), Some(when)) = (&done, &ending.when) {
+            reach::outcome(table, &when.0, done);
+        }
+        Some(ending)
+    };
+    let outcomes = root.tables("outcome").iter().filter_map(outcome).collect();
     Some(Formula {
         name: name?,
         title: title?,

@@ -74,7 +74,19 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         ("last_tag", Type::record(last_tag)),
         ("now", Type::Time),
     ];
-    Type::record(common.into_iter().chain(issue))
+    Type::record(common.into_iter().chain(issue).chain((about == About::Project).then(|| ("moved", moved()))))
+}
+
+/// What moved since the formula's last run about the project.
+fn moved() -> Type {
+    let numbers = || Type::list(Type::Integer);
+    Type::record([
+        ("anything", Type::Bool),
+        ("commits", Type::Bool),
+        ("issues", numbers()),
+        ("closed", numbers()),
+        ("files", Type::list(Type::text())),
+    ])
 }
 
 /// What a probe of the host showed.

@@ -118,6 +118,7 @@ const TESTS: &[(&str, &str)] = &[
     ("groom-nothing-moved", include_str!("../../../formulas/tests/groom-nothing-moved.toml")),
     ("groom-closes-what-is-done", include_str!("../../../formulas/tests/groom-closes-what-is-done.toml")),
     ("predict-files", include_str!("../../../formulas/tests/predict-files.toml")),
+    ("predict-nothing-moved", include_str!("../../../formulas/tests/predict-nothing-moved.toml")),
     ("diagnose-reproduced", include_str!("../../../formulas/tests/diagnose-reproduced.toml")),
     ("fix-reproduced", include_str!("../../../formulas/tests/fix-reproduced.toml")),
     ("reproduce-asks", include_str!("../../../formulas/tests/reproduce-asks.toml")),
@@ -133,6 +134,8 @@ const TESTS: &[(&str, &str)] = &[
     ("verify-fix-of-another", include_str!("../../../formulas/tests/verify-fix-of-another.toml")),
     ("verify-fix-passes", include_str!("../../../formulas/tests/verify-fix-passes.toml")),
     ("plan-files-at-the-constraint", include_str!("../../../formulas/tests/plan-files-at-the-constraint.toml")),
+    ("plan-wrong-tree", include_str!("../../../formulas/tests/plan-wrong-tree.toml")),
+    ("plan-nothing-moved", include_str!("../../../formulas/tests/plan-nothing-moved.toml")),
     ("plan-waits-for-its-constraint", include_str!("../../../formulas/tests/plan-waits-for-its-constraint.toml")),
     ("epic-starts-the-next-block", include_str!("../../../formulas/tests/epic-starts-the-next-block.toml")),
     ("epic-starts-the-named-block", include_str!("../../../formulas/tests/epic-starts-the-named-block.toml")),
@@ -166,6 +169,11 @@ const TESTS: &[(&str, &str)] = &[
 /// The shipped formulas. Who needs a few takes [`shipped_formula`]: to read and check all of them takes as long as a start may.
 pub fn shipped() -> BTreeMap<FormulaName, Formula> {
     FORMULAS.iter().map(|(name, text)| (FormulaName::from(*name), read(name, text))).collect()
+}
+
+/// The first of the shipped formulas that is as asked.
+pub fn shipped_that(is: impl Fn(&Formula) -> bool) -> Option<FormulaName> {
+    FORMULAS.iter().map(|(name, text)| read(name, text)).find(|formula| is(formula)).map(|formula| formula.name)
 }
 
 /// A shipped formula.

@@ -80,8 +80,10 @@ impl Ledger {
                     issue.runs_started += 1;
                     let mut started = RunState::new(run.clone(), Formula::clone(formula), *attempt, branch.clone(), at);
                     started.kept.clone_from(kept);
-                    if let Some(wanted) = aside {
-                        issue.begun_aside(&mut started, wanted);
+                    match (aside, &issue.given) {
+                        (Some(wanted), _) => issue.begun_aside(&mut started, wanted),
+                        (None, Some((of, given))) if *of == started.formula.name => started.inputs.extend(given.clone()),
+                        (None, _) => {}
                     }
                     issue.run = Some(started);
                 }
@@ -327,6 +329,7 @@ impl IssueState {
                     self.triaged = Some(Triaged { text, decided, read_up_to, breakdown, files });
                 }
                 let ended = run.clone();
+                self.sighted(&ended, at);
                 self.revised(&ended, outcome);
                 let Some(run) = self.run.as_ref() else { return };
                 if run.aside {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     Ask, Asked, Branch, Checks, CommentId, Commented, Decision, Dependency, EffectKey, Evidence, FilesSought, FormulaName,
     Intent, JournalId, Kept, Lane, Login, Mute, Outcome, PullNumber, PullState, Rerun, Risk, RunId, RunOutcome, SeenIssue, Sha,
-    Status, StepId, TextMark, Timestamp, Trigger, Usd, Wanted, Weighed,
+    Sight, Status, StepId, TextMark, Timestamp, Trigger, Usd, Wanted, Weighed,
 };
 
 use super::{Reviews, Rounds, RunState};
@@ -90,6 +90,8 @@ pub struct IssueState {
     pub labelled: BTreeMap<FormulaName, (String, Timestamp)>,
     /// The last event of each kind that started a formula, by formula and kind.
     pub happened: BTreeMap<String, String>,
+    /// What the last run of each formula about the project left behind as it saw it, where the formula asks what moved since.
+    pub sights: BTreeMap<FormulaName, Sight>,
     /// Which closing of it was seen last, from 1; none where it has come to rest since.
     pub closing: Option<u32>,
     /// How often it was seen to be closed.
@@ -110,6 +112,8 @@ pub struct IssueState {
     pub files: Option<FilesSought>,
     /// What a person asked for at the command line, and when, by our clock: it is carried out after the next look.
     pub commanded: Option<(Trigger, Timestamp)>,
+    /// What a formula of the lifecycle is given by who asked for it last, at its every attempt.
+    pub given: Option<(FormulaName, BTreeMap<String, serde_json::Value>)>,
     /// It was found `claude-working` without a run of ours.
     pub orphan: Option<Orphan>,
     /// Effects that are intended and have not ended, by lane.
@@ -174,6 +178,7 @@ impl IssueState {
             wanted: Vec::new(),
             labelled: BTreeMap::new(),
             happened: BTreeMap::new(),
+            sights: BTreeMap::new(),
             closing: None,
             closings: 0,
             aside: None,
@@ -184,6 +189,7 @@ impl IssueState {
             depends: None,
             files: None,
             commanded: None,
+            given: None,
             orphan: None,
             open: BTreeMap::new(),
             retry: None,

@@ -23,6 +23,7 @@ mod running;
 mod said;
 mod schedule;
 mod shelf;
+mod sight;
 mod step_back;
 mod wanted;
 

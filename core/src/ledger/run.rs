@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use crate::model::{
     AccountName, ActionId, Advance, AgentName, Branch, Change, CommentId, Evidence, Formula, Grant, HandOutcome, HostEnd,
-    HostFacts, Intent, IssueNumber, Kept, LastTag, OpenIssues, Outcome, Probed, PullNumber, Revision, Risk, RunId, RunOutcome,
-    Sha, Sprint, Step, StepId, StopWhy, Tasks, TextMark, Timestamp, Told, Usd, VaultAsk,
+    HostFacts, Intent, IssueNumber, Kept, LastTag, Moved, OpenIssues, Outcome, Probed, PullNumber, Revision, Risk, RunId,
+    RunOutcome, Sha, Sprint, Step, StepId, StopWhy, Tasks, TextHash, TextMark, Timestamp, Told, Usd, VaultAsk,
 };
 
 use super::{InWork, StepState};
@@ -86,6 +86,10 @@ pub struct RunState {
     pub pull: Option<PullNumber>,
     /// It closed its issue.
     pub closed: bool,
+    /// The issues that it filed or changed, and whether it closed them.
+    pub touched: BTreeMap<IssueNumber, bool>,
+    /// What the files of the operations repository say that it wrote.
+    pub wrote: BTreeMap<String, TextHash>,
     /// What is in its way, and no step's doing: it ends by it.
     pub obstacle: Option<Obstacle>,
     /// A step failed for good, and this is what the run ends as when those beside it are stopped.
@@ -136,6 +140,9 @@ pub struct Prepared {
     /// The newest tag that the base branch has behind it, where its formula asks for it.
     #[serde(default)]
     pub last_tag: Option<LastTag>,
+    /// What moved since the formula's last run about the project, where its formula asks for it.
+    #[serde(default)]
+    pub moved: Option<Moved>,
 }
 
 /// How a step ended.
@@ -219,6 +226,8 @@ impl RunState {
             labelled_before: BTreeSet::new(),
             pull: None,
             closed: false,
+            touched: BTreeMap::new(),
+            wrote: BTreeMap::new(),
             obstacle: None,
             failing: None,
             stopping: None,
@@ -231,6 +240,7 @@ impl RunState {
     }
 
     pub(super) fn outcome(&mut self, intent: &Intent, outcome: &Outcome, at: Timestamp) {
+        self.touch(intent, outcome);
         match outcome {
             Outcome::Prepared {
                 base,
@@ -249,6 +259,7 @@ impl RunState {
                 sprint,
                 host,
                 last_tag,
+                moved,
             } => {
                 if let Some(over) = over {
                     self.goes_on_with(over);
@@ -268,6 +279,7 @@ impl RunState {
                     sprint: sprint.as_deref().cloned(),
                     host: host.as_deref().cloned().unwrap_or_default(),
                     last_tag: last_tag.as_deref().cloned(),
+                    moved: moved.as_deref().cloned(),
                 });
                 self.change = merged.as_deref().cloned();
                 self.in_work.clear();

@@ -51,13 +51,16 @@ impl Ledger {
 
     pub(super) fn commanded(&mut self, command: &Command, at: Timestamp) {
         let (subject, trigger) = match command {
-            Command::Retry { subject } => (subject, Trigger::PersonQueued),
+            Command::Retry { subject, .. } => (subject, Trigger::PersonQueued),
             Command::Cancel { subject } => (subject, Trigger::PersonInteractive),
             Command::Pause { .. } | Command::Resume { .. } | Command::Run { .. } => return,
         };
         // A project has no labels that a look could show.
         if let Some(issue) = self.issue_mut(subject).filter(|_| !subject.is_project()) {
             issue.commanded = Some((trigger, at));
+            if let Command::Retry { given, .. } = command {
+                issue.given = given.as_deref().map(|wanted| (wanted.formula.clone(), wanted.inputs.clone()));
+            }
         }
     }
 

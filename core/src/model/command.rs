@@ -14,6 +14,9 @@ pub enum Command {
     Retry {
         /// Which.
         subject: Subject,
+        /// What the formula that the queue starts is given, where somebody said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        given: Option<Box<Wanted>>,
     },
     /// Stop what runs; the work is kept.
     Cancel {
@@ -45,7 +48,7 @@ impl Command {
     /// The one issue that it is about.
     pub fn subject(&self) -> Option<&Subject> {
         match self {
-            Self::Retry { subject }
+            Self::Retry { subject, .. }
             | Self::Cancel { subject }
             | Self::Run { subject, .. }
             | Self::Pause { what: Scope::Issue { subject }, .. }

@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 
 use super::{
     Branch, Change, CommentId, Decision, Evidence, Failure, Formula, HandOutcome, HostEnd, HostFacts, IssueNumber, JournalId,
-    LastTag, OpenIssues, Probed, PullNumber, Refusal, RepoLabel, Rerun, Revision, SeenIssue, Sha, Sprint, Tasks, Timestamp,
-    VaultAsk,
+    LastTag, Moved, OpenIssues, Probed, PullNumber, Refusal, RepoLabel, Rerun, Revision, SeenIssue, Sha, Sprint, Tasks,
+    Timestamp, VaultAsk,
 };
 
 /// What came of an effect.
@@ -148,6 +148,9 @@ pub enum Outcome {
         /// The newest tag that the base branch has behind it, where the formula asks for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_tag: Option<Box<LastTag>>,
+        /// What moved since the formula's last run about the project, where the formula asks for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moved: Option<Box<Moved>>,
     },
     /// There is nothing to work on: the repository has no commit.
     NothingThere {

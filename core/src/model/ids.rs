@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// A repository on the forge, `owner/name`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -234,6 +235,13 @@ text!(
     /// A SHA-256 in lower-case hex: what a text from outside was when we read it.
     TextHash
 );
+
+impl TextHash {
+    /// What a text is, raw, before any cleaning.
+    pub fn of(text: &str) -> Self {
+        Self(hex::encode(Sha256::digest(text.as_bytes())))
+    }
+}
 
 impl AgentName {
     /// The agent of `[agent]`: it has every role that no other one has.

@@ -5,10 +5,36 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ActionId, Ask, AtVault, Branch, Commented, Dependency, FormulaName, Gate, IssueNumber, JournalId, Login,
-    Overlapping, PullNumber, RepoName, Rerun, Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason, Timestamp,
-    ToMerge, Usd,
+    AccountName, ActionId, Ask, AtVault, Branch, Commented, Dependency, ForgeEvent, Formula, FormulaName, Gate, IssueNumber,
+    JournalId, Login, Overlapping, PullNumber, RepoName, Rerun, Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason,
+    Timestamp, ToMerge, Usd,
 };
+
+/// A formula that is needed, by what it does: no name means anything here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Needed {
+    /// The one of this name, which another one named.
+    Named(FormulaName),
+    /// One that this label starts, by its default name.
+    StartedBy(String),
+    /// One that revises a pull request on this event.
+    Revises(ForgeEvent),
+    /// One that reviews.
+    Reviews,
+}
+
+impl Needed {
+    /// Whether a formula is one.
+    pub fn is(&self, formula: &Formula) -> bool {
+        match self {
+            Self::Named(name) => formula.name == *name,
+            Self::StartedBy(label) => formula.trigger.label.as_ref() == Some(label),
+            Self::Revises(event) => formula.revises() && formula.trigger.event.contains(event),
+            Self::Reviews => formula.reviews(),
+        }
+    }
+}
 
 /// Why an issue does not move now. `explain`, the board and the comments all print this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,8 +279,8 @@ pub enum Wait {
     Unasked,
     /// A formula is needed that is not there.
     NeedsFormula {
-        /// Its name.
-        formula: FormulaName,
+        /// Which.
+        needs: Needed,
         /// What asks for it.
         because: String,
     },

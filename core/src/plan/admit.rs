@@ -6,7 +6,7 @@ use crate::formula::inputs;
 use crate::ledger::{ClaimState, IssueState, RunState};
 use crate::model::{
     About, Branch, Cost, Decision, Declined, Dependency, Event, ForgeEvent, Formula, FormulaName, Intent, LabelNames, Lane,
-    Overlapping, RepoName, RunId, Subject, Timestamp, Usd, Wait, Wanted,
+    Needed, Overlapping, RepoName, RunId, Subject, Timestamp, Usd, Wait, Wanted,
 };
 
 use super::beside::under_way;
@@ -79,11 +79,6 @@ impl Candidate {
     fn label(&self) -> String {
         let names = LabelNames::default();
         if matches!(self.wants, Wants::Triage) { names.portal } else { names.queue }
-    }
-
-    /// The shipped formula that does what it wants.
-    fn usual(&self) -> FormulaName {
-        FormulaName::from(if matches!(self.wants, Wants::Triage) { "triage" } else { "fix" })
     }
 
     /// Somebody waits for it, or the board does.
@@ -346,7 +341,7 @@ impl Context<'_> {
         let Some(formula) = self.formula_of(candidate) else {
             let label = candidate.label();
             let because = format!("no formula that is on for this project is started by label {label}");
-            return Verdict::Wait(Wait::NeedsFormula { formula: candidate.usual(), because });
+            return Verdict::Wait(Wait::NeedsFormula { needs: Needed::StartedBy(label), because });
         };
         self.admit(candidate, formula, state, room)
     }
@@ -357,7 +352,7 @@ impl Context<'_> {
             Some(formula) => self.admit(candidate, formula, state, room),
             None => {
                 let because = "it was to go on with the issue, and is not on for this project any more".to_owned();
-                Verdict::Wait(Wait::NeedsFormula { formula: to.clone(), because })
+                Verdict::Wait(Wait::NeedsFormula { needs: Needed::Named(to.clone()), because })
             }
         }
     }
@@ -366,7 +361,7 @@ impl Context<'_> {
         let subject = &candidate.subject;
         let Some(formula) = self.formula_of(candidate) else {
             let because = format!("no formula that is on for this project is started by event {event}");
-            return Verdict::Wait(Wait::NeedsFormula { formula: "revise".into(), because });
+            return Verdict::Wait(Wait::NeedsFormula { needs: Needed::Revises(event), because });
         };
         if let Some(wait) = self.backs_off(state) {
             return Verdict::Wait(self.halted(subject).unwrap_or(wait));

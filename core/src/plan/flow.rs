@@ -12,7 +12,7 @@ use crate::formula::expression::{self, EvaluateError, Type};
 use crate::formula::{inputs, scope};
 use crate::ledger::{RunState, StepStatus};
 use crate::model::{
-    About, Advance, EndWord, Ending, Expression, FormulaName, Given, Hands, HostFacts, INPUTS, InputSpec, Kept, OpenIssue,
+    About, Advance, EndWord, Ending, Expression, FormulaName, Given, Hands, HostFacts, INPUTS, InputSpec, Kept, Moved, OpenIssue,
     Probed, Route, RunOutcome, Sha, Skipped, Sprint, Step, StepId, StepKind, Task, Tasks,
 };
 
@@ -208,6 +208,7 @@ impl Context<'_> {
         if let (About::Project, Some(prepared)) = (About::of(subject), &run.prepared) {
             values["project"]["issues"] = prepared.open.items.iter().map(known_of).collect();
             values["project"]["issues_cut"] = prepared.open.cut.into();
+            values["moved"] = known_moved(prepared.moved.as_ref());
         }
         with_item(here, (scope::scope(&run.formula.steps, inside, Type::object(), About::of(subject)), values))
     }
@@ -268,6 +269,19 @@ fn known_host(facts: Option<&HostFacts>) -> Json {
         })
     };
     json!({ "probes": facts.iter().flat_map(|facts| &facts.probes).map(probe).collect::<Vec<_>>() })
+}
+
+/// What expressions may name of what moved; where nobody looked, something may have.
+fn known_moved(moved: Option<&Moved>) -> Json {
+    let unknown = Moved { unknown: true, ..Moved::default() };
+    let moved = moved.unwrap_or(&unknown);
+    json!({
+        "anything": moved.anything(),
+        "commits": moved.commits,
+        "issues": numbers(&moved.issues),
+        "closed": numbers(&moved.closed),
+        "files": moved.files,
+    })
 }
 
 /// What expressions may name of the sprint about an issue.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::ledger::{IssueState, Ledger, PullRef, Refused};
 use crate::model::{
-    Checks, CommandRun, Decision, ForgeEvent, FormulaName, Intent, MergeRule, PullNumber, Right, Risk, Sha, Story, Subject,
-    Timestamp, ToMerge, Wait, Weighed,
+    Checks, CommandRun, Decision, ForgeEvent, Intent, MergeRule, Needed, PullNumber, Right, Risk, Sha, Story, Subject, Timestamp,
+    ToMerge, Wait, Weighed,
 };
 
 use super::admit::Candidate;
@@ -53,7 +53,7 @@ impl Context<'_> {
             }
             Gate::Shut(ToMerge::Review) if project.reviewer().is_none() => {
                 let because = format!("`review` of {} asks for an approval by the review role of {}", subject.repo, pull.number);
-                return Next::Wait(Wait::NeedsFormula { formula: FormulaName::from("review"), because });
+                return Next::Wait(Wait::NeedsFormula { needs: Needed::Reviews, because });
             }
             Gate::Shut(waits @ (ToMerge::Checks { .. } | ToMerge::Contexts { .. })) => {
                 return self.no_runner(pull).map_or_else(|| wait(waits), Next::Wait);
@@ -133,7 +133,7 @@ impl Context<'_> {
                 ToMerge::Verification { head } => format!("{number} stands at {}, which forgehand did not verify", head.short()),
                 _ => format!("`{base}` moved on since {number} was verified"),
             };
-            return Next::Wait(Wait::NeedsFormula { formula: FormulaName::from("update"), because });
+            return Next::Wait(Wait::NeedsFormula { needs: Needed::Revises(ForgeEvent::PullBehind), because });
         }
         match self.before_update(subject, project) {
             Some(first) => {

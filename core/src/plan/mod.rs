@@ -582,7 +582,7 @@ pub fn subject_of(ledger: &Ledger, event: &Event) -> Option<Subject> {
 /// What a person's command means at once: the events to journal with it. What it means for the issue's place waits for a look.
 pub fn command(ledger: &Ledger, command: &Command) -> Vec<Event> {
     match command {
-        Command::Retry { subject } | Command::Cancel { subject } => {
+        Command::Retry { subject, .. } | Command::Cancel { subject } => {
             ledger.issue(subject).into_iter().flat_map(stop_by_person).collect()
         }
         Command::Run { subject, wanted } => vec![Event::Wanted { subject: subject.clone(), wanted: wanted.clone() }],

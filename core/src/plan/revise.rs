@@ -9,8 +9,8 @@
 
 use crate::ledger::{IssueState, PullRef, RunState};
 use crate::model::{
-    Advance, Checks, Dispute, Event, Expression, ForgeEvent, Formula, Intent, Login, PullState, Reply, RunOutcome, Subject,
-    Trigger, Wait,
+    Advance, Checks, Dispute, Event, Expression, ForgeEvent, Formula, Intent, Login, Needed, PullState, Reply, RunOutcome,
+    Subject, Trigger, Wait,
 };
 
 use super::flow::broken;
@@ -96,8 +96,8 @@ impl Context<'_> {
         if let Some((event, ..)) = to_do {
             return Some(Next::Candidates(vec![admit::Candidate::revise(subject, state, *event)]));
         }
-        if let Some(because) = without_reviser(pull, project) {
-            return Some(Next::Wait(Wait::NeedsFormula { formula: "revise".into(), because }));
+        if let Some((event, because)) = without_reviser(pull, project) {
+            return Some(Next::Wait(Wait::NeedsFormula { needs: Needed::Revises(event), because }));
         }
         if pull.checks == Checks::Failure && pull.cut {
             return Some(self.to_rerun(subject, pull));
@@ -212,20 +212,20 @@ pub(super) fn disputes(pull: &PullRef) -> Vec<Dispute> {
 }
 
 /// Why a pull request of ours cannot be merged as it stands, of what no formula that is on is for.
-fn without_reviser(pull: &PullRef, project: &ProjectPolicy) -> Option<String> {
+fn without_reviser(pull: &PullRef, project: &ProjectPolicy) -> Option<(ForgeEvent, String)> {
     let number = pull.number;
     let nobody = |event| project.reviser(event).is_none();
     if pull.changes_requested && nobody(ForgeEvent::ChangesRequested) {
-        return Some(format!("changes were requested on {number}"));
+        return Some((ForgeEvent::ChangesRequested, format!("changes were requested on {number}")));
     }
     if pull.checks == Checks::Failure && !pull.cut && nobody(ForgeEvent::ChecksFailed) {
-        return Some(format!("the checks of {number} are red"));
+        return Some((ForgeEvent::ChecksFailed, format!("the checks of {number} are red")));
     }
     let why = match pull.conflicts {
         true => format!("{number} conflicts with {}", pull.base),
         false => format!("with what came to {} since, {number} fails its verification", pull.base),
     };
-    ((pull.conflicts || pull.unfit().is_some()) && nobody(ForgeEvent::PullConflicts)).then_some(why)
+    ((pull.conflicts || pull.unfit().is_some()) && nobody(ForgeEvent::PullConflicts)).then_some((ForgeEvent::PullConflicts, why))
 }
 
 /// The event of a stop because the pull request has ended.

@@ -20,8 +20,6 @@ mod render;
 mod sections;
 mod segments;
 
-use sha2::{Digest, Sha256};
-
 use crate::model::TextHash;
 
 pub use characters::{cut, printable};
@@ -45,7 +43,7 @@ pub const PROMPT_LIMIT: usize = 256 << 10;
 
 /// What a text was: its SHA-256, raw, before any cleaning.
 pub fn hash(text: &str) -> TextHash {
-    TextHash(hex::encode(Sha256::digest(text.as_bytes())))
+    TextHash::of(text)
 }
 
 /// A pattern that stands in this program.

@@ -1,6 +1,9 @@
 //! What a formula says, in a few words.
 
-use crate::model::{Access, Commands, EndWord, Expect, Gate, Proposal, Risk, RunsOn, StepKind, TierSource, Triggers, Wanted};
+use crate::formula::shipped_that;
+use crate::model::{
+    Access, Commands, EndWord, Expect, Gate, Needed, Proposal, Risk, RunsOn, StepKind, TierSource, Triggers, Wanted,
+};
 
 /// What starts it, as in `label claude-queue, comment /fix`.
 pub fn triggers(triggers: &Triggers) -> String {
@@ -122,5 +125,20 @@ pub(super) fn humantime(time: std::time::Duration) -> String {
         s if s.is_multiple_of(3_600) => format!("{}h", s / 3_600),
         s if s.is_multiple_of(60) => format!("{}m", s / 60),
         s => format!("{s}s"),
+    }
+}
+
+/// A formula that is needed: by its name, or by that of the shipped one that does what it is needed for.
+pub fn needed(needs: &Needed) -> String {
+    let named = match needs {
+        Needed::Named(name) => Some(name.clone()),
+        other => shipped_that(|formula| other.is(formula)),
+    };
+    match (named, needs) {
+        (Some(name), _) => format!("needs formula {name}"),
+        (None, Needed::Named(name)) => format!("needs formula {name}"),
+        (None, Needed::StartedBy(label)) => format!("needs a formula that the label {label} starts"),
+        (None, Needed::Revises(event)) => format!("needs a formula that revises on {event}"),
+        (None, Needed::Reviews) => "needs a formula that reviews".to_owned(),
     }
 }

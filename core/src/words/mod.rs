@@ -16,7 +16,7 @@ mod wait;
 
 pub use accounts::{credential, credential_warning};
 pub use comment::{reply, status_comment};
-pub use formula::{end_word, is_wanted, proposal, risk, step, tier_source, triggers};
+pub use formula::{end_word, is_wanted, needed, proposal, risk, step, tier_source, triggers};
 pub use merge::stepped_back;
 pub use notice::{more_notices, notice};
 pub use outcome::{outcome, refusal, remedy};

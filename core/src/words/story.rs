@@ -184,7 +184,7 @@ pub fn event(event: &Event) -> Option<String> {
 
 fn asked(command: &Command) -> String {
     match command {
-        Command::Retry { subject } => format!("retry {subject}"),
+        Command::Retry { subject, .. } => format!("retry {subject}"),
         Command::Cancel { subject } => format!("cancel {subject}"),
         Command::Run { subject, wanted } => format!("run {} on {subject}", wanted.formula),
         Command::Pause { what, until: None } => format!("pause {what}"),

@@ -110,7 +110,7 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         }
         Wait::Schedule { formula, until } => format!("formula {formula} starts by its schedule at {until}"),
         Wait::Unasked => "no formula that is on has a schedule, and nobody asked for one".to_owned(),
-        Wait::NeedsFormula { formula, because } => format!("needs formula {formula}: {because}"),
+        Wait::NeedsFormula { needs, because } => format!("{}: {because}", super::needed(needs)),
         Wait::Orphan { until } => {
             format!("it carries {} and no run of ours is known; left alone until {until}", label(names, Decision::Working))
         }

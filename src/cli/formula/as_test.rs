@@ -18,6 +18,7 @@ use crate::ports::Forge as _;
 use super::asked::PullAsked;
 use super::ended::{ActionText, MergeText};
 use super::listed::TaskText;
+use super::moved::MovedText;
 use super::probed::ProbeText;
 use super::recorded::{self, Answered, CommentText, Expected, IssueText, KeptText, OpenText, OpsText, Recorded, Resulted};
 use super::tagged::TagText;
@@ -39,6 +40,7 @@ struct Taped {
     inputs: BTreeMap<String, Json>,
     kept: Vec<Kept>,
     last_tag: Option<TagText>,
+    moved: Option<MovedText>,
     turns: BTreeMap<EffectKey, StepId>,
     answers: Vec<Answered>,
     results: Vec<Resulted>,
@@ -91,6 +93,7 @@ fn tape(runs: &mut Vec<Taped>, wanted: &Subject, record: Record) {
                 sprint: None,
                 host: None,
                 last_tag: None,
+                moved: None,
                 seen: None,
                 open: None,
                 tasks: None,
@@ -152,8 +155,9 @@ impl Taped {
     fn heard(&mut self, step: StepId, outcome: Outcome) {
         let step = Spanned::new(0..0, step.0);
         match outcome {
-            Outcome::Prepared { issue, open, tasks, sprint, host, last_tag, .. } => {
+            Outcome::Prepared { issue, open, tasks, sprint, host, last_tag, moved, .. } => {
                 self.host = host.map(|host| *host);
+                self.moved = moved.as_deref().and_then(MovedText::of);
                 self.last_tag = last_tag.as_deref().map(TagText::of);
                 (self.seen, self.open) = (Some(*issue), open.map(|open| *open));
                 (self.tasks, self.sprint) = (tasks.map(|tasks| *tasks), sprint.map(|sprint| *sprint));
@@ -234,6 +238,7 @@ impl Taped {
             ops: self.ops(texts.as_ref()),
             probes: self.probes(),
             last_tag: self.last_tag.clone(),
+            moved: self.moved.clone(),
             actions: self.actions.clone(),
             merge: self.merge,
             answers: self.answers.clone(),

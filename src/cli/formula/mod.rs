@@ -8,6 +8,7 @@ mod graph;
 mod lint;
 mod list;
 mod listed;
+mod moved;
 mod new;
 mod probed;
 mod recorded;

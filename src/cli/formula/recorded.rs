@@ -12,6 +12,7 @@ use serde_spanned::Spanned;
 use super::asked::PullAsked;
 use super::ended::{ActionText, MergeText};
 use super::listed::{self, TaskText};
+use super::moved::MovedText;
 use super::probed::ProbeText;
 use super::tagged::TagText;
 use crate::cli::CliError;
@@ -91,6 +92,9 @@ pub(super) struct Recorded {
     /// The newest tag; without it there is one, and a commit since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_tag: Option<TagText>,
+    /// What moved since the formula's last run about the project; without it there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) moved: Option<MovedText>,
     /// What agents answer, for each step in its order.
     #[serde(default, rename = "answer", skip_serializing_if = "Vec::is_empty")]
     pub(super) answers: Vec<Answered>,
@@ -433,6 +437,7 @@ impl Recorded {
             base: Branch::from("main"),
             now,
             sprint,
+            moved: self.moved.as_ref().map(MovedText::read),
             asked: self.asked.clone(),
             host: PlayedHost(self.probes.iter().map(ProbeText::read).collect()),
             vault: self.vault()?,

@@ -132,19 +132,12 @@ fn order(setup: &Setup, subject: Subject, formula: &Formula, given: BTreeMap<Str
         let hint = format!("name it in `formulas` of the project: formulas = [.., \"{name}\"]");
         return Err(CliError::usage(format!("formula {name} is off for {}", subject.repo), hint));
     }
-    let label = formula.trigger.label.as_deref();
-    if label == Some(names.portal.as_str()) {
-        let hint = format!("put that label on {subject}; where it stands already, take the decision label off");
-        return Err(CliError::usage(format!("formula {name} is started by the label {}", names.portal), hint));
-    }
-    let queued = label == Some(names.of(Decision::Queue));
+    let queued = formula.trigger.label.as_deref() == Some(names.of(Decision::Queue));
+    startable(formula, given.clone())?;
+    let wanted = Wanted { formula: name.clone(), inputs: given, by: WantedBy::Hand };
     let command = match queued {
-        true => Command::Retry { subject: subject.clone() },
-        false => {
-            startable(formula, given.clone())?;
-            let wanted = Wanted { formula: name.clone(), inputs: given, by: WantedBy::Hand };
-            Command::Run { subject: subject.clone(), wanted }
-        }
+        true => Command::Retry { subject: subject.clone(), given: Some(Box::new(wanted)) },
+        false => Command::Run { subject: subject.clone(), wanted },
     };
     let (_, when) = setup.order(&command)?;
     anstream::println!("{name} is to run on {subject} {when}");

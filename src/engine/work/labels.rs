@@ -24,10 +24,12 @@ pub(super) struct Relabel {
 pub(super) fn of_step(order: &Order<'_>, step: &StepId, texts: &RunTexts, stand_ins: bool) -> Result<Relabel, Failure> {
     let run = order.run()?;
     let step = run.formula.steps.iter().find(|s| s.id == *step).ok_or_else(|| environment("the step is gone"))?;
-    let StepKind::Propose(Proposal::Labels { add, remove, .. }) = &step.kind else {
+    let StepKind::Propose(Proposal::Labels { add, remove, issue }) = &step.kind else {
         return Err(environment(format!("step {} proposes no labels", step.id)));
     };
     let known = [&order.project.labels, &LabelNames::default()];
+    // The word stands in the formula itself: no answer of an agent comes to it.
+    let entry = |template: &str| issue.is_some() && template == LabelNames::default().portal;
     let names = |templates: &[String]| {
         let refs: Vec<&str> = templates.iter().map(String::as_str).collect();
         let mut names = BTreeSet::new();
@@ -35,6 +37,7 @@ pub(super) fn of_step(order: &Order<'_>, step: &StepId, texts: &RunTexts, stand_
             let name = name.trim();
             match known.iter().find_map(|known| unfit_label(name, &run.formula.labels, known)) {
                 _ if name.is_empty() => {}
+                Some(_) if entry(template) => drop(names.insert(order.project.labels.configured(name).to_owned())),
                 None => drop(names.insert(name.to_owned())),
                 Some(_) if stand_ins => drop(names.insert(template.clone())),
                 Some((what, _)) => {

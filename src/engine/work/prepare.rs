@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::formula::{OVER_FILE, OVER_FILES, OVER_FOLDER, laid_over};
 use crate::model::{
-    Access, Branch, Change, Comment, Failure, FailureKind, Formula, Issue, IssueNumber, LastTag, Login, OpenIssue, OpenIssues,
-    Outcome, Permission, ProjectFacts, Remark, RepoName, RunId, RunTexts, Sha, StepKind, Subject, Trouble,
+    Access, Branch, Change, Comment, Failure, FailureKind, Formula, Issue, IssueNumber, LastTag, Login, Moved, OpenIssue,
+    OpenIssues, Outcome, Permission, ProjectFacts, Remark, RepoName, RunId, RunTexts, Sha, StepKind, Subject, Trouble,
+    read_marks,
 };
 use crate::ports::{BringUp, IssueFilter, WorkspaceOrder};
 use crate::text;
@@ -19,9 +20,12 @@ const GUIDE: u64 = 64 * 1024;
 const PARTS: std::time::Duration = std::time::Duration::from_hours(24 * 90);
 const PARTS_READ: usize = 2_000;
 
+/// What a formula names that asks what moved: its issues are read too.
+const MOVED: &str = "moved.";
+
 /// Whether anything in a formula names the issues of its project; the word alone is enough, so that none is missed.
 fn asks_for_issues(formula: &Formula) -> bool {
-    names(formula, "issues")
+    names(formula, "issues") || names(formula, MOVED)
 }
 
 /// Whether its steps or what it ends as say a word.
@@ -101,6 +105,7 @@ impl Worker {
         let tasks = (!texts.tasks.is_empty()).then(|| Box::new(texts.tasks.without_texts()));
         texts.last_tag = self.last_tag(repo, over.as_ref().unwrap_or(&run.formula), &base).await?;
         let last_tag = texts.last_tag.clone().map(Box::new);
+        let moved = self.moved(order, over.as_ref().unwrap_or(&run.formula), &base, &texts).map(Box::new);
         let workspace = self.workspace(order, &from)?;
         let (kept, made) = tokio::join!(self.texts.write(&run.id, texts), self.ports.hands.prepare(&workspace));
         kept?;
@@ -122,6 +127,19 @@ impl Worker {
             sprint: sprint.map(Box::new),
             host: Some(host).filter(|host| !host.probes.is_empty()).map(Box::new),
             last_tag,
+            moved,
+        })
+    }
+
+    /// What moved since the formula's last run about the project, where it asks for that.
+    fn moved(&self, order: &Order<'_>, formula: &Formula, trunk: &Sha, texts: &RunTexts) -> Option<Moved> {
+        if !(order.subject.is_project() && names(formula, MOVED)) {
+            return None;
+        }
+        let before = order.state.sights.get(&formula.name);
+        Some(match before {
+            Some(before) => before.moved(trunk, &texts.open, &texts.ops, |at| self.by_our_clock(at)),
+            None => Moved { unknown: true, read: read_marks(&texts.ops), ..Moved::default() },
         })
     }
 

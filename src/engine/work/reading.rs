@@ -117,6 +117,7 @@ impl Stage {
             now,
             kept: Vec::new(),
             sprint: None,
+            moved: None,
             asked: None,
             vault: PlayedVault::default(),
             merge: PlayedMerge::default(),

@@ -367,6 +367,7 @@ impl<'a> Play<'a> {
                 sprint: stage.sprint.clone().map(Box::new),
                 host: Some(Box::new(stage.host.facts())),
                 last_tag: stage.texts.last_tag.clone().map(Box::new),
+                moved: stage.moved.clone().map(Box::new),
             },
             Intent::SetUp { .. } => Outcome::SetUp,
             Intent::Agent { step, resume, told, .. } => {

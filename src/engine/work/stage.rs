@@ -9,9 +9,10 @@ use crate::config::Probe;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
     ActionEnd, ActionId, ActionState, Branch, Change, Checks, CommandRun, CommentId, Decision, Dispatch, Event, Evidence,
-    Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId, Kept, LabelNames, LabelsMean, Login, MergeRule, Mute, Outcome,
-    OverlapRule, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, PullState, Record, RepoFacts, RepoName, Revision, RunId,
-    RunTexts, SeenIssue, Sha, ShelvedAction, Sprint, StepKind, Subject, Timestamp, Usd, VaultEvent, Wanted, WantedBy,
+    Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId, Kept, LabelNames, LabelsMean, Login, MergeRule, Moved, Mute,
+    Outcome, OverlapRule, ProbeName, Probed, ProjectFacts, Proposal, PullNumber, PullState, Record, RepoFacts, RepoName,
+    Revision, RunId, RunTexts, SeenIssue, Sha, ShelvedAction, Sprint, StepKind, Subject, Timestamp, Usd, VaultEvent, Wanted,
+    WantedBy,
 };
 use crate::plan::{self, Crew, MendPolicy, Policy, ProjectPolicy};
 
@@ -43,6 +44,8 @@ pub struct Stage {
     pub kept: Vec<Kept>,
     /// What the formula is given by whoever starts it.
     pub inputs: BTreeMap<String, Json>,
+    /// What moved since the formula's last run about the project; none: it is the first.
+    pub moved: Option<Moved>,
     /// The sprint about the issue.
     pub sprint: Option<Sprint>,
     /// The vault, as it is played.

@@ -14,7 +14,7 @@ use super::{MAX_DEPTH, Mistake, Wants};
 use crate::document::nearest;
 
 /// Reads without macros, so that what is checked is what was written.
-static AS_WRITTEN: LazyLock<Env> = LazyLock::new(|| Env::default().with_optional_support(false));
+pub(super) static AS_WRITTEN: LazyLock<Env> = LazyLock::new(|| Env::default().with_optional_support(false));
 
 /// Checks an expression: its type, or all its mistakes in the order of the text. `scope` is the type of the data that it is evaluated with.
 pub fn check(source: &str, scope: &Type, wants: Wants) -> Result<Type, Vec<Mistake>> {

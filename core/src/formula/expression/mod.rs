@@ -21,6 +21,7 @@ mod evaluate;
 mod functions;
 mod operators;
 mod source;
+mod sure;
 mod types;
 mod written;
 
@@ -28,6 +29,7 @@ use std::ops::Range;
 
 pub use check::check;
 pub use evaluate::{EvaluateError, evaluate, holds, items};
+pub use sure::{Sure, sure};
 pub use types::{Field, Record, Type};
 pub use written::toml;
 
