@@ -222,6 +222,7 @@ impl Setup {
             adopt_after: limits.adopt_after,
             question: limits.question,
             open_pulls: limits.open_pulls,
+            items: limits.items,
             usd_run: self.config.usd_run_at_most(),
             usd_day: limits.usd_day,
             lookup_gap: Duration::from_secs(30),

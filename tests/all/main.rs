@@ -36,6 +36,7 @@ mod plan_group;
 mod plan_merge;
 mod plan_overlap;
 mod plan_properties;
+mod plan_quota;
 mod plan_running;
 mod plan_schedule;
 mod plan_vault;

@@ -156,7 +156,7 @@ fn a_list_that_is_too_long_ends_the_run_before_any_of_it_is_done_and_says_both_n
     let outcome = line.outcome();
     assert_eq!(outcome, RunOutcome::TooManyItems { step: "look".into(), items: 7, at_most: 6 });
     let said = forgehand::words::outcome(&outcome);
-    assert_eq!(said, "step look was to be done for each of 7 items, and its formula allows 6");
+    assert_eq!(said, "step look was to be done for each of 7 items, and at most 6 are allowed");
     assert_eq!(line.count("agent"), 0);
 }
 

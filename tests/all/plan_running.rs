@@ -102,7 +102,7 @@ impl Site {
         Ledger::fold(&self.records)
     }
 
-    fn plan_at(&self, now: Timestamp) -> Plan {
+    pub fn plan_at(&self, now: Timestamp) -> Plan {
         let view = View { fresh: self.policy.projects.keys().cloned().collect(), ..View::default() };
         let ledger = self.ledger();
         let made = plan(&ledger, &view, &self.policy, now);
@@ -110,12 +110,12 @@ impl Site {
         made
     }
 
-    fn plan(&self) -> Plan {
+    pub fn plan(&self) -> Plan {
         self.plan_at(NOW)
     }
 
     /// The issues that are claimed for a run now, in their order.
-    fn starts(&self) -> Vec<String> {
+    pub fn starts(&self) -> Vec<String> {
         starts(&self.plan())
     }
 }
@@ -160,7 +160,7 @@ fn facts(name: &str) -> ProjectFacts {
     }
 }
 
-fn call(dollars: f64) -> ModelCall {
+pub fn call(dollars: f64) -> ModelCall {
     ModelCall {
         model: "m".into(),
         input: 1,

@@ -490,6 +490,7 @@ pub fn policy() -> Policy {
         adopt_after: secs(7200),
         question: DAY * 7,
         open_pulls: 10_000,
+        items: 10_000,
         usd_run: Usd(5_000_000),
         usd_day: Usd(25_000_000),
         lookup_gap: secs(30),

@@ -1,6 +1,6 @@
 //! A role that is a TOML file and a prompt, run beside the lifecycle: by hand, by a comment, by a label of its own.
 
-use forgehand::model::{Declined, Event};
+use forgehand::model::{Declined, Event, Timestamp};
 use serde_json::json;
 
 use crate::agents::person;
@@ -222,4 +222,31 @@ async fn runs_of_a_group_wait_for_each_other_and_explain_names_the_one_in_the_wa
     until("both comments", || [first, second].iter().all(|number| !rig.said(*number, "Glanced: Seen.").is_empty()).then_some(()))
         .await;
     daemon.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_formula_that_had_its_runs_of_the_day_waits_and_explain_says_what_helps() {
+    let Some(rig) = rig("aside::a_formula_that_had_its_runs").await else { return };
+    // What is left of a UTC day at its end is too short for this.
+    if Timestamp(now() + 180_000).day() != Timestamp(now()).day() {
+        return crate::hands_bench::not_run("aside::a_formula_that_had_its_runs", "the UTC day ends within minutes");
+    }
+    let limited = |runs| format!("{}\n[limits]\nruns_day = {runs}\n", block("toml", 0));
+    beside(&rig, &[("formulas/glance.toml", &limited(1))]);
+    let first = rig.issue("What is this?", "I wonder", &["needs-glance"]).await;
+    rig.once().await;
+    let second = rig.issue("And that?", "I wonder too", &["needs-glance"]).await;
+    rig.once().await;
+    rig.once().await;
+    assert_eq!(rig.turns("look"), 1, "{}", rig.story());
+    assert_eq!((rig.said(first, "Glanced: ").len(), rig.said(second, "Glanced: ").len()), (1, 0));
+    let said = rig.run(&["explain", &second.to_string()]).await.ok();
+    for words in ["formula glance had its 1 run of the day", "a higher `runs_day` in [limits] of the formula"] {
+        assert!(said.out.contains(words), "{words:?} in {}", said.out);
+    }
+    assert_eq!(rig.claims(), Vec::<String>::new(), "what waits for a day holds nothing");
+
+    beside(&rig, &[("formulas/glance.toml", &limited(2))]);
+    rig.once().await;
+    assert_eq!((rig.turns("look"), rig.said(second, "Glanced: Seen.").len()), (2, 1), "{}", rig.story());
 }

@@ -168,7 +168,7 @@ async fn each_item_of_a_list_is_done_once_also_where_a_daemon_died_between() {
     // Another run edits what the first one said.
     rig.run(&["formula", "run", "weigh", "--issue", &number.to_string()]).await.ok();
     rig.once().await;
-    assert!(rig.story().contains("step look was to be done for each of 4 items, and its formula allows 3"), "{}", rig.story());
+    assert!(rig.story().contains("step look was to be done for each of 4 items, and at most 3 are allowed"), "{}", rig.story());
     rig.seed
         .api("owner", "PUT", &path, json!({"labels": ["about-fun", "about-risk", "interactive"]}))
         .await
@@ -176,4 +176,15 @@ async fn each_item_of_a_list_is_done_once_also_where_a_daemon_died_between() {
     rig.run(&["formula", "run", "weigh", "--issue", &number.to_string()]).await.ok();
     rig.once().await;
     assert_eq!(rig.said(number, "Of ").len(), 3, "{:#?}\n{}", rig.comments(number), rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_longer_than_the_configuration_allows_ends_its_run_before_any_of_it_is_done() {
+    let plan = Plan::new("steps::a_list_that_is_longer").agent(Agent::scripted(TRIAGE, WEIGHS)).limits("items = 2");
+    let Some(rig) = plan.project("formulas = [\"triage\", \"fix\", \"weigh\"]").rig().await else { return };
+    beside(&rig, &WEIGHED);
+    let number = rig.issue("What matters?", "I wonder", &["about-cost", "about-fun", "about-time", "to-weigh"]).await;
+    rig.once().await;
+    assert!(rig.story().contains("step look was to be done for each of 3 items, and at most 2 are allowed"), "{}", rig.story());
+    assert_eq!((rig.turns("look"), rig.said(number, "All: ").len()), (0, 0));
 }

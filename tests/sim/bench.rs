@@ -284,6 +284,7 @@ impl<'s> Daemon<'s> {
             adopt_after: secs(7200),
             question: secs(7 * 86_400),
             open_pulls: 1000,
+            items: 10_000,
             usd_run: Usd(5_000_000),
             usd_day: Usd(25_000_000),
             lookup_gap: secs(30),

@@ -74,6 +74,8 @@ pub struct Limits {
     pub usd_day: Usd,
     /// No new fix is begun while so many of our pull requests wait for people.
     pub open_pulls: u32,
+    /// The longest list that a step of a formula is done for; what a formula says is at most that.
+    pub items: u32,
     /// After this an issue that is worked on by nobody we know is taken over.
     pub adopt_after: Duration,
     /// After this a question that nobody answered goes to a person.
@@ -144,6 +146,7 @@ impl Limits {
             verify: table.or("verify", minutes(30), values::limit),
             setup: table.or("setup", minutes(15), values::limit),
             open_pulls: table.or("open_pulls", 10, |v| v.whole(1, 10_000).and_then(|n| u32::try_from(n).ok())),
+            items: table.or("items", 10_000, |v| v.whole(1, 10_000).and_then(|n| u32::try_from(n).ok())),
             diff_lines: table.or("diff_lines", 4_000, |v| v.whole(1, 10_000_000)),
             usd_call: table.or("usd_call", dollars(1), values::usd),
             usd_run: table.or("usd_run", dollars(5), values::usd),

@@ -595,6 +595,9 @@ struct LimitsSection {
     /// No new fix is begun while so many pull requests of forgehand's wait for people.
     #[schemars(range(min = 1, max = 10000), extend("default" = 10))]
     open_pulls: Option<u64>,
+    /// The longest list that a step of a formula is done for (`for_each`), whatever the formula allows. A longer one ends the run before any of it is done.
+    #[schemars(range(min = 1, max = 10000), extend("default" = 10000))]
+    items: Option<u64>,
     /// Dollars for one call of the model.
     #[schemars(range(min = 0), extend("default" = 1))]
     usd_call: Option<f64>,

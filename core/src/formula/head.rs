@@ -213,6 +213,8 @@ pub(super) fn limits(table: &Table<'_>) -> FormulaLimits {
         turns: table.optional("turns", count(10_000)),
         budget_usd: table.optional("budget_usd", budget),
         attempts: table.optional("attempts", count(100)),
+        runs_day: table.optional("runs_day", count(10_000)),
+        usd_day: table.optional("usd_day", budget),
         concurrency: table.optional("concurrency", |v| concurrency(&v.opened()?)),
     }
 }
@@ -222,7 +224,7 @@ fn budget(value: &Value<'_>) -> Option<Usd> {
     if amount > 0.0 {
         Some(Usd::from_dollars(amount))
     } else {
-        value.wrong("a run cannot cost nothing", "write dollars, such as 2.5")
+        value.wrong("nothing can be done for nothing", "write dollars, such as 2.5")
     }
 }
 

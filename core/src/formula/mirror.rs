@@ -162,6 +162,12 @@ struct LimitsSection {
     /// Attempts until it has failed for good.
     #[schemars(range(min = 1, max = 100))]
     attempts: Option<u64>,
+    /// Runs that begin in a UTC day, in each project; attempts count. More wait for the next day.
+    #[schemars(range(min = 1, max = 10000))]
+    runs_day: Option<u64>,
+    /// Dollars for its runs of a UTC day, in each project. A run that they do not pay for waits for the next day.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    usd_day: Option<f64>,
     /// What does not run beside each other.
     concurrency: Option<ConcurrencySection>,
 }

@@ -229,6 +229,8 @@ fn least(own: FormulaLimits, configured: &FormulaLimits) -> FormulaLimits {
         turns: least(own.turns, configured.turns),
         budget_usd: least(own.budget_usd, configured.budget_usd),
         attempts: least(own.attempts, configured.attempts),
+        runs_day: least(own.runs_day, configured.runs_day),
+        usd_day: least(own.usd_day, configured.usd_day),
         concurrency: configured.concurrency.clone(),
     }
 }
@@ -257,6 +259,23 @@ mod tests {
         assert_eq!(both.limits.wall, Some(std::time::Duration::from_mins(5)));
         assert!(both.require.dependencies_closed, "what had to hold still has to");
         assert_eq!((both.blast_radius, &both.trigger), (configured.blast_radius, &configured.trigger));
+    }
+
+    #[test]
+    fn it_has_no_more_of_a_day_than_the_configured_one() {
+        let with = |limits: &str| {
+            let text = shipped_text("fix").expect("shipped").replacen("[[step]]", &format!("[limits]\n{limits}\n\n[[step]]"), 1);
+            crate::formula::load("fix.toml", &text, &prompt).unwrap_or_else(|faults| panic!("{:?}", faults.lines()))
+        };
+        let of = |own: &str, configured: &str| {
+            let limits = laid_over(with(own), &with(configured)).expect("no more").limits;
+            (limits.runs_day, limits.usd_day.map(crate::model::Usd::dollars))
+        };
+        let configured = "runs_day = 4\nusd_day = 2.0";
+        assert_eq!(of("runs_day = 400\nusd_day = 20.0", configured), (Some(4), Some(2.0)));
+        assert_eq!(of("runs_day = 1\nusd_day = 0.5", configured), (Some(1), Some(0.5)));
+        assert_eq!(of("", configured), (Some(4), Some(2.0)));
+        assert_eq!(of("runs_day = 1", ""), (Some(1), None));
     }
 
     #[test]

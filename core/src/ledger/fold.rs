@@ -75,6 +75,7 @@ impl Ledger {
                 self.runs.insert(run.clone(), subject.clone());
                 if let Some(project) = self.projects.get_mut(&subject.repo) {
                     project.served = Some(at);
+                    project.used.entry(formula.name.clone()).or_default().of(&at.day()).runs += 1;
                 }
                 if let Some(issue) = self.issue_mut(subject) {
                     issue.runs_started += 1;

@@ -110,8 +110,38 @@ pub struct ProjectState {
     pub schedules: BTreeMap<FormulaName, Schedule>,
     /// What was spent on it, by UTC day.
     pub spent: BTreeMap<String, Usd>,
+    /// What its formulas had of the last day on which they ran.
+    pub used: BTreeMap<FormulaName, Used>,
     /// When a run was started last, by our clock.
     pub served: Option<Timestamp>,
+}
+
+/// What a formula had of a UTC day in a project.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Used {
+    /// The day.
+    pub day: String,
+    /// Runs that began.
+    pub runs: u32,
+    /// What was spent.
+    pub spent: Usd,
+}
+
+impl Used {
+    /// Of today, which may begin with this.
+    fn of(&mut self, day: &str) -> &mut Self {
+        if self.day != day {
+            *self = Self { day: day.to_owned(), ..Self::default() };
+        }
+        self
+    }
+}
+
+impl ProjectState {
+    /// What a formula had of a day.
+    pub fn used_on(&self, formula: &FormulaName, day: &str) -> Used {
+        self.used.get(formula).filter(|used| used.day == day).cloned().unwrap_or_default()
+    }
 }
 
 /// A project that cannot be worked on.

@@ -67,6 +67,8 @@ impl Ledger {
     pub(super) fn called(&mut self, run: &RunId, call: &ModelCall, step: Option<&StepId>, at: Timestamp) {
         super::spend(&mut self.spent, at.day(), call.cost);
         let Some(subject) = self.runs.get(run).cloned() else { return };
+        let formula = self.issue(&subject).and_then(|issue| issue.lives().chain(&issue.run).find(|live| live.id == *run));
+        let formula = formula.map(|run| run.formula.name.clone());
         let by = self.issue(&subject).and_then(|issue| issue.run.as_ref()).map(|run| match step.and_then(|step| run.at(step)) {
             Some(at) => (at.agent.clone(), at.account.clone()),
             None => (run.agent.clone(), run.account.clone()),
@@ -84,6 +86,9 @@ impl Ledger {
         }
         if let Some(project) = self.projects.get_mut(&subject.repo) {
             super::spend(&mut project.spent, at.day(), call.cost);
+            if let Some(formula) = formula {
+                project.used.entry(formula).or_default().of(&at.day()).spent += call.cost;
+            }
         }
         let Some(issue) = self.issue_mut(&subject) else { return };
         issue.cost += call.cost;

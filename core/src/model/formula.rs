@@ -109,6 +109,10 @@ pub struct FormulaLimits {
     pub budget_usd: Option<Usd>,
     /// Attempts.
     pub attempts: Option<u32>,
+    /// Runs that begin in a UTC day, in a project.
+    pub runs_day: Option<u32>,
+    /// Money for those of a UTC day, in a project.
+    pub usd_day: Option<Usd>,
     /// What does not run beside each other.
     pub concurrency: Option<Concurrency>,
 }

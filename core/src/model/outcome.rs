@@ -270,7 +270,7 @@ pub enum RunOutcome {
         /// How it ended, where that is known.
         exit_code: Option<i64>,
     },
-    /// A step was to be done for each item of a list that is longer than its formula allows.
+    /// A step was to be done for each item of a list that is longer than its formula or the configuration allows.
     TooManyItems {
         /// The step.
         step: StepId,

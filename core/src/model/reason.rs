@@ -10,6 +10,26 @@ use super::{
     Timestamp, ToMerge, Usd,
 };
 
+/// What a formula had of a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quota {
+    /// Runs that began.
+    Runs {
+        /// The limit.
+        limit: u32,
+    },
+    /// Money.
+    Usd {
+        /// Spent.
+        spent: Usd,
+        /// Kept for its runs that live.
+        reserved: Usd,
+        /// The limit.
+        limit: Usd,
+    },
+}
+
 /// A formula that is needed, by what it does: no name means anything here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -164,6 +184,15 @@ pub enum Wait {
         why: String,
         /// When renewing it is tried again.
         until: Option<Timestamp>,
+    },
+    /// A formula had as much of the day as it is to have.
+    Quota {
+        /// Which.
+        formula: FormulaName,
+        /// Of what.
+        of: Quota,
+        /// When it has some again.
+        until: Timestamp,
     },
     /// A budget is spent.
     Budget {
@@ -347,6 +376,7 @@ impl Wait {
             | Self::Project { until, .. }
             | Self::Question { until }
             | Self::Orphan { until }
+            | Self::Quota { until, .. }
             | Self::Schedule { until, .. } => Some(*until),
             Self::Again { until, .. } | Self::Gate { waits: AtGate::Time { until }, .. } => Some(*until),
             Self::ToMerge { waits, .. } => waits.until(),

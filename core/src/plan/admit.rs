@@ -12,6 +12,7 @@ use crate::model::{
 use super::beside::under_way;
 use super::group::{Busy, Comer, Groups};
 use super::overlap::Overlaps;
+use super::quota::Begun;
 use super::turns::Turns;
 use super::{Action, Budget, Context, Plan, run};
 
@@ -118,6 +119,7 @@ struct Room<'a> {
     /// Slots taken in each project.
     taken: BTreeMap<RepoName, u32>,
     groups: Groups,
+    begun: Begun,
     overlaps: Overlaps<'a>,
     day: Budget,
     projects: BTreeMap<RepoName, Budget>,
@@ -161,6 +163,9 @@ pub(super) fn plan(context: &Context<'_>, candidates: Vec<Candidate>, plan: &mut
                 match candidate.resumes() {
                     true => room.hold(&repo),
                     false => room.start(&repo, context.policy.usd_run),
+                }
+                if let Some(formula) = formula {
+                    room.begun.begin(&repo, formula, context.policy.usd_run_of(formula));
                 }
                 plan.actions.push(action);
             }
@@ -226,6 +231,7 @@ impl<'a> Room<'a> {
             starts: context.view.starts_left.unwrap_or(u32::MAX).saturating_sub(claiming),
             taken,
             groups: Groups::new(context),
+            begun: Begun::default(),
             overlaps: Overlaps::new(context),
             day: context.day_budget(),
             projects: context.policy.projects.keys().map(|repo| (repo.clone(), context.project_budget(repo))).collect(),
@@ -396,7 +402,9 @@ impl Context<'_> {
     fn start_when_free(&self, wish: Wish<'_>, room: &Room<'_>) -> Verdict {
         let Wish { subject, state, formula, depends, since, .. } = wish;
         let lasting = self.blocked(subject, state, formula).or_else(|| self.labels_wait(subject, state, formula));
-        if let Some(wait) = lasting.or_else(|| self.over_budget(subject, room)) {
+        if let Some(wait) =
+            lasting.or_else(|| self.over_budget(subject, room)).or_else(|| self.over_quota(subject, formula, &room.begun))
+        {
             return Verdict::Wait(wait);
         }
         let busy = self.busy(&Comer { subject, formula, since, aside: wish.aside.is_some() }, &room.groups);

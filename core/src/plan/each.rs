@@ -2,7 +2,7 @@
 //!
 //! Promises: the list is worked out once, when the step begins, and journalled: what becomes of the world meanwhile changes neither the
 //! items nor their order. An item that is done is never done again, because the journal says so before the next one begins. A list that
-//! is longer than its formula allows ends the run before any of it is done. Each item has its own `retry`.
+//! is longer than its formula or the configuration allows ends the run before any of it is done. Each item has its own `retry`.
 
 use serde_json::Value as Json;
 
@@ -23,10 +23,11 @@ impl Context<'_> {
             Ok(items) => items,
             Err(why) => return Some(self.end(here, broken(step, &why))),
         };
-        if u32::try_from(items.len()).is_ok_and(|count| count <= each.at_most) {
+        let at_most = each.at_most.min(self.policy.items);
+        if u32::try_from(items.len()).is_ok_and(|count| count <= at_most) {
             return Some(advance(here, Advance::Each { items }));
         }
-        let outcome = RunOutcome::TooManyItems { step: step.id.clone(), items: items.len() as u64, at_most: each.at_most };
+        let outcome = RunOutcome::TooManyItems { step: step.id.clone(), items: items.len() as u64, at_most };
         Some(self.end(here, outcome))
     }
 

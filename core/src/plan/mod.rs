@@ -27,6 +27,7 @@ mod merge;
 mod notices;
 mod overlap;
 mod policy;
+mod quota;
 mod recover;
 mod require;
 mod review;

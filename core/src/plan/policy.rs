@@ -31,6 +31,8 @@ pub struct Policy {
     pub question: Duration,
     /// No new fix is begun while so many of our pull requests wait for people.
     pub open_pulls: u32,
+    /// The longest list that a step is done for, whatever its formula allows.
+    pub items: u32,
     /// A run's money.
     pub usd_run: Usd,
     /// The day's money.

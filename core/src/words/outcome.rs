@@ -46,7 +46,7 @@ pub fn outcome(outcome: &RunOutcome) -> String {
             format!("step {step} waited for the action {action} of the vault, which {how}")
         }
         RunOutcome::TooManyItems { step, items, at_most } => {
-            format!("step {step} was to be done for each of {items} items, and its formula allows {at_most}")
+            format!("step {step} was to be done for each of {items} items, and at most {at_most} are allowed")
         }
         RunOutcome::BranchTaken { branch } => format!("branch `{branch}` has commits that are not forgehand's; they are kept"),
         RunOutcome::Environment { why } => format!("the machine stood in the way: {why}"),

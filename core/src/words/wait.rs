@@ -1,8 +1,8 @@
 //! Why something waits, and what would move it.
 
 use crate::model::{
-    ActionAt, ActionState, AtGate, AtVault, BudgetOf, Decision, LabelNames, Overlapping, Rerun, Scope, Timestamp, Trouble, Usd,
-    VAULT_APPROVED, Wait,
+    ActionAt, ActionState, AtGate, AtVault, BudgetOf, Decision, LabelNames, Overlapping, Quota, Rerun, Scope, Timestamp, Trouble,
+    Usd, VAULT_APPROVED, Wait,
 };
 use crate::text;
 
@@ -54,6 +54,18 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
         Wait::Renewing { account } => format!("the sign-in of {} is being renewed", super::account(account)),
         Wait::SignInEnded { account, since, why, .. } => {
             format!("the sign-in of {} ended at {since} and was not renewed: {why}", super::account(account))
+        }
+        Wait::Quota { formula, of: Quota::Runs { limit }, until } => {
+            format!(
+                "formula {formula} had its {} of the day; the next one may begin at {until}",
+                super::counted(u64::from(*limit), "run")
+            )
+        }
+        Wait::Quota { formula, of: Quota::Usd { spent, reserved, limit }, until } => {
+            let kept = if *reserved == Usd(0) { String::new() } else { format!(", {reserved} kept for what runs") };
+            format!(
+                "the day's money of formula {formula} does not pay for another run: {spent} of {limit} spent{kept}; a new day begins at {until}"
+            )
         }
         Wait::Budget { which, spent, reserved, limit, .. } => {
             let kept = if *reserved == Usd(0) { String::new() } else { format!(", {reserved} kept for what runs") };
@@ -207,6 +219,12 @@ pub fn mover(wait: &Wait, names: &LabelNames) -> String {
         Wait::Renewing { .. } => "nothing to do: it goes on by itself".to_owned(),
         Wait::SignInEnded { .. } => {
             "signing in again with `claude`, or better a token of `claude setup-token`, which lasts a year".to_owned()
+        }
+        Wait::Quota { of: Quota::Runs { .. }, .. } => {
+            "a new day (UTC), or a higher `runs_day` in [limits] of the formula".to_owned()
+        }
+        Wait::Quota { of: Quota::Usd { .. }, .. } => {
+            "a new day (UTC), or a higher `usd_day` in [limits] of the formula".to_owned()
         }
         Wait::Budget { which, .. } if which == "project" => {
             "a new day (UTC), or a higher `usd_day` of its [[project]] (`usd_project` in [limits])".to_owned()

@@ -26,6 +26,7 @@ mod rerun;
 mod review;
 mod revision;
 mod say;
+mod scene;
 mod setup;
 mod sprint;
 mod stage;
@@ -44,7 +45,8 @@ use tokio_util::sync::CancellationToken;
 pub use keep::Ops;
 pub use placeholder::{Placeholders, placeholder};
 pub use reading::Unread;
-pub use rehearsal::{Answer, Cast, Played, Scene, Shown};
+pub use rehearsal::{Answer, Cast, Played, Shown};
+pub use scene::Scene;
 pub use stage::{PlayedHost, PlayedMerge, PlayedVault, Stage};
 pub use texts::TextStore;
 

@@ -12,9 +12,8 @@ use serde_json::Value as Json;
 use crate::hands::output;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    ActionFile, Advance, AtGate, CommentId, EffectKey, Event, Evidence, Expected, Gate, HandOutcome, Intent, IssueDraft,
-    IssueNumber, Outcome, Proposal, Record, Rerun, RunOutcome, Saying, Shape, Skipped, Step, StepId, StepKind, Subject,
-    Timestamp, Wait, Wanted,
+    ActionFile, Advance, AtGate, CommentId, EffectKey, Event, Expected, HandOutcome, Intent, IssueDraft, IssueNumber, Outcome,
+    Proposal, Record, Rerun, RunOutcome, Saying, Shape, Step, StepId, StepKind, Subject, Timestamp, Wait, Wanted,
 };
 use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
@@ -22,11 +21,14 @@ use crate::ports::Given;
 use super::super::core::Facts;
 use super::labels::{self, Relabel};
 use super::prepare::without_texts;
+use super::scene::Scene;
 use super::stage::{BASE, HEAD, PULL, change, evidence, facts, labelled, policy, sha};
 use super::{Order, Stage, agent, ask, context, issues, keep};
 
 /// Decisions and effects of one rehearsal at most.
 const ROUNDS: usize = 5_000;
+/// How many more there may be for each item of a list that a step is done for.
+const ROUNDS_OF_AN_ITEM: usize = 20;
 /// Issues that are played have numbers above this one.
 const FILED: u64 = 1_000_000;
 
@@ -66,92 +68,6 @@ pub trait Cast {
     }
 }
 
-/// What happened, in its order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Scene {
-    /// The condition of a step held.
-    Held {
-        /// It.
-        step: StepId,
-    },
-    /// A step was skipped.
-    Skipped {
-        /// It.
-        step: StepId,
-        /// Why.
-        why: Skipped,
-    },
-    /// An agent was asked.
-    Asked {
-        /// Its step.
-        step: StepId,
-        /// What it was told.
-        prompt: String,
-        /// What it answered, or what was wrong with that.
-        answer: Result<Json, String>,
-    },
-    /// Its commits were taken over.
-    Taken {
-        /// The step.
-        step: StepId,
-    },
-    /// Commands ran.
-    Ran {
-        /// Their step.
-        step: StepId,
-        /// What they showed.
-        evidence: Evidence,
-    },
-    /// What failed went back to an agent.
-    Back {
-        /// From here.
-        step: StepId,
-        /// To this one.
-        to: StepId,
-    },
-    /// A step failed, and is done again.
-    Again {
-        /// It.
-        step: StepId,
-        /// How it failed.
-        outcome: RunOutcome,
-    },
-    /// Something was asked of the forge.
-    Proposed {
-        /// By this step.
-        step: StepId,
-        /// What.
-        proposal: Proposal,
-        /// Its title, where it has one.
-        title: Option<String>,
-        /// What it says.
-        body: String,
-    },
-    /// A step is to be done for each item of a list.
-    Each {
-        /// It.
-        step: StepId,
-        /// How many there are.
-        items: u32,
-    },
-    /// It comes to one of them.
-    Item {
-        /// It.
-        step: StepId,
-        /// Which, from 1.
-        item: u32,
-        /// Of how many.
-        of: u32,
-    },
-    /// A gate opened.
-    Opened {
-        /// Its step.
-        step: StepId,
-        /// It.
-        gate: Gate,
-    },
-}
-
 /// What a rehearsal came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Played {
@@ -168,32 +84,16 @@ impl Stage {
     /// Why it came to none: the cast has no answer, a template cannot be filled in, or the plan waits for what never comes.
     pub fn play(&self, cast: &mut dyn Cast) -> Result<Played, String> {
         let mut play = Play::new(self, cast);
-        for _ in 0..ROUNDS {
+        let (mut left, mut done) = (ROUNDS, 0);
+        while left > 0 {
             if let Some(outcome) = play.outcome() {
                 return Ok(Played { scenes: play.scenes, outcome });
             }
             play.step()?;
+            (left, done) = (left - 1, done + 1);
+            left += std::mem::take(&mut play.items) * ROUNDS_OF_AN_ITEM;
         }
-        Err(format!("the run did not come to an end in {ROUNDS} decisions"))
-    }
-}
-
-impl Scene {
-    /// The step that it is about.
-    pub fn step(&self) -> &StepId {
-        match self {
-            Self::Held { step }
-            | Self::Skipped { step, .. }
-            | Self::Asked { step, .. }
-            | Self::Taken { step }
-            | Self::Ran { step, .. }
-            | Self::Back { step, .. }
-            | Self::Again { step, .. }
-            | Self::Each { step, .. }
-            | Self::Item { step, .. }
-            | Self::Proposed { step, .. }
-            | Self::Opened { step, .. } => step,
-        }
+        Err(format!("the run did not come to an end in {done} decisions"))
     }
 }
 
@@ -207,6 +107,8 @@ struct Play<'a> {
     facts: Facts,
     now: Timestamp,
     scenes: Vec<Scene>,
+    /// The items of lists that were begun since the last decision.
+    items: usize,
 }
 
 impl<'a> Play<'a> {
@@ -215,7 +117,7 @@ impl<'a> Play<'a> {
         let view = View { fresh: BTreeSet::from([repo]), ..View::default() };
         let facts = Arc::new(facts(stage));
         let ledger = stage.opened(&facts);
-        Self { stage, cast, ledger, view, policy: policy(stage), facts, now: stage.now, scenes: Vec::new() }
+        Self { stage, cast, ledger, view, policy: policy(stage), facts, now: stage.now, scenes: Vec::new(), items: 0 }
     }
 
     fn note(&mut self, event: Event) {
@@ -556,43 +458,10 @@ impl<'a> Play<'a> {
         if let Advance::Started { wanted, on } = how {
             self.started(step, wanted, *on);
         }
-        let gate = || match &self.stage.formula.steps.get(self.stage.formula.place(step)?)?.kind {
-            StepKind::Gate(gate) => Some(gate.clone()),
-            _ => None,
-        };
-        let scene = match how {
-            Advance::Begun => Some(Scene::Held { step: step.clone() }),
-            Advance::Skipped { why } => Some(Scene::Skipped { step: step.clone(), why: why.clone() }),
-            Advance::Back { to, .. } => Some(Scene::Back { step: step.clone(), to: to.clone() }),
-            Advance::Retry { outcome, .. } => Some(Scene::Again { step: step.clone(), outcome: outcome.clone() }),
-            Advance::Opened { .. } => gate().map(|gate| Scene::Opened { step: step.clone(), gate }),
-            Advance::Each { items } => Some(Scene::Each { step: step.clone(), items: count(items) }),
-            Advance::PutForward { pull } => {
-                let (step, body) = (step.clone(), format!("{pull}\n"));
-                Some(Scene::Proposed { step, proposal: Proposal::Merge, title: None, body })
-            }
-            Advance::Failed { .. }
-            | Advance::SteppedBack { .. }
-            | Advance::TakenUp
-            | Advance::Kept { .. }
-            | Advance::Promised { .. }
-            | Advance::Held { .. }
-            | Advance::Started { .. }
-            | Advance::ItemDone { .. }
-            | Advance::Next
-            | Advance::Listed { .. }
-            | Advance::Replying { .. }
-            | Advance::Worked { .. }
-            | Advance::AnswerAgain { .. }
-            | Advance::Again { .. } => None,
-        };
-        self.scenes.extend(scene);
-        let next = match how {
-            Advance::Each { items } if !items.is_empty() => Some((1, count(items))),
-            Advance::ItemDone { item, of } if item < of => Some((item + 1, *of)),
-            _ => None,
-        };
-        self.scenes.extend(next.map(|(item, of)| Scene::Item { step: step.clone(), item, of }));
+        self.scenes.extend(Scene::of(&self.stage.formula, step, how));
+        if let Advance::Each { items } = how {
+            self.items += items.len();
+        }
     }
 }
 
@@ -601,10 +470,6 @@ fn proposal_of<'o>(order: &'o Order<'_>, step: &StepId) -> Result<&'o Proposal, 
         StepKind::Propose(proposal) => Ok(proposal),
         _ => Err(format!("step {step} proposes nothing")),
     }
-}
-
-fn count(items: &[Json]) -> u32 {
-    u32::try_from(items.len()).unwrap_or(u32::MAX)
 }
 
 fn named<'o>(order: &'o Order<'_>, step: &StepId) -> Result<&'o Step, String> {

@@ -348,6 +348,7 @@ pub(super) fn policy(stage: &Stage) -> Policy {
         adopt_after: none,
         question: none,
         open_pulls: u32::MAX,
+        items: u32::MAX,
         usd_run: much,
         usd_day: much,
         lookup_gap: none,
