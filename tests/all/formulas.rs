@@ -185,6 +185,101 @@ fn call(id: &str, name: &str) -> String {
     format!("[[step]]\nid = \"{id}\"\nformula = \"{name}\"\n")
 }
 
+/// Formulas that each call the next one, so many times.
+fn calling(deep: usize, times: usize) -> Vec<(String, String)> {
+    let last = "[[step]]\nid = \"wait\"\ngate = \"time\"\nafter = \"1m\"\n";
+    let body = |nth: usize| match nth == deep {
+        true => last.to_owned(),
+        false => (0..times).map(|at| call(&format!("c{at}"), &format!("f{}", nth + 1))).collect(),
+    };
+    (1..=deep).map(|nth| (format!("f{nth}"), HEAD.replace("try", &format!("f{nth}")) + &body(nth))).collect()
+}
+
+#[test]
+fn calls_lie_so_deep_in_each_other_and_no_deeper() {
+    let chain = |deep| {
+        let others = calling(deep, 1);
+        let others: Vec<(&str, &str)> = others.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        beside(&others, &format!("{HEAD}{}", call("one", "f1")))
+    };
+    assert!(chain(8).expect("sound").steps.iter().any(|step| step.id.as_str() == "one.c0.c0.c0.c0.c0.c0.c0.wait"));
+    let found = chain(9).expect_err("too deep").lines();
+    assert!(
+        found.len() == 1 && found[0].contains("formulas/f8.toml:7:11: calls lie more than 8 deep in each other"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn formulas_that_call_each_other_many_times_over_are_refused_before_they_are_all_loaded() {
+    let others = calling(8, 20);
+    let reads = std::cell::Cell::new(0_u32);
+    let find = |name: &str| {
+        reads.set(reads.get() + 1);
+        others.iter().find(|(n, _)| n == name).map(|(n, text)| (format!("formulas/{n}.toml"), text.clone()))
+    };
+    let names: Vec<String> = others.iter().map(|(name, _)| name.clone()).collect();
+    let sources =
+        Sources { prompts: &|_| None, schemas: &|_| None, schema_names: &[], formulas: &find, names: &names, hiring: None };
+    let found = load_from("try.toml", &format!("{HEAD}{}", call("one", "f1")), &sources).expect_err("20 to the eighth").lines();
+    assert!(found.iter().any(|line| line.contains("calls at most 100 formulas, those that they call included")), "{found:#?}");
+    assert_eq!(reads.get(), 100);
+}
+
+#[test]
+fn partials_that_put_each_other_in_many_times_over_are_refused_before_they_are_all_read() {
+    let reads = std::cell::Cell::new(0_u32);
+    let of = |inner: &'static str| {
+        let reads = &reads;
+        reads.set(0);
+        let prompts = move |name: &str| {
+            reads.set(reads.get() + 1);
+            match name {
+                "own.md" => Some("{{> again}}".to_owned()),
+                "partials/again.md" => Some(inner.repeat(20)),
+                other => shipped_prompt(other).map(str::to_owned),
+            }
+        };
+        load("try.toml", &format!("{HEAD}{WORK}"), &prompts)
+    };
+    let found = of("{{> again}}").expect_err("20 to the eighth").lines();
+    assert!(
+        found.iter().any(|line| line.contains("a template has at most 100 partials, those within them included")),
+        "{found:#?}"
+    );
+    assert!(reads.get() < 100 * 25, "{}", reads.get());
+    // What stands in comments is no partial of anybody's, but is put in with them.
+    assert!(of("{{!-- {{> again}} --}}").is_ok());
+    assert!(reads.get() < 100 * 25, "{}", reads.get());
+}
+
+#[test]
+fn as_many_formulas_extend_each_other_and_no_more() {
+    let chain = |layers: usize| {
+        let base = format!("{}{WORK}{OPEN}", HEAD.replace("try", "f1")).replace(OPEN, "");
+        let layer = |nth: usize| match nth {
+            1 => base.clone(),
+            _ => format!("formula = 1\nname = \"f{nth}\"\nextends = \"f{}\"\n", nth - 1),
+        };
+        let others: Vec<(String, String)> = (1..layers).map(|nth| (format!("f{nth}"), layer(nth))).collect();
+        let others: Vec<(&str, &str)> = others.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        beside(&others, &format!("formula = 1\nname = \"try\"\nextends = \"f{}\"\n", layers - 1))
+    };
+    assert_eq!(chain(8).expect("sound").steps.len(), 1);
+    let found = chain(9).expect_err("too many").lines();
+    assert!(found.len() == 1 && found[0].contains("more than 8 formulas extend each other"), "{found:#?}");
+}
+
+#[test]
+fn a_formula_has_a_hundred_steps_and_no_more() {
+    let steps = |count: usize| -> String {
+        (0..count).map(|at| format!("[[step]]\nid = \"s{at}\"\ngate = \"time\"\nafter = \"1m\"\n")).collect()
+    };
+    assert_eq!(complaints(&steps(100)), [""; 0]);
+    let found = complaints(&steps(101));
+    assert!(found.len() == 1 && found[0].contains("a formula has at most 100 steps"), "{found:#?}");
+}
+
 #[test]
 fn a_called_formula_stands_in_its_place_under_its_own_names() {
     let head = HEAD.replace("try", "check").replace("low", "high");

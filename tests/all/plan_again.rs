@@ -223,9 +223,13 @@ impl Line {
     /// Its next decision or effect, or what it waits for.
     pub(super) fn step(&mut self) -> Option<Wait> {
         // What is known is what the journal says, each time anew: a restart anywhere changes nothing.
-        let ledger = self.ledger();
-        let made = plan(&ledger, &self.view, &self.policy, self.now);
-        check(&made, &ledger, &self.view, &self.policy).expect("a plan that keeps the rules");
+        self.step_on(&self.ledger())
+    }
+
+    /// The same, where somebody keeps what is known.
+    pub(super) fn step_on(&mut self, ledger: &Ledger) -> Option<Wait> {
+        let made = plan(ledger, &self.view, &self.policy, self.now);
+        check(&made, ledger, &self.view, &self.policy).expect("a plan that keeps the rules");
         let renewal = |action: &Action| matches!(action, Action::Do { intent: Intent::Claim { .. }, .. });
         match made.actions.into_iter().find(|action| !renewal(action)) {
             Some(Action::Record(events)) => events.into_iter().for_each(|event| self.note(event)),

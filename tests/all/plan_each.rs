@@ -1,6 +1,7 @@
 //! Steps that are done for each item of a list: each once, in their order, whatever is cut on the way.
 
 use forgehand::formula::{load, shipped_prompt};
+use forgehand::ledger::Ledger;
 use forgehand::model::{Advance, Event, Formula, HandOutcome, Intent, Outcome, RunOutcome, Saying};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -223,4 +224,63 @@ issue = "item + index"
     let names: Vec<&str> = state.notes.keys().map(String::as_str).collect();
     assert_eq!(names, ["fix/tell#2", "fix/tell#3", "fix/tell#3/2"], "two on one issue are two comments");
     assert!(state.seen.open, "its own is not closed by that");
+}
+
+#[test]
+fn ten_thousand_items_are_each_done_once_over_restarts() {
+    const ITEMS: usize = 10_000;
+    let text = r#"
+formula = 1
+name = "fix"
+title = "It"
+blast_radius = "low"
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "look.md"
+access = "read"
+output = "fix-result"
+for_each = { items = "issue.labels.filter(one, one.startsWith('item-'))", at_most = 10000 }
+"#;
+    let formula = load("fix.toml", text, &|_| Some("{{outside item}}".to_owned())).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    let mut line = Line::new(formula, Vec::new());
+    while line.count("prepare") == 0 {
+        line.step();
+    }
+    let before = line.ledger().issue(&subject()).map(|state| state.seen.clone()).expect("the issue");
+    let mut seen = before.clone();
+    seen.labels.extend((0..ITEMS).map(|n| format!("item-{n:05}")));
+    line.note(Event::Seen { subject: subject(), issue: seen });
+    while went(&line, "look").is_empty() {
+        line.step();
+    }
+    // The list is known, and stays.
+    line.note(Event::Seen { subject: subject(), issue: before });
+    let (mut ledger, mut known) = (line.ledger(), line.records.len());
+    let ended = |ledger: &Ledger| {
+        let state = ledger.issue(&subject())?;
+        state.run.as_ref().or_else(|| state.rests())?.ended.clone()
+    };
+    let mut steps = 0_usize;
+    while ended(&ledger).is_none() {
+        steps += 1;
+        assert!(steps < 6 * ITEMS, "it comes to its end");
+        // A restart now and then: all that is known is read from the journal, or from what was written down of it.
+        match steps % 4_999 {
+            0 => ledger = line.ledger(),
+            2_500 => ledger = serde_json::from_str(&serde_json::to_string(&ledger).expect("text")).expect("the same"),
+            _ => {}
+        }
+        assert_eq!(line.step_on(&ledger), None, "{:?}", line.did.last());
+        line.records[known..].iter().for_each(|record| ledger.apply(record));
+        known = line.records.len();
+    }
+    assert_eq!(ended(&ledger), Some(RunOutcome::Succeeded { pull: None }));
+    let done = |event: &Event| match event {
+        Event::Advanced { how: Advance::ItemDone { item, of: 10_000 }, .. } => Some(*item),
+        _ => None,
+    };
+    let items: Vec<u32> = line.records.iter().filter_map(|record| done(&record.event)).collect();
+    assert!(items.iter().copied().eq(1..=10_000), "each once, in their order");
+    assert_eq!(turns(&line), ITEMS, "no turn was asked for twice");
 }

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use forgehand::formula::{shipped_prompt, shipped_text};
 use forgehand::sandbox::Mode;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::net::UnixDatagram;
 use tokio::task::JoinSet;
 
+use crate::gates::beside;
 use crate::rig::veil::Veil;
 use crate::rig::{Agent, FIX, Plan, REPO, Rig, Started, TRIAGE, until};
 
@@ -127,6 +129,28 @@ async fn a_run_keeps_what_it_began_with_and_the_next_one_has_the_new() {
     let second = rig.issue("Sum is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
     until_labels(&rig, second, &["claude-failed"]).await;
     end(daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_with_the_formula_that_it_began_with_also_over_a_restart() {
+    let rig = site("reload::a_run_ends_with_the_formula", &format!("wait_for go; {FIX}")).await;
+    let first = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    let daemon = rig.start(&["run"]);
+    rig.at_work("work").await;
+    let fix = shipped_text("fix").expect("shipped").replace("title = \"{{#if steps", "title = \"Other: {{#if steps");
+    let body = shipped_prompt("pull-request.md").expect("shipped").to_owned() + "\nWritten otherwise.\n";
+    beside(&rig, &[("prompts/pull-request.md", &body), ("formulas/fix.toml", &fix)]);
+    until_logged(&rig, ANEW, 1).await;
+    daemon.kill().await;
+    rig.let_pass("go");
+    let daemon = rig.start(&["run"]);
+    until_labels(&rig, first, &["claude-pr"]).await;
+    let second = rig.issue("Sum is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    until_labels(&rig, second, &["claude-pr"]).await;
+    end(daemon).await;
+    let pulls: Vec<_> = rig.pulls().into_iter().map(|pull| pull.issue).collect();
+    let other = |at: usize| (pulls[at].title.starts_with("Other: "), pulls[at].body.contains("Written otherwise."));
+    assert_eq!((pulls.len(), other(0), other(1)), (2, (false, false), (true, true)), "{}", rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

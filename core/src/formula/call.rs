@@ -4,7 +4,9 @@
 //! behind those of its caller is checked once they stand there (`order`). It has no run of its own: what it requires is required of its
 //! caller, whose labels are its labels too, and limits or a workspace of its own are refused.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::{Sources, load_within};
 use crate::document::{Fault, Value, nearest};
@@ -14,6 +16,8 @@ use crate::model::{
 
 /// How deep calls may lie in each other.
 const DEPTH: usize = 8;
+/// How many there may be in all of a formula: those that call each other many times over are more than anybody could load.
+const CALLS: u32 = 100;
 
 /// Who may be called from here.
 pub(super) struct Calls<'s> {
@@ -22,12 +26,14 @@ pub(super) struct Calls<'s> {
     pub(super) chain: Vec<String>,
     /// What the outermost one is about: so are those that it calls.
     pub(super) about: Option<About>,
+    /// How many were called, by all of them.
+    called: Rc<Cell<u32>>,
 }
 
 impl<'s> Calls<'s> {
     /// Where nothing was called yet.
     pub(super) fn none(sources: &'s Sources<'s>) -> Self {
-        Self { sources, chain: Vec::new(), about: None }
+        Self { sources, chain: Vec::new(), about: None, called: Rc::default() }
     }
 }
 
@@ -49,6 +55,11 @@ impl Calls<'_> {
         if chain.len() > DEPTH {
             return value.wrong(format!("calls lie more than {DEPTH} deep in each other"), "write some of the steps out");
         }
+        if self.called.get() >= CALLS {
+            let message = format!("a formula calls at most {CALLS} formulas, those that they call included");
+            return value.wrong(message, "call less");
+        }
+        self.called.set(self.called.get() + 1);
         let Some((file, text)) = (self.sources.formulas)(name) else {
             let help = match nearest(name, self.sources.names.iter().map(String::as_str)) {
                 Some(right) => format!("did you mean \"{right}\"?"),
@@ -56,7 +67,8 @@ impl Calls<'_> {
             };
             return value.wrong(format!("there is no formula `{name}`"), help);
         };
-        match load_within(&file, &text, &Calls { sources: self.sources, chain, about: Some(about) }) {
+        let calls = Calls { sources: self.sources, chain, about: Some(about), called: self.called.clone() };
+        match load_within(&file, &text, &calls) {
             Ok(formula) if (formula.about(), about) == (About::Project, About::Issue) => {
                 let help = "call it from one that `cron` starts, or take `cron` out of it";
                 value.wrong(format!("`{name}` is about the project, and what calls it is about an issue"), help)

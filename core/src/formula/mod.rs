@@ -31,7 +31,7 @@ mod shipped;
 mod starts;
 mod template;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 pub use agents::Hiring;
@@ -95,7 +95,8 @@ pub fn load(file_name: &str, text: &str, prompts: &Prompts<'_>) -> Result<Formul
 pub fn known_keys(text: &str, sources: &Sources<'_>) -> BTreeSet<String> {
     let layer = document::Layer { file: String::new(), text: text.to_owned() };
     let files = document::Layers::new(&[layer]);
-    let templates = template::Templates { files, prompts: sources.prompts, faults: RefCell::default() };
+    let templates =
+        template::Templates { files, prompts: sources.prompts, faults: RefCell::default(), partials: Cell::default() };
     document::known_keys(text, |root| read::formula(root, &templates, &Calls::none(sources)))
 }
 
@@ -108,7 +109,7 @@ pub fn load_from(file_name: &str, text: &str, sources: &Sources<'_>) -> Result<F
 fn load_within(file_name: &str, text: &str, calls: &Calls<'_>) -> Result<Formula, FormulaErrors> {
     let layers = extends::layers(file_name, text, calls.sources).map_err(|fault| FormulaErrors::from_iter([fault]))?;
     let (files, prompts) = (document::Layers::new(&layers), calls.sources.prompts);
-    let templates = template::Templates { files, prompts, faults: RefCell::default() };
+    let templates = template::Templates { files, prompts, faults: RefCell::default(), partials: Cell::default() };
     let formula = document::read_layers(&layers, &extends::RULES, |root| read::formula(root, &templates, calls));
     let elsewhere: Vec<Fault> = templates.faults.into_inner();
     match formula {

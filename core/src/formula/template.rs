@@ -1,6 +1,6 @@
 //! Checking templates: their syntax, each name in them, and that text from outside stands only where a helper cleans it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::LazyLock;
@@ -17,6 +17,8 @@ use crate::model::{TemplateKind, Variable};
 const UNBALANCED: &str = "is each `{{` closed, and each `{{#if}}` and `{{#each}}` ended by its `{{/if}}` or `{{/each}}`?";
 /// How deep partials may lie in each other: one that names itself ends here.
 const DEPTH: usize = 8;
+/// How many a template has at most, those of its partials included: they may put each other in many times over.
+const PARTIALS: u32 = 100;
 /// What a list offers beside its items.
 const IN_A_LIST: [&str; 4] = ["@index", "@first", "@last", "@key"];
 
@@ -51,6 +53,8 @@ pub(super) struct Templates<'p> {
     pub(super) files: Layers,
     pub(super) prompts: &'p Prompts<'p>,
     pub(super) faults: RefCell<Vec<Fault>>,
+    /// How many partials the template has that is looked at.
+    pub(super) partials: Cell<u32>,
 }
 
 /// A template under check.
@@ -98,14 +102,22 @@ impl Templates<'_> {
 
     fn checked(&self, under: &Under<'_>, vocabulary: &Variable) -> Option<String> {
         let before = self.faults.borrow().len();
+        self.partials.set(0);
         self.template(under, vocabulary);
+        self.partials.set(0);
         (self.faults.borrow().len() == before).then(|| self.expanded(under.text, 0))
     }
 
-    /// The text with its partials in place.
+    /// Whether the template that is looked at may have one more.
+    fn has_room(&self) -> bool {
+        self.partials.set(self.partials.get().saturating_add(1));
+        self.partials.get() <= PARTIALS
+    }
+
+    /// The text with its partials in place, also of those that stand in its comments.
     fn expanded(&self, text: &str, depth: usize) -> String {
         let partial = |found: &Captures<'_>| match (self.prompts)(&partial_file(&found[1])) {
-            Some(inner) if depth < DEPTH => self.expanded(inner.trim_end_matches('\n'), depth + 1),
+            Some(inner) if depth < DEPTH && self.has_room() => self.expanded(inner.trim_end_matches('\n'), depth + 1),
             _ => String::new(),
         };
         PARTIAL.replace_all(text, partial).into_owned()
@@ -168,6 +180,10 @@ impl Templates<'_> {
             Some(_) if under.depth >= DEPTH => {
                 let help = "a partial must not put itself in".to_owned();
                 self.wrong(under, at, format!("partials lie more than {DEPTH} deep in each other"), Some(help));
+            }
+            Some(_) if !self.has_room() => {
+                let message = format!("a template has at most {PARTIALS} partials, those within them included");
+                self.wrong(under, at, message, Some("put less in".to_owned()));
             }
             Some(text) => {
                 let source = SourceFile::new(&format!("prompts/{file}"), &text);
