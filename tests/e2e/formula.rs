@@ -285,6 +285,18 @@ async fn what_the_lifecycle_starts_is_run_by_hand_too_with_what_it_is_given() {
     rig.run(&["formula", "run", "fix", "--issue", &issue, "--input", "depth=3"]).await.ok();
     rig.once().await;
     assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+
+    let other = rig.issue("Sum is wrong", "2 and 2 gives 5", &["interactive"]).await;
+    rig.once().await;
+    let other_issue = other.to_string();
+    let wrong = rig.run(&["retry", &other_issue, "--input", "dept=3"]).await;
+    assert!(wrong.code == Some(2) && wrong.err.contains("formula fix has no input `dept`"), "{}", wrong.err);
+    let wrong = rig.run(&["retry", &other_issue, "--input", "depth=\"deep\""]).await;
+    assert!(wrong.code == Some(2) && wrong.err.contains("`depth`"), "{}", wrong.err);
+    rig.run(&["retry", &other_issue, "--input", "depth=3"]).await.ok();
+    rig.once().await;
+    assert_eq!(rig.labels(other), ["claude-pr"], "{}", rig.story());
+    assert!(rig.story().contains(&format!("retry {REPO}#{other} by fix depth=3")), "{}", rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -184,7 +184,11 @@ pub fn event(event: &Event) -> Option<String> {
 
 fn asked(command: &Command) -> String {
     match command {
-        Command::Retry { subject, .. } => format!("retry {subject}"),
+        Command::Retry { subject, given: None } => format!("retry {subject}"),
+        Command::Retry { subject, given: Some(given) } => {
+            let inputs = given.inputs.iter().map(|(name, value)| format!(" {name}={value}"));
+            format!("retry {subject} by {}{}", given.formula, inputs.collect::<String>())
+        }
         Command::Cancel { subject } => format!("cancel {subject}"),
         Command::Run { subject, wanted } => format!("run {} on {subject}", wanted.formula),
         Command::Pause { what, until: None } => format!("pause {what}"),

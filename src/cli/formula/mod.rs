@@ -4,6 +4,7 @@
 mod as_test;
 mod asked;
 mod ended;
+pub(super) mod given;
 mod graph;
 mod lint;
 mod list;

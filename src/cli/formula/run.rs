@@ -9,14 +9,16 @@ use serde_json::Value as Json;
 use crate::cli::setup::Setup;
 use crate::cli::{CliError, Kind, block_on, subject, wiring};
 use crate::engine::{Placeholders, Played, Scene, Stage, Unread};
-use crate::formula::{self, inputs};
+use crate::formula;
 use crate::journal::History;
 use crate::model::{
-    About, Command, Decision, Dependency, Formula, FormulaName, InputKind, Issue, LabelNames, Skipped, Step, StepId, Subject,
-    Wanted, WantedBy,
+    About, Command, Decision, Dependency, Formula, FormulaName, Issue, LabelNames, Skipped, Step, StepId, Subject, Wanted,
+    WantedBy,
 };
 use crate::ports::Forge as _;
 use crate::words;
+
+use super::given;
 
 /// Arguments of `formula run`.
 #[derive(Debug, clap::Args)]
@@ -42,7 +44,7 @@ pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arg
     let setup = if arguments.dry_run { Setup::load(config)? } else { Setup::shown(config)? };
     let formula = super::loaded(&setup.library(), &arguments.name)?;
     let subject = subject_of(&setup, &formula, arguments)?;
-    let inputs = given(&formula, &arguments.inputs)?;
+    let inputs = given::of(&formula, &arguments.inputs)?;
     if !arguments.dry_run {
         super::unlaid(clone, "run")?;
         return order(&setup, subject, &formula, inputs);
@@ -54,7 +56,7 @@ pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arg
     stage.kept = setup.known(&History::Of(subject.clone()))?.ledger.kept(&subject);
     stage.off = off(&setup, &formula, &subject);
     if !inputs.is_empty() {
-        stage.inputs = startable(&formula, inputs)?;
+        stage.inputs = given::startable(&formula, inputs)?;
     }
     let played = stage.play(&mut Placeholders).map_err(|why| {
         let what = format!("formula {} comes to no end on {subject}", formula.name);
@@ -133,7 +135,7 @@ fn order(setup: &Setup, subject: Subject, formula: &Formula, given: BTreeMap<Str
         return Err(CliError::usage(format!("formula {name} is off for {}", subject.repo), hint));
     }
     let queued = formula.trigger.label.as_deref() == Some(names.of(Decision::Queue));
-    startable(formula, given.clone())?;
+    given::startable(formula, given.clone())?;
     let wanted = Wanted { formula: name.clone(), inputs: given, by: WantedBy::Hand };
     let command = match queued {
         true => Command::Retry { subject: subject.clone(), given: Some(Box::new(wanted)) },
@@ -142,33 +144,6 @@ fn order(setup: &Setup, subject: Subject, formula: &Formula, given: BTreeMap<Str
     let (_, when) = setup.order(&command)?;
     anstream::println!("{name} is to run on {subject} {when}");
     Ok(())
-}
-
-/// What it works with, where it takes what it is given.
-fn startable(formula: &Formula, given: BTreeMap<String, Json>) -> Result<BTreeMap<String, Json>, CliError> {
-    let wrong =
-        |why: String| CliError::usage(format!("formula {} cannot start: {why}", formula.name), "write --input NAME=VALUE");
-    inputs::taken(&formula.inputs, given).map_err(wrong)
-}
-
-/// The inputs that were named, each as its specification says.
-fn given(formula: &Formula, named: &[String]) -> Result<BTreeMap<String, Json>, CliError> {
-    let one = |text: &String| {
-        let (name, value) =
-            text.split_once('=').ok_or_else(|| CliError::usage(format!("`{text}` gives nothing"), "write --input NAME=VALUE"))?;
-        let Some(spec) = formula.inputs.iter().find(|spec| spec.name == name) else {
-            let known: Vec<&str> = formula.inputs.iter().map(|spec| spec.name.as_str()).collect();
-            let hint = if known.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", known.join(", ")) };
-            return Err(CliError::usage(format!("formula {} has no input `{name}`", formula.name), hint));
-        };
-        let value = match spec.kind {
-            InputKind::Text { .. } => Json::from(value),
-            InputKind::Number { .. } | InputKind::Flag | InputKind::List => serde_json::from_str(value)
-                .map_err(|e| CliError::usage(format!("`{text}` is no JSON"), "a list is [\"a\", \"b\"]").because(e))?,
-        };
-        Ok((name.to_owned(), value))
-    };
-    named.iter().map(one).collect()
 }
 
 fn not_read(subject: &Subject, unread: Unread) -> CliError {
