@@ -1,4 +1,5 @@
-//! Nobody at work: what a preview is given in the place of git and of hands, because it makes no effect.
+//! Nobody at work: what a preview is given in the place of git and of hands, because it makes no effect. Where it is to know what files say,
+//! it is shown them by the forge.
 
 use std::path::{Path, PathBuf};
 
@@ -6,17 +7,41 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::forge::Client;
 use crate::model::{
     Branch, Change, Evidence, HostEnd, IssueNumber, Kept, LastTag, PortRange, PullNumber, Refusal, RepoName, RunId, Sha, StepId,
 };
 use crate::ports::{
-    AgentOrder, AgentReport, BringUp, ClaimAnswer, DiskRoom, HandError, HandErrorKind, HandEvent, Hands, Host, HostOrder,
-    HostRan, KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError, RepoErrorKind, Repos, SetUpOrder,
-    TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder,
+    AgentOrder, AgentReport, BringUp, ClaimAnswer, DiskRoom, ForgeError, ForgeErrorKind, HandError, HandErrorKind, HandEvent,
+    Hands, Host, HostOrder, HostRan, KeepAnswer, KeepOrder, Lease, Matters, Merge, NewClaim, PushAnswer, RepoError,
+    RepoErrorKind, Repos, SetUpOrder, TakeOrder, Tips, VerifyOrder, Vitals, WorkspaceOrder,
 };
 
-/// Refuses everything.
-pub(super) struct Nobody;
+/// Refuses everything, but for what the forge shows of files without git.
+#[derive(Default)]
+pub(super) struct Nobody {
+    reads: Option<Client>,
+}
+
+impl Nobody {
+    /// Who reads files by the forge's pages.
+    pub(super) fn reading(forge: Client) -> Self {
+        Self { reads: Some(forge) }
+    }
+
+    fn reads(&self) -> Result<&Client, RepoError> {
+        self.reads.as_ref().map_or_else(no_git, Ok)
+    }
+}
+
+fn unread(error: ForgeError) -> RepoError {
+    let kind = match error.kind {
+        ForgeErrorKind::Unreachable { .. } => RepoErrorKind::Unreachable,
+        ForgeErrorKind::Denied => RepoErrorKind::Denied,
+        _ => RepoErrorKind::Failed,
+    };
+    RepoError { kind, what: error.what, why: error.why }
+}
 
 const WHY: &str = "a preview makes no effect";
 
@@ -30,12 +55,21 @@ fn no_hands<T>() -> Result<T, HandError> {
 
 #[async_trait]
 impl Repos for Nobody {
-    async fn sync(&self, _: &RepoName, _: &[Branch], _: &RunId) -> Result<Tips, RepoError> {
-        no_git()
+    async fn sync(&self, repo: &RepoName, branches: &[Branch], _: &RunId) -> Result<Tips, RepoError> {
+        let mut tips = Vec::new();
+        for branch in branches {
+            tips.push(match self.reads()?.branch(repo, branch).await {
+                Ok(seen) => Some(seen.tip),
+                Err(ForgeError { kind: ForgeErrorKind::NotFound, .. }) => None,
+                Err(error) => return Err(unread(error)),
+            });
+        }
+        Ok(Tips(tips))
     }
 
-    async fn read(&self, _: &RepoName, _: &Sha, _: &str, _: u64) -> Result<Option<String>, RepoError> {
-        no_git()
+    async fn read(&self, repo: &RepoName, at: &Sha, path: &str, limit: u64) -> Result<Option<String>, RepoError> {
+        let text = self.reads()?.file(repo, at.as_str(), path).await.map_err(unread)?;
+        Ok(text.filter(|text| text.len() as u64 <= limit))
     }
 
     async fn bring_up(&self, _: &BringUp) -> Result<Option<Change>, RepoError> {
@@ -44,17 +78,17 @@ impl Repos for Nobody {
 
     async fn files(
         &self,
-        _: &RepoName,
-        _: &Sha,
-        _: &str,
-        _: u64,
-        _: usize,
+        repo: &RepoName,
+        at: &Sha,
+        folder: &str,
+        limit: u64,
+        most: usize,
     ) -> Result<std::collections::BTreeMap<String, String>, RepoError> {
-        no_git()
+        self.reads()?.folder(repo, at.as_str(), folder, limit, most).await.map_err(unread)
     }
 
-    async fn holds(&self, _: &RepoName, _: &Sha, _: &str) -> Result<bool, RepoError> {
-        no_git()
+    async fn holds(&self, repo: &RepoName, at: &Sha, path: &str) -> Result<bool, RepoError> {
+        self.reads()?.holds(repo, at.as_str(), path).await.map_err(unread)
     }
 
     async fn missing(&self, _: &RepoName, _: &Branch, _: &[String]) -> Result<Option<Vec<String>>, RepoError> {

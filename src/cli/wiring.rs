@@ -8,14 +8,17 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::config::{Agent, Backend, SandboxMode, SecretSource};
-use crate::engine::{Engine, Identity, Ops, Ports, Preview, ProjectSettings, Renewal, Settings, Stage, TextStore, Unread};
+use crate::engine::{
+    Engine, Identity, Ops, Ports, Preview, ProjectSettings, Renewal, Settings, Stage, Staged, TextStore, Unread,
+};
 use crate::forge;
 use crate::gateway::{Prices, Upstream};
 use crate::git::{self, Git};
 use crate::hands::{self, ClaudeBackend, RealHands};
 use crate::host::Machine;
 use crate::journal::{History, SqliteJournal};
-use crate::model::{AgentName, Dependency, Formula, JournalId, Subject};
+use crate::ledger::Ledger;
+use crate::model::{AgentName, Formula, JournalId, Subject};
 use crate::notify::{Notifier, Post, Recipient};
 use crate::ports::{Forge, Journal, RepoError, Repos};
 use crate::sandbox::{self, Sandbox};
@@ -104,17 +107,18 @@ pub(super) async fn stage(
     setup: &Setup,
     subject: &Subject,
     formula: &Formula,
-) -> Result<Result<(Stage, Vec<Dependency>), Unread>, CliError> {
-    let ports = reading_ports(setup)?;
+    known: &Ledger,
+) -> Result<Result<Staged, Unread>, CliError> {
+    let ports = Ports { repos: Arc::new(Nobody::reading(setup.forge()?)), ..reading_ports(setup)? };
     let prefix = setup.config.project(&subject.repo).map_or_else(String::new, |project| project.branch_prefix.clone());
-    Ok(Stage::read(ports, settings(setup)?, formula.clone(), subject.clone(), prefix).await)
+    Ok(Stage::read(ports, settings(setup)?, formula.clone(), subject.clone(), prefix, known.issue(subject)).await)
 }
 
 /// What only reads the forge needs; whatever would work is nobody.
 fn reading_ports(setup: &Setup) -> Result<Ports, CliError> {
     let id = JournalId("preview".into());
     let (forge, rights) = forges(setup, &ForgeCounts::default())?;
-    let (repos, hands) = (Arc::new(Nobody), Arc::new(Nobody));
+    let (repos, hands) = (Arc::new(Nobody::default()), Arc::new(Nobody::default()));
     let identities = identities(setup)?;
     let identities = identities.into_iter().map(|(agent, forge)| (agent, Identity { forge, repos: repos.clone() })).collect();
     Ok(Ports {
@@ -122,7 +126,7 @@ fn reading_ports(setup: &Setup) -> Result<Ports, CliError> {
         rights,
         repos,
         hands,
-        host: Arc::new(Nobody),
+        host: Arc::new(Nobody::default()),
         accounts: Arc::new(RealAccounts::new(setup, None)),
         identities,
         formulas: Arc::new(Shelf::of(&setup.folder, setup.crew())),

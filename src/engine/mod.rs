@@ -29,5 +29,5 @@ pub use vault::{author_writes, vault_files, vault_offers};
 pub use wakes::{Wake, Waker, Wakes, wakes};
 pub use work::{
     Answer, Cast, Ops, Placeholders, Played, PlayedHost, PlayedMerge, PlayedVault, ProjectSettings, Scene, Settings, Shown,
-    Stage, TextStore, Unread, placeholder,
+    Stage, Staged, TextStore, Unread, placeholder,
 };

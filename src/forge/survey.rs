@@ -205,6 +205,19 @@ impl Client {
         Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
     }
 
+    /// Whether a commit or branch has something at a path, whatever it is.
+    ///
+    /// # Errors
+    /// The forge's.
+    pub async fn holds(&self, repo: &RepoName, at: &str, path: &str) -> Result<bool, ForgeError> {
+        let parts: Vec<&str> = ["contents"].into_iter().chain(path.split('/').filter(|part| !part.is_empty())).collect();
+        match self.json::<serde_json::Value>(&Call::of(Method::GET, repo, &parts).query("ref", at)).await {
+            Ok(_) => Ok(true),
+            Err(ForgeError { kind: ForgeErrorKind::NotFound, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Those who may write, as the forge lists them for assigning: a superset, so ask for each one's rights before believing it.
     pub async fn assignees(&self, repo: &RepoName) -> Result<Vec<Login>, ForgeError> {
         let users: Option<Vec<wire::User>> = self.json(&Call::of(Method::GET, repo, &["assignees"])).await?;

@@ -128,6 +128,8 @@ async fn a_merged_sprint_is_filed_without_a_word_and_once_also_where_the_journal
 async fn an_answer_to_a_fork_is_written_into_the_pull_request_that_stands_and_a_rejection_closes() {
     let rig = rig("architect::answered").await;
     let (vision, pull) = asked(&rig).await;
+    let tried = rig.run(&["formula", "run", "architect", "--issue", &vision.to_string(), "--dry-run"]).await.ok().out;
+    assert!(!tried.contains("-- prompt") && tried.contains("ends as no-change"), "what is asked for is read: {tried}");
     says(&rig, "owner", vision, "ANSWER: mail").await;
     let pulls = rig.seed.pulls(OPS).expect("the pull requests");
     assert_eq!(pulls.len(), 1, "{}", rig.story());

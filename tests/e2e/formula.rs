@@ -252,6 +252,60 @@ async fn a_dry_run_shows_all_that_would_be_said_and_touches_nothing() {
     assert!(real.code == Some(2) && real.err.contains("is not known"), "{}", real.err);
 }
 
+const LOOK: &str = r#"formula = 1
+name = "look"
+title = "Look, and say what was seen"
+blast_radius = "low"
+
+[trigger]
+label = "to-look"
+comment = "/look"
+event = ["issue-closed", "pull-merged"]
+
+[require]
+files = ["test.sh", "docs", "nowhere.md"]
+
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "look.md"
+access = "read"
+output = "fix-result"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_reads_the_base_branch_and_says_each_trigger_and_requirement_that_does_not_hold() {
+    let rig = Plan::new("formula::dry_run_reads")
+        .file("CLAUDE.md", "Tabs, never spaces.\n")
+        .file("docs/a.md", "A\n")
+        .project("formulas = [\"triage\", \"fix\", \"look\"]")
+        .mode(Mode::None)
+        .rig()
+        .await
+        .expect("it needs nothing");
+    beside(&rig, &[("formulas/look.toml", LOOK), ("prompts/look.md", "{{#if guide}}{{outside guide}}{{/if}}\n")]);
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &[]).await;
+    rig.seed.comment(REPO, "owner", number, "I /look elsewhere.").await.expect("a comment");
+    let dry = ["formula", "run", "look", "--issue", &number.to_string(), "--dry-run"].map(str::to_owned);
+    let dry: Vec<&str> = dry.iter().map(String::as_str).collect();
+    let said = rig.run(&dry).await.ok().out;
+    let notes: Vec<&str> = said.lines().filter(|line| line.starts_with("note: ")).collect();
+    assert_eq!(
+        notes,
+        [
+            "note: the trigger does not hold: the issue does not carry the label to-look",
+            "note: the trigger does not hold: no comment of anybody who may ask begins with `/look`",
+            "note: the trigger does not hold: event issue-closed: the issue is open",
+            "note: the trigger does not hold: event pull-merged: no pull request of ours for the issue is merged",
+            "note: a requirement does not hold: nowhere.md is not on main",
+        ]
+    );
+    assert!(said.contains("Tabs, never spaces."), "{said}");
+    rig.seed.comment(REPO, "owner", number, "/look here").await.expect("a comment");
+    let said = rig.run(&dry).await.ok().out;
+    assert!(!said.contains("begins with `/look`"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_lifecycle_starts_is_run_by_hand_too_with_what_it_is_given() {
     let fix = "case $FORGEHAND_STEP in work) if asked_for 'Depth: 3'; then repair; commit 'Add'; answer done 'It adds.'; else answer refused 'No depth.'; fi ;; esac";

@@ -79,6 +79,10 @@ async fn a_plan_keeps_its_tree_files_at_the_constraint_and_answers_predictions()
         .await
         .expect("an issue");
     rig.once().await;
+    let tried = rig.run(&["formula", "run", "plan", "--dry-run"]).await.ok().out;
+    for words in ["Status: BLOCKED — it gives 5", "Prediction: it breaks", "the trigger does not hold: its schedule `"] {
+        assert!(tried.contains(words), "{words}: {tried}");
+    }
     rig.run(&["formula", "run", "plan"]).await.ok();
     rig.once().await;
     let tree = in_ops(&rig, &["show", "main:prerequisites.md"]).await;

@@ -74,6 +74,25 @@ async fn settled(rig: &Rig, what: &str, is: impl AsyncFn(&Rig) -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_shows_what_reviewers_ask_for_and_where_nobody_can() {
+    let Some((rig, number, pull)) = opened("revise::a_dry_run", REVISE, ON).await else { return };
+    let bare = rig.issue("Sum is wrong", "2 and 2 gives 5", &["interactive"]).await;
+    let on_a_line = json!([{ "path": "add.sh", "body": "Quote it.", "new_position": 1 }]);
+    review(&rig, pull, "judge", "REQUEST_CHANGES", "Please look again.", on_a_line).await;
+    review(&rig, pull, "stranger", "COMMENT", "I would not.", json!([])).await;
+    let turns = rig.turns("work");
+    let tried = rig.run(&["formula", "run", "revise", "--issue", &number.to_string(), "--dry-run"]).await.ok().out;
+    for words in ["Please look again.", "Quote it."] {
+        assert!(tried.contains(words), "{words}: {tried}");
+    }
+    assert!(!tried.contains("I would not.") && !tried.contains("the trigger does not hold"), "{tried}");
+    let none = rig.run(&["formula", "run", "revise", "--issue", &bare.to_string(), "--dry-run"]).await.ok().out;
+    let words = "the trigger does not hold: event changes-requested: no pull request of ours for the issue is open";
+    assert!(none.contains(words), "{none}");
+    assert_eq!((rig.turns("work"), below(&rig, pull).len()), (turns, 0), "a dry run touches nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_reviewer_asks_for_is_done_on_the_same_branch_and_answered_where_it_was_asked() {
     let Some((rig, number, pull)) = opened("revise::what_a_reviewer_asks_for", REVISE, ON).await else { return };
     // Somebody else's commit is on the branch by then, and is kept.

@@ -6,6 +6,7 @@ mod asked;
 mod ended;
 pub(super) mod given;
 mod graph;
+mod holds;
 mod lint;
 mod list;
 mod listed;

@@ -8,17 +8,17 @@ use serde_json::Value as Json;
 
 use crate::cli::setup::Setup;
 use crate::cli::{CliError, Kind, block_on, subject, wiring};
-use crate::engine::{Placeholders, Played, Scene, Stage, Unread};
+use crate::engine::{Placeholders, Played, Scene, Unread};
 use crate::formula;
 use crate::journal::History;
 use crate::model::{
-    About, Command, Decision, Dependency, Formula, FormulaName, Issue, LabelNames, Skipped, Step, StepId, Subject, Wanted,
-    WantedBy,
+    About, Command, Decision, Formula, FormulaName, LabelNames, Skipped, Step, StepId, Subject, Wanted, WantedBy,
 };
 use crate::ports::Forge as _;
 use crate::words;
 
 use super::given;
+use super::holds::in_the_way;
 
 /// Arguments of `formula run`.
 #[derive(Debug, clap::Args)]
@@ -51,9 +51,11 @@ pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arg
     }
     let over = block_on(laid(&setup, clone, &subject, &formula))??;
     let (formula, over) = over.map_or((formula, None), |(formula, from)| (formula, Some(from)));
-    let read = block_on(wiring::stage(&setup, &subject, &formula))??;
-    let (mut stage, depends) = read.map_err(|unread| not_read(&subject, unread))?;
-    stage.kept = setup.known(&History::Of(subject.clone()))?.ledger.kept(&subject);
+    let known = setup.known(&History::Of(subject.clone()))?.ledger;
+    let read = block_on(wiring::stage(&setup, &subject, &formula, &known))??;
+    let mut staged = read.map_err(|unread| not_read(&subject, unread))?;
+    let stage = &mut staged.stage;
+    stage.kept = known.kept(&subject);
     stage.off = off(&setup, &formula, &subject);
     if !inputs.is_empty() {
         stage.inputs = given::startable(&formula, inputs)?;
@@ -64,7 +66,7 @@ pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arg
     })?;
     anstream::println!("{} on {subject}: {}", formula.name, formula.title);
     let over = over.map(|from| format!("it is laid over by {from}"));
-    for line in over.into_iter().chain(in_the_way(&setup, &stage, &depends)) {
+    for line in over.into_iter().chain(in_the_way(&setup, &staged, known.issue(&subject))) {
         anstream::println!("note: {line}");
     }
     show(&formula, &played);
@@ -156,49 +158,6 @@ fn not_read(subject: &Subject, unread: Unread) -> CliError {
             CliError::new(Kind::Forge, format!("{subject} cannot be read"), "see whether the forge is up").because(why)
         }
     }
-}
-
-/// Triggers and requirements that do not hold, and what is left out.
-fn in_the_way(setup: &Setup, stage: &Stage, depends: &[Dependency]) -> Vec<String> {
-    let (formula, names) = (&stage.formula, &stage.project.labels);
-    let mut found = Vec::new();
-    let enabled = setup.config.project(&stage.subject.repo).is_some_and(|project| project.formulas.contains(&formula.name));
-    if !enabled {
-        found.push(format!("{} is off here: name it in `formulas` of the project", formula.name));
-    }
-    if !stage.subject.is_project() {
-        found.extend(in_the_way_of(&stage.issue, formula, names, depends));
-    }
-    if !formula.require.files.is_empty() {
-        found.push(format!("not looked at: whether {} is on {}", formula.require.files.join(", "), stage.base));
-    }
-    found.push(format!("left out of prompts: CLAUDE.md of {}, which a run is given", stage.base));
-    found
-}
-
-/// The same of the issue that it would run on.
-fn in_the_way_of(issue: &Issue, formula: &Formula, names: &LabelNames, depends: &[Dependency]) -> Vec<String> {
-    let mut found = Vec::new();
-    if !issue.open {
-        found.push("the issue is closed".to_owned());
-    }
-    if let Some(label) = formula.trigger.label.as_ref().map(|label| names.configured(label))
-        && !issue.labels.contains(label)
-    {
-        found.push(format!("the trigger does not hold: the issue does not carry the label {label}"));
-    }
-    let require = &formula.require;
-    for label in require.labels.iter().map(|label| names.configured(label)).filter(|label| !issue.labels.contains(*label)) {
-        found.push(format!("a requirement does not hold: the issue lacks the label {label}"));
-    }
-    for label in require.no_labels.iter().map(|label| names.configured(label)).filter(|label| issue.labels.contains(*label)) {
-        found.push(format!("a requirement does not hold: the issue carries the label {label}"));
-    }
-    for open in depends.iter().filter(|dependency| require.dependencies_closed && dependency.open) {
-        let on = Subject { repo: open.repo.clone(), issue: open.issue };
-        found.push(format!("a requirement does not hold: {on} is open, which the issue depends on"));
-    }
-    found
 }
 
 fn show(formula: &Formula, played: &Played) {

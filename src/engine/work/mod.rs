@@ -44,7 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use keep::Ops;
 pub use placeholder::{Placeholders, placeholder};
-pub use reading::Unread;
+pub use reading::{Staged, Unread};
 pub use rehearsal::{Answer, Cast, Played, Shown};
 pub use scene::Scene;
 pub use stage::{PlayedHost, PlayedMerge, PlayedVault, Stage};

@@ -15,7 +15,7 @@ use super::super::observed::{seen_issue, shown_title};
 use super::{Order, ProjectSettings, Worker, forge, hands, repos};
 
 /// CLAUDE.md of the base branch is cut at this many bytes.
-const GUIDE: u64 = 64 * 1024;
+pub(super) const GUIDE: u64 = 64 * 1024;
 /// How long ago a part may have been closed to be known, and how many issues are read to find those.
 const PARTS: std::time::Duration = std::time::Duration::from_hours(24 * 90);
 const PARTS_READ: usize = 2_000;
@@ -132,7 +132,7 @@ impl Worker {
     }
 
     /// What moved since the formula's last run about the project, where it asks for that.
-    fn moved(&self, order: &Order<'_>, formula: &Formula, trunk: &Sha, texts: &RunTexts) -> Option<Moved> {
+    pub(super) fn moved(&self, order: &Order<'_>, formula: &Formula, trunk: &Sha, texts: &RunTexts) -> Option<Moved> {
         if !(order.subject.is_project() && names(formula, MOVED)) {
             return None;
         }
