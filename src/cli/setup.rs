@@ -14,8 +14,8 @@ use crate::formula;
 use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
 use crate::model::{
-    BranchNames, Command, Formula, FormulaLabel, FormulaName, JournalId, Priority, ProbeName, Standings, Subject, Timestamp,
-    Works,
+    BranchNames, Command, Formula, FormulaLabel, FormulaName, JournalId, Priority, ProbeName, RepoName, Standings, Subject,
+    Timestamp, Works,
 };
 use crate::plan::{Crew, Member, MendPolicy, Policy, ProjectPolicy, Room};
 use crate::ports::{Clock, Ids};
@@ -318,6 +318,17 @@ impl Setup {
         Ok(BranchNames::of(&project.branch_prefix, project.formulas.iter().filter_map(|name| formulas.get(name))))
     }
 
+    /// Why a formula of a project may ask for no file in a repository; none where it may.
+    fn unaskable(&self, project: &Project, repo: &RepoName) -> Option<&'static str> {
+        let ops = self.config.ops.as_ref().is_some_and(|ops| ops.repo == *repo);
+        match () {
+            () if ops => Some("is the operations repository: leave `repo` out"),
+            () if *repo == project.repo => Some("is its own repository: propose = \"pull-request\" changes that"),
+            () if self.config.project(repo).is_none() => Some("is no [[project]] of the configuration"),
+            () => None,
+        }
+    }
+
     /// The formulas that are on where nothing is said and those that a project names, each as the configuration folder has it. What stands there
     /// of others is read too, so that its mistakes are told.
     fn formulas(&self) -> Result<BTreeMap<FormulaName, Formula>, CliError> {
@@ -353,6 +364,11 @@ impl Setup {
                     project.repo
                 );
                 return Err(CliError::usage(what, "write [ops] with repo = \"owner/ops\", or take it out of `formulas`"));
+            }
+            if let Some((repo, why)) = formula.asks_in().into_iter().find_map(|repo| Some((repo, self.unaskable(project, repo)?)))
+            {
+                let what = format!("formula {name} of project {} asks for a file in {repo}, which {why}", project.repo);
+                return Err(CliError::usage(what, "write another `repo` in its step, or take it out of `formulas`"));
             }
             if formula.trigger.vault && self.config.ops.is_none() {
                 let what =

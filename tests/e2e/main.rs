@@ -15,6 +15,7 @@ mod crash;
 mod demo;
 mod dispatcher;
 mod doctor;
+mod elsewhere;
 mod endings;
 mod epic;
 mod faulty;

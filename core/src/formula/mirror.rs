@@ -50,6 +50,7 @@ strings! {
     Model r"^[A-Za-z0-9_.:/@][-A-Za-z0-9_.:/@]*$" "claude-sonnet-5-5";
     Colour r"^#[0-9A-Fa-f]{6}$" "#d93f0b";
     FilePath r"^[^/]" "docs/plan.md";
+    Repo r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$" "owner/handbook";
 }
 
 /// A workflow of forgehand.
@@ -397,6 +398,9 @@ struct StepSection {
     /// With `propose = "file"`: where it stands in the operations repository: `prerequisites.md`, `portfolio.md`, `RESOURCES.md`, or below
     /// `knowledge/`, `evidence/` or `sprints/`; with `pull_request` below `vault/actions/` and `vault/pending/` too.
     path: Option<Template>,
+    /// With `propose = "file"` and `pull_request`: another repository that is asked for the file instead of the operations repository, the one of
+    /// another `[[project]]`; any path that has no part with a dot before it. Who merges it there is a person.
+    repo: Option<Repo>,
     /// With `propose = "file"`: a CEL expression that comes to its text. What somebody else wrote there meanwhile is merged with it; where
     /// both changed the same lines the run ends, and says where the text is kept.
     content: Option<Cel>,

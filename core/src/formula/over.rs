@@ -106,6 +106,9 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     if over.needs_ops() && !configured.needs_ops() {
         return Some("it reads or writes the operations repository, and the configured one does not".to_owned());
     }
+    if let Some(repo) = over.asks_in().difference(&configured.asks_in()).next() {
+        return Some(format!("it asks for a file in {repo}, and the configured one does not"));
+    }
     if over.steps.iter().any(|step| asks(step).is_some_and(|asked| !configured.steps.iter().any(|own| asks(own) == Some(asked))))
     {
         return Some("it asks the vault for something that the configured one does not".to_owned());
@@ -259,6 +262,26 @@ mod tests {
         assert_eq!(both.limits.wall, Some(std::time::Duration::from_mins(5)));
         assert!(both.require.dependencies_closed, "what had to hold still has to");
         assert_eq!((both.blast_radius, &both.trigger), (configured.blast_radius, &configured.trigger));
+    }
+
+    #[test]
+    fn it_asks_for_files_in_no_other_repository() {
+        let with = |repo: &str| {
+            let step = format!(
+                "\n[[step]]\nid = \"note\"\npropose = \"file\"\n{repo}pull_request = true\npath = \"sprints/a.md\"\n\
+                 content = \"'a'\"\ntitle = \"A\"\nbody = \"plain.md\"\n"
+            );
+            let text = shipped_text("fix").expect("shipped").to_owned() + &step;
+            crate::formula::load("fix.toml", &text, &prompt).unwrap_or_else(|faults| panic!("{:?}", faults.lines()))
+        };
+        let (ops, one, two) = ("", "repo = \"o/one\"\n", "repo = \"o/two\"\n");
+        assert!(laid_over(with(one), &with(one)).is_ok());
+        let why = laid_over(with(two), &with(one)).expect_err("elsewhere");
+        assert!(why.contains("it asks for a file in o/two"), "{why}");
+        let why = laid_over(with(one), &with(ops)).expect_err("elsewhere");
+        assert!(why.contains("it asks for a file in o/one"), "{why}");
+        let why = laid_over(with(ops), &with(one)).expect_err("the operations repository is another one too");
+        assert!(why.contains("operations repository"), "{why}");
     }
 
     #[test]

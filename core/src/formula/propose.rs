@@ -8,7 +8,8 @@ use super::scope::ABOUT_THE_PROJECT;
 use super::starts;
 use crate::document::{Table, Value, nearest};
 use crate::model::{
-    About, Decision, Expression, FormulaLabel, LabelNames, Proposal, TemplateKind, Variable, Verdict, unwritable,
+    About, Decision, Expression, FormulaLabel, LabelNames, Proposal, RepoName, TemplateKind, Variable, Verdict, unaskable,
+    unwritable,
 };
 
 /// How labels begin that say what something privileged may do: only the vault puts those on.
@@ -37,13 +38,14 @@ enum What {
 }
 
 /// Which keys belong to what, with what they look like where one is missing.
-const KEYS: [(&str, &[What]); 23] = [
+const KEYS: [(&str, &[What]); 24] = [
     ("asks", &[What::VaultAction]),
     ("while_open", &[What::Issue]),
     ("probe", &[What::Mend]),
     ("title", &[What::PullRequest, What::Issue, What::UpdateIssue, What::File, What::VaultAction]),
     ("body", &[What::Comment, What::PullRequest, What::Issue, What::UpdateIssue, What::Review, What::File, What::VaultAction]),
     ("path", &[What::File]),
+    ("repo", &[What::File]),
     ("content", &[What::File]),
     ("pull_request", &[What::File]),
     ("verdict", &[What::Review]),
@@ -159,13 +161,19 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
     }
 }
 
-/// A file of the operations repository. Where its path is known, whether it may stand there is said at once.
+/// A file of the operations repository, or of another one, which is asked by a pull request alone. Where its path is known, whether it may stand there is said at once.
 fn file(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Option<Proposal> {
     let inline = |v: &Value<'_>| scene.templates.inline(v, TemplateKind::Proposal, vocabulary);
     let asks = table.or("pull_request", false, Value::boolean);
+    let repo = table.optional("repo", |v| match (v.filled()?.parse::<RepoName>(), asks) {
+        (Ok(repo), true) => Some(repo),
+        (Ok(_), false) => v.wrong("another repository is only asked for a file", "write pull_request = true, and a `body`"),
+        (Err(bad), _) => v.wrong(bad.to_string(), "write repo = \"owner/name\", one that the configuration names"),
+    });
     let path = table.required("path", "path = \"prerequisites.md\"", |v| {
         let text = inline(v)?;
-        match unwritable(&text, asks).filter(|_| !text.contains("{{")) {
+        let unfit = if table.has("repo") { unaskable(&text) } else { unwritable(&text, asks) };
+        match unfit.filter(|_| !text.contains("{{")) {
             None => Some(text),
             Some(why) => v.wrong(why, "docs/formulas.md says what is kept where"),
         }
@@ -180,7 +188,7 @@ fn file(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Opti
         false => table
             .optional("body", |v| v.wrong("what is committed directly has no body", "take it out, or write pull_request = true")),
     };
-    Some(Proposal::File { path: path?, content: content?, title: title?, pull })
+    Some(Proposal::File { repo, path: path?, content: content?, title: title?, pull })
 }
 
 /// What a review comes to: one of the words, wherever that can be known.

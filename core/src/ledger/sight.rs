@@ -18,7 +18,7 @@ impl RunState {
             | (Intent::Rewrite { on: Some(on), .. }, Outcome::Rewritten)
             | (Intent::Say { what: Saying::Note { on: Some(on), .. }, .. }, Outcome::Said { .. }) => self.touches(*on, false),
             // What is only asked for is not there yet.
-            (Intent::Keep { content, .. }, Outcome::Kept { path, pull: None, .. }) if self.reads(path) => {
+            (Intent::Keep { content, into: None, .. }, Outcome::Kept { path, pull: None, .. }) if self.reads(path) => {
                 self.wrote.insert(path.clone(), TextHash::of(content));
             }
             _ => {}
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn what_a_run_writes_is_marked_where_it_is_read() {
         let mut run = RunState::new(RunId::from("r"), formula(), 1, Branch::from("b"), Timestamp(0));
-        let keep = Intent::Keep { run: RunId::from("r"), step: StepId::from("keep"), content: "new".into() };
+        let keep = Intent::Keep { run: RunId::from("r"), step: StepId::from("keep"), content: "new".into(), into: None };
         let kept = |path: &str, pull| Outcome::Kept { path: path.to_owned(), commit: None, pull, left: None };
         run.touch(&keep, &kept("prerequisites.md", None));
         run.touch(&keep, &kept("vault/pending/mail.md", None));

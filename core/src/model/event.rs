@@ -588,6 +588,9 @@ pub enum Intent {
         step: StepId,
         /// What it says.
         content: String,
+        /// Where, but for the operations repository.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        into: Option<RepoName>,
     },
     /// Ask the vault for an action.
     AskVault {

@@ -3,7 +3,7 @@
 //! A formula is journalled whole when a run starts, because a run ends with the formula it started with. So a journal of an older version
 //! has older formulas in it: what came later has a default, and what was written otherwise is read as it was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{
-    ActionAt, Branch, Commands, Ending, Expect, ForgeEvent, FormulaName, Hire, LabelNames, Proposal, Provisions, RunsOn, Shape,
-    StepId, Subject, Triggers, Usd, Verdict,
+    ActionAt, Branch, Commands, Ending, Expect, ForgeEvent, FormulaName, Hire, LabelNames, Proposal, Provisions, RepoName,
+    RunsOn, Shape, StepId, Subject, Triggers, Usd, Verdict,
 };
 
 /// A workflow, parsed and checked.
@@ -403,8 +403,17 @@ impl Formula {
 
     /// Whether it reads or writes the operations repository.
     pub fn needs_ops(&self) -> bool {
-        let keeps = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::File { .. }));
+        let keeps = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::File { repo: None, .. }));
         !self.reads_ops.is_empty() || self.steps.iter().any(keeps) || self.asks_vault() || self.waits_for_vault()
+    }
+
+    /// The repositories in which its steps ask for files, but for the operations repository.
+    pub fn asks_in(&self) -> BTreeSet<&RepoName> {
+        let named = self.steps.iter().filter_map(|step| match &step.kind {
+            StepKind::Propose(Proposal::File { repo, .. }) => repo.as_ref(),
+            _ => None,
+        });
+        named.collect()
     }
 
     /// Whether one of its steps asks for an action of the vault.

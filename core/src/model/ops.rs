@@ -25,13 +25,16 @@ fn is_plain(path: &str) -> bool {
     path.len() <= 200 && path.chars().all(plain) && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
 }
 
+/// Why a formula may not ask for a file at a path of a repository that is not the operations repository; none where it may.
+pub fn unaskable(path: &str) -> Option<String> {
+    let why = "is no path: letters, digits, `-`, `_`, `.` and `/`, no part begins with a dot";
+    (!is_plain(path)).then(|| format!("`{}` {why}", path.escape_debug()))
+}
+
 /// Why a formula may not keep a file at a path of the operations repository; none where it may.
 pub fn unwritable(path: &str, by_pull_request: bool) -> Option<String> {
-    if !is_plain(path) {
-        return Some(format!(
-            "`{}` is no path: letters, digits, `-`, `_`, `.` and `/`, no part begins with a dot",
-            path.escape_debug()
-        ));
+    if let Some(why) = unaskable(path) {
+        return Some(why);
     }
     let below = |known: &&str| if known.ends_with('/') { path.starts_with(*known) } else { path == *known };
     if DIRECT.iter().any(below) || (by_pull_request && ASKED.iter().any(below)) {

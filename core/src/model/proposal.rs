@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Expression, FormulaName, Given};
+use super::{Expression, FormulaName, Given, RepoName};
 
 /// A run of a formula, and what that is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,8 +115,11 @@ pub enum Proposal {
         /// The answers: a list of objects with `to`, what the prompt calls the point, and `text`.
         items: Expression,
     },
-    /// A file is kept in the operations repository.
+    /// A file is kept in the operations repository, or asked for in another one.
     File {
+        /// That other one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repo: Option<RepoName>,
         /// The template of where it stands.
         path: String,
         /// What it says: a text.

@@ -305,7 +305,7 @@ impl Context<'_> {
             }
             (Proposal::Replies { items }, StepState::Ready { .. }) => self.replies(here, items),
             (Proposal::Replies { .. }, StepState::Replying { planned, done }) => self.reply(here, planned, *done),
-            (Proposal::File { content, .. }, StepState::Ready { .. }) => self.keep_file(here, content),
+            (Proposal::File { content, repo, .. }, StepState::Ready { .. }) => self.keep_file(here, content, repo.clone()),
             (Proposal::VaultAction { action, asks, .. }, StepState::Ready { .. }) => self.ask_vault(here, action, asks),
             (Proposal::Mend { probe }, StepState::Ready { .. }) => self.mend(here, probe),
             (_, _) => self.unexpected(here),

@@ -27,7 +27,8 @@ pub fn intent(intent: &Intent) -> String {
         Intent::File { item: None, step, .. } => format!("file the issue of step {step}"),
         Intent::Review { pull, verdict, head, .. } => format!("review {pull} at {}: {}", head.short(), verdict.word()),
         Intent::Reply { pull, reply, .. } => format!("answer {} on {pull}", reply.to.by),
-        Intent::Keep { step, .. } => format!("keep the file of step {step} in the operations repository"),
+        Intent::Keep { step, into: Some(repo), .. } => format!("ask for the file of step {step} in {repo}"),
+        Intent::Keep { step, into: None, .. } => format!("keep the file of step {step} in the operations repository"),
         Intent::AskVault { file, .. } => format!("ask the vault for {}", file.id),
         Intent::Mend { probe, .. } => format!("mend what the probe {probe} looks at"),
         Intent::Rewrite { step, on, tick, .. } if !tick.is_empty() => {

@@ -39,7 +39,7 @@ pub(super) fn draft_of(
     if title.is_empty() {
         return Err(refused(format!("step {step}: nothing is said about {id}, its `title` comes to nothing")));
     }
-    Ok(Draft { path, title, asks: Some(rendered.next().unwrap_or_default()) })
+    Ok(Draft { into: None, path, title, asks: Some(rendered.next().unwrap_or_default()) })
 }
 
 /// What a rehearsal asks for: by the shipped policy, and everybody waits.

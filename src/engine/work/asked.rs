@@ -1,14 +1,14 @@
-//! The pull request of ours in the operations repository that asks for a file already.
+//! The pull request of ours in the operations repository, or another one, that asks for a file already.
 //!
 //! Promises: one stands for a file, whichever run opened it and whatever the journal knows of it: it is found by what its branch changes. What
 //! somebody else committed there is not written over, nor what was asked for about something else: then it stays, and that is said. One run
 //! looks and asks at a time. Race known: another daemon that asks for the same file in the same moment opens a second one; from then on the
 //! older one counts.
 
-use crate::model::{AskedBy, Branch, Failure, IssueNumber, PullNumber, Sha};
+use crate::model::{AskedBy, Branch, Failure, IssueNumber, PullNumber, RepoName, Sha};
 use crate::text;
 
-use super::keep::{FILE, Ops};
+use super::keep::{Draft, FILE, Ops};
 use super::{Order, Worker, forge, repos};
 
 /// What of ours asks for a file.
@@ -26,21 +26,27 @@ impl Worker {
     pub(super) async fn asked_for(
         &self,
         order: &Order<'_>,
-        path: &str,
-        content: &str,
+        draft: &Draft,
+        (place, content): (&Ops, &str),
         own: Option<&Branch>,
     ) -> Result<Asking, Failure> {
         let Some(own) = own else { return Ok(Asking::Nothing) };
         let sprint = order.run()?.prepared.as_ref().and_then(|prepared| prepared.sprint.as_ref());
-        match sprint.filter(|sprint| sprint.path == path).and_then(|sprint| sprint.asked.clone()) {
+        match sprint.filter(|sprint| draft.into.is_none() && sprint.path == draft.path).and_then(|sprint| sprint.asked.clone()) {
             // That one was read as it stands there, whoever wrote it.
             Some(read) => Ok(Asking::There(read)),
-            None => self.asked_elsewhere(order, path, content, own).await,
+            None => self.asked_elsewhere(order, place, (&draft.path, content), own).await,
         }
     }
 
-    async fn asked_elsewhere(&self, order: &Order<'_>, path: &str, content: &str, own: &Branch) -> Result<Asking, Failure> {
-        let (run, Ops { repo, branch }) = (order.run()?, self.ops()?);
+    async fn asked_elsewhere(
+        &self,
+        order: &Order<'_>,
+        place: &Ops,
+        (path, content): (&str, &str),
+        own: &Branch,
+    ) -> Result<Asking, Failure> {
+        let (run, Ops { repo, branch }) = (order.run()?, place);
         let mut open = self.ports.forge.open_pulls(repo).await.map_err(forge)?;
         open.retain(|pull| pull.own && order.facts.is_ours(&pull.author) && pull.base == *branch);
         if open.is_empty() || open.iter().any(|pull| pull.head == *own) {
@@ -59,7 +65,7 @@ impl Worker {
             let Some(tip) = tip else { continue };
             if self.ports.repos.touched(repo, &base, &tip, path).await.map_err(repos)? {
                 return self
-                    .asked_by(order, (path, content), &base, AskedBy { pull: pull.number, branch: pull.head, head: tip })
+                    .asked_by(order, (path, content), (repo, &base), AskedBy { pull: pull.number, branch: pull.head, head: tip })
                     .await;
             }
         }
@@ -71,10 +77,9 @@ impl Worker {
         &self,
         order: &Order<'_>,
         (path, content): (&str, &str),
-        base: &Sha,
+        (repo, base): (&RepoName, &Sha),
         there: AskedBy,
     ) -> Result<Asking, Failure> {
-        let Ops { repo, .. } = self.ops()?;
         if self.ports.repos.read(repo, &there.head, path, FILE).await.map_err(repos)?.as_deref() == Some(content) {
             return Ok(Asking::Settled(there.pull, None));
         }

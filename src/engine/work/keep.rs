@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::ledger::RunState;
 use crate::model::{
     Branch, Failure, FailureKind, Formula, OpsFile, Outcome, Proposal, PullNumber, RepoName, RunId, Sha, Step, StepId, StepKind,
-    unwritable,
+    unaskable, unwritable,
 };
 use crate::ports::{KeepAnswer, KeepOrder, NewPull};
 use crate::text;
@@ -40,6 +40,8 @@ pub(super) struct Read {
 
 /// A file as a step would keep it.
 pub(super) struct Draft {
+    /// The repository that is asked for it, but for the operations repository.
+    pub(super) into: Option<RepoName>,
     pub(super) path: String,
     pub(super) title: String,
     /// The body of the pull request that asks for it.
@@ -68,7 +70,7 @@ pub(super) fn refused(why: impl Into<String>) -> Failure {
 /// What a step's file is called, and what is said about it.
 pub(super) fn draft_of(order: &Order<'_>, step: &StepId, texts: &crate::model::RunTexts) -> Result<Draft, Failure> {
     let run = order.run()?;
-    let Some(Step { kind: StepKind::Propose(Proposal::File { path, title, pull, .. }), .. }) =
+    let Some(Step { kind: StepKind::Propose(Proposal::File { repo, path, title, pull, .. }), .. }) =
         run.formula.steps.iter().find(|s| s.id == *step)
     else {
         return Err(environment(format!("step {step} keeps no file")));
@@ -77,13 +79,14 @@ pub(super) fn draft_of(order: &Order<'_>, step: &StepId, texts: &crate::model::R
     let mut rendered = context::proposal(order, step, &templates, texts)?.into_iter();
     let path = rendered.next().unwrap_or_default().trim().to_owned();
     let title = one_line(&rendered.next().unwrap_or_default());
-    if let Some(why) = unwritable(&path, pull.is_some()) {
+    let unfit = if repo.is_some() { unaskable(&path) } else { unwritable(&path, pull.is_some()) };
+    if let Some(why) = unfit {
         return Err(refused(format!("step {step}: {why}")));
     }
     if title.is_empty() {
         return Err(refused(format!("step {step}: nothing is said about {path}, its `title` comes to nothing")));
     }
-    Ok(Draft { path, title, asks: rendered.next() })
+    Ok(Draft { into: repo.clone(), path, title, asks: rendered.next() })
 }
 
 /// The branch by which a run asks for the file of a step: one for each item, where it has several.
@@ -98,6 +101,31 @@ impl Worker {
             .ops
             .as_ref()
             .ok_or_else(|| refused("there is no operations repository: name it by [ops] repo in the configuration"))
+    }
+
+    /// Where a file is to stand. Another repository is one of the configuration's, and the operations repository keeps its own rules whatever it is
+    /// called.
+    async fn place(&self, order: &Order<'_>, draft: &Draft) -> Result<Ops, Failure> {
+        let Some(repo) = &draft.into else { return self.ops().cloned() };
+        if let Some(ops) = self.settings.ops.as_ref().filter(|ops| ops.repo == *repo) {
+            return match unwritable(&draft.path, draft.asks.is_some()) {
+                None => Ok(ops.clone()),
+                Some(why) => Err(refused(why)),
+            };
+        }
+        if *repo == order.subject.repo {
+            return Err(refused(format!(
+                "{repo} is the run's own repository: what it changes there goes through propose = \"pull-request\""
+            )));
+        }
+        let Some(project) = self.settings.projects.get(repo).filter(|_| draft.asks.is_some()) else {
+            return Err(refused(format!("{repo} is no repository of the configuration: name it by a [[project]]")));
+        };
+        let branch = match &project.base {
+            Some(base) => base.clone(),
+            None => self.ports.forge.repository(repo).await.map_err(forge)?.default_branch,
+        };
+        Ok(Ops { repo: repo.clone(), branch })
     }
 
     /// What a formula reads of the operations repository. What is not there is left out, and so is all where nothing is committed yet.
@@ -155,10 +183,11 @@ impl Worker {
         content: &str,
     ) -> Result<Written, Failure> {
         let run = order.run()?;
-        let Ops { repo, branch } = self.ops()?;
-        let prepared = run.prepared.as_ref();
+        let place = self.place(order, draft).await?;
+        let Ops { repo, branch } = &place;
+        let prepared = run.prepared.as_ref().filter(|_| draft.into.is_none());
         let own = draft.asks.is_some().then(|| own_branch(run, step));
-        let there = match self.asked_for(order, &draft.path, content, own.as_ref()).await? {
+        let there = match self.asked_for(order, draft, (&place, content), own.as_ref()).await? {
             Asking::Nothing => None,
             Asking::There(there) => Some(there),
             Asking::Settled(pull, left) => return Ok(Written { commit: None, pull: Some(pull), left }),
@@ -184,7 +213,7 @@ impl Worker {
             KeepAnswer::Same => Ok(Written { commit: None, pull: there.map(|there| there.pull), left: None }),
             KeepAnswer::Written(commit) => {
                 let pull = match &asked_by {
-                    Some(head) => Some(self.ask(order, draft, head).await?),
+                    Some(head) => Some(self.ask(order, draft, &place, head).await?),
                     None => there.map(|there| there.pull),
                 };
                 Ok(Written { commit: Some(commit), pull, left: None })
@@ -196,6 +225,7 @@ impl Worker {
             KeepAnswer::NoBranch => {
                 let why = match there {
                     Some(there) => format!("the branch {} of {}, which asks for it in {repo}, is gone", there.branch, there.pull),
+                    None if draft.into.is_some() => format!("{repo} has no branch {branch}: commit something there"),
                     None => format!("{repo} has no branch {branch}: commit something there, or name another by [ops] branch"),
                 };
                 Err(self.aside(run.id.clone(), &draft.path, content, why))
@@ -203,9 +233,9 @@ impl Worker {
         }
     }
 
-    /// The pull request in the operations repository, looked up and then opened.
-    async fn ask(&self, order: &Order<'_>, draft: &Draft, head: &Branch) -> Result<PullNumber, Failure> {
-        let Ops { repo, branch } = self.ops()?;
+    /// The pull request that asks for it, looked up and then opened.
+    async fn ask(&self, order: &Order<'_>, draft: &Draft, place: &Ops, head: &Branch) -> Result<PullNumber, Failure> {
+        let Ops { repo, branch } = place;
         let there = self.ports.forge.pulls(repo, head, branch, None).await.map_err(forge)?;
         if let Some(pull) = self.the_one(repo, order.facts, there).await? {
             return Ok(pull);

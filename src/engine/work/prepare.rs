@@ -359,6 +359,9 @@ impl Worker {
         if let Some(ops) = self.settings.ops.as_ref().filter(|_| order.run().is_ok_and(|run| run.formula.needs_ops())) {
             self.ports.repos.forget(&ops.repo, run).await.map_err(repos)?;
         }
+        for other in order.run().iter().flat_map(|run| run.formula.asks_in()) {
+            self.ports.repos.forget(other, run).await.map_err(repos)?;
+        }
         self.texts.remove(run)?;
         Ok(Outcome::Discarded { kept })
     }

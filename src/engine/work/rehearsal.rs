@@ -419,7 +419,8 @@ impl<'a> Play<'a> {
             Err(failure) => return Ok(Outcome::Failed { failure }),
         };
         let asks = draft.asks.as_ref().map_or_else(String::new, |body| format!("{}\n\n", body.trim_end()));
-        let body = format!("{asks}{}:\n\n{content}", draft.path);
+        let into = draft.into.as_ref().map_or_else(String::new, |repo| format!("{repo}, "));
+        let body = format!("{asks}{into}{}:\n\n{content}", draft.path);
         self.proposed(step, proposal_of(order, step)?, Some(draft.title), body);
         let pull = draft.asks.map(|_| PULL);
         Ok(Outcome::Kept { path: draft.path, commit: Some(sha(HEAD)?), pull, left: None })
