@@ -284,3 +284,40 @@ for_each = { items = "issue.labels.filter(one, one.startsWith('item-'))", at_mos
     assert!(items.iter().copied().eq(1..=10_000), "each once, in their order");
     assert_eq!(turns(&line), ITEMS, "no turn was asked for twice");
 }
+
+#[test]
+fn an_agent_that_writes_does_all_items_one_after_the_other_and_each_is_taken_over() {
+    let text = r#"
+formula = 1
+name = "fix"
+title = "It"
+blast_radius = "low"
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "work.md"
+access = "write"
+output = "fix-result"
+for_each = { items = "['a', 'b', 'c']", at_most = 3 }
+commits = "output.outcome == 'done'"
+[[step]]
+id = "verify"
+run = "project.verify"
+[[step]]
+id = "open"
+propose = "pull-request"
+title = "It"
+body = "plain.md"
+"#;
+    let prompts = |name: &str| Some(if name == "work.md" { "{{index}}: {{outside item}}" } else { "It." }.to_owned());
+    let formula = load("fix.toml", text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    // The second is cut, and done again; the third says that there is nothing to do.
+    let answers = vec![answer(0, "done"), Outcome::Cut, answer(1, "done"), answer(2, "no-change")];
+    let mut line = Line::new(formula, answers);
+    assert!(matches!(line.outcome(), RunOutcome::Succeeded { pull: Some(_) }), "{:?}", line.did);
+    assert_eq!((line.count("agent"), line.count("take")), (4, 2), "{:?}", line.did);
+    let items = (0..3).map(|n| json!(["a", "b", "c"][n])).collect();
+    assert_eq!(went(&line, "work"), std::iter::once(Advance::Each { items }).chain(each_done(3)).collect::<Vec<_>>());
+    let output = &line.run().outputs[&"work".into()];
+    assert_eq!((&output[1]["summary"], &output[2]["outcome"]), (&json!("about 1"), &json!("no-change")));
+}

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::gates::beside;
+use crate::ops::{clone_of, git_in};
 use crate::rig::{Agent, Plan, REPO, TRIAGE, until};
 
 const SORTS: &str = r##"formula = 1
@@ -187,4 +188,60 @@ async fn a_list_that_is_longer_than_the_configuration_allows_ends_its_run_before
     rig.once().await;
     assert!(rig.story().contains("step look was to be done for each of 3 items, and at most 2 are allowed"), "{}", rig.story());
     assert_eq!((rig.turns("look"), rig.said(number, "All: ").len()), (0, 0));
+}
+
+const PARTS: &str = r#"formula = 1
+name = "fix"
+title = "Do each part of an issue"
+blast_radius = "medium"
+
+[trigger]
+label = "claude-queue"
+
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "part.md"
+access = "write"
+output = "fix-result"
+for_each = { items = "issue.labels.filter(one, one.startsWith('part-'))", at_most = 3 }
+
+[[step]]
+id = "verify"
+run = "project.verify"
+
+[[step]]
+id = "open"
+propose = "pull-request"
+title = "{{line issue.title}}"
+body = "parts.md"
+"#;
+
+/// Does the part that it is asked for, on top of the one before; at the second it waits until it may go on.
+const DOES_PARTS: &str = r#"if asked_for part-add; then repair; commit 'Add'; answer done 'It adds.'; fi
+if asked_for part-tell; then wait_for go; sh add.sh 1 1 >told.txt; commit 'Tell'; answer done 'It tells.'; fi"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_writes_for_each_item_on_top_of_the_last_one_also_where_a_daemon_died_between() {
+    let plan = Plan::new("steps::an_agent_writes_for_each").agent(Agent::scripted(TRIAGE, DOES_PARTS)).daemon("poll = \"1s\"");
+    let Some(rig) = plan.rig().await else { return };
+    let prompts = [
+        ("prompts/part.md", "Part {{index}}: {{outside item}}\n"),
+        ("prompts/parts.md", "Parts:{{#each steps.work.output}} {{line this.summary}}{{/each}}\n"),
+    ];
+    beside(&rig, &[&[("formulas/fix.toml", PARTS)][..], &prompts].concat());
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue", "part-add", "part-tell"]).await;
+    let daemon = rig.start(&["run"]);
+    until("the second part", || (rig.turns("work") == 2).then_some(())).await;
+    daemon.kill().await;
+    rig.let_pass("go");
+    let daemon = rig.start(&["run"]);
+    until("the pull request", || rig.labels(number).contains(&"claude-pr".to_owned()).then_some(())).await;
+    daemon.kill().await;
+    assert_eq!(rig.turns("work"), 3, "only the part that was cut came again: {}", rig.story());
+    let pull = rig.pulls().pop().expect("a pull request");
+    assert!(pull.issue.body.contains("Parts: It adds. It tells."), "{}", pull.issue.body);
+    let clone = clone_of(&rig, REPO).await;
+    let told = git_in(&clone, &["show", &format!("{}:told.txt", pull.head_sha)]).await;
+    assert_eq!(told.trim(), "2", "the second part began where the first one ended");
 }

@@ -291,7 +291,12 @@ impl Triaged {
             let files = output.get("files")?.as_array()?.iter().map(|file| file.as_str().map(str::to_owned));
             files.collect::<Option<Vec<String>>>()
         };
-        run.outputs.values().find_map(named)
+        let of_step = |output: &serde_json::Value| {
+            let mut items = crate::model::each_answer(output).iter().filter_map(named).peekable();
+            items.peek()?;
+            Some(items.flatten().collect())
+        };
+        run.outputs.values().find_map(of_step)
     }
 }
 

@@ -598,6 +598,14 @@ impl Access {
     }
 }
 
+/// What an agent answered, once or for each item of a list.
+pub(crate) fn each_answer(left: &Json) -> &[Json] {
+    match left {
+        Json::Array(items) => items,
+        one => std::slice::from_ref(one),
+    }
+}
+
 /// How much something could break; ordered, so that the highest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -611,9 +619,11 @@ pub enum Risk {
 }
 
 impl Risk {
-    /// What agents think of their own work: the highest `blast_radius` of what they answered. A word that is no tier is high.
+    /// What agents think of their own work: the highest `blast_radius` of what they answered, for each item where there are several. A word that is
+    /// no tier is high.
     pub fn said<'j>(answers: impl IntoIterator<Item = &'j Json>) -> Option<Self> {
-        let said = answers.into_iter().filter_map(|answer| answer.get("blast_radius")).filter(|said| !said.is_null());
+        let answers = answers.into_iter().flat_map(each_answer);
+        let said = answers.filter_map(|answer| answer.get("blast_radius")).filter(|said| !said.is_null());
         said.map(|said| Self::deserialize(said).unwrap_or(Self::High)).max()
     }
 }

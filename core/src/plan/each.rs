@@ -2,7 +2,8 @@
 //!
 //! Promises: the list is worked out once, when the step begins, and journalled: what becomes of the world meanwhile changes neither the
 //! items nor their order. An item that is done is never done again, because the journal says so before the next one begins. A list that
-//! is longer than its formula or the configuration allows ends the run before any of it is done. Each item has its own `retry`.
+//! is longer than its formula or the configuration allows ends the run before any of it is done. Each item has its own `retry`. What an agent
+//! commits for one of them is taken over before the next one begins, so that it is not lost where that is cut.
 
 use serde_json::Value as Json;
 

@@ -211,7 +211,7 @@ impl Context<'_> {
             StepState::AgentEnded { how: HandOutcome::Succeeded, output: Ok(output), .. } => match access {
                 Access::Write => match self.commits(here, commits, output) {
                     Ok(true) => self.hand_goes_on(here, Intent::Take { run: run.id.clone(), step: step.id.clone() }),
-                    Ok(false) => advance(here, Advance::Next),
+                    Ok(false) => done(here),
                     Err(outcome) => self.end(here, outcome),
                 },
                 Access::Read => done(here),
@@ -224,7 +224,7 @@ impl Context<'_> {
                 advance(here, Advance::Again { resume: *resumable && at.cuts < RESUMES })
             }
             StepState::AgentEnded { how, .. } => self.end(here, RunOutcome::Hand { how: how.clone() }),
-            StepState::Taken { judged: Ok(_) } => advance(here, Advance::Next),
+            StepState::Taken { judged: Ok(_) } => done(here),
             StepState::Taken { judged: Err(refusal) } => self.end(here, RunOutcome::BundleRefused { refusal: refusal.clone() }),
             _ => self.unexpected(here),
         }

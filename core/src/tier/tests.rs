@@ -272,6 +272,8 @@ fn an_agents_opinion_is_read_from_what_it_answers() {
         [serde_json::json!({"summary": "s"}), serde_json::json!({"blast_radius": "low"}), serde_json::json!(["blast_radius"])];
     assert_eq!(Risk::said(&answers), Some(Risk::Low));
     assert_eq!(Risk::said(&answers[..1]), None);
+    let items = serde_json::json!([{ "blast_radius": "low" }, { "blast_radius": "high" }, {}]);
+    assert_eq!(Risk::said([&items, &answers[1]]), Some(Risk::High), "an agent that is asked for each item is heard each time");
     for odd in [serde_json::json!({"blast_radius": "none"}), serde_json::json!({"blast_radius": 1})] {
         assert_eq!(Risk::said([&odd, &answers[1]]), Some(Risk::High), "{odd}");
     }
