@@ -73,7 +73,7 @@ fn asks(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
 /// What is wrong with an action of which these fields are known, and what to do.
 fn wrong(file: &Record, scene: &Scene<'_, '_>) -> Option<(String, String)> {
     let keys = ACTION_KEYS.map(|(key, _)| key);
-    for (name, field) in &file.fields {
+    for (name, field) in file.fields.iter() {
         let Some((_, kind)) = ACTION_KEYS.iter().find(|(key, _)| key == name) else {
             let help = match nearest(name, keys) {
                 Some(right) => format!("did you mean `{right}`?"),

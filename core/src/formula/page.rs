@@ -339,7 +339,7 @@ fn what(schema: &Json, root: &Json) -> String {
 
 fn types(page: &mut String, before: &str, of: &Type) {
     let Type::Record(record) = of else { return };
-    for (name, field) in &record.fields {
+    for (name, field) in record.fields.iter() {
         match &field.of {
             Type::Record(inner) if !inner.fields.is_empty() => types(page, &format!("{before}{name}."), &field.of),
             Type::Record(_) => {}

@@ -10,7 +10,7 @@ use super::call::{Calls, Outer, also_required, in_place};
 use super::expression::{Type, Wants, check as check_expression};
 use super::order::{Placed, check};
 use super::propose::propose;
-use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, scope};
+use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, nothing, scope_behind, with_left};
 use super::template::Templates;
 use super::{agents, bounds, each, head, inputs, reach, runs};
 use crate::document::{Table, Value, nearest};
@@ -70,11 +70,11 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let mut steps: Vec<Placed<'_, '_>> = Vec::new();
     let mut ids: Vec<StepId> = Vec::new();
     let mut answers: Vec<Answer> = Vec::new();
-    let mut whole = true;
+    let (mut whole, mut left) = (true, nothing());
     for table in &tables {
         let id = table.required("id", "id = \"work\"", step_id);
         let own = name.as_ref().map_or("this formula", FormulaName::as_str);
-        let known = scope(steps.iter().map(|placed| &placed.step), "", given.clone(), about);
+        let known = scope_behind(left.clone(), given.clone(), about);
         let (for_each, item) = table.optional("for_each", |v| each::read(v, &known)).unzip();
         let (within, variable) = (each::within(&known, item.as_ref()), item.as_ref().map(each::variable));
         let scene = Scene {
@@ -108,7 +108,9 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                 let agent = matches!(kind, StepKind::Agent { .. });
                 let asks = matches!(kind, StepKind::Propose(Proposal::VaultAction { .. }));
                 answers.push(Answer { step: id.clone(), left: kind.left(), for_each: for_each.is_some(), agent, asks });
-                steps.push(Placed { step: Step { id: id.clone(), needs, when, for_each, timeout, retry, kind }, table });
+                let step = Step { id: id.clone(), needs, when, for_each, timeout, retry, kind };
+                left = with_left(left, &step, "");
+                steps.push(Placed { step, table });
             }
             Meant::Call(called, with) => {
                 // Risk only goes up.
@@ -128,7 +130,10 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                         .collect::<Vec<_>>(),
                 );
                 let outer = Outer { call: id.clone(), needs, when, with };
-                steps.extend(in_place(outer, *called).into_iter().map(|step| Placed { step, table }));
+                for step in in_place(outer, *called) {
+                    left = with_left(left, &step, "");
+                    steps.push(Placed { step, table });
+                }
             }
         }
         ids.push(id);
@@ -148,7 +153,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     if about == About::Issue && steps.iter().any(|step| matches!(step.kind, StepKind::Gate(Gate::Vault { .. }))) {
         head::vault_label(&mut labels);
     }
-    let known = scope(&steps, "", given, about);
+    let known = scope_behind(left, given, about);
     let own = name.as_ref().map_or("", FormulaName::as_str);
     let outcome = |table: &Table<'_>| {
         let ending = ending(table, &known, (own, about), calls)?;

@@ -1,5 +1,7 @@
 //! What the expressions of a formula may name. One place says it for those who check expressions and for those who give them their values.
 
+use std::sync::{Arc, LazyLock};
+
 use super::expression::{Field, Record, Type};
 use crate::model::{About, HostEnd, InputKind, InputSpec, Priority, Probed, Step, StepKind};
 
@@ -12,10 +14,37 @@ const STATUSES: [&str; 2] = ["done", "skipped"];
 /// The type of what expressions may name that stand behind these steps, in a formula about something. `inside` is what stands before the names of the steps: `call.` in a
 /// formula that the step `call` calls.
 pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs: Type, about: About) -> Type {
-    let steps = steps.into_iter().filter_map(|step| {
-        let (here, own) = step.id.split();
-        (here == inside && !matches!(step.kind, StepKind::Enter { .. })).then(|| (own.to_owned(), left_by(step)))
-    });
+    let left = steps.into_iter().fold(nothing(), |left, step| with_left(left, step, inside));
+    scope_behind(left, inputs, about)
+}
+
+/// What no steps leave.
+pub(super) fn nothing() -> Type {
+    Type::record::<String>([])
+}
+
+/// What steps leave, and one more.
+pub(super) fn with_left(left: Type, step: &Step, inside: &str) -> Type {
+    let (here, own) = step.id.split();
+    match here == inside && !matches!(step.kind, StepKind::Enter { .. }) {
+        true => with(left, own, left_by(step)),
+        false => left,
+    }
+}
+
+/// The same as `scope`, of what the steps leave.
+pub(super) fn scope_behind(left: Type, inputs: Type, about: About) -> Type {
+    static OF_AN_ISSUE: LazyLock<Type> = LazyLock::new(|| always(About::Issue));
+    static OF_A_PROJECT: LazyLock<Type> = LazyLock::new(|| always(About::Project));
+    let always = match about {
+        About::Issue => &OF_AN_ISSUE,
+        About::Project => &OF_A_PROJECT,
+    };
+    with(with(Type::clone(always), "steps", left), "inputs", inputs)
+}
+
+/// What expressions may name in every formula about something.
+fn always(about: About) -> Type {
     let issue = [
         ("number", Type::Integer),
         ("title", Type::text()),
@@ -66,8 +95,6 @@ pub fn scope<'s>(steps: impl IntoIterator<Item = &'s Step>, inside: &str, inputs
         }
     };
     let common = [
-        ("steps", Type::record(steps)),
-        ("inputs", inputs),
         ("project", project),
         ("run", Type::record(run)),
         ("host", Type::record([("probes", Type::list(probe()))])),
@@ -122,7 +149,7 @@ fn sprint() -> Type {
 fn with_maybe(of: Type, name: &str, field: Type) -> Type {
     match of {
         Type::Record(mut record) => {
-            record.fields.insert(name.to_owned(), Field { of: field, required: false });
+            Arc::make_mut(&mut record.fields).insert(name.to_owned(), Field { of: field, required: false });
             Type::Record(record)
         }
         other => other,
@@ -133,7 +160,7 @@ fn with_maybe(of: Type, name: &str, field: Type) -> Type {
 pub fn with(scope: Type, name: &str, of: Type) -> Type {
     match scope {
         Type::Record(mut record) => {
-            record.fields.insert(name.to_owned(), Field { of, required: true });
+            Arc::make_mut(&mut record.fields).insert(name.to_owned(), Field { of, required: true });
             Type::Record(record)
         }
         other => other,
@@ -163,5 +190,5 @@ fn left_by(step: &Step) -> Type {
     };
     let field = |name: &str, of, required| (name.to_owned(), Field { of, required });
     let fields = [field("status", Type::words(STATUSES), true), field("output", output, false)];
-    Type::Record(Record { fields: fields.into(), rest: None })
+    Type::Record(Record { fields: Arc::new(fields.into()), rest: None })
 }

@@ -41,9 +41,11 @@ fn scope() -> Type {
         ("each", step(Type::list(sub))),
     ]);
     let inputs = Record {
-        fields: [("limit", Type::Number), ("patience", Type::Duration), ("loud", Type::Bool)]
-            .map(|(name, of)| (name.to_owned(), Field { of, required: true }))
-            .into(),
+        fields: std::sync::Arc::new(
+            [("limit", Type::Number), ("patience", Type::Duration), ("loud", Type::Bool)]
+                .map(|(name, of)| (name.to_owned(), Field { of, required: true }))
+                .into(),
+        ),
         rest: None,
     };
     Type::record([("issue", issue), ("steps", steps), ("inputs", Type::Record(inputs)), ("now", Type::Time)])

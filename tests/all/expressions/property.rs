@@ -153,7 +153,7 @@ fn paths(path: &str, of: &Type, found: &mut Vec<(String, Type)>) {
         found.push((path.to_owned(), of.clone()));
     }
     if let Type::Record(record) = of {
-        for (name, field) in &record.fields {
+        for (name, field) in record.fields.iter() {
             let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             paths(&inner, &field.of, found);
         }

@@ -3,7 +3,7 @@
 //! What is wrong is of any type afterwards, so that one mistake is told once.
 
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use cel::Env;
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, MapExpr, SelectExpr, operators as op};
@@ -290,7 +290,7 @@ impl Checker<'_> {
             let of = self.of(value);
             match (text_of(key), &by) {
                 (Some(name), _) => {
-                    if record.fields.insert(name.to_owned(), Field { of, required: true }).is_some() {
+                    if Arc::make_mut(&mut record.fields).insert(name.to_owned(), Field { of, required: true }).is_some() {
                         self.wrong(key, format!("`{name}` is given twice"), None);
                     }
                 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
@@ -44,8 +45,8 @@ pub enum Type {
 /// An object whose fields are known.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
-    /// The fields that are named.
-    pub fields: BTreeMap<String, Field>,
+    /// The fields that are named: shared, because scopes are put together of the same ones again and again.
+    pub fields: Arc<BTreeMap<String, Field>>,
     /// The type of fields that are not named; none if there can be no others.
     pub rest: Option<Box<Type>>,
 }
@@ -78,12 +79,12 @@ impl Type {
     /// An object whose fields are all there, and no others.
     pub fn record<N: Into<String>>(fields: impl IntoIterator<Item = (N, Self)>) -> Self {
         let field = |(name, of): (N, Self)| (name.into(), Field { of, required: true });
-        Self::Record(Record { fields: fields.into_iter().map(field).collect(), rest: None })
+        Self::Record(Record { fields: Arc::new(fields.into_iter().map(field).collect()), rest: None })
     }
 
     /// An object of which nothing is known.
     pub fn object() -> Self {
-        Self::Record(Record { fields: BTreeMap::new(), rest: Some(Box::new(Self::Any)) })
+        Self::Record(Record { fields: Arc::default(), rest: Some(Box::new(Self::Any)) })
     }
 
     /// The type, or `null`.
@@ -166,7 +167,7 @@ impl Record {
             (Some(a), Some(b)) => Some(Box::new(a.join(b)?)),
             (one, other) => one.clone().or_else(|| other.clone()),
         };
-        Some(Self { fields, rest })
+        Some(Self { fields: Arc::new(fields), rest })
     }
 }
 
@@ -272,5 +273,5 @@ fn of_object(object: &Map<String, Json>, inner: &dyn Fn(&Json) -> Type) -> Type 
         None => fields.is_empty().then_some(Type::Any),
         Some(schema) => Some(inner(schema)),
     };
-    Type::Record(Record { fields, rest: rest.map(Box::new) })
+    Type::Record(Record { fields: Arc::new(fields), rest: rest.map(Box::new) })
 }
