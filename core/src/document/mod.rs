@@ -279,7 +279,13 @@ impl<'a> Table<'a> {
 
     /// A value with its position, without reading it. This counts as asking for the key.
     pub fn value(&self, key: &'static str) -> Option<Value<'a>> {
-        self.sink.known.borrow_mut().entry(self.path.clone()).or_default().insert(key);
+        // Most paths are known by then: nothing is copied for them.
+        let mut known = self.sink.known.borrow_mut();
+        match known.get_mut(&self.path) {
+            Some(keys) => drop(keys.insert(key)),
+            None => drop(known.entry(self.path.clone()).or_default().insert(key)),
+        }
+        drop(known);
         let value = self.entries?.get(key)?;
         Some(Value::new(self.sink, join(&self.path, key), value))
     }

@@ -103,8 +103,13 @@ pub fn variable(of: &Type) -> Variable {
         Type::Bool | Type::Integer | Type::Number | Type::Text { one_of: Some(_) } => Variable::Plain,
         Type::Any | Type::Null | Type::Text { one_of: None } | Type::Time | Type::Duration | Type::OrNull(_) => Variable::Outside,
         Type::List(item) => Variable::List(Box::new(variable(item))),
-        Type::Record(record) => {
-            Variable::Record(record.fields.iter().map(|(name, field)| (name.clone(), variable(&field.of))).collect())
-        }
+        Type::Record(record) => Variable::Record(
+            record
+                .fields
+                .iter()
+                .map(|(name, field)| (name.clone(), variable(&field.of)))
+                .collect::<std::collections::BTreeMap<_, _>>()
+                .into(),
+        ),
     }
 }

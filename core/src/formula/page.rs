@@ -352,7 +352,7 @@ fn types(page: &mut String, before: &str, of: &Type) {
 
 fn variables(page: &mut String, before: &str, of: &Variable) {
     let Variable::Record(names) = of else { return };
-    for (name, variable) in names {
+    for (name, variable) in names.iter() {
         let name = format!("{before}{name}");
         match variable {
             Variable::Plain => drop(writeln!(page, "| `{name}` | ours |")),

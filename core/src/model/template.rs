@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value as Json;
 
@@ -18,8 +19,8 @@ pub enum Variable {
     Outside,
     /// A list.
     List(Box<Variable>),
-    /// Names below this one.
-    Record(BTreeMap<String, Variable>),
+    /// Names below this one: shared, because vocabularies are put together of the same ones again and again.
+    Record(Arc<BTreeMap<String, Variable>>),
 }
 
 /// How deep a schema is looked into: what lies deeper is text from outside.
@@ -56,10 +57,31 @@ impl TemplateKind {
         inputs: impl IntoIterator<Item = &'s InputSpec>,
         item: Option<Variable>,
     ) -> Variable {
-        use Variable::{Outside, Plain};
+        static ALWAYS: LazyLock<[[Variable; 2]; 2]> = LazyLock::new(|| {
+            [TemplateKind::Prompt, TemplateKind::Proposal]
+                .map(|kind| [About::Issue, About::Project].map(|about| kind.always(about)))
+        });
         let output = |(id, output): (&StepId, Variable)| (id.0.clone(), record([("output", output)]));
-        let steps = Variable::Record(steps.into_iter().map(output).collect());
-        let inputs = Variable::Record(inputs.into_iter().map(|spec| (spec.name.clone(), of_input(&spec.kind))).collect());
+        let steps = Variable::Record(Arc::new(steps.into_iter().map(output).collect()));
+        let inputs =
+            Variable::Record(Arc::new(inputs.into_iter().map(|spec| (spec.name.clone(), of_input(&spec.kind))).collect()));
+        let [prompt, proposal] = &*ALWAYS;
+        let [on_issue, on_project] = if self == Self::Prompt { prompt } else { proposal };
+        let always = if about == About::Issue { on_issue } else { on_project };
+        let each = item.into_iter().flat_map(|item| [("item", item), ("index", Variable::Plain)]);
+        let more = [("steps", steps), ("inputs", inputs)].into_iter().chain(each);
+        match always.clone() {
+            Variable::Record(mut names) => {
+                Arc::make_mut(&mut names).extend(more.map(|(name, of)| (name.to_owned(), of)));
+                Variable::Record(names)
+            }
+            other => other,
+        }
+    }
+
+    /// What may be named in every formula about something.
+    fn always(self, about: About) -> Variable {
+        use Variable::{Outside, Plain};
         let ops = record([("files", list(record([("path", Plain), ("text", Outside)])))]);
         let common = [
             ("repo", Plain),
@@ -68,8 +90,6 @@ impl TemplateKind {
             ("base", Plain),
             ("branch", Plain),
             ("attempt", Plain),
-            ("steps", steps),
-            ("inputs", inputs),
             ("ops", ops),
             ("host", record([("probes", of_probes())])),
         ];
@@ -105,8 +125,7 @@ impl TemplateKind {
         let project = (about == About::Project).then(|| ("project", of_project(self)));
         let on_issue = |name: &str| matches!(name, "issue" | "breakdown" | "comments" | "pull");
         let own = own.into_iter().filter(|(name, _)| about == About::Issue || !on_issue(name));
-        let each = item.into_iter().flat_map(|item| [("item", item), ("index", Plain)]);
-        record(common.into_iter().chain(own).chain(project).chain(each))
+        record(common.into_iter().chain(own).chain(project))
     }
 }
 
@@ -127,7 +146,7 @@ impl Variable {
 }
 
 fn record(names: impl IntoIterator<Item = (&'static str, Variable)>) -> Variable {
-    Variable::Record(names.into_iter().map(|(name, variable)| (name.to_owned(), variable)).collect())
+    Variable::Record(Arc::new(names.into_iter().map(|(name, variable)| (name.to_owned(), variable)).collect()))
 }
 
 /// The issue that a run is about.
@@ -247,7 +266,7 @@ fn of_schema(root: &Json) -> Variable {
         match &schema["type"] {
             Json::String(kind) if kind == "object" => {
                 let fields = schema["properties"].as_object().into_iter().flatten();
-                Variable::Record(fields.map(|(name, field)| (name.clone(), below(field))).collect())
+                Variable::Record(Arc::new(fields.map(|(name, field)| (name.clone(), below(field))).collect()))
             }
             Json::String(kind) if kind == "array" => list(below(&schema["items"])),
             Json::String(kind) if matches!(kind.as_str(), "integer" | "number" | "boolean") => Variable::Plain,
