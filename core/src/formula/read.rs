@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value as Json;
-
 use super::VERSION;
 use super::asks;
 use super::call::{Calls, Outer, also_required, in_place};
 use super::expression::{Type, Wants, check as check_expression};
 use super::order::{Placed, check};
 use super::propose::propose;
-use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, nothing, scope_behind, with_left};
+use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, left_by, nothing, scope_behind, with, with_left};
 use super::template::Templates;
 use super::{agents, bounds, each, head, inputs, reach, runs};
 use crate::document::{Table, Value, nearest};
@@ -25,8 +23,8 @@ const KINDS: [&str; 5] = ["agent", "run", "propose", "gate", "formula"];
 /// A step that was read: later ones may name its output.
 pub(super) struct Answer {
     pub(super) step: StepId,
-    /// The JSON schema of that.
-    left: Json,
+    /// What that is for templates.
+    left: Variable,
     /// It is left for each item of a list.
     pub(super) for_each: bool,
     /// It is an agent's, to whom failing output may go back.
@@ -107,9 +105,11 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
             Meant::Step(kind) => {
                 let agent = matches!(kind, StepKind::Agent { .. });
                 let asks = matches!(kind, StepKind::Propose(Proposal::VaultAction { .. }));
-                answers.push(Answer { step: id.clone(), left: kind.left(), for_each: for_each.is_some(), agent, asks });
+                let schema = kind.left();
+                let answer = Variable::answer(&schema, for_each.is_some());
+                answers.push(Answer { step: id.clone(), left: answer, for_each: for_each.is_some(), agent, asks });
                 let step = Step { id: id.clone(), needs, when, for_each, timeout, retry, kind };
-                left = with_left(left, &step, "");
+                left = with(left, step.id.as_str(), left_by(&step, &schema));
                 steps.push(Placed { step, table });
             }
             Meant::Call(called, with) => {
@@ -333,7 +333,7 @@ pub(super) struct Scene<'s, 't> {
 
 impl Scene<'_, '_> {
     pub(super) fn vocabulary(&self, kind: TemplateKind) -> Variable {
-        let answers = self.answers.iter().map(|a| (&a.step, Variable::answer(&a.left, a.for_each)));
+        let answers = self.answers.iter().map(|a| (&a.step, a.left.clone()));
         kind.vocabulary(self.about, answers, self.inputs, self.item.cloned())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
+use serde_json::Value as Json;
+
 use super::expression::{Field, Record, Type};
 use crate::model::{About, HostEnd, InputKind, InputSpec, Priority, Probed, Step, StepKind};
 
@@ -27,7 +29,7 @@ pub(super) fn nothing() -> Type {
 pub(super) fn with_left(left: Type, step: &Step, inside: &str) -> Type {
     let (here, own) = step.id.split();
     match here == inside && !matches!(step.kind, StepKind::Enter { .. }) {
-        true => with(left, own, left_by(step)),
+        true => with(left, own, left_by(step, &step.kind.left())),
         false => left,
     }
 }
@@ -182,11 +184,11 @@ fn input(kind: &InputKind) -> Type {
     }
 }
 
-/// What is known of a step that ended; its output is there where it was done.
-fn left_by(step: &Step) -> Type {
+/// What is known of a step that ended and leaves what this schema says; its output is there where it was done.
+pub(super) fn left_by(step: &Step, schema: &Json) -> Type {
     let output = match step.for_each {
-        Some(_) => Type::list(Type::of_schema(&step.kind.left())),
-        None => Type::of_schema(&step.kind.left()),
+        Some(_) => Type::list(Type::of_schema(schema)),
+        None => Type::of_schema(schema),
     };
     let field = |name: &str, of, required| (name.to_owned(), Field { of, required });
     let fields = [field("status", Type::words(STATUSES), true), field("output", output, false)];
