@@ -38,6 +38,10 @@ fn says(text: &str) -> Says {
 /// A formula and what it extends, the formula first.
 pub(super) fn layers(file: &str, text: &str, sources: &Sources<'_>) -> Result<Vec<Layer>, Fault> {
     let mut layers = vec![Layer { file: file.to_owned(), text: text.to_owned() }];
+    // Most stand by themselves, and are parsed once.
+    if !text.contains("extends") {
+        return Ok(layers);
+    }
     let mut said = says(text);
     // One of the future is judged by nothing else.
     if said.version.is_some_and(|version| version > VERSION) {
