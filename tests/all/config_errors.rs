@@ -214,7 +214,7 @@ poll = "* * *"
     forgehand.toml:13:1: unknown key `wal` in [limits] (did you mean `wall`?)
     forgehand.toml:14:11: `silence` must be a time with its unit, and here stands a whole number (write "90s", "5m", "2h" or "7d")
     forgehand.toml:15:10: `verify` cannot be nothing (write a time such as "5m")
-    forgehand.toml:16:1: unknown key `colour` in [limits] (the keys here are `adopt_after`, `attempts`, `backoff`, `diff_lines`, `open_pulls`, `question`, `setup`, `silence`, `silence_tool`, `usd_call`, `usd_day`, `usd_project`, `usd_run`, `verify`, `wall`)
+    forgehand.toml:16:1: unknown key `colour` in [limits] (the keys here are `adopt_after`, `attempts`, `backoff`, `diff_lines`, `items`, `open_pulls`, `question`, `setup`, `silence`, `silence_tool`, `usd_call`, `usd_day`, `usd_project`, `usd_run`, `verify`, `wall`)
     forgehand.toml:18:8: `* * *` is not a cron pattern (write five fields, or six with seconds first; UTC)
     "#);
 }
