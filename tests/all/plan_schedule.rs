@@ -2,7 +2,9 @@
 
 use forgehand::engine::Input;
 use forgehand::formula::Cron;
-use forgehand::model::{Command, Event, FormulaName, Record, Scope, Subject, Timestamp, Wait, Wanted, WantedBy};
+use forgehand::model::{
+    Command, Event, ForgeEvent, FormulaName, IssueNumber, Record, Scope, Subject, Timestamp, Wait, Wanted, WantedBy,
+};
 use proptest::prelude::*;
 
 use super::plan_properties::{Step, kinds, lead, settle, step};
@@ -202,6 +204,78 @@ fn another_daemon_that_has_the_project_keeps_it_from_starting() {
     pass(&mut world, 11 * MINUTE);
     work(&mut world);
     assert_eq!(started(&world, "tend"), 1, "its claim has expired");
+}
+
+/// Two open issues, and a formula about the project that the end of something starts, beside a schedule that is far away.
+fn hearing() -> World {
+    let mut policy = scheduled_policy(&[("tend", "0 0 1 1 *")]);
+    for project in policy.projects.values_mut() {
+        let tend = project.formulas.get_mut(&FormulaName::from("tend")).expect("it is on");
+        tend.trigger.event = vec![ForgeEvent::IssueClosed, ForgeEvent::PullMerged];
+    }
+    let mut world = World::new(&[(vec!["interactive"], true), (vec!["interactive"], true), (vec!["interactive"], false)], policy);
+    work(&mut world);
+    world
+}
+
+/// What of what happened a run was wanted by.
+fn heard(world: &World) -> Vec<(ForgeEvent, IssueNumber)> {
+    let by = |record: &Record| match &record.event {
+        Event::Wanted { subject, wanted: Wanted { by: WantedBy::Happened { event, on }, .. } } if *subject == project() => {
+            Some((*event, *on))
+        }
+        _ => None,
+    };
+    world.records.iter().filter_map(by).collect()
+}
+
+fn close(world: &mut World, number: u64) {
+    world.set_open(number, false);
+    work(world);
+}
+
+#[test]
+fn what_ends_starts_one_run_about_the_project_however_much_it_was() {
+    let mut world = hearing();
+    assert_eq!((heard(&world), started(&world, "tend")), (vec![], 0), "what was closed before starts nothing");
+    close(&mut world, 1);
+    assert_eq!(heard(&world), [(ForgeEvent::IssueClosed, IssueNumber(1))]);
+    world.begin();
+    work(&mut world);
+    pass(&mut world, MINUTE);
+    work(&mut world);
+    assert_eq!(started(&world, "tend"), 1, "nor does a restart start it again");
+
+    // Opened and closed again, and another one with it: two in one look are one.
+    world.set_open(1, true);
+    work(&mut world);
+    assert_eq!(started(&world, "tend"), 1);
+    world.set_open(1, false);
+    close(&mut world, 2);
+    assert_eq!(started(&world, "tend"), heard(&world).len(), "each was wanted for something");
+    assert!(heard(&world).len() >= 2, "{:?}", heard(&world));
+}
+
+#[test]
+fn what_ends_while_that_is_looked_at_has_it_looked_at_once_more() {
+    let mut world = hearing();
+    let runs = |world: &World| world.core.ledger().issue(&project()).is_some_and(|state| state.live_run().is_some());
+    world.set_open(1, false);
+    world.wake();
+    while !runs(&world) {
+        assert!(world.under_way() > 0, "nothing goes on");
+        world.finish(0, Fate::Well(0));
+    }
+    world.set_open(2, false);
+    work(&mut world);
+    assert_eq!(heard(&world), [(ForgeEvent::IssueClosed, IssueNumber(1)), (ForgeEvent::IssueClosed, IssueNumber(2))]);
+    assert_eq!(started(&world, "tend"), 2);
+
+    // A run that was wanted for another reason has looked, too.
+    let wanted = Wanted { formula: "tend".into(), inputs: Default::default(), by: WantedBy::Hand };
+    world.input(Input::Command { row: 1, command: Command::Run { subject: project(), wanted } });
+    work(&mut world);
+    assert_eq!((heard(&world).len(), started(&world, "tend")), (2, 3));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A role that is a TOML file and a prompt, about the project: started by its schedule, and by hand.
 
-use forgehand::model::{Event, Timestamp, Wanted, WantedBy};
+use forgehand::model::{Event, ForgeEvent, IssueNumber, Timestamp, Wanted, WantedBy};
+use serde_json::json;
 
 use crate::aside::block;
 use crate::gates::beside;
@@ -110,6 +111,66 @@ async fn a_role_about_the_project_is_run_by_hand() {
     rig.once().await;
     let next = rig.run(&["explain", REPO]).await.ok().out;
     assert!(next.contains("formula tend starts by its schedule at"), "{next}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_about_the_project_is_run_by_a_comment_and_by_what_ends() {
+    let Some(rig) = rig("schedule::by_a_comment", "0 0 1 1 *\"\ncomment = \"/tend\"\nevent = [\"issue-closed\"]\n#\"").await
+    else {
+        return;
+    };
+    let taken = rig.issue("Total is wrong", "2 and 2 gives 5", &["interactive"]).await;
+    rig.once().await;
+    assert_eq!(started(&rig), []);
+
+    // Under an issue, about the project; somebody without rights asks in vain.
+    let path = format!("repos/{REPO}/issues/{taken}/comments");
+    for login in ["reporter", "owner"] {
+        rig.seed.api(login, "POST", &path, json!({ "body": "/tend depth=4" })).await.expect("a comment");
+    }
+    rig.once().await;
+    rig.once().await;
+    let [WantedBy::Comment { login, word, .. }] = &started(&rig)[..] else { panic!("{:?}\n{}", started(&rig), rig.story()) };
+    assert_eq!((login.as_str(), word.as_str()), ("owner", "/tend"));
+    let story = rig.run(&["logs", REPO]).await.ok();
+    assert!(story.out.contains("asked for by owner in a comment"), "{}", story.out);
+    let given = rig.records().iter().any(|record| match &record.event {
+        Event::Wanted { wanted, .. } => wanted.inputs.get("depth") == Some(&json!(4)),
+        _ => false,
+    });
+    assert!(given, "{}", rig.story());
+
+    // The issue's end, however often it is looked at.
+    rig.seed.api("owner", "PATCH", &format!("repos/{REPO}/issues/{taken}"), json!({ "state": "closed" })).await.expect("closed");
+    rig.once().await;
+    rig.once().await;
+    let happened = WantedBy::Happened { event: ForgeEvent::IssueClosed, on: IssueNumber(taken) };
+    assert_eq!(started(&rig)[1..], [happened], "{}", rig.story());
+    let story = rig.run(&["logs", REPO]).await.ok();
+    assert!(story.out.contains(&format!("asked for by what happened: issue-closed (#{taken})")), "{}", story.out);
+    assert_eq!(ended(&rig), 2, "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issue_is_closed_when_the_last_of_its_parts_is() {
+    let plan = Plan::new("schedule::the_last_of_its_parts").agent(Agent::scripted(TRIAGE, SCRIPT)).daemon("poll = \"1h\"");
+    let Some(rig) = plan.project("formulas = [\"triage\", \"fix\", \"parents\"]").rig().await else { return };
+    let mut parts = Vec::new();
+    for title in ["One half", "The other half"] {
+        parts.push(rig.issue(title, "Is needed", &["interactive"]).await);
+    }
+    let body = format!("- [ ] #{}\n- [ ] #{}\n", parts[0], parts[1]);
+    let whole = rig.issue("Two halves", &body, &[]).await;
+    rig.once().await;
+    for (part, open) in parts.into_iter().zip([true, false]) {
+        let path = format!("repos/{REPO}/issues/{part}");
+        rig.seed.api("owner", "PATCH", &path, json!({ "state": "closed" })).await.expect("closed");
+        rig.once().await;
+        rig.once().await;
+        assert_eq!(rig.issue_now(whole).open, open, "after {part}: {}", rig.story());
+    }
+    assert_eq!(rig.said(whole, "It is closed with that.").len(), 1, "{:#?}", rig.comments(whole));
+    assert_eq!((rig.turns("look"), started(&rig).len()), (0, 2), "no agent is asked: {}", rig.story());
 }
 
 /// Asks for what the first issue lacks, where it was shown to it.

@@ -44,13 +44,15 @@ pub(super) fn trigger(table: &Table<'_>) -> Triggers {
     });
     about_one_thing(table);
     let label = table.optional("label", started);
+    let event = table.or("event", Vec::new(), |v| some(v, |v| v.one_of(&events)));
+    may_stand_beside_cron(table, &event);
     Triggers {
         again: table.optional("again", |v| again(v, label.as_deref())),
         label,
         vault: vault.unwrap_or_default(),
         cron: table.optional("cron", cron),
         comment: table.or("comment", Vec::new(), commands),
-        event: table.or("event", Vec::new(), |v| some(v, |v| v.one_of(&events))),
+        event,
     }
 }
 
@@ -162,7 +164,7 @@ fn command(value: &Value<'_>) -> Option<String> {
     }
 }
 
-/// A cron pattern. It makes the formula one about the project, so nothing that happens to an issue starts it too.
+/// A cron pattern. It makes the formula one about the project, whoever starts it.
 fn cron(value: &Value<'_>) -> Option<String> {
     let text = value.filled()?;
     match Cron::parse(&text) {
@@ -176,12 +178,26 @@ fn cron(value: &Value<'_>) -> Option<String> {
 
 /// What happens to an issue starts a run on it, a schedule or an action of the vault one about the project.
 fn about_one_thing(table: &Table<'_>) {
-    let Some(project) = ["cron", "vault"].into_iter().find(|key| table.has(key)) else { return };
-    for key in ["label", "again", "comment", "event"] {
+    let (project, others): (_, &[&str]) = match (table.has("vault"), table.has("cron")) {
+        (true, _) => ("vault", &["label", "again", "comment", "event"]),
+        (false, true) => ("cron", &["label", "again"]),
+        (false, false) => return,
+    };
+    for key in others {
         if let Some(value) = table.value(key) {
             let help = format!("give `{key}` a formula of its own; `formula = \"..\"` calls what the two share");
             value.wrong::<()>(format!("`{key}` starts a run on an issue, and `{project}` one about the project"), help);
         }
+    }
+}
+
+/// What happens to an issue at work is for a run on it; the end of something may have the whole looked at.
+fn may_stand_beside_cron(table: &Table<'_>, events: &[ForgeEvent]) {
+    let other = events.iter().find(|event| !event.starts_projects()).filter(|_| table.has("cron"));
+    if let Some((event, value)) = other.zip(table.value("event")) {
+        let [one, two] = [ForgeEvent::IssueClosed, ForgeEvent::PullMerged];
+        let help = format!("of events, `{one}` and `{two}` may stand beside `cron`; give `{event}` a formula of its own");
+        value.wrong::<()>(format!("`{event}` starts a run on an issue, and `cron` one about the project"), help);
     }
 }
 

@@ -111,15 +111,16 @@ struct TriggerSection {
     /// label before forgehand came too.
     again: Option<Time>,
     /// A cron pattern of five fields, or six with seconds first, in UTC: starts a run about the project, once for each time that comes round;
-    /// those that are missed while forgehand does not run, or while the last run is still at work, start one or none. Nothing else but a person
-    /// starts such a formula, and nothing in it can name an issue.
+    /// those that are missed while forgehand does not run, or while the last run is still at work, start one or none. `comment` may stand beside it,
+    /// and of `event` `issue-closed` and `pull-merged`: they start the same run, about the project too. Nothing in such a formula can name an issue.
     cron: Option<Cron>,
     /// What begins a comment of somebody who may write to the repository, such as `/tidy`, or a word in capitals such as `ACCEPT`: starts a run
     /// beside the lifecycle. Several words are a list; `run.asked` is the one that was said. What stands behind it on the same line as
     /// `NAME=VALUE` is given to inputs, a list's items parted by commas: `/tidy area=docs`.
     comment: Option<Words>,
     /// What happens on the forge, to an issue of ours or to our pull request of it: starts a run beside the lifecycle, once for each pull
-    /// request, commit or closing. What the end of an issue's story starts, `issue-closed` and `pull-merged`, lives on the closed issue.
+    /// request, commit or closing. What the end of an issue's story starts, `issue-closed` and `pull-merged`, lives on the closed issue. Beside
+    /// `cron` these two start one run about the project, however many there were since the last.
     #[schemars(length(min = 1))]
     event: Option<Vec<ForgeEvent>>,
     /// An action of the vault may run it, once an approver merged or approved that: about the project, with the secrets and mounts that the action

@@ -132,6 +132,8 @@ const PROJECT: &str = "
 ### About the project
 
 A formula with `cron` is about the project: there is no `issue` in it, and what it proposes names the issue that it is for (`issue`) or files one.
+Beside its schedule a `comment` may start it, under whichever issue it stands, and the events `issue-closed` and `pull-merged`: what happened since a
+run was last wanted starts one, however much it was, and what happens while that is at work one more behind it. `cron` may be once a year.
 Its open issues are read once, when the run is prepared, and only where it names them: at most 500, those first that have not moved for the longest.
 Of each is known which issues are part of it, as far as we filed them (`Part of #N.`) or its body lists them as tasks (`- [ ] #N`), and which of these
 are open; a part that was closed longer ago than 90 days is not known, and none is where issues were left out. That is read only where it is named.

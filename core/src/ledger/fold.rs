@@ -23,6 +23,7 @@ impl Ledger {
         self.seq = record.seq;
         let at = record.at;
         self.about_project(&record.event, at);
+        let ending = self.ending(&record.event);
         if let Some(ended) = self.ends_action(&record.event) {
             self.action_ended(ended, at);
         }
@@ -139,6 +140,9 @@ impl Ledger {
                     issue.apply(&record.event, at);
                 }
             }
+        }
+        if let Some(ending) = ending {
+            self.note_end(&ending);
         }
     }
 

@@ -43,12 +43,12 @@ pub use past::Past;
 pub use revision::{Reviews, Rounds, Unfit};
 pub use run::{Obstacle, Prepared, RunState, StepStatus};
 pub use running::{Pause, Warned};
-pub use schedule::Schedule;
+pub use schedule::{Happened, Schedule};
 pub use shelf::{ActionSeen, Failed, Fate, Merging, ShelfState};
 
 use crate::model::{
-    AccountName, AgentName, BudgetOf, EffectKey, FormulaName, IssueNumber, Kept, Lane, ProbeName, ProjectFacts, PullNumber,
-    RepoName, RunId, Scope, StepId, Subject, Timestamp, Trouble, Usd,
+    AccountName, AgentName, BudgetOf, EffectKey, ForgeEvent, FormulaName, IssueNumber, Kept, Lane, ProbeName, ProjectFacts,
+    PullNumber, RepoName, RunId, Scope, StepId, Subject, Timestamp, Trouble, Usd,
 };
 
 /// Everything that is known.
@@ -108,6 +108,9 @@ pub struct ProjectState {
     pub filed_for: BTreeMap<IssueNumber, IssueNumber>,
     /// The schedules of its formulas, each as it was last seen.
     pub schedules: BTreeMap<FormulaName, Schedule>,
+    /// What happened last of what starts runs about the project.
+    #[serde(default)]
+    pub happened: BTreeMap<ForgeEvent, Happened>,
     /// What was spent on it, by UTC day.
     pub spent: BTreeMap<String, Usd>,
     /// What its formulas had of the last day on which they ran.

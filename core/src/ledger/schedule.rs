@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Event, FormulaName, Login, RepoName, SeenIssue, Subject, TextMark, Timestamp, Wanted, WantedBy};
+use crate::model::{
+    Event, ForgeEvent, FormulaName, IssueNumber, Login, PullState, RepoName, SeenIssue, Subject, TextMark, Timestamp, Wanted,
+    WantedBy,
+};
 
 use super::{IssueState, Ledger, RunSummary};
 
@@ -16,17 +19,67 @@ pub struct Schedule {
     pub after: Timestamp,
     /// The time that a run was last wanted for.
     pub last: Option<Timestamp>,
+    /// The number in the journal of the event by which a run was last wanted, or it was first seen: what happened before starts none.
+    #[serde(default)]
+    pub heard: u64,
     /// How the formula's last run about the project ended, whoever wanted it.
     pub ended: Option<RunSummary>,
 }
 
+/// Something that happened to an issue and starts runs about the project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happened {
+    /// To which, or the issue of which pull request.
+    pub on: IssueNumber,
+    /// The number of its event in the journal.
+    pub seq: u64,
+}
+
+/// What of an issue has come to an end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ends {
+    closings: u32,
+    merged: bool,
+}
+
+impl Ends {
+    fn of(state: &IssueState) -> Self {
+        let merged = state.pull.as_ref().is_some_and(|pull| pull.state == PullState::Merged);
+        Self { closings: state.closings, merged }
+    }
+}
+
 impl Ledger {
+    /// The issue that an event may bring to an end, and how it stands before.
+    pub(super) fn ending(&self, event: &Event) -> Option<(Subject, Ends)> {
+        let subject = match event {
+            Event::Seen { subject, .. } | Event::PullSeen { subject, .. } => subject,
+            Event::Ended { key, .. } => &self.open.get(key)?.0,
+            _ => return None,
+        };
+        let ends = self.issue(subject).map(Ends::of).unwrap_or_default();
+        Some((subject.clone(), ends))
+    }
+
+    /// What came of that.
+    pub(super) fn note_end(&mut self, (subject, before): &(Subject, Ends)) {
+        let Some(now) = self.issue(subject).map(Ends::of) else { return };
+        let (seq, on) = (self.seq, subject.issue);
+        let Some(project) = self.projects.get_mut(&subject.repo) else { return };
+        let closed = (now.closings > before.closings).then_some(ForgeEvent::IssueClosed);
+        let merged = (now.merged && !before.merged).then_some(ForgeEvent::PullMerged);
+        for event in closed.into_iter().chain(merged) {
+            project.happened.insert(event, Happened { on, seq });
+        }
+    }
+
     pub(super) fn scheduled(&mut self, repo: &RepoName, formula: &FormulaName, cron: Option<&str>, at: Timestamp) {
+        let heard = self.seq;
         let schedules = &mut self.projects.entry(repo.clone()).or_default().schedules;
         let before = schedules.remove(formula);
         if let Some(cron) = cron {
             let (last, ended) = before.map(|before| (before.last, before.ended)).unwrap_or_default();
-            schedules.insert(formula.clone(), Schedule { cron: cron.to_owned(), after: at, last, ended });
+            schedules.insert(formula.clone(), Schedule { cron: cron.to_owned(), after: at, last, heard, ended });
         }
     }
 
@@ -51,10 +104,13 @@ impl Ledger {
         if !subject.is_project() {
             return;
         }
+        let seq = self.seq;
         let Some(project) = self.projects.get_mut(&subject.repo) else { return };
         match event {
-            Event::Wanted { wanted: Wanted { formula, by: WantedBy::Schedule { at: due }, .. }, .. } => {
-                if let Some(schedule) = project.schedules.get_mut(formula) {
+            Event::Wanted { wanted: Wanted { formula, by, .. }, .. } => {
+                let Some(schedule) = project.schedules.get_mut(formula) else { return };
+                schedule.heard = seq;
+                if let WantedBy::Schedule { at: due } = by {
                     schedule.last = Some(*due);
                     schedule.after = schedule.after.max(*due);
                 }

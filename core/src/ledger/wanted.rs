@@ -39,6 +39,7 @@ impl IssueState {
             | WantedBy::HandOver { .. }
             | WantedBy::Run { .. }
             | WantedBy::Schedule { .. }
+            | WantedBy::Happened { .. }
             | WantedBy::Vault { .. } => {}
             WantedBy::Comment { comment, .. } => self.asked_for.retain(|asked| asked.comment != *comment),
             WantedBy::Event { event, what } => {
@@ -46,8 +47,10 @@ impl IssueState {
             }
             WantedBy::Label { label } => drop(self.labelled.insert(wanted.formula.clone(), (label.clone(), at))),
         }
-        // A schedule wants one at a time, and the vault one of each that was approved.
-        if self.wanted.len() < KEPT || matches!(wanted.by, WantedBy::Schedule { .. } | WantedBy::Vault { .. }) {
+        // A schedule, and what happens beside it, want one at a time, and the vault one of each that was approved.
+        if self.wanted.len() < KEPT
+            || matches!(wanted.by, WantedBy::Schedule { .. } | WantedBy::Happened { .. } | WantedBy::Vault { .. })
+        {
             self.wanted.push((wanted.clone(), at));
         }
     }

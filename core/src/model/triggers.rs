@@ -67,6 +67,11 @@ impl ForgeEvent {
         Self::PullBehind,
     ];
 
+    /// Whether it may start a run about the project, beside a schedule: the end of something, after which a look at the whole is worth while.
+    pub fn starts_projects(self) -> bool {
+        matches!(self, Self::IssueClosed | Self::PullMerged)
+    }
+
     /// Its word in formulas.
     pub fn word(self) -> &'static str {
         match self {

@@ -49,6 +49,13 @@ pub enum WantedBy {
         /// Which of its kind: the pull request that was opened, the commit whose checks are red.
         what: String,
     },
+    /// Something that happened to an issue, after which a formula about the project looks at the whole.
+    Happened {
+        /// What.
+        event: ForgeEvent,
+        /// To which issue, or the issue of which pull request.
+        on: IssueNumber,
+    },
     /// A run beside the lifecycle that handed over to it.
     HandOver {
         /// Of which formula.
@@ -83,6 +90,7 @@ impl WantedBy {
             Self::Hand
             | Self::Label { .. }
             | Self::Event { .. }
+            | Self::Happened { .. }
             | Self::HandOver { .. }
             | Self::Run { .. }
             | Self::Schedule { .. }
@@ -103,6 +111,7 @@ impl fmt::Display for WantedBy {
             Self::Comment { login, .. } => write!(f, "by {login} in a comment"),
             Self::Label { label } => write!(f, "by the label {label}"),
             Self::Event { event, what } => write!(f, "by what happened: {event} ({what})"),
+            Self::Happened { event, on } => write!(f, "by what happened: {event} ({on})"),
             Self::HandOver { from } => write!(f, "by {from}, which handed over to it"),
             Self::Run { formula, on, .. } => write!(f, "by a run of {formula} on {on}"),
             Self::Schedule { at } => write!(f, "by its schedule, for {at}"),

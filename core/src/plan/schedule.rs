@@ -2,7 +2,8 @@
 //!
 //! Promises: a time of a schedule starts one run, whatever restarts come between; several that were missed start one. From the moment that a
 //! run is wanted until it has ended no time counts: what is still at work when its time comes round again is not started once more. A schedule
-//! that the journal does not know, because it is new, was changed or the journal was lost, waits for its next time.
+//! that the journal does not know, because it is new, was changed or the journal was lost, waits for its next time. Where a formula names
+//! events beside its schedule, what happened since a run was last wanted starts one, however much it was.
 //!
 //! Race known: two daemons on one project both want a run; the claim lets one of them start at a time. Known limit: the runs about a project
 //! wait for each other, as those on an issue do.
@@ -84,11 +85,24 @@ impl Context<'_> {
         if self.ledger.issue(&subject).is_some_and(|state| state.is_busy_with(formula)) {
             return None;
         }
-        let cron = Cron::parse(&schedule.cron).ok()?;
-        cron.next(schedule.after).filter(|next| *next <= self.now)?;
-        let by = WantedBy::Schedule { at: cron.last(self.now)? };
+        let by = self.came_round(schedule).or_else(|| self.happened_since(repo, formula, schedule))?;
         let wanted = Wanted { formula: formula.clone(), inputs: std::collections::BTreeMap::new(), by };
         Some(Event::Wanted { subject, wanted })
+    }
+
+    fn came_round(&self, schedule: &Schedule) -> Option<WantedBy> {
+        let cron = Cron::parse(&schedule.cron).ok()?;
+        cron.next(schedule.after).filter(|next| *next <= self.now)?;
+        Some(WantedBy::Schedule { at: cron.last(self.now)? })
+    }
+
+    /// What happened since a run was last wanted, of what starts the formula: the newest.
+    fn happened_since(&self, repo: &RepoName, formula: &FormulaName, schedule: &Schedule) -> Option<WantedBy> {
+        let events = &self.policy.projects.get(repo)?.formulas.get(formula)?.trigger.event;
+        let known = &self.ledger.projects.get(repo)?.happened;
+        let happened = events.iter().filter_map(|event| Some((known.get(event)?, *event)));
+        let (happened, event) = happened.max_by_key(|(happened, _)| happened.seq)?;
+        (happened.seq > schedule.heard).then_some(WantedBy::Happened { event, on: happened.on })
     }
 
     /// When schedules come round next.

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
-    Asked, Checks, Decision, Declined, Event, ForgeEvent, Formula, FormulaName, InputKind, LabelNames, PullState, Subject,
+    About, Asked, Checks, Decision, Declined, Event, ForgeEvent, Formula, FormulaName, InputKind, LabelNames, PullState, Subject,
     Timestamp, Trigger, Wait, Wanted, WantedBy,
 };
 
@@ -104,7 +104,13 @@ impl Context<'_> {
         } else {
             let by = WantedBy::Comment { comment: asked.comment, login: asked.login.clone(), word: asked.word.clone() };
             let wanted = Wanted { formula: asked.formula.clone(), inputs: asked.inputs.clone(), by };
-            return vec![Event::Wanted { subject: subject.clone(), wanted }];
+            return match formula.about() {
+                About::Issue => vec![Event::Wanted { subject: subject.clone(), wanted }],
+                About::Project => {
+                    let heard = Event::Heard { subject: subject.clone(), comment: asked.comment };
+                    vec![heard, Event::Wanted { subject: Subject::project(subject.repo.clone()), wanted }]
+                }
+            };
         };
         let mut events = vec![Event::Heard { subject: subject.clone(), comment: asked.comment }];
         events.extend(self.moved(subject, state, order));
@@ -141,7 +147,8 @@ fn written(formula: &Formula, name: &str, value: &str) -> Json {
 
 /// Formulas that are started by what happened on the forge.
 fn by_events(subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Vec<Event> {
-    let kinds = project.formulas.iter().flat_map(|(name, formula)| formula.trigger.event.iter().map(move |event| (name, *event)));
+    let of_issues = project.formulas.iter().filter(|(_, formula)| formula.about() == About::Issue);
+    let kinds = of_issues.flat_map(|(name, formula)| formula.trigger.event.iter().map(move |event| (name, *event)));
     // What is asked of a pull request goes to who revises it as a part of the lifecycle.
     let beside = kinds.filter(|(name, event)| !project.formulas.get(*name).is_some_and(|formula| formula.revises_on(*event)));
     let news = beside.filter_map(|(name, event)| Some((name, event, happened(state, event)?)));

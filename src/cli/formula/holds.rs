@@ -40,7 +40,10 @@ fn of_project(trigger: &Triggers, now: crate::model::Timestamp) -> Vec<String> {
     let cron = trigger.cron.as_ref().and_then(|line| Some((line, Cron::parse(line).ok()?.next(now)?)));
     let cron = cron.map(|(line, next)| not_held(format!("its schedule `{line}` comes round next at {next}")));
     let vault = trigger.vault.then(|| not_held("an action of the vault runs it, and none is given here".to_owned()));
-    cron.into_iter().chain(vault).collect()
+    let words = trigger.comment.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
+    let comment = (!words.is_empty()).then(|| not_held(format!("no comment that begins with {words} is given here")));
+    let events = trigger.event.iter().map(|event| not_held(format!("event {event}: only the daemon sees it happen")));
+    cron.into_iter().chain(comment).chain(events).chain(vault).collect()
 }
 
 fn of_issue(trigger: &Triggers, issue: &Issue, names: &LabelNames, said: &[&str], known: Option<&IssueState>) -> Vec<String> {
