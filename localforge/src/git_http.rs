@@ -19,8 +19,8 @@ use tokio_util::io::ReaderStream;
 use super::forge::Forge;
 use super::http::{credentials, segments, text};
 use super::pkt::{self, Start};
-use super::state::GitAccess;
 use super::state::records::{RepoId, UserId};
+use super::state::{GitAccess, RefUpdate};
 
 /// A request of git.
 #[derive(Debug, PartialEq, Eq)]
@@ -175,10 +175,24 @@ async fn push(forge: &Forge, granted: Granted, request: Request) -> std::io::Res
     };
     let verdict = forge.read(|state| state.judge_push(granted.repo, granted.pusher, &commands.updates));
     if let Some(why) = verdict {
-        let mut response = Response::new(Body::from(pkt::refusal(&commands, &why)));
-        let kind = HeaderValue::from_static("application/x-git-receive-pack-result");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        return Ok(response);
+        return Ok(refused(&commands, &why));
+    }
+    let watched = forge.read(|state| state.with_protected_files(granted.repo, &commands.updates));
+    if !watched.is_empty() {
+        while let Some(more) = body.next().await {
+            match more {
+                Ok(chunk) => start.extend(chunk),
+                Err(_) => return Ok(text(StatusCode::BAD_REQUEST, "the push broke off\n")),
+            }
+        }
+        let pack = start.get(commands.pack..).unwrap_or_default();
+        let changed = forge.git.pushed_paths(&granted.folder, pack, &watched).await;
+        let changed = changed.map_err(|error| broken(&error.to_string()))?;
+        let judge =
+            |(update, paths): (&RefUpdate, &Vec<String>)| forge.read(|state| state.judge_files(granted.repo, update, paths));
+        if let Some(why) = watched.iter().zip(&changed).find_map(judge) {
+            return Ok(refused(&commands, &why));
+        }
     }
     let mut child = backend(forge, &granted, PUSH, &Request::from_parts(parts, Body::empty()))?;
     let stdin = child.stdin.take().ok_or_else(|| broken("no input"))?;
@@ -192,6 +206,14 @@ async fn push(forge: &Forge, granted: Granted, request: Request) -> std::io::Res
     let (response, rest) = cgi_head(&BytesMut::from(output.stdout.as_slice()))
         .ok_or_else(|| broken(String::from_utf8_lossy(&output.stderr).trim()))?;
     Ok(response.map(|()| Body::from(rest)))
+}
+
+/// The answer to a push that is not taken.
+fn refused(commands: &pkt::Commands, why: &str) -> Response {
+    let mut response = Response::new(Body::from(pkt::refusal(commands, why)));
+    let kind = HeaderValue::from_static("application/x-git-receive-pack-result");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// The head of a CGI answer and what follows it; nothing while it is not whole.

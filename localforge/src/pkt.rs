@@ -10,6 +10,8 @@ pub(super) struct Commands {
     pub updates: Vec<RefUpdate>,
     /// Whether the pusher reads the report on a side band.
     pub side_band: bool,
+    /// Where the pack begins.
+    pub pack: usize,
 }
 
 /// What there is of the start of a push so far.
@@ -28,12 +30,15 @@ const NONE: &str = "0000000000000000000000000000000000000000";
 /// Reads the ref updates at the start of a `git-receive-pack` request, up to the flush packet.
 pub(super) fn commands(start: &BytesMut) -> Start {
     let mut rest = start.as_ref();
-    let mut commands = Commands { updates: Vec::new(), side_band: false };
+    let mut commands = Commands { updates: Vec::new(), side_band: false, pack: 0 };
     loop {
         let Some(length) = rest.get(..4) else { return Start::More };
         let length = std::str::from_utf8(length).ok().and_then(|digits| usize::from_str_radix(digits, 16).ok());
         match length {
-            Some(0) => return Start::Whole(commands),
+            Some(0) => {
+                commands.pack = start.len() - rest.len() + 4;
+                return Start::Whole(commands);
+            }
             Some(length) if length >= 4 => {
                 let Some(line) = rest.get(4..length) else { return Start::More };
                 let line = String::from_utf8_lossy(line);
@@ -100,6 +105,7 @@ mod tests {
         assert_eq!(found.updates[0].name, "refs/forgehand/claims/1");
         assert_eq!((found.updates[0].old.as_deref(), found.updates[0].new.as_deref()), (None, Some(A)));
         assert_eq!(found.updates[1].new, None);
+        assert_eq!(&whole[found.pack..], b"PACK...");
         assert_eq!(commands(&BytesMut::from("zzzz")), Start::Nonsense);
     }
 }

@@ -4,6 +4,7 @@
 //! Jobs that write end in `git update-ref` with the object they expect, so that a lost race changes nothing.
 
 mod parse;
+mod pushed;
 mod read;
 mod write;
 

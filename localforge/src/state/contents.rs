@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::answer::{Halt, Handled, Refusal, missing, missing_because, says, unexpected};
 use super::branches::is_branch_name;
+use super::protections::touches;
 use super::pulls::escape_path;
 use super::pushes::RefUpdate;
 use super::records::*;
@@ -118,7 +119,7 @@ impl Call<'_> {
             Write::Delete => None,
             _ => Some(STANDARD.decode(&asked.content).or_else(|_| says(422, "content is not base64"))?),
         };
-        let branch = self.target_branch(repo, doer, &asked)?;
+        let branch = self.target_branch(repo, doer, &asked, path)?;
         if self.facts.written().is_none() {
             self.check_old(repo, path, how, &branch.parent, &asked.sha)?;
         }
@@ -154,7 +155,7 @@ impl Call<'_> {
     }
 
     /// The branch that is written to. Protection holds for the API as for a push.
-    fn target_branch(&self, repo: RepoId, doer: UserId, asked: &asked::WriteFile) -> Result<BranchTip, Halt> {
+    fn target_branch(&self, repo: RepoId, doer: UserId, asked: &asked::WriteFile, path: &str) -> Result<BranchTip, Halt> {
         let found = self.repo(repo)?;
         let from = if asked.branch.is_empty() { &found.default_branch } else { &asked.branch };
         let gone = || missing_because(format!("branch does not exist [name: {from}]"));
@@ -165,6 +166,10 @@ impl Call<'_> {
         }
         if found.protection(&name).is_some_and(|rule| !rule.lets_push(self.state.login(doer))) {
             return says(403, format!("user is not allowed to push to protected branch {name}"));
+        }
+        let protected = |rule: &Protection| touches(&rule.protected_file_patterns, &[path.to_owned()]);
+        if !new && found.protection(&name).is_some_and(protected) {
+            return says(403, format!("path is protected and can not be changed [path: {path}]"));
         }
         // Once the commit is made the branch may show it already: what it was made on stands in the job.
         let parent = match self.facts.written_file() {

@@ -212,7 +212,7 @@ impl State {
 }
 
 /// Whether one of the paths is matched by one of the patterns, which stand between semicolons.
-fn touches(patterns: &str, paths: &[String]) -> bool {
+pub(super) fn touches(patterns: &str, paths: &[String]) -> bool {
     let patterns = || patterns.split(';').map(str::trim).filter(|pattern| !pattern.is_empty());
     paths.iter().any(|path| patterns().any(|pattern| glob_matches(pattern, path) == Some(true)))
 }

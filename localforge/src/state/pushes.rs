@@ -4,6 +4,7 @@
 //! `foresee` asks git everything first and changes nothing; `moved` then changes records and asks nothing.
 
 use super::answer::{Halt, Page};
+use super::protections::touches;
 use super::pulls::{Look, references};
 use super::records::*;
 use super::{Doing, State, hooks};
@@ -59,6 +60,23 @@ impl State {
                 None
             }
         })
+    }
+
+    /// Those of these updates that a rule of files is to look at: what of a branch changes is known once its objects are here.
+    pub fn with_protected_files(&self, repo: RepoId, updates: &[RefUpdate]) -> Vec<RefUpdate> {
+        let rule = |update: &&RefUpdate| {
+            let rule = update.branch().and_then(|branch| self.repos.get(&repo)?.protection(branch));
+            update.old.is_some() && update.new.is_some() && rule.is_some_and(|rule| !rule.protected_file_patterns.is_empty())
+        };
+        updates.iter().filter(rule).cloned().collect()
+    }
+
+    /// Why a push may not change these files of a branch, whoever pushes: a real forge exempts nobody.
+    pub fn judge_files(&self, repo: RepoId, update: &RefUpdate, paths: &[String]) -> Option<String> {
+        let branch = update.branch()?;
+        let rule = self.repos.get(&repo)?.protection(branch)?;
+        let path = paths.iter().find(|path| touches(&rule.protected_file_patterns, std::slice::from_ref(path)))?;
+        Some(format!("Forgejo: branch {branch} is protected from changing file {path}"))
     }
 }
 

@@ -221,3 +221,31 @@ async fn files_are_written_over_the_api_only_on_what_was_seen() {
     let clone = site.clone_as("bot", &site.bot).await;
     assert_eq!(clone.good(&["show", "origin/main:ops/a.toml"]).await, "a = 2");
 }
+
+#[tokio::test]
+async fn protected_files_change_by_a_merge_alone_whoever_pushes() {
+    let site = Site::start().await;
+    let rule = json!({ "rule_name": "main", "enable_push": true, "protected_file_patterns": "vault/actions/**;*.toml;*.lock" });
+    assert_eq!(site.post(&format!("repos/{REPO}/branch_protections"), &site.owner, rule).await.status, 201);
+    for (who, token) in [("bot", &site.bot), ("owner", &site.owner)] {
+        let clone = site.clone_as(who, token).await;
+        let (free, held) = (format!("{who}.txt"), format!("{who}.toml"));
+        for (n, (path, taken)) in [(free.as_str(), true), (held.as_str(), false), ("a.lock", false)].into_iter().enumerate() {
+            clone.good(&["fetch", "-q", "origin"]).await;
+            let sha = clone.commit(&format!("{who}-{n}"), "origin/main", path, "x = 1\n").await;
+            let said = clone.git(&["push", "origin", &format!("{sha}:main")]).await;
+            assert_eq!(said.status.success(), taken, "{who} {path}: {said:?}");
+            let why = format!("branch main is protected from changing file {path}");
+            assert!(taken || String::from_utf8_lossy(&said.stderr).contains(&why), "{said:?}");
+            assert_eq!(site.seed.refs(REPO).unwrap().get("refs/heads/main") == Some(&sha), taken, "{who} {path}");
+            // Any other branch takes it.
+            assert!(taken || clone.git(&["push", "-q", "origin", &format!("{sha}:refs/heads/{who}-{n}")]).await.status.success());
+        }
+        // Nor by the API.
+        let body = json!({ "content": "eA==", "message": "write", "branch": "main" });
+        let written = site.post(&format!("repos/{REPO}/contents/vault/actions/{held}"), token, body.clone()).await;
+        assert_eq!(written.status, 403, "{written:?}");
+        let free = site.post(&format!("repos/{REPO}/contents/api-{who}.txt"), token, body).await;
+        assert_eq!(free.status, 201, "{free:?}");
+    }
+}
