@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::setup::{self, Setup, print_json, read_secret};
+use crate::cli::setup::{self, Setup, SystemClock, print_json, read_secret};
 use crate::cli::{CliError, Kind, block_on, subject, wiring};
 use crate::engine::{self, InForce, Ops, POLICY, PolicyFrom};
 use crate::git::{self, NoChange};
+use crate::journal::History;
 use crate::model::{BrokenPolicy, Change, PullNumber, PullState, Risk, TierReason};
-use crate::ports::{Forge, ForgeErrorKind, Matters, RepoErrorKind};
+use crate::ports::{Clock as _, Forge, ForgeErrorKind, Matters, RepoErrorKind};
 use crate::tier::{self, Opinions, Policy, Tier};
 use crate::words;
 
@@ -41,15 +42,15 @@ struct Answer<'t> {
 
 /// Tells it.
 pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), CliError> {
-    let change = match &arguments.git {
-        Some(dir) => of_range(dir, &arguments.what)?,
+    let (change, agent) = match &arguments.git {
+        Some(dir) => (of_range(dir, &arguments.what)?, None),
         None => of_pull(config.clone(), &arguments.what)?,
     };
     let policy = match &arguments.policy {
         Some(file) => read_policy(file)?,
         None => in_force(config, arguments.git.is_some())?,
     };
-    let found = tier::of_change(&policy, &change, Opinions::default());
+    let found = tier::of_change(&policy, &change, Opinions { agent, request: None });
     if arguments.json {
         return print_json(&Answer { tier: found.tier, reasons: &found.reasons });
     }
@@ -112,7 +113,8 @@ fn of_range(dir: &Path, range: &str) -> Result<Change, CliError> {
     block_on(git::in_folder(dir, &or_head(base), &or_head(head)))?.map_err(unchanged)
 }
 
-fn of_pull(config: Option<PathBuf>, text: &str) -> Result<Change, CliError> {
+/// What it changes, and what the agents who worked on it think of that, where this machine had them do it.
+fn of_pull(config: Option<PathBuf>, text: &str) -> Result<(Change, Option<Risk>), CliError> {
     if text.contains("..") {
         let hint = format!("say in which repository: --git DIR {text}");
         return Err(CliError::usage(format!("`{}` is a range of commits", text.escape_debug()), hint));
@@ -127,7 +129,7 @@ fn of_pull(config: Option<PathBuf>, text: &str) -> Result<Change, CliError> {
     });
     let token = read_secret(&setup.config.forge.token, "the forge's token")?;
     let (forge, git) = (setup.forge()?, wiring::open_git(&setup, &setup.state_dir, token)?);
-    block_on(async {
+    let change = block_on(async {
         let pull = forge.pull(&repo, number).await.map_err(|error| match error.kind {
             ForgeErrorKind::NotFound => {
                 let hint = "check the number, `repo`, and the bot's access; an issue has no tier";
@@ -140,7 +142,12 @@ fn of_pull(config: Option<PathBuf>, text: &str) -> Result<Change, CliError> {
             return Err(CliError::usage(format!("{repo}{number} is merged: nothing is left to decide"), hint));
         }
         git.of_pull(&repo, number, (&pull.base, &pull.head_sha), &matters).await.map_err(unchanged)
-    })?
+    })??;
+    let ledger = setup.ledger(&History::Since(SystemClock.now()))?;
+    let pulls = ledger.projects.get(&repo).into_iter().flat_map(|project| project.with_pulls());
+    let opinion =
+        pulls.filter_map(|(_, state)| state.pull.as_ref()).find(|pull| pull.number == number).and_then(|pull| pull.opinion);
+    Ok((change, opinion))
 }
 
 fn unchanged(error: NoChange) -> CliError {
