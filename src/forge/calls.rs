@@ -330,6 +330,14 @@ impl Forge for Client {
         self.send(&Call::of(Method::POST, repo, &["pulls", &number, "reviews", &review, "comments"]).body(body)).await.map(drop)
     }
 
+    async fn assignees(&self, repo: &RepoName) -> Result<Vec<Login>, ForgeError> {
+        let users: Option<Vec<wire::User>> = self.json(&Call::of(Method::GET, repo, &["assignees"])).await?;
+        let mut logins: Vec<Login> = users.unwrap_or_default().into_iter().map(wire::User::login).collect();
+        logins.sort();
+        logins.dedup();
+        Ok(logins)
+    }
+
     async fn permission(&self, repo: &RepoName, login: &Login) -> Result<Permission, ForgeError> {
         let call = Call::of(Method::GET, repo, &["collaborators", login.as_str(), "permission"]);
         Ok(self.json::<wire::CollaboratorPermission>(&call).await?.into())

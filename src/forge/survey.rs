@@ -217,13 +217,4 @@ impl Client {
             Err(error) => Err(error),
         }
     }
-
-    /// Those who may write, as the forge lists them for assigning: a superset, so ask for each one's rights before believing it.
-    pub async fn assignees(&self, repo: &RepoName) -> Result<Vec<Login>, ForgeError> {
-        let users: Option<Vec<wire::User>> = self.json(&Call::of(Method::GET, repo, &["assignees"])).await?;
-        let mut logins: Vec<Login> = users.unwrap_or_default().into_iter().map(wire::User::login).collect();
-        logins.sort();
-        logins.dedup();
-        Ok(logins)
-    }
 }

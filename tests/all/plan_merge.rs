@@ -106,6 +106,7 @@ fn pull(number: u64, known: &Known) -> PullRef {
         tier: known.tier,
         reasons: Vec::new(),
         approvals: approvals.collect(),
+        admins: Vec::new(),
         approvers: Vec::new(),
         required: vec!["ci/*".into()],
         lacking: if known.lacking { vec!["ci/*".into()] } else { Vec::new() },

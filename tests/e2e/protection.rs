@@ -113,10 +113,16 @@ async fn the_doctor_tells_who_may_approve_and_proves_that_it_can_write() {
     assert_eq!(git_in(&ops_clone(&rig).await, &["rev-parse", "main^{tree}"]).await, before, "all is as it was");
     rig.says("policy", "ok", "vault/policy.toml of owner/ops at ").await;
     rig.says("approval", "ok", "judge may, by `approvers` of the policy; the word of bot never counts").await;
+    rig.says("approval", "ok", "owner/ops: judge approve actions, by `approvers` of the policy").await;
     rig.seed.add_collaborator(REPO, "judge", "read").await.expect("a collaborator");
     rig.says("approval", "warn", "judge of the policy's `approvers` may not write there").await;
     write_policy(&rig, "approvers = [\"bot\"]\n").await;
     rig.says("approval", "warn", "names accounts of forgehand's alone").await;
+    rig.says("approval", "warn", "owner/ops: `approvers` of the policy names accounts of forgehand's alone").await;
+    write_policy(&rig, "").await;
+    rig.says("approval", "ok", "owner/ops: owner approve actions, as its administrators").await;
+    rig.reconfigure("review = \"required\"", "review = \"required\"\nobey = [\"judge\"]");
+    rig.says("approval", "ok", "judge may what is medium, by `obey`, and never what is high").await;
     write_policy(&rig, "approvers = 7\n").await;
     rig.says("policy", "fail", "cannot be read, so everything is high").await;
     rig.seed.add_collaborator(OPS, "bot", "read").await.expect("a collaborator");

@@ -336,6 +336,7 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     write create_review(repo: &RepoName, pull: PullNumber, new: &NewReview) -> ();
     read line_comments(repo: &RepoName, pull: PullNumber, review: ReviewId) -> Vec<LineComment>;
     write reply(repo: &RepoName, pull: PullNumber, review: ReviewId, spot: &Spot, body: &str) -> ();
+    read assignees(repo: &RepoName) -> Vec<Login>;
     read permission(repo: &RepoName, login: &Login) -> Permission;
 }
 

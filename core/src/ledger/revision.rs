@@ -215,6 +215,7 @@ mod tests {
             reasons,
             approvals,
             approvers,
+            admins: Vec::new(),
             required,
             lacking,
             unreported: false,

@@ -82,6 +82,9 @@ pub struct Weighed {
     pub approvals: Vec<Approved>,
     /// Who may approve what is high, where the policy names them; else administrators may.
     pub approvers: Vec<Login>,
+    /// The repository's administrators, where it is high, they may approve it, and the forge tells who they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admins: Vec<Login>,
     /// The contexts that the base's protection requires, as patterns.
     pub required: Vec<String>,
     /// Those of them that are not green.
@@ -95,6 +98,11 @@ pub struct Weighed {
 }
 
 impl Weighed {
+    /// Whose approval is asked for by name where it is high; nobody's where it is not known who they are.
+    pub fn asked_by_name(&self) -> &[Login] {
+        if self.approvers.is_empty() { &self.admins } else { &self.approvers }
+    }
+
     /// Whether it is about this head beside this tip of its base.
     pub fn is_about(&self, head: &Sha, base: &Sha) -> bool {
         self.head == *head && self.base == *base

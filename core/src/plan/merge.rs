@@ -157,7 +157,7 @@ impl Context<'_> {
                 }
             }
             Risk::High if approved(project, weighed, Right::Approver) => None,
-            Risk::High => Some(ToMerge::Approver { named: weighed.approvers.clone() }),
+            Risk::High => Some(ToMerge::Approver { named: weighed.asked_by_name().to_vec() }),
         }
     }
 

@@ -305,6 +305,8 @@ pub trait Forge: Send + Sync {
     /// Writes a comment into a review, beside what stands at that line.
     async fn reply(&self, repo: &RepoName, pull: PullNumber, review: ReviewId, spot: &Spot, body: &str)
     -> Result<(), ForgeError>;
+    /// Those who may write, as the forge lists them for assigning: a superset, so ask for each one's rights before believing it.
+    async fn assignees(&self, repo: &RepoName) -> Result<Vec<Login>, ForgeError>;
     /// What a user may do. Asking about others needs repository administration: [`ForgeErrorKind::Denied`].
     async fn permission(&self, repo: &RepoName, login: &Login) -> Result<Permission, ForgeError>;
 }

@@ -48,6 +48,9 @@ pub(super) async fn examine(patient: &Patient, checks: &mut Vec<Check>) {
         _ => None,
     };
     let policy = operations::examine(patient, &client, git.as_ref(), checks).await;
+    if let (Some(ops), Some(found)) = (&config.ops, &policy) {
+        checks.push(people::of_operations(patient, &ops.repo, &found.policy.gate.approvers, &ours).await);
+    }
     for project in &config.projects {
         let (git, policy, ours) = (git.as_ref(), policy.as_ref(), &ours);
         let bedside = Bedside { patient, client: &client, git, login: &login, ours, policy, project };

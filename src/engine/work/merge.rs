@@ -8,8 +8,8 @@ use globset::GlobBuilder;
 
 use crate::ledger::PullRef;
 use crate::model::{
-    Approval, Approved, BrokenPolicy, Checks, Failure, Login, MergeStyle, Outcome, Permission, ProjectFacts, Pull, PullNumber,
-    PullState, RepoName, Reviews, Right, Risk, Sha, Subject, Weighed,
+    Approval, Approved, BrokenPolicy, Checks, Failure, FailureKind, Login, MergeStyle, Outcome, Permission, ProjectFacts, Pull,
+    PullNumber, PullState, RepoName, Reviews, Right, Risk, Sha, Subject, Weighed,
 };
 use crate::ports::{CommitStatus, ForgeError, ForgeErrorKind, Matters, Merge};
 use crate::tier::{self, OnTimeout, Opinions, Policy};
@@ -20,6 +20,9 @@ use super::{Order, ProjectSettings, Worker, forge, repos};
 
 /// Reasons of a tier that are kept.
 const REASONS: usize = 5;
+/// So many people are asked about at most.
+const PEOPLE: usize = 50;
+
 /// What was seen of a pull request.
 pub(super) struct Seen<'a> {
     /// By git: where its head and its base are.
@@ -70,6 +73,10 @@ impl Worker {
         let approvers = policy.gate.approvers.clone();
         let current: Vec<&Approval> = reviews.approvals.iter().filter(|approval| approval.of == merge.head).collect();
         let approvals = self.rights_of(repo, project, facts, &approvers, &current).await?;
+        let admins = match found.tier {
+            Risk::High if approvers.is_empty() => self.administrators(repo, facts).await?,
+            Risk::Low | Risk::Medium | Risk::High => Vec::new(),
+        };
         let required = self.ports.forge.required_contexts(repo, &pull.base).await.map_err(forge)?;
         let window = match policy.gate.on_timeout {
             OnTimeout::Merge if found.tier == Risk::Medium => Some(policy.gate.wait),
@@ -83,6 +90,7 @@ impl Worker {
             reasons: found.told(REASONS),
             approvals,
             approvers,
+            admins,
             lacking: lacking(&required, statuses),
             required,
             unreported: self.unreported(repo, &merge.base, statuses).await?,
@@ -130,6 +138,25 @@ impl Worker {
             found.push(Approved { by: by.clone(), right });
         }
         Ok(found)
+    }
+
+    /// The people who administer a repository, so that they can be asked by name; nobody where the forge does not tell us.
+    async fn administrators(&self, repo: &RepoName, facts: &ProjectFacts) -> Result<Vec<Login>, Failure> {
+        let Some(asks) = self.rights_forge(facts) else { return Ok(Vec::new()) };
+        let listed = match asks.assignees(repo).await {
+            Ok(listed) => listed,
+            Err(error) => match forge(error) {
+                failure if failure.kind == FailureKind::Passing => return Err(failure),
+                _ => return Ok(Vec::new()),
+            },
+        };
+        let mut admins = Vec::new();
+        for login in listed.into_iter().filter(|login| !facts.is_ours(login)).take(PEOPLE) {
+            if self.permission_of(repo, facts, &login).await?.is_some_and(|permission| permission >= Permission::Admin) {
+                admins.push(login);
+            }
+        }
+        Ok(admins)
     }
 
     /// Whether somebody may approve what is high: who the policy names, else administrators as far as they can be known.

@@ -335,7 +335,7 @@ impl Worker {
         self.rights_forge(facts).is_some()
     }
 
-    fn rights_forge(&self, facts: &ProjectFacts) -> Option<&dyn crate::ports::Forge> {
+    pub(super) fn rights_forge(&self, facts: &ProjectFacts) -> Option<&dyn crate::ports::Forge> {
         match &self.ports.rights {
             Some(rights) => Some(rights.as_ref()),
             None if facts.repository.can_admin => Some(self.ports.forge.as_ref()),
