@@ -235,14 +235,20 @@ pub(super) fn state_word(state: &IssueState, names: &LabelNames) -> String {
 
 /// What is wrong with the operations repository as a whole.
 fn of_ops(ledger: &Ledger, repo: &RepoName) -> Vec<TroubleRow> {
-    let Some(ops) = ledger.ops.get(repo) else { return Vec::new() };
+    let ops = ledger.ops.get(repo);
     let trouble = |trouble: String, since: Timestamp| {
         let since = since.to_string();
         TroubleRow { repo: repo.to_string(), trouble, since, until: None }
     };
-    let unread = ops.unread.as_ref().map(|unread| trouble(words::unread(repo, &unread.failure), unread.since));
-    let policy = ops.policy.as_ref().map(|(broken, since)| trouble(words::broken_policy(repo, broken), *since));
-    unread.into_iter().chain(policy).collect()
+    let unread =
+        ops.and_then(|ops| ops.unread.as_ref()).map(|unread| trouble(words::unread(repo, &unread.failure), unread.since));
+    let policy =
+        ops.and_then(|ops| ops.policy.as_ref()).map(|(broken, since)| trouble(words::broken_policy(repo, broken), *since));
+    let stuck = plan::stuck_merges(ledger, repo).map(|(pull, failed)| {
+        let says = format!("{}; what to do: {}", words::not_put_through(repo, pull, &failed.why), words::mend_merging());
+        trouble(says, failed.at)
+    });
+    unread.into_iter().chain(policy).chain(stuck).collect()
 }
 
 fn row(subject: &Subject, state: &IssueState, names: &LabelNames, wait: Option<Wait>) -> Row {

@@ -3,10 +3,12 @@
 //! Promises: what is written to the operations repository is journalled before; a run is wanted in the same entry of the journal that says
 //! that its beginning is written, so that nothing is between the two.
 
+use std::collections::BTreeSet;
+
 use crate::ledger::Fate;
 use crate::model::{
-    ActionId, ActionRecord, ActionWork, Approving, Begun, Dispatch, Event, PullNumber, RepoName, RunId, Sha, ShelvedAction,
-    Timestamp, VaultEvent,
+    ActionId, ActionRecord, ActionWork, Approving, Begun, Dispatch, Event, FailureKind, PullNumber, RepoName, RunId, Sha,
+    ShelvedAction, Timestamp, VaultEvent,
 };
 use crate::plan::{self, VaultDo};
 use crate::words;
@@ -25,6 +27,8 @@ pub enum VaultJob {
         at: Sha,
         /// The project that it is about.
         facts: Facts,
+        /// Pull requests that went through by the policy alone.
+        put_through: BTreeSet<PullNumber>,
     },
     /// Write that it begins.
     Begin {
@@ -113,7 +117,8 @@ fn begin(core: &Core, what: &VaultDo, now: Timestamp) -> Option<(RepoName, Optio
             let (seen, at) = (shelf.actions.get(id)?, shelf.at.clone()?);
             let ActionWork::Formula(work) = &seen.shelved.action.as_ref()?.work else { return None };
             let facts = core.facts(work.project.as_ref()?)?;
-            (None, VaultJob::Weigh { action: Box::new(seen.shelved.clone()), at, facts })
+            let put_through = shelf.put_through.clone();
+            (None, VaultJob::Weigh { action: Box::new(seen.shelved.clone()), at, facts, put_through })
         }
         VaultDo::Begin(id) => {
             let seen = shelf.actions.get(id)?;
@@ -224,7 +229,8 @@ pub(super) fn answered(core: &mut Core, repo: &RepoName, answer: VaultAnswer, no
             if failed.is_none() {
                 core.view.offers_read = None;
             }
-            vec![event(repo, Dispatch::Merged { pull, head, failed })]
+            let refused = failed.as_ref().is_some_and(|failure| failure.kind == FailureKind::Refused);
+            vec![event(repo, Dispatch::Merged { pull, head, failed: failed.map(|failure| failure.why), refused })]
         }
     }
 }

@@ -51,7 +51,7 @@ pub enum VaultAnswer {
     /// How it ended was written, or why it was not.
     Closed(ActionId, ActionRecord, Option<Failure>),
     /// A pull request was merged at a head, or why it was not.
-    Merged(PullNumber, Sha, Option<String>),
+    Merged(PullNumber, Sha, Option<Failure>),
 }
 
 /// What the core is told.

@@ -239,9 +239,16 @@ impl Forge for Client {
         Ok(self.json::<wire::MergeFacts>(&Call::of(Method::GET, repo, &[])).await?.style())
     }
 
-    async fn merge_pull(&self, repo: &RepoName, pull: PullNumber, head: &Sha, style: MergeStyle) -> Result<(), ForgeError> {
+    async fn merge_pull(
+        &self,
+        repo: &RepoName,
+        pull: PullNumber,
+        head: &Sha,
+        style: MergeStyle,
+        force: bool,
+    ) -> Result<(), ForgeError> {
         let number = pull.0.to_string();
-        let body = json!({ "Do": style.word(), "head_commit_id": head });
+        let body = json!({ "Do": style.word(), "head_commit_id": head, "force_merge": force });
         self.send(&Call::of(Method::POST, repo, &["pulls", &number, "merge"]).body(body)).await.map(drop)
     }
 

@@ -70,6 +70,8 @@ struct WireBranch {
     status_check_contexts: Option<Vec<String>>,
     #[serde(default)]
     user_can_merge: bool,
+    #[serde(default)]
+    user_can_push: bool,
     commit: Option<BranchTip>,
 }
 
@@ -86,6 +88,7 @@ impl WireBranch {
             approvals: self.required_approvals,
             checks: self.enable_status_check,
             may_merge: self.user_can_merge,
+            may_push: self.user_can_push,
             tip: tip.map_err(|_| "a branch at what is no commit")?,
             contexts: if self.enable_status_check { self.status_check_contexts.unwrap_or_default() } else { Vec::new() },
         })
@@ -155,6 +158,8 @@ pub struct BranchSeen {
     pub contexts: Vec<String>,
     /// Who asks may merge to it, once all is there that is required.
     pub may_merge: bool,
+    /// Who asks may push to it what no rule of files holds back.
+    pub may_push: bool,
     /// Where it is.
     pub tip: Sha,
 }

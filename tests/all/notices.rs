@@ -3,9 +3,9 @@
 use forgehand::formula::shipped;
 use forgehand::ledger::Ledger;
 use forgehand::model::{
-    Advance, BudgetOf, Decision, EffectKey, Event, Gate, HandOutcome, Intent, IssueNumber, LabelNames, ModelCall, News, Notice,
-    Occasion, Outcome, PullNumber, Record, RepoName, RunId, RunOutcome, SeenIssue, Step, StepKind, Subject, TextMark, Timestamp,
-    Trigger, Trouble, Usd, Wanted, WantedBy,
+    Advance, BudgetOf, Decision, Dispatch, EffectKey, Event, Gate, HandOutcome, Intent, IssueNumber, LabelNames, ModelCall, News,
+    Notice, Occasion, Outcome, PullNumber, Record, RepoName, RunId, RunOutcome, SeenIssue, Step, StepKind, Subject, TextMark,
+    Timestamp, Trigger, Trouble, Usd, VaultEvent, Wanted, WantedBy,
 };
 use forgehand::plan::Notices;
 use forgehand::words;
@@ -215,4 +215,21 @@ fn a_budget_is_told_when_the_plan_warns_of_it() {
     assert_eq!(titles, ["the budget of o/r is nearly spent", "the budget of the day is spent"]);
     assert!(spent[0].0 == Occasion::Budget && spent[0].2.contains("$20.50"), "{spent:#?}");
     assert_eq!(told(&[&run()[..], &[call(21.0)]].concat()), [], "a call alone says nothing");
+}
+
+#[test]
+fn a_merge_of_the_vault_that_the_forge_refuses_is_told_once_and_not_at_the_first_time() {
+    let ops = |what| Event::Vault { repo: repo(), what };
+    let pull = PullNumber(3);
+    let head = || "a".repeat(40).parse().expect("a commit");
+    let refused = |refused| {
+        let what = Dispatch::Merged { pull, head: head(), failed: Some("Not enough approvals".into()), refused };
+        ops(VaultEvent::Dispatched { what })
+    };
+    assert_eq!(told(&[refused(true)]), []);
+    assert_eq!(told(&[refused(true), refused(false), refused(true)]), [], "it was out of reach in between");
+    let told = told(&[refused(true), refused(true), refused(true)]);
+    let [(Occasion::Waits, title, text)] = &told[..] else { panic!("{told:#?}") };
+    assert_eq!(title, "o/r#3 waits for a person to merge it");
+    assert!(text.contains("Not enough approvals") && text.contains("`rights_token_env`"), "{text}");
 }

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use forgehand::engine::{Core, Effect, Input, Job, LookedAt, ShelfRead, VaultAnswer, VaultJob, VaultRead};
+use forgehand::engine::{Core, Effect, Input, Job, LookedAt, OfferRead, ShelfRead, VaultAnswer, VaultJob, VaultRead};
 use forgehand::formula::load;
 use forgehand::model::{
     Action, ActionEnd, ActionId, ActionRecord, ActionState, ActionWork, ApprovedBy, Approving, Begun, Command, CommandRun,
-    Dispatch, Event, Evidence, FormulaName, FormulaWork, Intent, Outcome, PendingItem, PullNumber, Record, RepoName, Risk, Sha,
-    ShelvedAction, Subject, TextHash, Timestamp, VaultEvent, Wanted, WantedBy,
+    Dispatch, Event, Evidence, Failure, FailureKind, FormulaName, FormulaWork, Intent, Judged, Outcome, PendingItem, PullNumber,
+    Record, RepoName, Risk, Sha, ShelvedAction, Subject, TextHash, Timestamp, VaultEvent, Wanted, WantedBy,
 };
 use forgehand::plan::{Policy, actions_open};
 
 use super::plan_world;
 
 const MINUTE: i64 = 60_000;
+/// The pull request that asks for the action.
+const ASKED: PullNumber = PullNumber(4);
 
 const DEPLOY: &str = "formula = 1\nname = \"deploy\"\ntitle = \"Deploy\"\nblast_radius = \"high\"\n[trigger]\nvault = true\n[[step]]\nid = \"run\"\nrun = [\"true\"]\non = \"base\"\n";
 
@@ -89,6 +91,12 @@ struct Site {
     /// What people are asked for in words.
     items: Vec<PendingItem>,
     approved: bool,
+    /// A pull request that asks for the action is open, and is merged by the policy alone.
+    free: bool,
+    /// How often the forge was asked to merge it, and did.
+    merges: (u32, u32),
+    /// It says no.
+    refuses: bool,
     /// The process dies at this record, with its effect made or not.
     dies: Option<(usize, bool)>,
 }
@@ -109,6 +117,9 @@ impl Site {
             filed: false,
             items: Vec::new(),
             approved: true,
+            free: false,
+            merges: (0, 0),
+            refuses: false,
             dies,
         }
     }
@@ -159,7 +170,7 @@ impl Site {
                 Event::Vault { what: VaultEvent::Dispatched { what: Dispatch::Closed { failed: None, .. } }, .. }
             )
         };
-        self.records.iter().any(closed) || !self.filed || !self.approved
+        self.records.iter().any(closed) || (!self.filed && !self.free) || self.refuses || !self.approved
     }
 
     /// Dies here, before the effect or after it.
@@ -181,12 +192,14 @@ impl Site {
                 let looked = LookedAt { date: Some(self.now), pulls: Some(Vec::new()), ..stamp };
                 Input::Looked { repo, result: Ok(looked) }
             }
-            Job::Offers { repo, shelf, .. } => {
+            Job::Offers { repo, shelf, known, .. } => {
+                let offers = self.offers(&known);
                 let at = Some(sha(self.tip));
                 let read =
                     (shelf != Some(at.clone())).then(|| ShelfRead { at, actions: self.shelf(), items: self.items.clone() });
-                Input::Offers { repo, result: Ok(vault_read(read)) }
+                Input::Offers { repo, result: Ok(VaultRead { offers, ..vault_read(read) }) }
             }
+            Job::TellOffer { repo, pull, head, .. } => Input::OfferTold { repo, pull, head, failed: None },
             Job::Vault { repo, job } => Input::Vault { repo, answer: self.dispatch(job) },
             Job::Act { key, intent, state, .. } => {
                 let outcome = match intent {
@@ -234,10 +247,20 @@ impl Site {
         self.filed.then(|| shelved(state, "one", end)).into_iter().collect()
     }
 
+    /// What is open there; of a head that is known no more is told.
+    fn offers(&self, known: &BTreeMap<PullNumber, Sha>) -> Vec<OfferRead> {
+        let unblocks = vec![plan_world::subject(1)];
+        let judged = Judged { actions: vec![id()], unblocks, items: Vec::new(), free: true, mistakes: Vec::new(), more: 0 };
+        let read = (known.get(&ASKED) != Some(&sha(4))).then(|| (sha(4), Some(judged)));
+        self.free.then_some(OfferRead { pull: ASKED, read }).into_iter().collect()
+    }
+
     /// What the forge and its branch answer.
     fn dispatch(&mut self, job: VaultJob) -> VaultAnswer {
         match job {
-            VaultJob::Weigh { action, at, .. } => {
+            VaultJob::Weigh { action, at, put_through, .. } => {
+                // Else whoever the forge names for the merge would pass for an approver.
+                assert_eq!(put_through.contains(&ASKED), self.merges.1 > 0, "{put_through:?}");
                 let by = ApprovedBy::Merge { login: "owner".into(), pull: PullNumber(1) };
                 let answer = match self.approved {
                     true => Approving::Approved { by, sha: sha(9) },
@@ -262,7 +285,20 @@ impl Site {
                 self.tip += 1;
                 VaultAnswer::Closed(id, *record, None)
             }
-            VaultJob::Merge { pull, .. } => panic!("{pull} is nobody's"),
+            VaultJob::Merge { pull, head } => {
+                assert_eq!((pull, &head), (ASKED, &sha(4)));
+                let failed =
+                    (self.free && self.refuses).then(|| Failure { kind: FailureKind::Refused, why: "one approval".into() });
+                // What is merged is seen to be that first.
+                if self.free {
+                    self.merges.0 += 1;
+                }
+                if self.free && failed.is_none() {
+                    (self.free, self.filed, self.tip) = (false, true, self.tip + 1);
+                    self.merges.1 += 1;
+                }
+                VaultAnswer::Merged(pull, head, failed)
+            }
         }
     }
 
@@ -317,6 +353,72 @@ fn wherever_it_dies_it_is_begun_at_most_once_and_its_end_is_recorded() {
         }
     }
     assert!(deaths > 20, "{deaths} deaths");
+}
+
+/// The same from a pull request on that the policy alone merges.
+fn life_by_the_policy(dies: Option<(usize, bool)>) -> (Site, bool) {
+    let mut site = Site::new(None);
+    assert!(site.process().is_ok(), "nothing is there yet");
+    (site.free, site.dies) = (true, dies);
+    let mut died = false;
+    for _ in 0..4 {
+        if site.process().is_err() {
+            died = true;
+            site.again();
+        }
+    }
+    (site, died)
+}
+
+#[test]
+fn wherever_it_dies_what_is_low_is_merged_once_and_run_at_most_once() {
+    let (whole, _) = life_by_the_policy(None);
+    assert_eq!((whole.merges, whole.ran, whole.wanted()), ((1, 1), 1, 1));
+    let merging = |record: &Record| {
+        matches!(&record.event, Event::Vault { what: VaultEvent::Dispatched { what: Dispatch::Merging { .. } }, .. })
+    };
+    let merging = whole.records.iter().position(merging).expect("it is journalled before");
+    let (mut deaths, mut at_merge) = (0, 0);
+    for at in 1..=whole.records.len() {
+        for made in [false, true] {
+            let (site, died) = life_by_the_policy(Some((at, made)));
+            deaths += u32::from(died);
+            at_merge += u32::from(died && at == merging + 1);
+            assert_eq!(site.merges, (1, 1), "at {at}, made: {made}");
+            assert!(site.ran <= 1 && site.wanted() <= 1 && site.fired.is_some(), "at {at}, made: {made}: {} times", site.ran);
+            assert_eq!(site.open(), Vec::<String>::new(), "at {at}, made: {made}");
+        }
+    }
+    assert!(deaths > 20 && at_merge == 2, "{deaths} deaths, {at_merge} of them at the merge");
+}
+
+#[test]
+fn what_the_forge_refuses_to_merge_is_said_to_who_waits_and_asked_again_by_the_hour() {
+    let refused = || {
+        let mut site = Site::new(None);
+        assert!(site.process().is_ok());
+        (site.free, site.refuses) = (true, true);
+        for _ in 0..30 {
+            site.now = Timestamp(site.now.0 + MINUTE);
+            assert!(site.process().is_ok());
+        }
+        assert_eq!((site.merges, site.ran), ((2, 0), 0), "once more, and then no more");
+        site
+    };
+    let mut told = refused();
+    told.queue();
+    let said = told.waits().unwrap_or_default();
+    assert!(said.contains("#4, which is not merged: the forge does not merge it (one approval)"), "{said:?}");
+
+    let mut site = refused();
+    site.now = Timestamp(site.now.0 + 60 * MINUTE);
+    assert!(site.process().is_ok());
+    assert_eq!(site.merges, (3, 0));
+    // Somebody lets it.
+    site.refuses = false;
+    site.now = Timestamp(site.now.0 + 60 * MINUTE);
+    assert!(site.process().is_ok());
+    assert_eq!((site.merges, site.ran), ((4, 1), 1), "{:?}", site.open());
 }
 
 #[test]

@@ -40,10 +40,10 @@ run = { of = "['echo \"<$TAP$FORGEHAND_MOUNT_KEYS>\" >>$HOME_OF_TEST/chosen']" }
 on = "base"
 "#;
 
-const ASKS: &str = "formula = \"deploy\"\ncontext = \"v1 is merged\"\nsecrets = [\"TAP\"]\nmounts = [\"keys\"]\n";
+pub const ASKS: &str = "formula = \"deploy\"\ncontext = \"v1 is merged\"\nsecrets = [\"TAP\"]\nmounts = [\"keys\"]\n";
 const SECRET: &str = "hunter2-of-the-tap";
 
-async fn rig(test: &'static str, policy: &str) -> Rig {
+pub async fn rig(test: &'static str, policy: &str) -> Rig {
     let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, "")).mode(forgehand::sandbox::Mode::None);
     let rig = plan.project("formulas = [\"triage\", \"fix\", \"deploy\"]").rig().await.expect("it needs nothing");
     let home = rig.config_file().parent().expect("a folder").to_owned();
@@ -61,7 +61,7 @@ async fn rig(test: &'static str, policy: &str) -> Rig {
 }
 
 /// Asks for an action by a pull request of the bot's; answers with its number.
-async fn asks(rig: &Rig, name: &str, text: &str) -> u64 {
+pub async fn asks(rig: &Rig, name: &str, text: &str) -> u64 {
     let file = rig.config_file().with_file_name(format!("{name}.toml"));
     std::fs::write(&file, text).expect("a file");
     rig.run(&["vault", "request", &file.display().to_string()]).await.ok();
@@ -74,12 +74,12 @@ async fn merge(rig: &Rig, who: &str, pull: u64) {
 }
 
 /// What was begun, line by line.
-fn ran(rig: &Rig) -> Vec<String> {
+pub fn ran(rig: &Rig) -> Vec<String> {
     let text = std::fs::read_to_string(rig.config_file().with_file_name("ran")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
-async fn record(rig: &Rig, place: &str, id: &str) -> Option<ActionRecord> {
+pub async fn record(rig: &Rig, place: &str, id: &str) -> Option<ActionRecord> {
     let files = in_ops(rig, &["ls-tree", "-r", "--name-only", "main"]).await;
     let path = format!("vault/{place}/{id}.result.json");
     match files.lines().any(|file| file == path) {

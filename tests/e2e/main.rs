@@ -40,6 +40,7 @@ mod pause;
 mod people;
 mod projects;
 mod protection;
+mod put_through;
 mod release;
 mod reload;
 mod reproduce;

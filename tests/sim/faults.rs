@@ -324,7 +324,7 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     write close_pull(repo: &RepoName, pull: PullNumber) -> ();
     read required_contexts(repo: &RepoName, branch: &Branch) -> Vec<String>;
     read usual_merge(repo: &RepoName) -> Option<MergeStyle>;
-    write merge_pull(repo: &RepoName, pull: PullNumber, head: &Sha, style: MergeStyle) -> ();
+    write merge_pull(repo: &RepoName, pull: PullNumber, head: &Sha, style: MergeStyle, force: bool) -> ();
     read checks(repo: &RepoName, sha: &Sha) -> Checks;
     read statuses(repo: &RepoName, sha: &Sha) -> Vec<CommitStatus>;
     write set_status(repo: &RepoName, sha: &Sha, new: &NewStatus) -> ();

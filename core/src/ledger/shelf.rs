@@ -3,7 +3,7 @@
 //! Promises: what was there at the first reading is never run; what was begun once is never begun again, whatever becomes of its file. A file
 //! that says something else is another request, and has to be approved anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct ShelfState {
     pub items: Vec<PendingItem>,
     /// Pull requests that are merged by the policy alone.
     pub merging: BTreeMap<PullNumber, Merging>,
+    /// Pull requests that were merged so, or may have been: whoever the forge names for that gave no word of his.
+    #[serde(default)]
+    pub put_through: BTreeSet<PullNumber>,
 }
 
 /// An action, and how far the dispatcher is with it.
@@ -121,8 +124,18 @@ impl Failed {
 pub struct Merging {
     /// Its head.
     pub head: Sha,
-    /// The last refusal.
+    /// The last failure.
     pub failed: Option<Failed>,
+    /// How often in a row the forge said no.
+    #[serde(default)]
+    pub refused: u32,
+}
+
+impl Merging {
+    /// It is no forge that was still looking: a person has to see to it.
+    pub fn is_stuck(&self) -> bool {
+        self.refused > 1
+    }
 }
 
 impl ActionSeen {
@@ -199,13 +212,17 @@ impl Ledger {
             Dispatch::Closed { id, record, failed } => shelf.turn(id, |fate| closed(fate, record, failed.as_ref(), at)),
             Dispatch::Merging { pull, head } => {
                 let before = shelf.merging.remove(pull).filter(|before| before.head == *head);
-                shelf.merging.insert(*pull, before.unwrap_or(Merging { head: head.clone(), failed: None }));
+                shelf.merging.insert(*pull, before.unwrap_or(Merging { head: head.clone(), failed: None, refused: 0 }));
+                shelf.put_through.insert(*pull);
             }
             Dispatch::Merged { pull, failed: None, .. } => drop(shelf.merging.remove(pull)),
-            Dispatch::Merged { pull, head, failed: Some(why) } => {
-                let before = shelf.merging.remove(pull).and_then(|before| before.failed);
-                let failed = Some(Failed::after(before, why, at));
-                shelf.merging.insert(*pull, Merging { head: head.clone(), failed });
+            Dispatch::Merged { pull, head, failed: Some(why), refused } => {
+                let before = shelf.merging.remove(pull);
+                let times = before.as_ref().map_or(0, |before| before.refused);
+                let failed = Some(Failed::after(before.and_then(|before| before.failed), why, at));
+                let refused = if *refused { times.saturating_add(1) } else { 0 };
+                shelf.merging.insert(*pull, Merging { head: head.clone(), failed, refused });
+                shelf.put_through.remove(pull);
             }
         }
     }

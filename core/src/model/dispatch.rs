@@ -254,5 +254,8 @@ pub enum Dispatch {
         head: Sha,
         /// Why it is not merged.
         failed: Option<String>,
+        /// The forge said no: it does so until somebody changes something there.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
 }

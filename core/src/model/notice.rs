@@ -133,6 +133,15 @@ pub enum News {
         /// Why.
         failure: Failure,
     },
+    /// The forge does not let us merge there what the policy lets through.
+    NotPutThrough {
+        /// The operations repository.
+        repo: RepoName,
+        /// The pull request.
+        pull: PullNumber,
+        /// What the forge said.
+        why: String,
+    },
     /// Its policy cannot be read; or it can again, after that was told.
     Policy {
         /// The operations repository.
@@ -147,7 +156,7 @@ impl News {
     pub fn occasion(&self) -> Occasion {
         match self {
             Self::Failed { .. } | Self::FailedAside { .. } => Occasion::Failed,
-            Self::Waits { .. } | Self::Approval { .. } => Occasion::Waits,
+            Self::Waits { .. } | Self::Approval { .. } | Self::NotPutThrough { .. } => Occasion::Waits,
             Self::Budget { .. } => Occasion::Budget,
             Self::AccountPaused { .. } => Occasion::AccountPaused,
             Self::Unreachable { .. } | Self::Recovered { .. } | Self::OpsUnread { .. } => Occasion::Unreachable,
@@ -165,6 +174,7 @@ impl News {
             Self::Unreachable { repo, .. }
             | Self::Recovered { repo }
             | Self::OpsUnread { repo, .. }
+            | Self::NotPutThrough { repo, .. }
             | Self::Policy { repo, .. } => Some(repo),
             Self::Budget { what: BudgetOf::Project { repo }, .. } => Some(repo),
             Self::Budget { .. } | Self::AccountPaused { .. } => None,
@@ -183,6 +193,7 @@ impl News {
             | Self::Unreachable { .. }
             | Self::Recovered { .. }
             | Self::OpsUnread { .. }
+            | Self::NotPutThrough { .. }
             | Self::Policy { .. } => None,
         }
     }

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::ledger::{ActionSeen, Failed, Fate, Ledger, ShelfState};
+use crate::ledger::{ActionSeen, Failed, Fate, Ledger, Merging, ShelfState};
 use crate::model::{
     ActionId, ActionState, ActionWork, Approving, FormulaWork, Grant, PendingItem, PullNumber, RepoName, Subject, Timestamp,
     Wait, Wanted, WantedBy,
@@ -91,7 +91,7 @@ pub(super) fn plan(context: &Context<'_>, repo: &RepoName, plan: &mut Plan) -> V
     for (pull, offer) in context.ledger.offers.get(repo).into_iter().flatten() {
         let before = shelf.merging.get(pull).filter(|before| before.head == offer.head);
         if offer.judged.as_ref().is_some_and(|judged| judged.free) && offer.told {
-            act(VaultDo::Merge(*pull), context.tried_again(before.and_then(|before| before.failed.as_ref())), &mut times);
+            act(VaultDo::Merge(*pull), before.map_or(context.now, |before| context.merged_again(before)), &mut times);
         }
     }
     times
@@ -139,6 +139,12 @@ impl Context<'_> {
         failed.map_or(self.now, |failed| failed.at + self.policy.retry_after(failed.times))
     }
 
+    /// When a merge is tried again: what the forge refuses it goes on to refuse until a person changes something there.
+    fn merged_again(&self, before: &Merging) -> Timestamp {
+        let refused = before.failed.as_ref().filter(|_| before.is_stuck()).map(|failed| failed.at + AGAIN);
+        refused.unwrap_or_else(|| self.tried_again(before.failed.as_ref()))
+    }
+
     /// When an action is weighed again that could not be.
     fn weigh_due(&self, id: &ActionId) -> Timestamp {
         self.view.unweighed.get(id).map_or(self.now, |at| *at + self.policy.checks_every)
@@ -171,7 +177,10 @@ impl Context<'_> {
         let mut judged = asked.filter_map(|(pull, offer)| Some((pull, offer.judged.as_ref()?)));
         judged.find_map(|(pull, judged)| match judged.actions.first().filter(|_| named(&judged.unblocks)) {
             Some(id) => {
-                let stands = format!("it is asked for by {repo}{pull}, which is not merged");
+                let stuck = shelf.and_then(|shelf| shelf.merging.get(pull)).filter(|merging| merging.is_stuck());
+                let why = stuck.and_then(|merging| merging.failed.as_ref());
+                let why = why.map_or_else(String::new, |failed| format!(": the forge does not merge it ({})", failed.why));
+                let stands = format!("it is asked for by {repo}{pull}, which is not merged{why}");
                 Some(Wait::Vault { id: id.clone(), stands })
             }
             None => item(&judged.items).map(|name| Wait::VaultItem { name, asked_by: Some(*pull) }),
@@ -208,4 +217,12 @@ pub fn actions_open<'l>(ledger: &'l Ledger, policy: &Policy) -> impl Iterator<It
     let open = |seen: &ActionSeen| !seen.before && (!seen.is_over() || matches!(seen.fate, Fate::Ended { failed: Some(_), .. }));
     let all = shelf.into_iter().flat_map(|shelf| shelf.actions.iter().map(move |(id, seen)| (id, shelf, seen)));
     all.filter(move |(_, _, seen)| open(seen)).map(|(id, shelf, seen)| (id, stands(shelf, seen)))
+}
+
+/// Pull requests that ask for nothing but low actions and that the forge does not merge, with what it said last.
+pub fn stuck_merges<'l>(ledger: &'l Ledger, repo: &RepoName) -> impl Iterator<Item = (PullNumber, &'l Failed)> + use<'l> {
+    let merging = ledger.shelves.get(repo).into_iter().flat_map(|shelf| &shelf.merging);
+    let open = ledger.offers.get(repo);
+    let stuck = merging.filter(move |(pull, merging)| merging.is_stuck() && open.is_some_and(|open| open.contains_key(pull)));
+    stuck.filter_map(|(pull, merging)| Some((*pull, merging.failed.as_ref()?)))
 }

@@ -48,7 +48,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use crate::model::{Crew, Member};
 pub use ask::{approved_by_policy, goes_direct};
 pub use budget::{Budget, budgets};
-pub use dispatch::{VaultDo, action_stands, actions_open, wanted as action_wanted};
+pub use dispatch::{VaultDo, action_stands, actions_open, stuck_merges, wanted as action_wanted};
 pub use found::standing;
 pub use invariants::{Violation, check};
 pub use look::troubled;

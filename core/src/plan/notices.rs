@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::ledger::{InTrouble, InWork, Ledger, Unread};
 use crate::model::{
-    AccountName, Advance, Event, Gate, Intent, News, Notice, PullState, RepoName, RunId, RunOutcome, Saying, Sha, Step, StepId,
-    StepKind, Story, Subject, Timestamp, Trigger, Trouble, VaultEvent,
+    AccountName, Advance, Dispatch, Event, Gate, Intent, News, Notice, PullState, RepoName, RunId, RunOutcome, Saying, Sha, Step,
+    StepId, StepKind, Story, Subject, Timestamp, Trigger, Trouble, VaultEvent,
 };
 
 /// Tells news from the rest.
@@ -84,6 +84,12 @@ impl Notices {
             }
             VaultEvent::Readable { failed: None } => self.unread.remove(repo).then(|| News::Recovered { repo: repo.clone() }),
             VaultEvent::Policy { broken } => Some(News::Policy { repo: repo.clone(), broken: broken.clone() }),
+            VaultEvent::Dispatched { what: Dispatch::Merged { pull, failed: Some(why), refused: true, .. } } => {
+                // The second time; the first may have come while the forge was still looking.
+                let merging = ledger.shelves.get(repo).and_then(|shelf| shelf.merging.get(pull));
+                let news = merging.is_some_and(|merging| merging.refused == 2);
+                news.then(|| News::NotPutThrough { repo: repo.clone(), pull: *pull, why: why.clone() })
+            }
             VaultEvent::Seen { .. }
             | VaultEvent::Gone { .. }
             | VaultEvent::Telling { .. }

@@ -280,7 +280,14 @@ pub trait Forge: Send + Sync {
     async fn usual_merge(&self, repo: &RepoName) -> Result<Option<MergeStyle>, ForgeError>;
     /// Merges a pull request if this is its head. What became of it has to be looked up after an error, and after an answer too: the forge
     /// also says yes where it will merge some day.
-    async fn merge_pull(&self, repo: &RepoName, pull: PullNumber, head: &Sha, style: MergeStyle) -> Result<(), ForgeError>;
+    async fn merge_pull(
+        &self,
+        repo: &RepoName,
+        pull: PullNumber,
+        head: &Sha,
+        style: MergeStyle,
+        force: bool,
+    ) -> Result<(), ForgeError>;
     /// The combined status of a commit.
     async fn checks(&self, repo: &RepoName, sha: &Sha) -> Result<Checks, ForgeError>;
     /// The last status of a commit in each context.

@@ -2,7 +2,7 @@
 
 use crate::model::{BudgetOf, News, Trigger, VAULT_POLICY};
 
-use super::{account, broken_policy, budget, mend_policy, outcome, remedy, trouble, unread};
+use super::{account, broken_policy, budget, mend_merging, mend_policy, not_put_through, outcome, remedy, trouble, unread};
 
 /// A notice in one line, and what there is to say and to do, in a sentence or two.
 pub fn notice(news: &News) -> (String, String) {
@@ -57,6 +57,14 @@ pub fn notice(news: &News) -> (String, String) {
             format!(
                 "{}. Until it can nothing of it is judged, merged or run; `repo` of [ops] names it, and `forgehand doctor` looks at it.",
                 one_line(&unread(repo, failure))
+            ),
+        ),
+        News::NotPutThrough { repo, pull, why } => (
+            format!("{repo}{pull} waits for a person to merge it"),
+            format!(
+                "{}. What to do: {}. It is tried again each hour.",
+                one_line(&not_put_through(repo, *pull, why)),
+                mend_merging()
             ),
         ),
         News::Policy { repo, broken: Some(broken) } => (

@@ -1,8 +1,8 @@
 //! What is said about the vault.
 
 use crate::model::{
-    ActionId, ActionOutcome, Approving, Begun, BrokenPolicy, Dispatch, Failure, Judged, PendingItem, RepoName, RunOutcome,
-    ShelvedAction, VAULT_POLICY, VaultEvent,
+    ActionId, ActionOutcome, Approving, Begun, BrokenPolicy, Dispatch, Failure, Judged, PendingItem, PullNumber, RepoName,
+    RunOutcome, ShelvedAction, VAULT_POLICY, VaultEvent,
 };
 
 /// The longest description of a commit status that every forge shows.
@@ -45,6 +45,19 @@ pub fn unread(repo: &RepoName, failure: &Failure) -> String {
     format!("what the vault of {repo} is asked for cannot be read: {}", failure.why)
 }
 
+/// The forge refuses to merge what the policy lets through.
+pub fn not_put_through(repo: &RepoName, pull: PullNumber, why: &str) -> String {
+    format!(
+        "{repo}{pull} asks for low actions alone, which the policy lets through, and the forge does not let forgehand merge it: {why}"
+    )
+}
+
+/// What is to be done about that.
+pub fn mend_merging() -> &'static str {
+    "merge it, or let forgehand: name a token that administers the operations repository by `rights_token_env` of [forge], or have its protection \
+     demand no approval and no files (`forgehand doctor` tells what it demands)"
+}
+
 /// The newest version of a policy cannot be read.
 pub fn broken_policy(repo: &RepoName, broken: &BrokenPolicy) -> String {
     let BrokenPolicy { at, why, good } = broken;
@@ -78,7 +91,8 @@ fn dispatched(repo: &RepoName, what: &Dispatch) -> Option<String> {
         }
         Dispatch::Merging { pull, head } => format!("… merge {repo}{pull} at {}: all that it asks for is low", head.short()),
         Dispatch::Merged { pull, failed: None, .. } => format!("{repo}{pull} is merged"),
-        Dispatch::Merged { pull, failed: Some(why), .. } => format!("{repo}{pull} could not be merged: {why}"),
+        Dispatch::Merged { pull, failed: Some(why), refused: true, .. } => not_put_through(repo, *pull, why),
+        Dispatch::Merged { pull, failed: Some(why), refused: false, .. } => format!("{repo}{pull} could not be merged: {why}"),
     })
 }
 

@@ -7,10 +7,14 @@ use crate::config::Ops;
 use crate::engine::{self, InForce, POLICY, PolicyFrom};
 use crate::forge::Client;
 use crate::git::Git;
-use crate::ports::{Clock as _, Forge as _, ForgeErrorKind, Ids as _, KeepAnswer, KeepOrder, RepoError, RepoErrorKind};
+use crate::ports::{
+    Clock as _, Forge as _, ForgeError, ForgeErrorKind, Ids as _, KeepAnswer, KeepOrder, RepoError, RepoErrorKind,
+};
+use crate::tier::{LowActions, Policy};
 use crate::words;
 
 const NAME: &str = "operations";
+const LOW: &str = "low actions";
 
 /// Looks at it, and answers with the policy in force; none where that cannot be read, which was said.
 pub(super) async fn examine(patient: &Patient, client: &Client, git: Option<&Git>, checks: &mut Vec<Check>) -> Option<InForce> {
@@ -35,6 +39,7 @@ pub(super) async fn examine(patient: &Patient, client: &Client, git: Option<&Git
     match engine::policy_in_force(git, Some(&there)).await {
         Ok(found) => {
             checks.push(policy(&found.from));
+            checks.extend(low_actions(patient, client, ops, &found.policy).await);
             Some(found)
         }
         Err(error) => {
@@ -132,6 +137,57 @@ async fn vault(patient: &Patient, Ops { repo, branch }: &Ops) -> Option<Check> {
         }
         Err(error) => Some(Check::error(NAME, &CliError::from(error))),
     }
+}
+
+/// Whether what is low could go through without a person, where the policy has it so.
+async fn low_actions(patient: &Patient, client: &Client, ops: &Ops, policy: &Policy) -> Option<Check> {
+    let low = policy.gate.low_actions?;
+    Some(goes_through(patient, client, ops, low).await.unwrap_or_else(|error| Check::error(LOW, &CliError::from(error))))
+}
+
+async fn goes_through(
+    patient: &Patient,
+    client: &Client,
+    Ops { repo, branch }: &Ops,
+    low: LowActions,
+) -> Result<Check, ForgeError> {
+    let seen = client.branch(repo, branch).await?;
+    let rights = patient.rights().and_then(Result::ok);
+    let (rule, administers) = match &rights {
+        Some(rights) => (rights.rule(repo, branch).await.ok().flatten(), rights.repository(repo).await?.can_admin),
+        None => (None, false),
+    };
+    let files = rule.as_ref().is_some_and(|rule| !rule.guard.files.is_empty());
+    let all = rule.as_ref().is_some_and(|rule| rule.guard.admins);
+    let holds = match (seen.may_merge, seen.approvals) {
+        (false, _) => Some(format!("forgehand may not merge to {branch}")),
+        (true, 1..) => Some(format!("{branch} demands an approval")),
+        (true, 0) if files => Some(format!("{branch} protects what actions are asked for by")),
+        (true, 0) => None,
+    };
+    Ok(match (low, holds) {
+        (LowActions::SelfMerge, None) => Check::ok(LOW, format!("{repo}: forgehand merges what asks for low actions alone")),
+        (LowActions::SelfMerge, Some(holds)) if administers && !all => {
+            let says = format!("{repo}: {holds}; what asks for low actions alone is merged by the account of `rights_token_*`");
+            Check::ok(LOW, says)
+        }
+        (LowActions::SelfMerge, Some(holds)) => {
+            let admins = if administers { ", of administrators too" } else { "" };
+            let says =
+                format!("{repo}: {holds}{admins}, so the forge refuses forgehand to merge what asks for low actions alone");
+            Check::warn(LOW, says, words::mend_merging())
+        }
+        (LowActions::Direct, None) if seen.may_push => {
+            Check::ok(LOW, format!("{repo}: low actions are committed to {branch} with their record"))
+        }
+        (LowActions::Direct, holds) => {
+            let holds = holds.unwrap_or_else(|| format!("forgehand may not push to {branch}"));
+            let says = format!("{repo}: {holds}, so low actions are not committed there: each waits for a person to merge it");
+            let mend =
+                "write `actions = \"self-merge\"` in `[low]` of the policy, with a token that administers by `rights_token_env`";
+            Check::warn(LOW, says, mend)
+        }
+    })
 }
 
 fn policy(from: &PolicyFrom) -> Check {

@@ -4,14 +4,14 @@
 //! a commit status says counts for nothing. What is recorded is written on top of what was read: where somebody else recorded
 //! something meanwhile nothing is written, and nothing begins. Race known: a right that is lost after it was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ActionId, ActionRecord, ApprovedBy, Approving, Begun, Failure, FailureKind, Login, MergeStyle, ProjectFacts, PullNumber,
-    PullState, RepoName, RunId, Sha, ShelvedAction,
+    ActionId, ActionRecord, ApprovedBy, Approving, Begun, Failure, FailureKind, Login, MergeStyle, ProjectFacts, Pull,
+    PullNumber, PullState, RepoName, RunId, Sha, ShelvedAction,
 };
 use crate::plan;
-use crate::ports::{KeepAnswer, KeepOrder, MergedPull};
+use crate::ports::{ForgeErrorKind, KeepAnswer, KeepOrder, MergedPull};
 use crate::text;
 use crate::vault::{Entry, LONGEST, Place, Shelf};
 
@@ -19,13 +19,14 @@ use super::super::dispatch::VaultJob;
 use super::super::input::VaultAnswer;
 use super::super::vault::{vault_files_at, vault_tip};
 use super::keep::Ops;
+use super::merge::lacking;
 use super::{ProjectSettings, Worker, environment, forge, repos};
 
 impl Worker {
     pub(super) async fn dispatch(&self, repo: &RepoName, job: VaultJob) -> VaultAnswer {
         match job {
-            VaultJob::Weigh { action, at, facts } => {
-                let result = self.weigh_action(repo, &action, &at, &facts).await;
+            VaultJob::Weigh { action, at, facts, put_through } => {
+                let result = self.weigh_action(repo, &action, &at, (&facts, &put_through)).await;
                 VaultAnswer::Weighed(action.id.clone(), at, result)
             }
             VaultJob::Begin { action, record, read } => {
@@ -57,7 +58,7 @@ impl Worker {
         repo: &RepoName,
         action: &ShelvedAction,
         at: &Sha,
-        facts: &ProjectFacts,
+        (facts, put_through): (&ProjectFacts, &BTreeSet<PullNumber>),
     ) -> Result<Approving, Failure> {
         let lacking = |why: String| Ok(Approving::Lacking { why });
         let Ops { branch, .. } = self.ops()?;
@@ -89,8 +90,13 @@ impl Worker {
         // Whoever may write can have the forge take any commit for the merge of a pull request that was approved.
         let there = self.ports.repos.read(repo, &pull.head, &file, LONGEST).await.ok().flatten();
         let asked_so = there.is_some_and(|there| Some(text::hash(&there)) == now.text);
-        match self.approver_of(repo, &pull, asked_so, &facts).await? {
+        let by_us = put_through.contains(&pull.number);
+        match self.approver_of(repo, &pull, (asked_so, by_us), &facts).await? {
             Some(by) => Ok(Approving::Approved { by, sha }),
+            None if by_us => lacking(format!(
+                "{} went through as low by the policy of then, it is not low any more, and no approver approved it",
+                pull.number
+            )),
             None => lacking(match &pull.by {
                 Some(by) => format!("{by} merged {}, and no approver merged or approved it", pull.number),
                 None => format!("no approver merged or approved {}", pull.number),
@@ -98,18 +104,18 @@ impl Worker {
         }
     }
 
-    /// Whoever merged it, or approved the head that was merged where that asked for the action, and may. Its author never does, nor an identity
-    /// of ours.
+    /// Whoever merged it, unless that was us by whichever account, or approved the head that was merged where that asked for the action, and may.
+    /// Its author never does, nor an identity of ours.
     async fn approver_of(
         &self,
         repo: &RepoName,
         pull: &MergedPull,
-        asked_so: bool,
+        (asked_so, by_us): (bool, bool),
         facts: &ProjectFacts,
     ) -> Result<Option<ApprovedBy>, Failure> {
         let approvers = self.policy_in_force().await?.gate.approvers;
         let counts = |login: &Login| !login.as_str().eq_ignore_ascii_case(pull.author.as_str()) && !facts.is_ours(login);
-        if let Some(login) = pull.by.as_ref().filter(|login| counts(login))
+        if let Some(login) = pull.by.as_ref().filter(|login| !by_us && counts(login))
             && self.may_approve(repo, facts, &approvers, login).await?
         {
             return Ok(Some(ApprovedBy::Merge { login: login.clone(), pull: pull.number }));
@@ -216,33 +222,58 @@ impl Worker {
     }
 
     /// Merges a pull request that asks for nothing but low actions, where it is still that.
-    async fn merge_offer(&self, repo: &RepoName, number: PullNumber, head: &Sha) -> Result<(), String> {
-        let said = |failure: Failure| failure.why;
-        let pull = self.ports.forge.pull(repo, number).await.map_err(|error| said(forge(error)))?;
+    async fn merge_offer(&self, repo: &RepoName, number: PullNumber, head: &Sha) -> Result<(), Failure> {
+        let passing = |why: String| Err(Failure { kind: FailureKind::Passing, why });
+        let pull = self.ports.forge.pull(repo, number).await.map_err(forge)?;
         match pull.state {
             PullState::Merged => return Ok(()),
-            PullState::Closed => return Err("it was closed".to_owned()),
+            PullState::Closed => return passing("it was closed".to_owned()),
             PullState::Open => {}
         }
         if pull.head_sha != *head {
-            return Err(format!("its head is {} by now", pull.head_sha.short()));
+            return passing(format!("its head is {} by now", pull.head_sha.short()));
         }
-        let policy = self.policy_in_force().await.map_err(said)?;
+        let policy = self.policy_in_force().await?;
         // The policy, or the branch, may be another one than when it was judged.
-        let judged = self.judge_offer(repo, &pull, &policy).await.map_err(said)?;
+        let judged = self.judge_offer(repo, &pull, &policy).await?;
         if !judged.is_some_and(|(read, judged)| read == *head && judged.free) {
-            return Err("it asks for something that is not low, or for more than actions".to_owned());
+            return passing("it asks for something that is not low, or for more than actions".to_owned());
         }
         let style = match policy.gate.merge_style {
             Some(style) => style,
-            None => self.ports.forge.usual_merge(repo).await.map_err(|error| said(forge(error)))?.unwrap_or(MergeStyle::Merge),
+            None => self.ports.forge.usual_merge(repo).await.map_err(forge)?.unwrap_or(MergeStyle::Merge),
         };
-        let answer = self.ports.forge.merge_pull(repo, number, head, style).await;
-        let after = self.ports.forge.pull(repo, number).await.map_err(|error| said(forge(error)))?;
+        let mut answer = self.ports.forge.merge_pull(repo, number, head, style, false).await;
+        if answer.as_ref().is_err_and(|error| error.kind == ForgeErrorKind::Invalid)
+            && let Some(rights) = &self.ports.rights
+        {
+            // What protects the branch holds back whoever may only write; what people or checks say against it holds back everybody.
+            self.unopposed(repo, &pull).await?;
+            answer = rights.merge_pull(repo, number, head, style, true).await;
+        }
+        let after = self.ports.forge.pull(repo, number).await.map_err(forge)?;
         match (after.state, answer) {
             (PullState::Merged, _) => Ok(()),
-            (_, Ok(())) => Err("the forge says that it will, later".to_owned()),
-            (_, Err(error)) => Err(super::merge::why(&error)),
+            (_, Ok(())) => passing("the forge says that it will, later".to_owned()),
+            (_, Err(error)) => {
+                let no = matches!(error.kind, ForgeErrorKind::Invalid | ForgeErrorKind::Denied);
+                let kind = if no { FailureKind::Refused } else { FailureKind::Passing };
+                Err(Failure { kind, why: self.why_not_merged(repo, number, &error).await })
+            }
+        }
+    }
+
+    /// Nobody asks for changes, and what its branch requires is green.
+    async fn unopposed(&self, repo: &RepoName, pull: &Pull) -> Result<(), Failure> {
+        let refused = |why: String| Err(Failure { kind: FailureKind::Refused, why });
+        if self.ports.forge.reviews(repo, pull.number).await.map_err(forge)?.changes_requested {
+            return refused("a reviewer asks for changes".to_owned());
+        }
+        let required = self.ports.forge.required_contexts(repo, &pull.base).await.map_err(forge)?;
+        let statuses = self.ports.forge.statuses(repo, &pull.head_sha).await.map_err(forge)?;
+        match lacking(&required, &statuses).as_slice() {
+            [] => Ok(()),
+            lacking => refused(format!("not green: {}", lacking.join(", "))),
         }
     }
 }

@@ -8,8 +8,8 @@ use globset::GlobBuilder;
 
 use crate::ledger::PullRef;
 use crate::model::{
-    Approval, Approved, BrokenPolicy, Checks, Failure, FailureKind, Login, MergeStyle, Outcome, Permission, ProjectFacts, Pull,
-    PullNumber, PullState, RepoName, Reviews, Right, Risk, Sha, Subject, Weighed,
+    Approval, Approved, BrokenPolicy, Checks, Failure, FailureKind, IssueNumber, Login, MergeStyle, Outcome, Permission,
+    ProjectFacts, Pull, PullNumber, PullState, RepoName, Reviews, Right, Risk, Sha, Subject, Weighed,
 };
 use crate::ports::{CommitStatus, ForgeError, ForgeErrorKind, Matters, Merge};
 use crate::tier::{self, OnTimeout, Opinions, Policy};
@@ -215,7 +215,7 @@ impl Worker {
             Some(style) => style,
             None => self.ports.forge.usual_merge(repo).await.map_err(forge)?.unwrap_or(MergeStyle::Merge),
         };
-        let answer = self.ports.forge.merge_pull(repo, number, head, style).await;
+        let answer = self.ports.forge.merge_pull(repo, number, head, style, false).await;
         if let Err(error) = &answer
             && !says_no(error)
         {
@@ -227,8 +227,23 @@ impl Worker {
         }
         refused(match answer {
             Ok(()) => "it says that it will, later".to_owned(),
-            Err(error) => why(&error),
+            Err(error) => self.why_not_merged(repo, number, &error).await,
         })
+    }
+
+    /// Why the forge did not merge it. A forge that fails says nothing: whether that is for what the pull request depends on is looked up.
+    pub(super) async fn why_not_merged(&self, repo: &RepoName, number: PullNumber, error: &ForgeError) -> String {
+        if error.kind != ForgeErrorKind::Server {
+            return why(error);
+        }
+        let open = match self.ports.forge.dependencies(repo, IssueNumber(number.0)).await {
+            Ok(on) => on.into_iter().filter(|on| on.open).map(|on| format!("{}{}", on.repo, on.issue)).collect::<Vec<_>>(),
+            Err(error) => return format!("it failed there, and what it depends on cannot be read: {error}"),
+        };
+        match open.as_slice() {
+            [] => format!("it failed there, and does not depend on anything open ({error}); it is tried again"),
+            open => format!("it depends on {}, which {} open", open.join(", "), if open.len() == 1 { "is" } else { "are" }),
+        }
     }
 
     /// The merge whose answer never came.
@@ -259,16 +274,15 @@ fn says_no(error: &ForgeError) -> bool {
     )
 }
 
-pub(super) fn why(error: &ForgeError) -> String {
-    match (&error.kind, error.why.trim()) {
-        (ForgeErrorKind::Server, _) => "it failed there, as it does while the pull request depends on open ones".to_owned(),
-        (_, "") => "it gives no reason".to_owned(),
-        (_, why) => why.chars().take(200).collect(),
+fn why(error: &ForgeError) -> String {
+    match error.why.trim() {
+        "" => "it gives no reason".to_owned(),
+        why => why.chars().take(200).collect(),
     }
 }
 
 /// The required contexts that no green status matches, or that one matches which is not green. They are patterns, as the forge reads them.
-fn lacking(required: &[String], statuses: &[CommitStatus]) -> Vec<String> {
+pub(super) fn lacking(required: &[String], statuses: &[CommitStatus]) -> Vec<String> {
     let lacks = |pattern: &&String| {
         let glob = GlobBuilder::new(pattern).build().map(|glob| glob.compile_matcher());
         let fits = |status: &&CommitStatus| match &glob {
