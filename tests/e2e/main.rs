@@ -29,6 +29,7 @@ mod init;
 mod latency;
 mod line;
 mod merge;
+mod merge_answers;
 mod messages_api;
 mod notify;
 mod ops;

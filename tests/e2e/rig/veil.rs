@@ -1,5 +1,6 @@
 //! Something in front of a forge, as people have it: a proxy that changes what passes, or one that speaks TLS with a private certificate.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,6 +29,42 @@ pub struct Changes {
     pub ci: Option<Arc<Ci>>,
     /// What it answers itself to who reads a path that ends so.
     pub answers: Answers,
+    /// What becomes of merges that are asked for.
+    pub merges: Merges,
+}
+
+/// What happens to one merge that is asked for.
+#[derive(Clone, Debug)]
+pub enum AtMerge {
+    /// It is answered so, without a reason, and nothing happens.
+    Answered(u16),
+    /// The forge takes this into a file first, by a commit on a branch, whoever asked for the merge being its author.
+    Pushed {
+        /// The way of the file in the API.
+        path: String,
+        /// What is posted there.
+        commit: Value,
+    },
+}
+
+/// What happens to the next merges that are asked for, one after the other; then they pass.
+#[derive(Clone, Debug, Default)]
+pub struct Merges(Arc<Mutex<VecDeque<AtMerge>>>);
+
+impl Merges {
+    /// After those before.
+    pub fn then(&self, what: AtMerge) {
+        self.0.lock().expect("nobody panicked").push_back(what);
+    }
+
+    /// How many did not happen yet.
+    pub fn left(&self) -> usize {
+        self.0.lock().expect("nobody panicked").len()
+    }
+
+    fn next(&self) -> Option<AtMerge> {
+        self.0.lock().expect("nobody panicked").pop_front()
+    }
 }
 
 /// Answers in the forge's place, each to the paths that end so.
@@ -154,6 +191,23 @@ async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
     }
     if let Some(said) = behind.changes.answers.to(path).filter(|_| parts.method == Method::GET) {
         return Response::builder().status(200).body(Body::from(said.to_string())).expect("an answer");
+    }
+    if parts.method == Method::POST && path.ends_with("/merge") {
+        match behind.changes.merges.next() {
+            Some(AtMerge::Answered(status)) => {
+                let said = if status < 400 { "" } else { r#"{"message":"","url":""}"# };
+                let said = Response::builder().status(status).header("content-type", "application/json").body(Body::from(said));
+                return said.expect("an answer");
+            }
+            Some(AtMerge::Pushed { path, commit }) => {
+                let by = parts.headers.get("authorization").expect("who asks says who that is");
+                let post = behind.client.post(format!("{}/api/v1/{path}", behind.forge)).header("authorization", by);
+                let said =
+                    post.header("content-type", "application/json").body(commit.to_string()).send().await.expect("an answer");
+                assert!(said.status().is_success(), "the commit was not taken: {said:?}");
+            }
+            None => {}
+        }
     }
     let mut asked = behind.client.request(parts.method, format!("{}{path}", behind.forge)).timeout(Duration::from_secs(60));
     for (name, value) in
