@@ -354,6 +354,43 @@ async fn what_the_lifecycle_starts_is_run_by_hand_too_with_what_it_is_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_retry_keeps_what_was_given_and_a_comment_gives_it_too() {
+    let fix = "case $FORGEHAND_STEP in work) if asked_for 'Depth: 3, width: 2'; then repair; commit 'Add'; answer done 'It adds.'; else answer refused 'No room.'; fi ;; esac";
+    let rig = Plan::new("formula::kept").agent(Agent::scripted(TRIAGE, fix)).rig().await;
+    let Some(rig) = rig else { return };
+    let input = |name: &str| format!("[[input]]\nname = \"{name}\"\ntype = \"number\"\ndefault = 1\n\n");
+    let wide = format!("{}{}[[step]]", input("depth"), input("width"));
+    let wide = shipped_text("fix").expect("shipped").replacen("[[step]]", &wide, 1);
+    let prompt = forgehand::formula::shipped_prompt("fix.md").expect("shipped");
+    let prompt = format!("{prompt}\nDepth: {{{{inputs.depth}}}}, width: {{{{inputs.width}}}}\n");
+    beside(&rig, &[("formulas/fix.toml", &wide), ("prompts/fix.md", &prompt)]);
+    let one = rig.issue("Total is wrong", "2 and 2 gives 5", &["interactive"]).await;
+    let two = rig.issue("Sum is wrong", "2 and 2 gives 5", &["interactive"]).await;
+    rig.once().await;
+    let retry = async |issue: u64, arguments: &[&str], label: &str| {
+        let issue_text = issue.to_string();
+        rig.run(&[&["retry", &issue_text], arguments].concat()).await.ok();
+        rig.once().await;
+        assert_eq!(rig.labels(issue), [label], "{arguments:?}: {}", rig.story());
+    };
+    retry(one, &["--input", "depth=3"], "claude-failed").await;
+    retry(one, &["--input", "width=2"], "claude-pr").await;
+
+    retry(two, &["--input", "depth=3"], "claude-failed").await;
+    retry(two, &["--defaults", "--input", "width=2"], "claude-failed").await;
+    let said = |body: &str| json!({ "body": body });
+    let path = format!("repos/{REPO}/issues/{two}/comments");
+    rig.seed.api("owner", "POST", &path, said("/fix depth=deep")).await.expect("a comment");
+    let turns = rig.turns("work");
+    rig.once().await;
+    assert_eq!(rig.turns("work"), turns, "what does not fit starts nothing: {}", rig.story());
+    assert!(rig.story().contains("`depth`"), "{}", rig.story());
+    rig.seed.api("owner", "POST", &path, said("/fix depth=3 width=2")).await.expect("a comment");
+    rig.once().await;
+    assert_eq!(rig.labels(two), ["claude-pr"], "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_real_run_becomes_a_test_that_passes_until_the_formula_changes() {
     let rig = plain("formula::as_test").await;
     let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;

@@ -84,7 +84,7 @@ impl Ledger {
                     started.kept.clone_from(kept);
                     match (aside, &issue.given) {
                         (Some(wanted), _) => issue.begun_aside(&mut started, wanted),
-                        (None, Some((of, given))) if *of == started.formula.name => started.inputs.extend(given.clone()),
+                        (None, Some((of, given))) if *of == started.formula.name => started.give(given),
                         (None, _) => {}
                     }
                     issue.run = Some(started);

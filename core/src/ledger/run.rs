@@ -189,6 +189,12 @@ impl RunState {
 }
 
 impl RunState {
+    /// It was given that, of what it still takes: a formula may have changed since.
+    pub(super) fn give(&mut self, given: &BTreeMap<String, Json>) {
+        let taken = self.formula.inputs.iter().filter_map(|spec| Some((spec.name.clone(), given.get(&spec.name)?.clone())));
+        self.inputs.extend(taken);
+    }
+
     pub(super) fn new(id: RunId, formula: Formula, attempt: u32, branch: Branch, at: Timestamp) -> Self {
         // Nobody is asked when a label starts it.
         let inputs = formula.inputs.iter().filter_map(|spec| Some((spec.name.clone(), spec.default.clone()?))).collect();

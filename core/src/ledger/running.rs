@@ -58,8 +58,8 @@ impl Ledger {
         // A project has no labels that a look could show.
         if let Some(issue) = self.issue_mut(subject).filter(|_| !subject.is_project()) {
             issue.commanded = Some((trigger, at));
-            if let Command::Retry { given, .. } = command {
-                issue.given = given.as_deref().map(|wanted| (wanted.formula.clone(), wanted.inputs.clone()));
+            if let Command::Retry { given: Some(wanted), .. } = command {
+                issue.given = Some((wanted.formula.clone(), wanted.inputs.clone()));
             }
         }
     }

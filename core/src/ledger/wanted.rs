@@ -1,6 +1,6 @@
 //! Runs beside the lifecycle that somebody wants, from the asking to the start.
 
-use crate::model::{Declined, Event, ForgeEvent, FormulaName, Timestamp, VAULT_APPROVED, Wanted, WantedBy};
+use crate::model::{Asked, Declined, Event, ForgeEvent, FormulaName, Timestamp, VAULT_APPROVED, Wanted, WantedBy};
 
 use super::{IssueState, RunState};
 
@@ -17,7 +17,15 @@ impl IssueState {
                 }
             }
             Event::Wanted { wanted, .. } => self.want(wanted, at),
-            Event::Heard { comment, .. } | Event::Declined { declined: Declined::NoRights { comment, .. }, .. } => {
+            Event::Heard { comment, orders, .. } => {
+                let asked = self.asked_for.iter().position(|asked| asked.comment == *comment);
+                let asked = asked.map(|at| self.asked_for.remove(at));
+                let of_same = |asked: &Asked| self.given.as_ref().is_some_and(|(of, _)| *of == asked.formula);
+                if let Some(asked) = asked.filter(|asked| *orders && (!asked.inputs.is_empty() || of_same(asked))) {
+                    self.given = Some((asked.formula, asked.inputs));
+                }
+            }
+            Event::Declined { declined: Declined::NoRights { comment, .. }, .. } => {
                 self.asked_for.retain(|asked| asked.comment != *comment);
             }
             Event::Declined {

@@ -14,7 +14,7 @@ pub enum Command {
     Retry {
         /// Which.
         subject: Subject,
-        /// What the formula that the queue starts is given, where somebody said so.
+        /// What the formula that the queue starts is given from now on; what it was given before where nobody says.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         given: Option<Box<Wanted>>,
     },

@@ -261,6 +261,9 @@ pub enum Event {
         subject: Subject,
         /// It.
         comment: CommentId,
+        /// It moves the issue through the lifecycle, whose formula works with what the comment gives.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        orders: bool,
     },
     /// A formula's schedule was seen for the first time, or another one, or none any more: its times count from here on.
     Scheduled {

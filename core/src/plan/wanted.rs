@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
+use crate::formula::inputs;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
     About, Asked, Checks, Decision, Declined, Event, ForgeEvent, Formula, FormulaName, InputKind, LabelNames, PullState, Subject,
@@ -107,12 +108,17 @@ impl Context<'_> {
             return match formula.about() {
                 About::Issue => vec![Event::Wanted { subject: subject.clone(), wanted }],
                 About::Project => {
-                    let heard = Event::Heard { subject: subject.clone(), comment: asked.comment };
+                    let heard = Event::Heard { subject: subject.clone(), comment: asked.comment, orders: false };
                     vec![heard, Event::Wanted { subject: Subject::project(subject.repo.clone()), wanted }]
                 }
             };
         };
-        let mut events = vec![Event::Heard { subject: subject.clone(), comment: asked.comment }];
+        let heard = |orders| Event::Heard { subject: subject.clone(), comment: asked.comment, orders };
+        if let Err(problem) = inputs::taken(&formula.inputs, asked.inputs.clone()) {
+            let (formula, declined) = (asked.formula.clone(), Declined::Inputs { problem });
+            return vec![heard(false), Event::Declined { subject: subject.clone(), formula, declined }];
+        }
+        let mut events = vec![heard(true)];
         events.extend(self.moved(subject, state, order));
         events.extend(super::stop_by_person(state));
         events
@@ -195,7 +201,7 @@ pub fn rights(ledger: &Ledger, policy: &Policy, now: Timestamp, subject: &Subjec
     match (ledger.issue(subject), formula) {
         _ if !may => decline(Declined::NoRights { login, comment }),
         (Some(state), Some(formula)) => context.granted(subject, state, formula, asked),
-        _ => vec![Event::Heard { subject: subject.clone(), comment }],
+        _ => vec![Event::Heard { subject: subject.clone(), comment, orders: false }],
     }
 }
 
