@@ -259,7 +259,7 @@ blast_radius = "low"
 
 [trigger]
 label = "to-look"
-comment = "/look"
+comment = ["/look", "/peek"]
 event = ["issue-closed", "pull-merged"]
 
 [require]
@@ -267,6 +267,7 @@ files = ["test.sh", "docs", "nowhere.md"]
 
 [[step]]
 id = "look"
+when = "run.asked != '/peek'"
 agent = "dev"
 prompt = "look.md"
 access = "read"
@@ -294,7 +295,7 @@ async fn a_dry_run_reads_the_base_branch_and_says_each_trigger_and_requirement_t
         notes,
         [
             "note: the trigger does not hold: the issue does not carry the label to-look",
-            "note: the trigger does not hold: no comment of anybody who may ask begins with `/look`",
+            "note: the trigger does not hold: no comment of anybody who may ask begins with `/look` or `/peek`",
             "note: the trigger does not hold: event issue-closed: the issue is open",
             "note: the trigger does not hold: event pull-merged: no pull request of ours for the issue is merged",
             "note: a requirement does not hold: nowhere.md is not on main",
@@ -304,6 +305,17 @@ async fn a_dry_run_reads_the_base_branch_and_says_each_trigger_and_requirement_t
     rig.seed.comment(REPO, "owner", number, "/look here").await.expect("a comment");
     let said = rig.run(&dry).await.ok().out;
     assert!(!said.contains("begins with `/look`"), "{said}");
+
+    // By a comment that nobody wrote yet.
+    let other = rig.issue("Another", "2 and 2 gives 5", &[]).await.to_string();
+    let tried =
+        async |comment: &str| rig.run(&["formula", "run", "look", "--issue", &other, "--dry-run", "--comment", comment]).await;
+    let said = tried("/look here").await.ok().out;
+    assert!(!said.contains("begins with `/look`") && said.contains("-- prompt"), "{said}");
+    let said = tried("/peek").await.ok().out;
+    assert!(said.contains("does not hold, skipped") && !said.contains("-- prompt"), "{said}");
+    let wrong = tried("look here").await;
+    assert!(wrong.code == Some(2) && wrong.err.contains("begin with `/look` or `/peek`"), "{wrong:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

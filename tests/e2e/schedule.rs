@@ -93,6 +93,8 @@ async fn a_role_about_the_project_is_run_by_hand() {
     rig.once().await;
     let tried = rig.run(&["formula", "run", "tend", "--dry-run"]).await.ok();
     assert!(tried.out.contains("Tend owner/app to depth 1.") && tried.out.contains("tend on owner/app"), "{}", tried.out);
+    let tried = rig.run(&["formula", "run", "tend", "--dry-run", "--comment", "/tend depth=4"]).await;
+    assert!(tried.code == Some(2) && tried.err.contains("no comment does: leave --comment out"), "{tried:#?}");
     let wrong = rig.run(&["formula", "run", "tend", "--issue", "7"]).await;
     assert!(wrong.code == Some(2) && wrong.err.contains("is about the project"), "{wrong:#?}");
     let wrong = rig.run(&["formula", "run", "fix"]).await;
@@ -122,6 +124,11 @@ async fn a_role_about_the_project_is_run_by_a_comment_and_by_what_ends() {
     let taken = rig.issue("Total is wrong", "2 and 2 gives 5", &["interactive"]).await;
     rig.once().await;
     assert_eq!(started(&rig), []);
+
+    let tried = rig.run(&["formula", "run", "tend", "--dry-run"]).await.ok().out;
+    assert!(tried.contains("no comment that begins with `/tend` is given") && tried.contains("event issue-closed"), "{tried}");
+    let tried = rig.run(&["formula", "run", "tend", "--dry-run", "--comment", "/tend depth=4"]).await.ok().out;
+    assert!(tried.contains("Tend owner/app to depth 4.") && !tried.contains("`/tend`"), "{tried}");
 
     // Under an issue, about the project; somebody without rights asks in vain.
     let path = format!("repos/{REPO}/issues/{taken}/comments");

@@ -60,7 +60,7 @@ pub use run::writes;
 pub use schedule::{Upcoming, schedules};
 pub use table::{From, Row, TABLE, To, mermaid, target};
 pub use vault::{Offered, judge, shelved, tier_of_action};
-pub use wanted::rights;
+pub use wanted::{is_of_lifecycle, rights, said};
 
 use self::labels::read_history;
 use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef, Reviews, RunState};

@@ -35,12 +35,7 @@ impl ProjectPolicy {
     /// The formula that a comment asks for, and by which of its words: the comment begins with it. What stands behind it on the line as
     /// `NAME=VALUE` is given to that.
     pub fn asked_by(&self, body: &str) -> Option<(&FormulaName, &str, BTreeMap<String, Json>)> {
-        let (name, formula, word) =
-            self.formulas.iter().find_map(|(name, formula)| Some((name, formula, formula.trigger.word_of(body)?)))?;
-        let line = body.trim_start().lines().next()?;
-        let given = line.split_whitespace().skip(1).filter_map(|word| word.split_once('='));
-        let given = given.take(GIVEN).map(|(name, value)| (name.to_owned(), written(formula, name, value))).collect();
-        Some((name, word, given))
+        self.formulas.iter().find_map(|(name, formula)| said(formula, body).map(|(word, given)| (name, word, given)))
     }
 
     /// When the label that an issue carries starts a formula again.
@@ -49,6 +44,15 @@ impl ProjectPolicy {
         let (_, last) = state.labelled.get(formula)?;
         (!state.is_busy_with(formula)).then(|| *last + again)
     }
+}
+
+/// The word of a formula that a comment begins with, and what it gives to its inputs.
+pub fn said<'f>(formula: &'f Formula, body: &str) -> Option<(&'f str, BTreeMap<String, Json>)> {
+    let word = formula.trigger.word_of(body)?;
+    let line = body.trim_start().lines().next()?;
+    let given = line.split_whitespace().skip(1).filter_map(|word| word.split_once('='));
+    let given = given.take(GIVEN).map(|(name, value)| (name.to_owned(), written(formula, name, value))).collect();
+    Some((word, given))
 }
 
 impl Context<'_> {
@@ -206,7 +210,7 @@ pub fn rights(ledger: &Ledger, policy: &Policy, now: Timestamp, subject: &Subjec
 }
 
 /// Whether a label is one that moves issues through the lifecycle, by its default name.
-fn is_of_lifecycle(label: &str) -> bool {
+pub fn is_of_lifecycle(label: &str) -> bool {
     let names = LabelNames::default();
     label == names.portal || names.decision(label).is_some()
 }

@@ -7,7 +7,7 @@ use crate::ledger::IssueState;
 use crate::model::{Dependency, ForgeEvent, Formula, Issue, LabelNames, PullState, Subject, Triggers};
 
 /// What is in the way, a line for each thing.
-pub(super) fn in_the_way(setup: &Setup, staged: &Staged, known: Option<&IssueState>) -> Vec<String> {
+pub(super) fn in_the_way(setup: &Setup, staged: &Staged, known: Option<&IssueState>, asked: bool) -> Vec<String> {
     let stage = &staged.stage;
     let (formula, names) = (&stage.formula, &stage.project.labels);
     let mut found = Vec::new();
@@ -16,13 +16,13 @@ pub(super) fn in_the_way(setup: &Setup, staged: &Staged, known: Option<&IssueSta
         found.push(format!("{} is off here: name it in `formulas` of the project", formula.name));
     }
     match stage.subject.is_project() {
-        true => found.extend(of_project(&formula.trigger, stage.now)),
+        true => found.extend(of_project(&formula.trigger, stage.now, asked)),
         false => {
             if !stage.issue.open {
                 found.push("the issue is closed".to_owned());
             }
             let said: Vec<&str> = stage.texts.comments.iter().map(|comment| comment.body.as_str()).collect();
-            found.extend(of_issue(&formula.trigger, &stage.issue, names, &said, known));
+            found.extend(of_issue(&formula.trigger, &stage.issue, names, (&said, asked), known));
             found.extend(required(&stage.issue, formula, names, &staged.depends));
         }
     }
@@ -36,20 +36,27 @@ fn not_held(why: String) -> String {
     format!("the trigger does not hold: {why}")
 }
 
-fn of_project(trigger: &Triggers, now: crate::model::Timestamp) -> Vec<String> {
+fn of_project(trigger: &Triggers, now: crate::model::Timestamp, asked: bool) -> Vec<String> {
     let cron = trigger.cron.as_ref().and_then(|line| Some((line, Cron::parse(line).ok()?.next(now)?)));
     let cron = cron.map(|(line, next)| not_held(format!("its schedule `{line}` comes round next at {next}")));
     let vault = trigger.vault.then(|| not_held("an action of the vault runs it, and none is given here".to_owned()));
     let words = trigger.comment.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
-    let comment = (!words.is_empty()).then(|| not_held(format!("no comment that begins with {words} is given here")));
+    let comment = (!asked && !words.is_empty())
+        .then(|| not_held(format!("no comment that begins with {words} is given here: try `--comment`")));
     let events = trigger.event.iter().map(|event| not_held(format!("event {event}: only the daemon sees it happen")));
     cron.into_iter().chain(comment).chain(events).chain(vault).collect()
 }
 
-fn of_issue(trigger: &Triggers, issue: &Issue, names: &LabelNames, said: &[&str], known: Option<&IssueState>) -> Vec<String> {
+fn of_issue(
+    trigger: &Triggers,
+    issue: &Issue,
+    names: &LabelNames,
+    (said, asked): (&[&str], bool),
+    known: Option<&IssueState>,
+) -> Vec<String> {
     let label = trigger.label.as_ref().map(|label| names.configured(label)).filter(|label| !issue.labels.contains(*label));
     let label = label.map(|label| not_held(format!("the issue does not carry the label {label}")));
-    let asked = trigger.comment.is_empty() || said.iter().any(|body| trigger.word_of(body).is_some());
+    let asked = asked || trigger.comment.is_empty() || said.iter().any(|body| trigger.word_of(body).is_some());
     let words = trigger.comment.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
     let comment = (!asked).then(|| not_held(format!("no comment of anybody who may ask begins with {words}")));
     let events =

@@ -14,6 +14,7 @@ use crate::journal::History;
 use crate::model::{
     About, Command, Decision, Formula, FormulaName, LabelNames, Skipped, Step, StepId, Subject, Wanted, WantedBy,
 };
+use crate::plan;
 use crate::ports::Forge as _;
 use crate::words;
 
@@ -34,6 +35,9 @@ pub(super) struct Arguments {
     /// Show each prompt and each proposal, and touch nothing
     #[arg(long)]
     dry_run: bool,
+    /// With --dry-run: the comment that starts it, such as "/look depth=3"
+    #[arg(long, value_name = "TEXT", requires = "dry_run")]
+    comment: Option<String>,
     /// What an input is given; other than a text it is written as JSON
     #[arg(long = "input", value_name = "NAME=VALUE")]
     inputs: Vec<String>,
@@ -44,7 +48,7 @@ pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arg
     let setup = if arguments.dry_run { Setup::load(config)? } else { Setup::shown(config)? };
     let formula = super::loaded(&setup.library(), &arguments.name)?;
     let subject = subject_of(&setup, &formula, arguments)?;
-    let inputs = given::of(&formula, &arguments.inputs)?;
+    let mut inputs = given::of(&formula, &arguments.inputs)?;
     if !arguments.dry_run {
         super::unlaid(clone, "run")?;
         return order(&setup, subject, &formula, inputs);
@@ -55,6 +59,12 @@ pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arg
     let read = block_on(wiring::stage(&setup, &subject, &formula, &known))??;
     let mut staged = read.map_err(|unread| not_read(&subject, unread))?;
     let stage = &mut staged.stage;
+    if let Some(comment) = &arguments.comment {
+        let (word, said) = said(&formula, comment)?;
+        inputs = said.into_iter().chain(inputs).collect();
+        // What moves an issue through the lifecycle starts no run that was asked for.
+        stage.asked = (!formula.trigger.label.as_deref().is_some_and(plan::is_of_lifecycle)).then_some(word);
+    }
     stage.kept = known.kept(&subject);
     stage.off = off(&setup, &formula, &subject);
     if !inputs.is_empty() {
@@ -66,7 +76,7 @@ pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arg
     })?;
     anstream::println!("{} on {subject}: {}", formula.name, formula.title);
     let over = over.map(|from| format!("it is laid over by {from}"));
-    for line in over.into_iter().chain(in_the_way(&setup, &staged, known.issue(&subject))) {
+    for line in over.into_iter().chain(in_the_way(&setup, &staged, known.issue(&subject), arguments.comment.is_some())) {
         anstream::println!("note: {line}");
     }
     show(&formula, &played);
@@ -104,6 +114,17 @@ async fn laid(
     };
     let over = formula::laid_over(over?, configured).map_err(refused)?;
     Ok(Some((over, from)))
+}
+
+/// The word that starts the formula, and what the comment gives it.
+fn said(formula: &Formula, comment: &str) -> Result<(String, BTreeMap<String, Json>), CliError> {
+    let Some((word, given)) = plan::said(formula, comment) else {
+        let words = formula.trigger.comment.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
+        let hint =
+            if words.is_empty() { "no comment does: leave --comment out".to_owned() } else { format!("begin with {words}") };
+        return Err(CliError::usage(format!("formula {} is not started by the comment of --comment", formula.name), hint));
+    };
+    Ok((word.to_owned(), given))
 }
 
 /// The formulas that it hands over to and that are not on there.

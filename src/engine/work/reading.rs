@@ -15,7 +15,7 @@ use crate::scan::Scanner;
 use crate::text;
 
 use super::super::shell::Ports;
-use super::prepare::GUIDE;
+use super::prepare::{GUIDE, names};
 use super::stage::PULL;
 use super::{Order, PlayedHost, PlayedMerge, PlayedVault, ProjectSettings, Settings, Stage, TextStore, Worker, environment};
 
@@ -83,6 +83,9 @@ impl Stage {
             false => staged.read_issue(&worker, &facts, known).await?,
         }
         staged.stage.texts.last_tag = Some(LastTag::made_up());
+        if names(&staged.stage.formula, "last_tag") {
+            staged.unread.push("the newest tag, which only a run finds, in its clone: one is made up".to_owned());
+        }
         staged.read_files(&worker, &facts, known).await?;
         Ok(staged)
     }

@@ -290,7 +290,7 @@ fn asked(stage: &Stage, word: &str) -> Wanted {
 /// The same where it is about the project: somebody asked for it.
 fn about_project(stage: &Stage, facts: &ProjectFacts) -> Vec<Event> {
     let (repo, subject) = (stage.subject.repo.clone(), stage.subject.clone());
-    let wanted = wanted(stage);
+    let wanted = stage.asked.as_ref().map_or_else(|| wanted(stage), |word| asked(stage, word));
     vec![
         Event::Surveyed { repo: repo.clone(), facts: facts.clone() },
         Event::Began { repo: repo.clone(), at: Timestamp::default() },
