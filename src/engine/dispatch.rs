@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::ledger::Fate;
 use crate::model::{
     ActionId, ActionRecord, ActionWork, Approving, Begun, Dispatch, Event, FailureKind, PullNumber, RepoName, RunId, Sha,
-    ShelvedAction, Timestamp, VaultEvent,
+    ShelvedAction, Timestamp, Unmerged, VaultEvent,
 };
 use crate::plan::{self, VaultDo};
 use crate::words;
@@ -226,11 +226,16 @@ pub(super) fn answered(core: &mut Core, repo: &RepoName, answer: VaultAnswer, no
         }
         VaultAnswer::Merged(pull, head, failed) => {
             core.view.dispatching.remove(&VaultDo::Merge(pull));
-            if failed.is_none() {
+            let how = match failed.as_ref().map(|failure| failure.kind) {
+                Some(FailureKind::Refused) => Unmerged::Refused,
+                Some(FailureKind::Doubtful) => Unmerged::Doubtful,
+                _ => Unmerged::Passing,
+            };
+            // What is merged, or may be, is to be seen there.
+            if failed.is_none() || how == Unmerged::Doubtful {
                 core.view.offers_read = None;
             }
-            let refused = failed.as_ref().is_some_and(|failure| failure.kind == FailureKind::Refused);
-            vec![event(repo, Dispatch::Merged { pull, head, failed: failed.map(|failure| failure.why), refused })]
+            vec![event(repo, Dispatch::Merged { pull, head, failed: failed.map(|failure| failure.why), how })]
         }
     }
 }

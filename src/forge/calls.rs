@@ -235,6 +235,10 @@ impl Forge for Client {
         Ok(self.branch(repo, branch).await?.contexts)
     }
 
+    async fn admins_pass(&self, repo: &RepoName, branch: &Branch) -> Result<bool, ForgeError> {
+        Ok(self.rule(repo, branch).await?.is_none_or(|rule| !rule.guard.admins))
+    }
+
     async fn usual_merge(&self, repo: &RepoName) -> Result<Option<MergeStyle>, ForgeError> {
         Ok(self.json::<wire::MergeFacts>(&Call::of(Method::GET, repo, &[])).await?.style())
     }

@@ -5,7 +5,7 @@ use forgehand::ledger::Ledger;
 use forgehand::model::{
     Advance, BudgetOf, Decision, Dispatch, EffectKey, Event, Gate, HandOutcome, Intent, IssueNumber, LabelNames, ModelCall, News,
     Notice, Occasion, Outcome, PullNumber, Record, RepoName, RunId, RunOutcome, SeenIssue, Step, StepKind, Subject, TextMark,
-    Timestamp, Trigger, Trouble, Usd, VaultEvent, Wanted, WantedBy,
+    Timestamp, Trigger, Trouble, Unmerged, Usd, VaultEvent, Wanted, WantedBy,
 };
 use forgehand::plan::Notices;
 use forgehand::words;
@@ -223,7 +223,8 @@ fn a_merge_of_the_vault_that_the_forge_refuses_is_told_once_and_not_at_the_first
     let pull = PullNumber(3);
     let head = || "a".repeat(40).parse().expect("a commit");
     let refused = |refused| {
-        let what = Dispatch::Merged { pull, head: head(), failed: Some("Not enough approvals".into()), refused };
+        let how = if refused { Unmerged::Refused } else { Unmerged::Passing };
+        let what = Dispatch::Merged { pull, head: head(), failed: Some("Not enough approvals".into()), how };
         ops(VaultEvent::Dispatched { what })
     };
     assert_eq!(told(&[refused(true)]), []);

@@ -97,6 +97,10 @@ struct Site {
     merges: (u32, u32),
     /// It says no.
     refuses: bool,
+    /// It merges, and its answer is lost.
+    mute: bool,
+    /// What the head of that pull request ends in; the first is all that is low.
+    head: u64,
     /// The process dies at this record, with its effect made or not.
     dies: Option<(usize, bool)>,
 }
@@ -120,6 +124,8 @@ impl Site {
             free: false,
             merges: (0, 0),
             refuses: false,
+            mute: false,
+            head: 4,
             dies,
         }
     }
@@ -250,9 +256,15 @@ impl Site {
     /// What is open there; of a head that is known no more is told.
     fn offers(&self, known: &BTreeMap<PullNumber, Sha>) -> Vec<OfferRead> {
         let unblocks = vec![plan_world::subject(1)];
-        let judged = Judged { actions: vec![id()], unblocks, items: Vec::new(), free: true, mistakes: Vec::new(), more: 0 };
-        let read = (known.get(&ASKED) != Some(&sha(4))).then(|| (sha(4), Some(judged)));
+        let judged =
+            Judged { actions: vec![id()], unblocks, items: Vec::new(), free: self.head == 4, mistakes: Vec::new(), more: 0 };
+        let head = sha(self.head);
+        let read = (known.get(&ASKED) != Some(&head)).then_some((head, Some(judged)));
         self.free.then_some(OfferRead { pull: ASKED, read }).into_iter().collect()
+    }
+
+    fn is_merged(&mut self) {
+        (self.free, self.filed, self.tip) = (false, true, self.tip + 1);
     }
 
     /// What the forge and its branch answer.
@@ -287,16 +299,18 @@ impl Site {
             }
             VaultJob::Merge { pull, head } => {
                 assert_eq!((pull, &head), (ASKED, &sha(4)));
-                let failed =
-                    (self.free && self.refuses).then(|| Failure { kind: FailureKind::Refused, why: "one approval".into() });
                 // What is merged is seen to be that first.
-                if self.free {
-                    self.merges.0 += 1;
+                if !self.free {
+                    return VaultAnswer::Merged(pull, head, None);
                 }
-                if self.free && failed.is_none() {
-                    (self.free, self.filed, self.tip) = (false, true, self.tip + 1);
-                    self.merges.1 += 1;
+                self.merges.0 += 1;
+                if self.refuses {
+                    let failed = Failure { kind: FailureKind::Refused, why: "one approval".into() };
+                    return VaultAnswer::Merged(pull, head, Some(failed));
                 }
+                self.merges.1 += 1;
+                self.is_merged();
+                let failed = self.mute.then(|| Failure { kind: FailureKind::Doubtful, why: "no answer".into() });
                 VaultAnswer::Merged(pull, head, failed)
             }
         }
@@ -390,6 +404,34 @@ fn wherever_it_dies_what_is_low_is_merged_once_and_run_at_most_once() {
         }
     }
     assert!(deaths > 20 && at_merge == 2, "{deaths} deaths, {at_merge} of them at the merge");
+}
+
+#[test]
+fn who_the_forge_names_for_a_merge_of_ours_is_no_approver_and_who_merges_something_else_is() {
+    // What `Weigh` is told is held to what really happened, where it is answered.
+    let mut mute = Site::new(None);
+    assert!(mute.process().is_ok());
+    (mute.free, mute.mute) = (true, true);
+    assert!(mute.process().is_ok());
+    assert_eq!((mute.merges, mute.ran), ((1, 1), 1), "its answer was lost");
+
+    let merging = |record: &Record| {
+        matches!(&record.event, Event::Vault { what: VaultEvent::Dispatched { what: Dispatch::Merging { .. } }, .. })
+    };
+    let (whole, _) = life_by_the_policy(None);
+    let at = whole.records.iter().position(merging).expect("it is journalled before") + 1;
+    let mut pushed = Site::new(None);
+    assert!(pushed.process().is_ok());
+    (pushed.free, pushed.dies) = (true, Some((at, false)));
+    assert!(pushed.process().is_err(), "it dies before it asks for the merge");
+    pushed.again();
+    pushed.head = 5;
+    assert!(pushed.process().is_ok());
+    assert_eq!((pushed.merges, pushed.ran), ((0, 0), 0), "it is another head, which is not low");
+    pushed.is_merged();
+    pushed.now = Timestamp(pushed.now.0 + MINUTE);
+    assert!(pushed.process().is_ok());
+    assert_eq!(pushed.ran, 1, "a person merged that: {:?}", pushed.open());
 }
 
 #[test]

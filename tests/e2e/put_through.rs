@@ -21,7 +21,11 @@ async fn protected(test: &'static str, apply_to_admins: bool) -> Rig {
 
 /// With the token of an account that administers it.
 async fn with_rights(rig: Rig) -> Rig {
-    let owner = rig.seed.token("owner", &["write:issue", "write:repository", "read:user"]).await.expect("a token");
+    with_rights_of(rig, "owner").await
+}
+
+async fn with_rights_of(rig: Rig, login: &str) -> Rig {
+    let owner = rig.seed.token(login, &["write:issue", "write:repository", "read:user"]).await.expect("a token");
     rig.reconfigure("token_file = \"token\"\n", "token_file = \"token\"\nrights_token_env = \"OWNER_TOKEN\"\n");
     rig.with_env("OWNER_TOKEN", &owner)
 }
@@ -69,14 +73,32 @@ async fn a_low_one_that_the_protection_holds_back_is_merged_by_the_account_that_
     }
     assert_eq!((ran(&rig).len(), open_pulls(&rig)), (1, 2), "{}", rig.story());
     assert!(rig.story().contains("a reviewer asks for changes"), "{}", rig.story());
+
+    // Nor what is red, whether or not the branch names that check.
+    let red = asks(&rig, "red", ASKS).await;
+    let pull = rig.seed.api("owner", "GET", &format!("repos/{OPS}/pulls/{red}"), Value::Null).await.expect("it");
+    let sha = pull["head"]["sha"].as_str().expect("a head");
+    let status = json!({ "context": "lint", "state": "failure" });
+    rig.seed.api("owner", "POST", &format!("repos/{OPS}/statuses/{sha}"), status).await.expect("a status");
+    for _ in 0..2 {
+        rig.once().await.ok();
+    }
+    assert_eq!((ran(&rig).len(), open_pulls(&rig)), (1, 3), "{}", rig.story());
+    assert!(rig.story().contains("not green: lint"), "{}", rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_nobody_may_put_through_waits_for_a_person_and_that_is_said() {
-    // Nobody was named who may; the rule holds administrators back as well.
-    for (test, apply_to_admins, rights) in [("put_through::nobody", false, false), ("put_through::admins_too", true, true)] {
-        let rig = protected(test, apply_to_admins).await;
-        let rig = if rights { with_rights(rig).await } else { rig };
+    // Nobody was named who may; the rule holds administrators back as well, the forge's own too, whom the forge would let past it.
+    for (test, apply_to_admins, rights) in [
+        ("put_through::nobody", false, None),
+        ("put_through::admins_too", true, Some("owner")),
+        ("put_through::site_admin", true, Some("root")),
+    ] {
+        let mut rig = protected(test, apply_to_admins).await;
+        if let Some(login) = rights {
+            rig = with_rights_of(rig, login).await;
+        }
         let (status, says) = doctor(&rig).await;
         assert!(status == "warn" && says.contains("the forge refuses forgehand to merge"), "{test}: {status} {says}");
         rig.once().await.ok();

@@ -323,6 +323,7 @@ port! { Forge for forgehand::forge::Client, Forge, ForgeError:
     write create_pull(repo: &RepoName, new: &NewPull) -> Pull;
     write close_pull(repo: &RepoName, pull: PullNumber) -> ();
     read required_contexts(repo: &RepoName, branch: &Branch) -> Vec<String>;
+    read admins_pass(repo: &RepoName, branch: &Branch) -> bool;
     read usual_merge(repo: &RepoName) -> Option<MergeStyle>;
     write merge_pull(repo: &RepoName, pull: PullNumber, head: &Sha, style: MergeStyle, force: bool) -> ();
     read checks(repo: &RepoName, sha: &Sha) -> Checks;

@@ -75,8 +75,10 @@ impl Ledger {
             }
             _ => {}
         }
-        if let VaultEvent::Gone { pull } = what {
-            self.ask_closed(*pull);
+        match what {
+            VaultEvent::Gone { pull } => self.ask_closed(*pull),
+            VaultEvent::Seen { pull, head, .. } => self.moved_on(repo, *pull, head),
+            _ => {}
         }
         let offers = self.offers.entry(repo.clone()).or_default();
         match what {

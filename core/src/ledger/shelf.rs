@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Ledger;
 use crate::model::{
     ActionEnd, ActionId, ActionOutcome, ActionRecord, Approving, Begun, Dispatch, Event, Failure, Grant, PendingItem, PullNumber,
-    RepoName, RunId, RunOutcome, Sha, ShelvedAction, Subject, Timestamp, WantedBy,
+    RepoName, RunId, RunOutcome, Sha, ShelvedAction, Subject, Timestamp, Unmerged, WantedBy,
 };
 
 /// What is known of the vault of an operations repository.
@@ -216,14 +216,24 @@ impl Ledger {
                 shelf.put_through.insert(*pull);
             }
             Dispatch::Merged { pull, failed: None, .. } => drop(shelf.merging.remove(pull)),
-            Dispatch::Merged { pull, head, failed: Some(why), refused } => {
+            Dispatch::Merged { pull, head, failed: Some(why), how } => {
                 let before = shelf.merging.remove(pull);
                 let times = before.as_ref().map_or(0, |before| before.refused);
                 let failed = Some(Failed::after(before.and_then(|before| before.failed), why, at));
-                let refused = if *refused { times.saturating_add(1) } else { 0 };
+                let refused = if *how == Unmerged::Refused { times.saturating_add(1) } else { 0 };
                 shelf.merging.insert(*pull, Merging { head: head.clone(), failed, refused });
-                shelf.put_through.remove(pull);
+                if *how != Unmerged::Doubtful {
+                    shelf.put_through.remove(pull);
+                }
             }
+        }
+    }
+
+    /// A pull request is open at another head than the one that was to be merged: whoever merges it now gives his word.
+    pub(super) fn moved_on(&mut self, repo: &RepoName, pull: PullNumber, head: &Sha) {
+        let Some(shelf) = self.shelves.get_mut(repo) else { return };
+        if shelf.merging.get(&pull).is_some_and(|merging| merging.head != *head) {
+            shelf.put_through.remove(&pull);
         }
     }
 

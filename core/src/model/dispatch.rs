@@ -254,8 +254,28 @@ pub enum Dispatch {
         head: Sha,
         /// Why it is not merged.
         failed: Option<String>,
-        /// The forge said no: it does so until somebody changes something there.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        refused: bool,
+        /// What that means for the next time.
+        #[serde(default, skip_serializing_if = "Unmerged::is_passing")]
+        how: Unmerged,
     },
+}
+
+/// What the failure of a merge comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unmerged {
+    /// It was not asked for, or not taken: it passes.
+    #[default]
+    Passing,
+    /// The forge said no: it does so until somebody changes something there.
+    Refused,
+    /// It was asked for, and may be made yet.
+    Doubtful,
+}
+
+impl Unmerged {
+    /// There is nothing to say.
+    pub fn is_passing(&self) -> bool {
+        *self == Self::Passing
+    }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::ledger::{InTrouble, InWork, Ledger, Unread};
 use crate::model::{
     AccountName, Advance, Dispatch, Event, Gate, Intent, News, Notice, PullState, RepoName, RunId, RunOutcome, Saying, Sha, Step,
-    StepId, StepKind, Story, Subject, Timestamp, Trigger, Trouble, VaultEvent,
+    StepId, StepKind, Story, Subject, Timestamp, Trigger, Trouble, Unmerged, VaultEvent,
 };
 
 /// Tells news from the rest.
@@ -84,7 +84,7 @@ impl Notices {
             }
             VaultEvent::Readable { failed: None } => self.unread.remove(repo).then(|| News::Recovered { repo: repo.clone() }),
             VaultEvent::Policy { broken } => Some(News::Policy { repo: repo.clone(), broken: broken.clone() }),
-            VaultEvent::Dispatched { what: Dispatch::Merged { pull, failed: Some(why), refused: true, .. } } => {
+            VaultEvent::Dispatched { what: Dispatch::Merged { pull, failed: Some(why), how: Unmerged::Refused, .. } } => {
                 // The second time; the first may have come while the forge was still looking.
                 let merging = ledger.shelves.get(repo).and_then(|shelf| shelf.merging.get(pull));
                 let news = merging.is_some_and(|merging| merging.refused == 2);

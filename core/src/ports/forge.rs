@@ -276,10 +276,12 @@ pub trait Forge: Send + Sync {
     async fn close_pull(&self, repo: &RepoName, pull: PullNumber) -> Result<(), ForgeError>;
     /// The contexts that the protection of a branch requires, as patterns; none where it has no protection, or that asks for none.
     async fn required_contexts(&self, repo: &RepoName, branch: &Branch) -> Result<Vec<String>, ForgeError>;
+    /// Whether the protection of a branch lets those past it who administer the repository. Asking needs that: [`ForgeErrorKind::Denied`].
+    async fn admins_pass(&self, repo: &RepoName, branch: &Branch) -> Result<bool, ForgeError>;
     /// How the repository merges where nothing is said; none where the forge does not tell.
     async fn usual_merge(&self, repo: &RepoName) -> Result<Option<MergeStyle>, ForgeError>;
     /// Merges a pull request if this is its head. What became of it has to be looked up after an error, and after an answer too: the forge
-    /// also says yes where it will merge some day.
+    /// also says yes where it will merge some day. By `force` it goes past the protection of its base, where who asks may.
     async fn merge_pull(
         &self,
         repo: &RepoName,

@@ -2,7 +2,7 @@
 
 use crate::model::{
     ActionId, ActionOutcome, Approving, Begun, BrokenPolicy, Dispatch, Failure, Judged, PendingItem, PullNumber, RepoName,
-    RunOutcome, ShelvedAction, VAULT_POLICY, VaultEvent,
+    RunOutcome, ShelvedAction, Unmerged, VAULT_POLICY, VaultEvent,
 };
 
 /// The longest description of a commit status that every forge shows.
@@ -91,8 +91,10 @@ fn dispatched(repo: &RepoName, what: &Dispatch) -> Option<String> {
         }
         Dispatch::Merging { pull, head } => format!("… merge {repo}{pull} at {}: all that it asks for is low", head.short()),
         Dispatch::Merged { pull, failed: None, .. } => format!("{repo}{pull} is merged"),
-        Dispatch::Merged { pull, failed: Some(why), refused: true, .. } => not_put_through(repo, *pull, why),
-        Dispatch::Merged { pull, failed: Some(why), refused: false, .. } => format!("{repo}{pull} could not be merged: {why}"),
+        Dispatch::Merged { pull, failed: Some(why), how: Unmerged::Refused, .. } => not_put_through(repo, *pull, why),
+        Dispatch::Merged { pull, failed: Some(why), how: Unmerged::Passing | Unmerged::Doubtful, .. } => {
+            format!("{repo}{pull} could not be merged: {why}")
+        }
     })
 }
 

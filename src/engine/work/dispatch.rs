@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ActionId, ActionRecord, ApprovedBy, Approving, Begun, Failure, FailureKind, Login, MergeStyle, ProjectFacts, Pull,
+    ActionId, ActionRecord, ApprovedBy, Approving, Begun, Checks, Failure, FailureKind, Login, MergeStyle, ProjectFacts, Pull,
     PullNumber, PullState, RepoName, RunId, Sha, ShelvedAction,
 };
 use crate::plan;
-use crate::ports::{ForgeErrorKind, KeepAnswer, KeepOrder, MergedPull};
+use crate::ports::{Forge, ForgeErrorKind, KeepAnswer, KeepOrder, MergedPull};
 use crate::text;
 use crate::vault::{Entry, LONGEST, Place, Shelf};
 
@@ -223,10 +223,37 @@ impl Worker {
 
     /// Merges a pull request that asks for nothing but low actions, where it is still that.
     async fn merge_offer(&self, repo: &RepoName, number: PullNumber, head: &Sha) -> Result<(), Failure> {
+        let Some((pull, style)) = self.still_free(repo, number, head).await.map_err(not_asked)? else { return Ok(()) };
+        let mut answer = self.ports.forge.merge_pull(repo, number, head, style, false).await;
+        if answer.as_ref().is_err_and(|error| error.kind == ForgeErrorKind::Invalid)
+            && let Some(rights) = self.who_may_force(repo, &pull).await.map_err(not_asked)?
+        {
+            // What protects the branch holds back whoever may only write; what people or checks say against it holds back everybody.
+            self.unopposed(repo, &pull).await.map_err(not_asked)?;
+            answer = rights.merge_pull(repo, number, head, style, true).await;
+        }
+        let doubtful = |why: String| Failure { kind: FailureKind::Doubtful, why };
+        let after = self.ports.forge.pull(repo, number).await.map_err(|error| doubtful(error.to_string()))?;
+        match (after.state, answer) {
+            (PullState::Merged, _) => Ok(()),
+            (_, Ok(())) => Err(doubtful("the forge says that it will, later".to_owned())),
+            (_, Err(error)) => {
+                let kind = match error.kind {
+                    ForgeErrorKind::Invalid | ForgeErrorKind::Denied => FailureKind::Refused,
+                    ForgeErrorKind::Server | ForgeErrorKind::Doubtful => FailureKind::Doubtful,
+                    _ => FailureKind::Passing,
+                };
+                Err(Failure { kind, why: self.why_not_merged(repo, number, &error).await })
+            }
+        }
+    }
+
+    /// What is to be merged and how; nothing where it is merged.
+    async fn still_free(&self, repo: &RepoName, number: PullNumber, head: &Sha) -> Result<Option<(Pull, MergeStyle)>, Failure> {
         let passing = |why: String| Err(Failure { kind: FailureKind::Passing, why });
         let pull = self.ports.forge.pull(repo, number).await.map_err(forge)?;
         match pull.state {
-            PullState::Merged => return Ok(()),
+            PullState::Merged => return Ok(None),
             PullState::Closed => return passing("it was closed".to_owned()),
             PullState::Open => {}
         }
@@ -243,27 +270,24 @@ impl Worker {
             Some(style) => style,
             None => self.ports.forge.usual_merge(repo).await.map_err(forge)?.unwrap_or(MergeStyle::Merge),
         };
-        let mut answer = self.ports.forge.merge_pull(repo, number, head, style, false).await;
-        if answer.as_ref().is_err_and(|error| error.kind == ForgeErrorKind::Invalid)
-            && let Some(rights) = &self.ports.rights
-        {
-            // What protects the branch holds back whoever may only write; what people or checks say against it holds back everybody.
-            self.unopposed(repo, &pull).await?;
-            answer = rights.merge_pull(repo, number, head, style, true).await;
-        }
-        let after = self.ports.forge.pull(repo, number).await.map_err(forge)?;
-        match (after.state, answer) {
-            (PullState::Merged, _) => Ok(()),
-            (_, Ok(())) => passing("the forge says that it will, later".to_owned()),
-            (_, Err(error)) => {
-                let no = matches!(error.kind, ForgeErrorKind::Invalid | ForgeErrorKind::Denied);
-                let kind = if no { FailureKind::Refused } else { FailureKind::Passing };
-                Err(Failure { kind, why: self.why_not_merged(repo, number, &error).await })
-            }
+        Ok(Some((pull, style)))
+    }
+
+    /// The account that the protection of its base lets past it. The forge lets its own administrators past everything, whatever people set: the
+    /// rule decides.
+    async fn who_may_force(&self, repo: &RepoName, pull: &Pull) -> Result<Option<&dyn Forge>, Failure> {
+        let Some(rights) = &self.ports.rights else { return Ok(None) };
+        match rights.admins_pass(repo, &pull.base).await {
+            Ok(pass) => Ok(pass.then_some(rights.as_ref())),
+            Err(error) => match forge(error) {
+                // Whoever may not read it does not administer the repository.
+                failure if matches!(failure.kind, FailureKind::Refused | FailureKind::Gone) => Ok(None),
+                failure => Err(failure),
+            },
         }
     }
 
-    /// Nobody asks for changes, and what its branch requires is green.
+    /// Nobody asks for changes, nothing is red, and what its branch requires is green.
     async fn unopposed(&self, repo: &RepoName, pull: &Pull) -> Result<(), Failure> {
         let refused = |why: String| Err(Failure { kind: FailureKind::Refused, why });
         if self.ports.forge.reviews(repo, pull.number).await.map_err(forge)?.changes_requested {
@@ -271,10 +295,24 @@ impl Worker {
         }
         let required = self.ports.forge.required_contexts(repo, &pull.base).await.map_err(forge)?;
         let statuses = self.ports.forge.statuses(repo, &pull.head_sha).await.map_err(forge)?;
-        match lacking(&required, &statuses).as_slice() {
+        // A rule may require checks and name none of them.
+        let red = statuses.iter().filter(|status| status.state == Checks::Failure).map(|status| status.context.clone());
+        let not_green: Vec<String> = red.chain(lacking(&required, &statuses)).collect();
+        match not_green.as_slice() {
+            [] if statuses.iter().any(|status| status.state == Checks::Pending) => {
+                Err(Failure { kind: FailureKind::Passing, why: "its checks have not ended".to_owned() })
+            }
             [] => Ok(()),
-            lacking => refused(format!("not green: {}", lacking.join(", "))),
+            not_green => refused(format!("not green: {}", not_green.join(", "))),
         }
+    }
+}
+
+/// Whatever failed there, no merge was asked for.
+fn not_asked(failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::Doubtful => Failure { kind: FailureKind::Passing, ..failure },
+        _ => failure,
     }
 }
 
