@@ -331,7 +331,7 @@ impl Setup {
 
     /// The formulas that are on where nothing is said and those that a project names, each as the configuration folder has it. What stands there
     /// of others is read too, so that its mistakes are told.
-    fn formulas(&self) -> Result<BTreeMap<FormulaName, Formula>, CliError> {
+    pub(super) fn formulas(&self) -> Result<BTreeMap<FormulaName, Formula>, CliError> {
         let mut formulas = BTreeMap::new();
         let library = self.library();
         let usual = Project::usual_formulas();

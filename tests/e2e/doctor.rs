@@ -511,6 +511,14 @@ async fn a_call_to_the_model_goes_through_the_gateway_and_tells_whether_the_key_
     let (report, code) = rig.doctor(&["--online"]).await;
     assert!(code == 0 && report.to_string().contains("qwen answers"), "{report:#}");
     assert_eq!((good.requests().len(), local.requests().len()), (2, 1), "one for each model");
+    let fix = forgehand::formula::shipped_text("fix").expect("shipped");
+    let own = fix.replacen("[[step]]", "[agent]\nmodel = \"claude-opus-4-5\"\n\n[[step]]", 1);
+    std::fs::create_dir_all(rig.dir.path().join("formulas")).expect("a folder");
+    fs::write(rig.dir.path().join("formulas/fix.toml"), own).expect("a file");
+    let (report, code) = rig.doctor(&["--online"]).await;
+    assert!(code == 0 && report.to_string().contains("claude-opus-4-5 answers"), "{report:#}");
+    assert_eq!((good.requests().len(), local.requests().len()), (4, 2), "the one that only a formula names, too");
+    fs::remove_file(rig.dir.path().join("formulas/fix.toml")).expect("gone");
     let bad = MessagesApi::start(|_| Reply::error(404, "not_found_error", "model: claude-sonnet-4-5")).await;
     rig.configure(&with(bad.url()));
     rig.finds(&["--online"], fails(4, "model", "404", "base_url")).await;

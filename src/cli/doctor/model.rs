@@ -1,5 +1,6 @@
 //! The model: whether there are credentials, when they end, and, if asked to, whether they work.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::cli::{Kind, wiring};
 use crate::config::{Agent, Backend, Claude};
 use crate::gateway::{Address, Door, Gateway, Order, Prices, Upstream};
 use crate::journal::History;
-use crate::model::Usd;
+use crate::model::{StepKind, Usd};
 use crate::ports::Clock as _;
 
 /// How long the model may take to say a word.
@@ -30,17 +31,38 @@ pub(super) async fn examine(patient: &Patient, online: bool, checks: &mut Vec<Ch
         return;
     }
     // One call for each model, wherever it is.
-    let mut called: Vec<&Claude> = Vec::new();
-    for agent in patient.setup.config.crew() {
-        let Backend::Claude(claude) = &agent.backend else { continue };
+    let mut called: Vec<Claude> = Vec::new();
+    for (agent, claude) in of_agents(patient).chain(of_formulas(patient)) {
         if !called.iter().any(|other| (&other.base_url, &other.model) == (&claude.base_url, &claude.model)) {
+            checks.push(call(patient, agent, &claude).await);
             called.push(claude);
-            checks.push(call(patient, agent, claude).await);
         }
     }
     if called.is_empty() {
         checks.push(Check::ok("model", "the agents are commands of your own: there is no model to call"));
     }
+}
+
+/// The models of the configuration, each with who works with it.
+fn of_agents(patient: &Patient) -> impl Iterator<Item = (&Agent, Claude)> {
+    patient.setup.config.crew().filter_map(|agent| match &agent.backend {
+        Backend::Claude(claude) => Some((agent, Claude::clone(claude))),
+        Backend::Command(_) => None,
+    })
+}
+
+/// Those that formulas name which are on. One that does not load is told of elsewhere.
+fn of_formulas(patient: &Patient) -> impl Iterator<Item = (&Agent, Claude)> {
+    let (setup, crew) = (&patient.setup, patient.setup.crew());
+    let on = setup.config.projects.iter().flat_map(|project| &project.formulas).collect::<BTreeSet<_>>();
+    let formulas = setup.formulas().unwrap_or_default().into_iter().filter(move |(name, _)| on.contains(name));
+    formulas.flat_map(|(_, formula)| formula.steps).filter_map(move |step| {
+        let StepKind::Agent { role, hire, .. } = step.kind else { return None };
+        let model = hire.model.clone()?;
+        let name = &crew.of_step(&role, &hire).name;
+        let (agent, claude) = of_agents(patient).find(|(agent, _)| agent.name == *name)?;
+        Some((agent, Claude { model: Some(model), ..claude }))
+    })
 }
 
 /// Each account that somebody works on. One that cannot be used is worth a word only, where there is another that can.
@@ -76,7 +98,7 @@ async fn call(patient: &Patient, agent: &Agent, claude: &Claude) -> Check {
     }
 }
 
-const MODEL: &str = "check the credentials, `model` and `base_url` of [agent] or [agents.NAME], and that this machine reaches it";
+const MODEL: &str = "check the credentials, `model` and `base_url` of [agent] or [agents.NAME], a formula's `model`, and that this machine reaches it";
 
 async fn said(patient: &Patient, agent: &Agent, claude: &Claude) -> Result<String, String> {
     let model = claude.model.clone().unwrap_or_else(|| wiring::DEFAULT_MODEL.to_owned());
