@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use forgehand::localforge::SeedFile;
 use forgehand::model::{ActionRecord, Event, Intent, Outcome};
 
+use crate::claude_hand::claude;
 use crate::gates::beside;
+use crate::messages_api::{MessagesApi, Reply, Request};
 use crate::ops::{OPS, clone_of, git_in, in_ops};
 use crate::rig::veil::{Answers, Changes, Veil};
 use crate::rig::{Agent, Plan, Rig, TRIAGE, until};
@@ -45,9 +47,13 @@ const SECRET: &str = "hunter2-of-the-tap";
 
 pub async fn rig(test: &'static str, policy: &str) -> Rig {
     let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, "")).mode(forgehand::sandbox::Mode::None);
-    let rig = plan.project("formulas = [\"triage\", \"fix\", \"deploy\"]").rig().await.expect("it needs nothing");
+    rig_of(plan, DEPLOY, policy).await.expect("it needs nothing")
+}
+
+async fn rig_of(plan: Plan, deploy: &str, policy: &str) -> Option<Rig> {
+    let rig = plan.project("formulas = [\"triage\", \"fix\", \"deploy\"]").rig().await?;
     let home = rig.config_file().parent().expect("a folder").to_owned();
-    let text = DEPLOY.replace("$HOME_OF_TEST", &home.display().to_string());
+    let text = deploy.replace("$HOME_OF_TEST", &home.display().to_string());
     std::fs::create_dir(home.join("keys")).expect("a folder");
     beside(&rig, &[("formulas/deploy.toml", &text), ("tap", &format!("{SECRET}\n")), ("keys/key", "prod")]);
     let vault =
@@ -57,7 +63,7 @@ pub async fn rig(test: &'static str, policy: &str) -> Rig {
     let files = [file("vault/actions/before.toml", ASKS), file("vault/policy.toml", policy)];
     rig.seed.create_repo("owner", "ops", false, &files).await.expect("a repository");
     rig.seed.add_collaborator(OPS, "bot", "write").await.expect("a collaborator");
-    rig
+    Some(rig)
 }
 
 /// Asks for an action by a pull request of the bot's; answers with its number.
@@ -378,4 +384,100 @@ async fn a_low_one_goes_through_by_itself_where_the_policy_says_so() {
     assert_eq!(rig.records().iter().filter(|record| verified(&record.event)).count(), 2, "{story}");
     let intended = |event: &Event| matches!(event, Event::Intended { intent: Intent::Verify { .. }, .. });
     assert_eq!(rig.records().iter().filter(|record| intended(&record.event)).count(), 2, "each step once: {story}");
+}
+
+const ASKS_AN_AGENT: &str = r#"
+formula = 1
+name = "deploy"
+title = "Deploy"
+blast_radius = "low"
+
+[trigger]
+vault = true
+
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "look.md"
+access = "read"
+tools = ["Read", "Grep", "Glob"]
+output = "fix-result"
+"#;
+
+/// With an agent that looks first.
+async fn rig_with_agent(test: &'static str, api: &MessagesApi) -> Option<Rig> {
+    let more = "key_env = \"TEST_KEY\"";
+    let plan = Plan::new(test).agent(Agent::Claude { program: claude(), url: api.url().to_owned(), more });
+    let plan = plan.mode(forgehand::sandbox::Mode::None).env("TEST_KEY", "sk-ant-api03-x");
+    let rig = rig_of(plan, ASKS_AN_AGENT, "").await?;
+    beside(&rig, &[("prompts/look.md", "Look whether it can be deployed.")]);
+    Some(rig)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_of_an_action_has_no_tools_but_those_that_it_names_and_its_model() {
+    let done = json!({"outcome": "done", "title": "Look", "summary": "It can."});
+    let api = MessagesApi::start(move |_| Reply::answer(done.clone())).await;
+    let Some(rig) = rig_with_agent("dispatcher::tools", &api).await else { return };
+    rig.once().await.ok();
+    let tools_of = |from: usize| {
+        let mut tools: Vec<String> = Vec::new();
+        for request in api.requests().iter().skip(from) {
+            let named = request.body["tools"].as_array().into_iter().flatten();
+            tools.extend(named.filter_map(|tool| tool["name"].as_str().map(str::to_owned)));
+        }
+        tools.retain(|tool| ["Read", "Grep", "Glob", "Bash", "Write", "Edit"].contains(&tool.as_str()));
+        tools.sort();
+        tools.dedup();
+        tools
+    };
+    for (name, more, tools) in [
+        ("all", "", &["Glob", "Grep", "Read"][..]),
+        ("some", "tools = [\"Read\", \"Bash\"]\nmodel = \"claude-haiku-4-5\"\n", &["Read"]),
+    ] {
+        let before = api.requests().len();
+        let pull = asks(&rig, name, &format!("formula = \"deploy\"\ncontext = \"v1\"\n{more}")).await;
+        merge(&rig, "owner", pull).await;
+        for _ in 0..3 {
+            rig.once().await.ok();
+        }
+        assert_eq!(tools_of(before), tools, "{name}: {}", rig.story());
+        let model = if more.is_empty() { "claude-sonnet-4-5" } else { "claude-haiku-4-5" };
+        let of_model = |request: &Request| request.body["model"].as_str().is_some_and(|named| named.starts_with(model));
+        assert!(api.requests()[before..].iter().all(of_model), "{name} is not done with {model}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_and_a_command_of_an_action_are_cut_after_the_minutes_that_it_names() {
+    let api = MessagesApi::start(|_| Reply::Silence).await;
+    let agent = async {
+        let rig = rig_with_agent("dispatcher::minutes_of_an_agent", &api).await?;
+        Some((rig, "formula = \"deploy\"\ncontext = \"v1\"\ntimeout_minutes = 1\n".to_owned()))
+    };
+    let command = async {
+        let rig = rig("dispatcher::minutes_of_a_command", "").await;
+        std::fs::write(rig.config_file().with_file_name("hold"), "").expect("a file");
+        Some((rig, format!("{ASKS}timeout_minutes = 1\n")))
+    };
+    let cut = async |(rig, text): (Rig, String), why: &str| {
+        rig.once().await.ok();
+        let pull = asks(&rig, "slow", &text).await;
+        merge(&rig, "owner", pull).await;
+        rig.once().await.ok();
+        rig.once().await.ok();
+        let ended = record(&rig, "fired", "slow").await.unwrap_or_else(|| panic!("{}", rig.story()));
+        assert!(ended.logs.as_deref().is_some_and(|logs| logs.contains(why)), "{ended:?}\n{}", rig.story());
+    };
+    let agent = async {
+        if let Some(it) = agent.await {
+            cut(it, "the agent ran out of time").await;
+        }
+    };
+    let command = async {
+        if let Some(it) = command.await {
+            cut(it, "ran out of time at `while test -e").await;
+        }
+    };
+    tokio::join!(agent, command);
 }

@@ -28,6 +28,7 @@ mod home;
 mod init;
 mod latency;
 mod line;
+mod markers;
 mod merge;
 mod merge_answers;
 mod messages_api;

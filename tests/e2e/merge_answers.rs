@@ -20,7 +20,7 @@ async fn site(test: &'static str, lines: &str, script: &str) -> Option<Rig> {
 }
 
 /// What is merged passes by something that changes what becomes of it.
-async fn veiled(rig: &Rig) -> (Veil, Merges) {
+pub async fn veiled(rig: &Rig) -> (Veil, Merges) {
     let merges = Merges::default();
     let veil = Veil::changing(&rig.forge.url(), Changes { merges: merges.clone(), ..Changes::default() }).await;
     rig.reconfigure(&rig.forge.url(), &veil.url);

@@ -1,10 +1,13 @@
 //! What is low in the vault, where the forge protects the branch: it goes through by an account that may, or a person is told that it does not.
 
+use forgehand::model::{Dispatch, Event, VaultEvent};
 use serde_json::{Value, json};
 
 use crate::dispatcher::{ASKS, asks, ran, record, rig};
+use crate::merge_answers::veiled;
 use crate::ops::{OPS, clone_of, git_in};
-use crate::rig::Rig;
+use crate::rig::veil::AtMerge;
+use crate::rig::{Rig, until};
 
 const POLICY: &str = "[low]\nactions = \"self-merge\"\n[tiers]\ndeploy = \"low\"\n";
 
@@ -133,4 +136,33 @@ async fn what_went_through_as_low_and_is_not_low_any_more_was_approved_by_nobody
     }
     assert_eq!(ran(&rig), Vec::<String>::new(), "{}", rig.story());
     assert!(rig.story().contains("the action low is not run: #1 went through as low by the policy of then"), "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_or_after_the_merge_it_merges_once_and_runs_it_once() {
+    for (test, made) in [("put_through::killed_before", false), ("put_through::killed_after", true)] {
+        let rig = rig(test, POLICY).await;
+        let (_veil, merges) = veiled(&rig).await;
+        rig.once().await.ok();
+        asks(&rig, "low", ASKS).await;
+        merges.then(AtMerge::Hung { made });
+        let once = rig.start(&["once"]);
+        until("the merge", || (merges.left() == 0 && open_pulls(&rig) == usize::from(!made)).then_some(())).await;
+        once.kill().await;
+        assert_eq!(ran(&rig), Vec::<String>::new(), "{test}: {}", rig.story());
+        for _ in 0..3 {
+            rig.once().await.ok();
+        }
+        let story = rig.story();
+        assert_eq!((ran(&rig).len(), open_pulls(&rig)), (1, 0), "{test}: {story}");
+        let merged = git_in(&clone_of(&rig, OPS).await, &["log", "--merges", "--oneline", "origin/main"]).await;
+        assert_eq!(merged.lines().count(), 1, "{test}: {merged}\n{story}");
+        let recorded = record(&rig, "fired", "low").await.unwrap_or_else(|| panic!("{test}: {story}"));
+        assert_eq!((recorded.approved_by.as_deref(), recorded.exit_code), (Some("policy"), Some(0)), "{test}: {recorded:?}");
+        // After a merge that is seen nobody asks for it again.
+        let asked =
+            |event: &Event| matches!(event, Event::Vault { what: VaultEvent::Dispatched { what: Dispatch::Merging { .. } }, .. });
+        let times = rig.records().iter().filter(|record| asked(&record.event)).count();
+        assert_eq!(times, if made { 1 } else { 2 }, "{test}: {story}");
+    }
 }

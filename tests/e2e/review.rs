@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::agents::person;
+use crate::revise::{REVISE, below};
 use crate::rig::{Agent, FIX, Plan, REPO, Rig, TRIAGE};
 
 /// Finds fault with the first head, and with no other.
@@ -70,4 +71,47 @@ async fn without_an_identity_of_its_own_the_verdict_is_said_and_does_not_count()
     let all = reviews(&rig, pull.issue.number).await;
     assert_eq!(all.iter().map(|(by, state, _)| (by.as_str(), state.as_str())).collect::<Vec<_>>(), [("bot", "COMMENT")]);
     assert!(rig.story().contains("may not judge it"), "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_review_role_asks_for_is_revised_three_times_and_then_is_a_persons_with_one_comment() {
+    let script = format!(
+        r#"case $FORGEHAND_FORMULA in
+    review) echo '{{"verdict":"request-changes","summary":"Not yet.","findings":[{{"path":"add.sh","line":1,"weight":"must","text":"Quote them."}}]}}' >"$FORGEHAND_RESULT" ;;
+    revise) {REVISE} ;;
+    *) {FIX} ;;
+esac"#
+    );
+    let plan = Plan::new("review::and_revise").agent(Agent::scripted(TRIAGE, &script)).daemon("poll = \"1s\"");
+    let plan = plan.project("formulas = [\"triage\", \"fix\", \"review\", \"revise\"]");
+    let Some(rig) = plan.rig().await else { return };
+    person(&rig, "judge", "write").await;
+    let section = "[agents.judge]\nroles = [\"review\"]\ntoken_file = \"token-judge\"\n";
+    rig.reconfigure("\n[sandbox]", &format!("\n{section}\n[sandbox]"));
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    for _ in 0..12 {
+        rig.once().await;
+        if rig.labels(number) == ["interactive"] {
+            break;
+        }
+    }
+    let story = rig.story();
+    assert_eq!(rig.labels(number), ["interactive"], "{story}");
+    let pull = rig.pulls().pop().expect("a pull request").issue.number;
+    let asked = reviews(&rig, pull).await;
+    let by_judge = asked.iter().filter(|(by, state, _)| by == "judge" && state == "REQUEST_CHANGES").count();
+    assert_eq!((by_judge, asked.len()), (4, 4), "each head once: {asked:#?}\n{story}");
+    // Each round is answered where it was asked for, with the words that it is about.
+    let said = below(&rig, pull);
+    assert_eq!(said.len(), 3, "{said:#?}\n{story}");
+    for (round, answer) in said.iter().enumerate() {
+        assert!(answer.contains("judge") && answer.contains(&format!("Noted in note-{round}.")), "{answer}");
+    }
+    let settle = rig.said(number, "A person must settle pull request");
+    assert_eq!(settle.len(), 1, "{settle:#?}");
+    assert!(settle[0].contains("revised 3 times") && settle[0].contains("judge asks for changes"), "{settle:#?}");
+    rig.once().await;
+    rig.once().await;
+    assert_eq!((below(&rig, pull).len(), reviews(&rig, pull).await.len()), (3, 4), "{}", rig.story());
+    assert_eq!(rig.comments(number).into_iter().filter(|said| said.author == "bot").count(), 1, "one comment");
 }

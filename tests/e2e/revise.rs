@@ -11,7 +11,7 @@ use crate::rig::veil::{Changes, Ci, Veil};
 use crate::rig::{Agent, FIX, Plan, REPO, Rig, TRIAGE, until};
 
 /// Does what it is told by a note beside the code, and answers the first two points that it reads.
-const REVISE: &str = r#"ids=$(printf '%s' "$prompt" | grep -o '^\*\*[a-z]*-[0-9]*\*\*' | tr -d '*' || true)
+pub const REVISE: &str = r#"ids=$(printf '%s' "$prompt" | grep -o '^\*\*[a-z]*-[0-9]*\*\*' | tr -d '*' || true)
     n=$(ls note-* 2>/dev/null | wc -l); echo "round $n" >note-$n; commit "Note $n"
     all=; for id in $ids; do all="$all${all:+,}{\"to\":\"$id\",\"text\":\"Noted in note-$n.\"}"; done
     printf '{"outcome":"done","summary":"Noted.","answers":[%s]}' "$all" >"$FORGEHAND_RESULT""#;
@@ -21,7 +21,7 @@ fn script(revise: &str) -> String {
 }
 
 /// A pull request of ours with somebody who may judge it, and somebody who may not.
-async fn opened(test: &'static str, revise: &str, formulas: &str) -> Option<(Rig, u64, u64)> {
+pub async fn opened(test: &'static str, revise: &str, formulas: &str) -> Option<(Rig, u64, u64)> {
     let plan = Plan::new(test).agent(Agent::scripted(TRIAGE, &script(revise))).daemon("poll = \"1s\"");
     let rig = plan.project(&format!("formulas = [{formulas}]")).rig().await?;
     person(&rig, "judge", "write").await;
@@ -34,15 +34,15 @@ async fn opened(test: &'static str, revise: &str, formulas: &str) -> Option<(Rig
     Some((rig, number, pull))
 }
 
-const ON: &str = "\"triage\", \"fix\", \"revise\"";
+pub const ON: &str = "\"triage\", \"fix\", \"revise\"";
 
-async fn review(rig: &Rig, pull: u64, by: &str, event: &str, body: &str, lines: Value) -> u64 {
+pub async fn review(rig: &Rig, pull: u64, by: &str, event: &str, body: &str, lines: Value) -> u64 {
     let review = json!({ "event": event, "body": body, "comments": lines });
     let given = rig.seed.api(by, "POST", &format!("repos/{REPO}/pulls/{pull}/reviews"), review).await.expect("a review");
     given["id"].as_u64().expect("its number")
 }
 
-async fn lines(rig: &Rig, pull: u64, review: u64) -> Vec<(String, String)> {
+pub async fn lines(rig: &Rig, pull: u64, review: u64) -> Vec<(String, String)> {
     let path = format!("repos/{REPO}/pulls/{pull}/reviews/{review}/comments");
     let all = rig.seed.api("owner", "GET", &path, Value::Null).await.expect("comments");
     let one = |c: &Value| (c["user"]["login"].as_str().unwrap_or_default().into(), c["body"].as_str().unwrap_or_default().into());
@@ -50,7 +50,7 @@ async fn lines(rig: &Rig, pull: u64, review: u64) -> Vec<(String, String)> {
 }
 
 /// What stands below a pull request, of ours.
-fn below(rig: &Rig, pull: u64) -> Vec<String> {
+pub fn below(rig: &Rig, pull: u64) -> Vec<String> {
     rig.comments(pull).into_iter().filter(|c| c.author == "bot").map(|c| c.body).collect()
 }
 
@@ -63,7 +63,7 @@ async fn waits(rig: &Rig, number: u64) -> String {
 }
 
 /// Looks until the pull request stands still at what is expected.
-async fn settled(rig: &Rig, what: &str, is: impl AsyncFn(&Rig) -> bool) {
+pub async fn settled(rig: &Rig, what: &str, is: impl AsyncFn(&Rig) -> bool) {
     for _ in 0..6 {
         rig.once().await;
         if is(rig).await {
@@ -162,7 +162,7 @@ async fn who_may_not_write_is_not_heard_nor_what_is_pending_dismissed_or_of_an_o
     assert_eq!(rig.turns("work"), 1, "{}", rig.story());
 }
 
-async fn comment(rig: &Rig, pull: u64, by: &str, body: &str) {
+pub async fn comment(rig: &Rig, pull: u64, by: &str, body: &str) {
     let path = format!("repos/{REPO}/issues/{pull}/comments");
     rig.seed.api(by, "POST", &path, json!({ "body": body })).await.expect("a comment");
 }

@@ -116,7 +116,9 @@ fn read(repo: &RepoName, (changed, gone): (&[ShelvedAction], &[ActionId]), items
 pub fn action_logs(outcome: &ActionOutcome) -> String {
     let printed = outcome.end().logs;
     let said = match outcome {
-        ActionOutcome::Run { outcome: RunOutcome::Succeeded { .. } | RunOutcome::VerificationFailed { .. }, .. } => String::new(),
+        ActionOutcome::Run { outcome: RunOutcome::Succeeded { .. }, .. } => String::new(),
+        // The exit status says it, but of one that was cut.
+        ActionOutcome::Run { outcome: RunOutcome::VerificationFailed { evidence }, .. } if !evidence.timed_out => String::new(),
         ActionOutcome::Run { outcome, .. } => super::outcome(outcome),
         ActionOutcome::Declined { declined } => format!("it was not run: {}", super::story::declined(declined)),
     };

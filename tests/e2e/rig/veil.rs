@@ -38,6 +38,11 @@ pub struct Changes {
 pub enum AtMerge {
     /// It is answered so, without a reason, and nothing happens.
     Answered(u16),
+    /// It is never answered, whether the forge makes it or not.
+    Hung {
+        /// It does.
+        made: bool,
+    },
     /// The forge takes this into a file first, by a commit on a branch, whoever asked for the merge being its author.
     Pushed {
         /// The way of the file in the API.
@@ -192,6 +197,7 @@ async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
     if let Some(said) = behind.changes.answers.to(path).filter(|_| parts.method == Method::GET) {
         return Response::builder().status(200).body(Body::from(said.to_string())).expect("an answer");
     }
+    let mut hangs = false;
     if parts.method == Method::POST && path.ends_with("/merge") {
         match behind.changes.merges.next() {
             Some(AtMerge::Answered(status)) => {
@@ -199,6 +205,9 @@ async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
                 let said = Response::builder().status(status).header("content-type", "application/json").body(Body::from(said));
                 return said.expect("an answer");
             }
+            Some(AtMerge::Hung { made: false }) => std::future::pending().await,
+            Some(AtMerge::Hung { made: true }) => hangs = true,
+            None => {}
             Some(AtMerge::Pushed { path, commit }) => {
                 let by = parts.headers.get("authorization").expect("who asks says who that is");
                 let post = behind.client.post(format!("{}/api/v1/{path}", behind.forge)).header("authorization", by);
@@ -206,7 +215,6 @@ async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
                     post.header("content-type", "application/json").body(commit.to_string()).send().await.expect("an answer");
                 assert!(said.status().is_success(), "the commit was not taken: {said:?}");
             }
-            None => {}
         }
     }
     let mut asked = behind.client.request(parts.method, format!("{}{path}", behind.forge)).timeout(Duration::from_secs(60));
@@ -216,6 +224,9 @@ async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
         asked = asked.header(name, value);
     }
     let answer = asked.body(body).send().await.expect("the forge answers");
+    if hangs {
+        std::future::pending::<()>().await;
+    }
     let mut response = Response::builder().status(answer.status());
     for (name, value) in
         answer.headers().iter().filter(|(name, _)| !matches!(name.as_str(), "content-length" | "transfer-encoding" | "date"))
