@@ -94,6 +94,7 @@ impl RealHands {
             env.push((variable.clone(), inside.display().to_string()));
             mounts.push(mount.clone());
         }
+        env.extend(granted.env.iter().cloned());
         env.extend(granted.secrets.iter().map(|(name, secret)| (name.clone(), secret.expose_secret().to_owned())));
         let spec = Spec {
             program: PathBuf::from("/bin/sh"),

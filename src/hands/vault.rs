@@ -33,6 +33,8 @@ pub(super) struct Granted {
     pub(super) secrets: Vec<(String, SecretString)>,
     /// Each with the variable that says where it is.
     pub(super) mounts: Vec<(String, Mount)>,
+    /// What they are told beside that.
+    pub(super) env: Vec<(String, String)>,
 }
 
 impl RealHands {

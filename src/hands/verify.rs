@@ -11,7 +11,8 @@ use super::places::Place;
 use super::setup::{SetUp, SetupFailed, SetupSite, command_run};
 use super::shell::Outfit;
 use super::site::{Whose, cancelled, environment};
-use crate::model::Evidence;
+use super::vault::Granted;
+use crate::model::{Evidence, TrialItem};
 use crate::ports::{HandError, VerifyOrder};
 use crate::sandbox::MountAccess;
 
@@ -48,6 +49,7 @@ impl RealHands {
         cancel: &CancellationToken,
     ) -> Result<Evidence, HandError> {
         let granted = self.granted(&order.vault).await?;
+        let granted = Granted { env: order.item.iter().flat_map(TrialItem::env).collect(), ..granted };
         let commands = match self.set_up_clone(place, order, outfit, cancel).await? {
             Ok(commands) => commands,
             Err(failed) => return self.whose_fault(order, failed, cancel).await,

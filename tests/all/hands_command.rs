@@ -250,6 +250,7 @@ async fn committed(sandbox: Arc<Sandbox>, verify_limit: Duration) -> (Bench, Ver
         step: "verify".into(),
         sha,
         commands: vec!["sh ./test.sh".to_owned()],
+        item: None,
         timeout: None,
         network: Vec::new(),
         given: Given::default(),

@@ -1,5 +1,6 @@
 //! What steps of formulas can ask of the forge beside comments and pull requests, and steps that are done again where they fail.
 
+use forgehand::model::{Event, Intent};
 use serde_json::{Value, json};
 
 use crate::gates::beside;
@@ -244,4 +245,67 @@ async fn an_agent_writes_for_each_item_on_top_of_the_last_one_also_where_a_daemo
     let clone = clone_of(&rig, REPO).await;
     let told = git_in(&clone, &["show", &format!("{}:told.txt", pull.head_sha)]).await;
     assert_eq!(told.trim(), "2", "the second part began where the first one ended");
+}
+
+const TRIES: &str = r#"formula = 1
+name = "fix"
+title = "Try what was done on a list"
+blast_radius = "medium"
+
+[trigger]
+label = "claude-queue"
+
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "part.md"
+access = "write"
+output = "fix-result"
+
+[[step]]
+id = "try"
+run = ['echo "$FORGEHAND_INDEX: $FORGEHAND_ITEM"', 'test "$(sh add.sh 1 "$FORGEHAND_INDEX")" = $((1 + FORGEHAND_INDEX))']
+for_each = { items = "['a \"quoted\" $(echo word)', 'two', 'three']", at_most = 3 }
+on_failure = { to = "work", at_most = 2 }
+
+[[step]]
+id = "count"
+run = { of = "['test ' + string(item.n) + ' = \"$FORGEHAND_INDEX\"', 'echo \"$FORGEHAND_ITEM\"']" }
+for_each = { items = "[{'n': 1}, {'n': 2}]", at_most = 3 }
+
+[[step]]
+id = "open"
+propose = "pull-request"
+title = "{{line issue.title}}"
+body = "tried.md"
+"#;
+
+/// Repairs what it is to once something failed behind it.
+const TRIED: &str = "case $FORGEHAND_STEP in work)
+    if [ -e told.txt ]; then repair; commit 'Add'; answer done 'It adds.'; else echo one >told.txt; commit 'One'; answer done 'One.'; fi ;;
+esac";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_are_run_for_each_item_and_read_it_from_their_environment() {
+    let Some(rig) = Plan::new("steps::commands_for_each").agent(Agent::scripted(TRIAGE, TRIED)).rig().await else { return };
+    let tails = "{{#each steps.try.output}}{{#each this.commands}}{{line this.tail}}|{{/each}}{{/each}}";
+    let counts = "{{#each steps.count.output}}{{this.as_expected}} {{/each}}";
+    let tried = format!("Tried: {tails}\n\nCounted: {counts}\n");
+    beside(
+        &rig,
+        &[("formulas/fix.toml", TRIES), ("prompts/part.md", "Do it: {{outside issue.title}}\n"), ("prompts/tried.md", &tried)],
+    );
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue"]).await;
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
+    let pull = rig.pulls().pop().expect("a pull request").issue.body;
+    // As they stand there, and nothing in them was run.
+    assert!(pull.contains("1: a \"quoted\" $(echo word)") && pull.contains("2: two") && pull.contains("3: three"), "{pull}");
+    assert!(pull.contains("Counted: true true"), "{pull}");
+    let tries = |step: &str| {
+        let of = |event: &Event| matches!(event, Event::Intended { intent: Intent::Verify { step: of, .. }, .. } if of.as_str() == step);
+        rig.records().iter().filter(|record| of(&record.event)).count()
+    };
+    assert_eq!((tries("try"), tries("count"), rig.turns("work")), (1 + 3, 2, 2), "the first one failed once: {}", rig.story());
+    assert!(rig.story().contains("item 2 of 3"), "{}", rig.story());
 }

@@ -4,7 +4,7 @@ use super::expression::{Type, Wants, check};
 use super::read::{Meant, typed};
 use super::scope::{inputs, scope, with};
 use crate::document::Value;
-use crate::model::{ForEach, Formula, INPUTS, InputSpec, Proposal, Step, StepId, StepKind, Variable};
+use crate::model::{Commands, ForEach, Formula, INPUTS, InputSpec, Proposal, Step, StepId, StepKind, Variable};
 
 /// The longest list.
 const ITEMS: u64 = 10_000;
@@ -21,7 +21,7 @@ pub(super) fn read(value: &Value<'_>, known: &Type) -> Option<(ForEach, Type)> {
 /// Complains of a step that is not done for each of something.
 pub(super) fn judge(value: &Value<'_>, meant: &Meant) {
     let help = match meant {
-        Meant::Step(StepKind::Agent { .. })
+        Meant::Step(StepKind::Agent { .. } | StepKind::Run { commands: Commands::List(_) | Commands::Of { .. }, .. })
         | Meant::Step(StepKind::Propose(
             Proposal::Comment { .. }
             | Proposal::Labels { .. }
@@ -34,7 +34,8 @@ pub(super) fn judge(value: &Value<'_>, meant: &Meant) {
             | Proposal::Close { issue: Some(_) }
             | Proposal::UpdateIssue { issue: Some(_), .. },
         )) => return,
-        Meant::Step(StepKind::Verify { .. } | StepKind::Run { .. }) => "its commands are the same for each item",
+        Meant::Step(StepKind::Verify { .. }) => "the project's verification is the same for each item: write the commands out",
+        Meant::Step(StepKind::Run { commands: Commands::Kept { .. }, .. }) => "what was kept is the same for each item",
         Meant::Step(StepKind::Propose(Proposal::PullRequest { .. })) => "a run opens one pull request",
         Meant::Step(StepKind::Propose(Proposal::Close { issue: None })) => "an issue is closed once: say which by `issue`",
         Meant::Step(StepKind::Propose(Proposal::UpdateIssue { issue: None, .. })) => {

@@ -343,8 +343,8 @@ struct StepSection {
     needs: Option<Vec<Word>>,
     /// A CEL condition: whether it is done. Without one it is skipped where one that it needs was skipped.
     when: Option<Cel>,
-    /// It is done once for each item of a list, which its templates and its `issue` call `item`. With an `agent`, and with
-    /// `propose`, but for pull requests: one that writes does all of them in the same workspace, each on top of the last one's commits, and they are one
+    /// It is done once for each item of a list, which its templates and its `issue` call `item`. With an `agent`, with `run` and commands (they read
+    /// the item in `$FORGEHAND_ITEM`), and with `propose`, but for pull requests: an agent that writes does all of them in the same workspace, each on top of the last one's commits, and they are one
     /// change. Another run edits the comments that the last one wrote on an issue, in their order.
     for_each: Option<ForEachSection>,
     /// It takes no longer. With `agent`: a turn, within `wall` of `[limits]`. With `run`: all its commands, within what the configuration

@@ -42,7 +42,9 @@ const ORDER: &str = "
 - A step that no run would ever do is refused: its condition, with those of the steps that it needs or asks for, cannot hold. So is an outcome that no run would end as.
 - A step with `for_each` is done for one item after the other. The list is worked out once, when the step begins, and one that is not there has
   no items; `when` is asked before that, `timeout` and `retry` are each item's own. Its output is the list of what the items left, in
-  their order. A list longer than `at_most`, or than `items` in `[limits]` of the configuration, ends the run before any of it is done.
+  their order. Commands of a `run` have the item in the variable `FORGEHAND_ITEM`, a text as it is and anything else as JSON, and which it is, from 1,
+  in `FORGEHAND_INDEX`; it is text from outside, so `\"$FORGEHAND_ITEM\"` stands in double quotes. Each item has a clone of its own; one that fails ends
+  the run where the step has neither `go_on` nor `on_failure`, and an `on_failure` has all of them done again. A list longer than `at_most`, or than `items` in `[limits]` of the configuration, ends the run before any of it is done.
 - The run ends when every step has ended, as the first `[[outcome]]` says whose `when` holds. A step that fails for good ends it: what is
   at work beside it is stopped. Where failing output goes back to an agent, that step and all that wait for it are done again.
 ";

@@ -8,6 +8,7 @@
 
 mod asks;
 mod each;
+mod evidence;
 mod failure;
 mod fold;
 mod found;

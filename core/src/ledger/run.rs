@@ -68,10 +68,11 @@ pub struct RunState {
     pub change: Option<Change>,
     /// What was run on those commits, so far, in the order of the file.
     pub evidence: Option<Evidence>,
-    /// The same for each step that ran something, by its place.
-    pub shown: BTreeMap<usize, Evidence>,
-    /// The steps whose commands came out otherwise on them than they were to.
-    pub unmet: BTreeSet<StepId>,
+    /// The same for each step that ran something, by its place and the item that it was for.
+    #[serde(with = "super::running::pairs")]
+    pub shown: BTreeMap<(usize, u32), Evidence>,
+    /// The steps, with the item, whose commands came out otherwise on them than they were to.
+    pub unmet: BTreeSet<(StepId, u32)>,
     /// What earlier runs kept for it.
     pub kept: Vec<Kept>,
     /// The commit that it pushed to its branch last.
@@ -453,28 +454,6 @@ impl RunState {
         self.outputs.insert(step.clone(), output);
     }
 
-    /// What commands showed, and whether they came out as they were to. What they showed of another commit than the run's own does not speak
-    /// for that.
-    pub(super) fn verified(&mut self, step: &StepId, intent: &Intent, evidence: &Evidence) -> bool {
-        let met = match intent {
-            Intent::Verify { trial: Some(trial), .. } => trial.expect.met(evidence),
-            _ => evidence.passed,
-        };
-        self.leaves(step, shown(evidence, met));
-        if self.change.as_ref().is_none_or(|change| change.head == evidence.sha) {
-            if let Some(place) = self.formula.place(step) {
-                self.shown.retain(|_, before| before.sha == evidence.sha);
-                self.shown.insert(place, evidence.clone());
-                self.evidence = together(&self.shown);
-            }
-            match met {
-                true => self.unmet.remove(step),
-                false => self.unmet.insert(step.clone()),
-            };
-        }
-        met
-    }
-
     /// A step ended.
     pub(super) fn go_on(&mut self, step: &StepId, status: StepStatus, at: Timestamp) {
         let Some(place) = self.formula.place(step) else { return };
@@ -498,26 +477,11 @@ impl RunState {
         at.cuts = 0;
         at.asked_again = false;
         at.rests = true;
-        self.unshow(step);
+        let item = self.item_of(step);
+        self.unshow(step, |of| of == item);
         *self.retries.entry(step.clone()).or_default() += 1;
         self.outputs.remove(step);
         self.rest();
-    }
-
-    /// What a step showed of the commits counts no more.
-    fn unshow(&mut self, step: &StepId) {
-        if let Some(place) = self.formula.place(step) {
-            self.shown.remove(&place);
-        }
-        self.evidence = together(&self.shown);
-        self.unmet.remove(step);
-    }
-
-    /// The commits are others: what was shown of those before speaks for nothing.
-    pub(super) fn unshow_all(&mut self) {
-        self.shown.clear();
-        self.evidence = None;
-        self.unmet.clear();
     }
 
     /// A step and all that wait for it are to be done again, because one of them failed.
@@ -528,7 +492,7 @@ impl RunState {
             if let Some(step) = self.formula.steps.get(behind).map(|step| step.id.clone()) {
                 self.statuses.remove(&step);
                 self.outputs.remove(&step);
-                self.unshow(&step);
+                self.unshow(&step, |_| true);
             }
         }
         self.in_work.insert(place, InWork::told_of(told, self.sessions.contains_key(to), at));
@@ -604,20 +568,4 @@ impl InWork {
             _ => {}
         }
     }
-}
-
-/// What a verification leaves for the steps after it.
-fn shown(evidence: &Evidence, met: bool) -> Json {
-    let command = |run: &crate::model::CommandRun| json!({ "command": run.command, "exit": run.exit, "seconds": run.millis as f64 / 1e3, "tail": run.tail });
-    json!({ "passed": evidence.passed, "as_expected": met, "commands": evidence.commands.iter().map(command).collect::<Vec<_>>() })
-}
-
-/// What several steps showed of one commit.
-fn together(shown: &BTreeMap<usize, Evidence>) -> Option<Evidence> {
-    shown.values().cloned().reduce(|mut all, next| {
-        all.commands.extend(next.commands);
-        all.passed &= next.passed;
-        all.timed_out |= next.timed_out;
-        all
-    })
 }

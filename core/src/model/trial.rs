@@ -47,7 +47,7 @@ pub enum Expect {
     },
 }
 
-/// Commands that are no formula's own, or that are to come out otherwise than passing.
+/// Commands that are no formula's own, that are to come out otherwise than passing, or that are run for an item of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     /// They.
@@ -56,6 +56,28 @@ pub struct Trial {
     pub over: Option<Kept>,
     /// How they are to come out.
     pub expect: Expected,
+    /// What they are run for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<TrialItem>,
+}
+
+/// An item of a list, as commands read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialItem {
+    /// A text as it is, anything else as JSON. It comes from outside, so it is in no command's text.
+    pub text: String,
+    /// Which it is, from 1.
+    pub nth: u32,
+}
+
+impl TrialItem {
+    /// The longest that is given to commands, in bytes: the system has a limit of its own for a variable.
+    pub const LONGEST: usize = 96 * 1024;
+
+    /// The variables that say it.
+    pub fn env(&self) -> [(String, String); 2] {
+        [("FORGEHAND_ITEM".to_owned(), self.text.clone()), ("FORGEHAND_INDEX".to_owned(), self.nth.to_string())]
+    }
 }
 
 /// How commands are to come out, worked out.

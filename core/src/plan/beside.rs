@@ -116,8 +116,8 @@ pub(super) fn under_way(state: &IssueState) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// For which item an agent works.
+/// For which item an agent or commands work.
 fn item(at: &InWork, intent: &Intent) -> Option<String> {
-    let each = at.each.as_ref().filter(|_| matches!(intent, Intent::Agent { .. }))?;
+    let each = at.each.as_ref().filter(|_| matches!(intent, Intent::Agent { .. } | Intent::Verify { .. }))?;
     Some(format!(" (item {} of {})", each.nth(), each.of()))
 }

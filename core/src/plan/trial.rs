@@ -6,13 +6,14 @@
 
 use serde_json::json;
 
-use crate::ledger::StepState;
+use crate::ledger::{Each, StepState};
 use crate::model::{
     Advance, Branch, Commands, Evidence, Expect, Expected, Expression, Intent, Kept, Lane, RunOutcome, RunsOn, Sha, StepKind,
-    Trial,
+    Trial, TrialItem,
 };
 
 use super::beside::busy;
+use super::each::done;
 use super::flow::broken;
 use super::run::{Here, Live, advance};
 use super::{Context, Next};
@@ -41,7 +42,7 @@ impl Context<'_> {
                 }
                 Err(outcome) => self.end(here, outcome),
             },
-            StepState::Verified { met: true, .. } => advance(here, Advance::Next),
+            StepState::Verified { met: true, .. } => done(here),
             StepState::Verified { evidence, .. } => self.failing(here, evidence),
             _ => self.unexpected(here),
         }
@@ -63,8 +64,9 @@ impl Context<'_> {
             Expect::Failure { prints: None } => Expected::Failure { prints: None },
             Expect::Failure { prints: Some(prints) } => Expected::Failure { prints: Some(self.text(here, prints)?) },
         };
+        let item = here.at.each.as_ref().map(|each| item(here, each)).transpose()?;
         let (commands, over) = match commands {
-            Commands::List(_) if expect == Expected::Success => return Ok(None),
+            Commands::List(_) if expect == Expected::Success && item.is_none() => return Ok(None),
             Commands::List(commands) => (commands.clone(), None),
             Commands::Of { of } => match self.commands_of(here, of)? {
                 none if none.is_empty() => return Err(broken(here.step, &format!("{}: there is no command in it", of.0))),
@@ -75,7 +77,7 @@ impl Context<'_> {
                 None => (Vec::new(), None),
             },
         };
-        Ok(Some(Trial { commands, over, expect }))
+        Ok(Some(Trial { commands, over, expect, item }))
     }
 
     fn text(&self, here: Here<'_>, of: &Expression) -> Result<String, RunOutcome> {
@@ -108,7 +110,7 @@ impl Context<'_> {
             Some(back) if rounds < back.at_most => {
                 advance(here, Advance::Back { to: back.to.clone(), evidence: evidence.clone() })
             }
-            _ if matches!(step.kind, StepKind::Run { go_on: true, .. }) => advance(here, Advance::Next),
+            _ if matches!(step.kind, StepKind::Run { go_on: true, .. }) => done(here),
             _ => self.end(here, RunOutcome::VerificationFailed { evidence: evidence.clone() }),
         }
     }
@@ -143,5 +145,18 @@ impl Context<'_> {
         let left = |tip: &Sha| live.state.tip.as_ref().is_some_and(|t| t.sha == *tip) || live.state.pushing.as_ref() == Some(tip);
         let theirs = prepared.tip.as_ref().is_some_and(|tip| !prepared.tip_ours && !known(tip) && !left(tip));
         theirs.then(|| run.branch.clone())
+    }
+}
+
+/// The item that commands are run for, as a variable can say it.
+fn item(here: Here<'_>, each: &Each) -> Result<TrialItem, RunOutcome> {
+    let text = each.item().as_str().map_or_else(|| each.item().to_string(), str::to_owned);
+    let wrong = |why: String| broken(here.step, &format!("item {} of {}: {why}", each.nth(), each.of()));
+    match text.len() {
+        bytes if bytes > TrialItem::LONGEST => {
+            Err(wrong(format!("{bytes} bytes, and commands are given at most {}", TrialItem::LONGEST)))
+        }
+        _ if text.contains('\0') => Err(wrong("no variable can hold the character NUL".to_owned())),
+        _ => Ok(TrialItem { text, nth: each.nth() }),
     }
 }

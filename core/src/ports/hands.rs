@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{
     Access, AccountName, AgentName, Branch, Evidence, FormulaName, HandOutcome, ModelCall, PortRange, Provisions, RepoName,
-    RunId, Sha, Shape, StepId, Usd,
+    RunId, Sha, Shape, StepId, TrialItem, Usd,
 };
 
 /// Places to work, and those who work there.
@@ -180,6 +180,8 @@ pub struct VerifyOrder {
     pub sha: Sha,
     /// The commands, in order.
     pub commands: Vec<String>,
+    /// The item that they are run for.
+    pub item: Option<TrialItem>,
     /// How long they may take together; none: as the configuration says. It only tightens.
     pub timeout: Option<Duration>,
     /// Hosts that may be reached, `name` or `name:port`.

@@ -166,6 +166,7 @@ impl Worker {
             step: step.id.clone(),
             sha: tried,
             commands: trial.map_or_else(|| commands_of(step, order.project).to_vec(), |trial| trial.commands.clone()),
+            item: trial.and_then(|trial| trial.item.clone()),
             network: order.project.verify_network.clone(),
             timeout: step.timeout.into_iter().chain(granted(order.run()?)).min(),
             given: self.given(order, beside.then_some(&step.id)).await?,
