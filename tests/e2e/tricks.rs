@@ -47,6 +47,23 @@ async fn who_lost_his_rights_approves_nothing_and_a_made_up_status_is_no_green_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_a_writer_makes_up_is_no_verification_of_ours() {
+    let rig = rig("tricks::faked", "merge = \"policy\"").await;
+    let (number, pull) = opened(&rig, "manifest").await;
+    comes_to_wait(&rig, number, "waits for an approval").await;
+    let commit = json!({ "branch": "claude/issue-1", "content": "ZXhpdCAx", "message": "Break it" });
+    rig.seed.api("judge", "POST", &format!("repos/{REPO}/contents/broken.sh"), commit).await.expect("a commit");
+    let head = rig.branch("claude/issue-1").expect("the branch");
+    for context in ["forgehand", "forgehand/verify", "forgehand/vault", "ci/all"] {
+        let green = json!({ "state": "success", "context": context, "description": "sh ./test.sh passed" });
+        rig.seed.api("judge", "POST", &format!("repos/{REPO}/statuses/{head}"), green).await.expect("anybody who writes may");
+    }
+    review(&rig, pull, "owner", None).await;
+    comes_to_wait(&rig, number, "which forgehand did not verify").await;
+    stays(&rig, number).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_the_policy_does_not_parse_everything_is_high_and_the_last_good_one_names_who_approves() {
     let rig = rig("tricks::policy", "merge = \"policy\"\nreview = \"off\"").await;
     let policy = SeedFile { path: "vault/policy.toml", content: "approvers = [\"judge\"]\n", executable: false };

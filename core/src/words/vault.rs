@@ -58,6 +58,14 @@ pub fn mend_merging() -> &'static str {
      demand no approval and no files (`forgehand doctor` tells what it demands)"
 }
 
+/// What is to be done about an action that was merged and that nobody approved who may.
+pub fn mend_unapproved(id: &ActionId) -> String {
+    format!(
+        "; what to do: have an approver merge a pull request of somebody else's that changes its file, or reject it by \
+         `forgehand vault reject {id}`"
+    )
+}
+
 /// The newest version of a policy cannot be read.
 pub fn broken_policy(repo: &RepoName, broken: &BrokenPolicy) -> String {
     let BrokenPolicy { at, why, good } = broken;

@@ -8,7 +8,8 @@ use crate::cli::setup::{Setup, SystemClock};
 use crate::cli::{CliError, block_on};
 use crate::document::Faults;
 use crate::journal::History;
-use crate::model::{Action, ActionId, BadActionId};
+use crate::ledger::Fate;
+use crate::model::{Action, ActionId, Approving, BadActionId};
 use crate::plan::{self, tier_of_action};
 use crate::ports::Clock as _;
 use crate::vault::{self, Entry, Offer};
@@ -58,7 +59,10 @@ fn stands(setup: &Setup, vault: &Vault, id: &ActionId) -> Result<Option<String>,
             "it stood there before forgehand came, and is not run: ask for it anew under another `id`, or record it as done";
         return Ok(Some(what.to_owned()));
     }
-    Ok(plan::action_stands(&ledger, &vault.ops.repo, id).filter(|_| !seen.is_over()))
+    let unapproved = matches!(seen.fate, Fate::Weighed { answer: Approving::Lacking { .. }, .. });
+    let to_do = if unapproved { words::mend_unapproved(id) } else { String::new() };
+    let stands = plan::action_stands(&ledger, &vault.ops.repo, id).filter(|_| !seen.is_over());
+    Ok(stands.map(|stands| stands + &to_do))
 }
 
 /// The files of a pull request that ask for an action.

@@ -98,6 +98,9 @@ impl Worker {
                 pull.number
             )),
             None => lacking(match &pull.by {
+                Some(by) if by.as_str().eq_ignore_ascii_case(pull.author.as_str()) => {
+                    format!("{by} opened and merged {}, and nobody approves what he asks for himself", pull.number)
+                }
                 Some(by) => format!("{by} merged {}, and no approver merged or approved it", pull.number),
                 None => format!("no approver merged or approved {}", pull.number),
             }),
