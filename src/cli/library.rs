@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::formula::{self, FormulaErrors, Hiring, Sources};
-use crate::gateway::Prices;
+use crate::gateway::{FAMILIES, Prices};
 use crate::model::{Crew, Formula, FormulaName, Triggers};
 use crate::ports::Formulas;
 
@@ -169,7 +169,7 @@ impl Library {
         let schema_names = self.named("formulas/schemas", ".json", formula::shipped_schema_names());
         let names = self.names();
         let prices = LazyCell::new(Prices::shipped);
-        let (priced, models) = (|model: &str| prices.knows(model), || prices.models());
+        let (priced, models) = (|model: &str| prices.knows(model) || FAMILIES.contains(&model), || prices.models());
         let hiring =
             self.crew.as_deref().map(|crew| Hiring { crew, priced: &priced, models: &models, configured: configured.as_ref() });
         let sources = Sources {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::config::{Agent, Backend, Config, Looks, Mend, Probe, Project, SecretSource};
 use crate::forge::{self, Client};
 use crate::formula;
+use crate::gateway::{FAMILIES, Prices};
 use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
 use crate::model::{
@@ -285,6 +286,16 @@ impl Setup {
         Library::of(&self.folder).for_crew(self.crew())
     }
 
+    /// Patterns of the models that somebody can work with: they have a price, or an agent has them.
+    fn models(&self) -> Vec<String> {
+        let of = |agent: &Agent| match &agent.backend {
+            Backend::Claude(claude) => claude.model.clone(),
+            Backend::Command(_) => None,
+        };
+        let (prices, own) = (Prices::shipped(), self.config.crew().filter_map(of).map(|name| globset::escape(&name)));
+        prices.patterns().chain(FAMILIES).map(str::to_owned).chain(own).collect()
+    }
+
     /// What an action of the vault may name. Only of formulas that are on it is looked up what they could break: no others are run.
     pub(super) fn vault_known(&self) -> Result<crate::vault::Known, CliError> {
         let on = self.formulas()?;
@@ -301,6 +312,7 @@ impl Setup {
             secrets: self.config.vault.secret_names(),
             mounts: self.config.vault.mount_names(),
             tools: formula::tool_names().map(str::to_owned).collect(),
+            models: self.models(),
             projects: self.config.projects.iter().map(|project| project.repo.clone()).collect(),
             fired: self.config.projects.iter().map(fired).collect(),
         })

@@ -95,6 +95,9 @@ fn is_reaching(kind: &str) -> bool {
     REACHING_TOOLS.iter().any(|reaching| kind.starts_with(reaching))
 }
 
+/// The short names that Claude Code knows: each stands for a family of models.
+pub const FAMILIES: [&str; 4] = ["fable", "opus", "sonnet", "haiku"];
+
 /// Whether a model is on a run's list.
 ///
 /// An entry allows the model of that name and its dated releases (`claude-sonnet-5` allows `claude-sonnet-5-20260201`); one that ends in
@@ -108,7 +111,7 @@ pub(super) fn is_allowed(models: &[String], model: &str) -> bool {
         if let Some(start) = entry.strip_suffix('*') {
             return model.starts_with(start);
         }
-        if matches!(entry.as_str(), "fable" | "opus" | "sonnet" | "haiku") {
+        if FAMILIES.contains(&entry.as_str()) {
             return model == entry || model.strip_prefix("claude-").is_some_and(|rest| rest.split('-').any(|part| part == entry));
         }
         match model.strip_prefix(&entry) {

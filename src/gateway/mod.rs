@@ -31,6 +31,7 @@ mod relay;
 mod renew;
 mod verdict;
 
+pub use ask::FAMILIES;
 pub use credentials::{Credential, CredentialError, CredentialSource, find_credentials};
 pub use egress::{Egress, EgressError};
 pub use prices::{Prices, PricesError, Usage};

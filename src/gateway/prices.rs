@@ -133,6 +133,11 @@ impl Prices {
         self.rows.iter().any(|row| row.names.is_match(model))
     }
 
+    /// The patterns of the names that it knows.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().flat_map(|row| &row.written).map(String::as_str)
+    }
+
     /// The models that the table knows by their whole name, as far as it writes that out; a pattern for a family names none.
     pub fn models(&self) -> Vec<String> {
         let whole = |name: &&str| !name.is_empty() && !name.contains(['*', '?', '[', '{']) && !name.ends_with('-');

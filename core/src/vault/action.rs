@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use globset::Glob;
+
 use super::{Known, listed};
 use crate::document::{self, Faults, Table, Value, nearest};
 use crate::model::{
@@ -67,7 +69,7 @@ fn work(root: &Table<'_>, unblocks: &[Subject], known: &Known) -> Option<ActionW
     let person = root.value("action_required").and_then(|value| person(root, &value));
     let secrets = root.or("secrets", Vec::new(), |v| names(v, &known.secrets, "secret", "[vault.secrets]"));
     let mounts = root.or("mounts", Vec::new(), |v| names(v, &known.mounts, "mount", "[vault.mounts]"));
-    let model = root.optional("model", word);
+    let model = root.optional("model", |value| model(value, known));
     let tools = root.or("tools", Vec::new(), |v| v.list(|item| tool(item, known)));
     let timeout_minutes = root.optional("timeout_minutes", |v| v.whole(1, MINUTES));
     match (root.value("formula"), root.has("action_required")) {
@@ -185,14 +187,24 @@ fn tool(value: &Value<'_>, known: &Known) -> Option<String> {
     value.wrong(format!("there is no tool `{}`", name.escape_debug()), hint)
 }
 
-/// The name of a model.
-fn word(value: &Value<'_>) -> Option<String> {
+/// The name of a model that has a price, or that an agent has: the run would only find at night that nobody works with it.
+fn model(value: &Value<'_>, known: &Known) -> Option<String> {
     let text = value.filled()?;
     if !is_model_name(&text) {
         let help = "letters, digits and `-`, `_`, `.`, `:`, `/`, `@`, such as \"sonnet\"";
         return value.wrong(format!("`{}` cannot be a name of `{}`", text.escape_debug(), value.key()), help);
     }
-    Some(text)
+    let fits = |pattern: &String| Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(&text));
+    if known.models.iter().any(fits) {
+        return Some(text);
+    }
+    let whole = known.models.iter().map(|pattern| pattern.trim_matches('*')).filter(|name| !name.contains('*'));
+    let help = match nearest(&text, whole) {
+        Some(right) => format!("did you mean \"{right}\"?"),
+        None => "name one of config/prices.toml, one that an agent of the configuration has, or a family such as \"sonnet\""
+            .to_owned(),
+    };
+    value.wrong(format!("no price is known for the model `{text}`, so nobody works with it"), help)
 }
 
 /// `owner/repo#7`, or `#7` where there is one project.
@@ -236,6 +248,7 @@ mod tests {
             secrets: names(&["DEPLOY_TOKEN", "TAP"]),
             mounts: names(&["ssh"]),
             tools: names(&["Bash", "Read"]),
+            models: vec!["*claude-opus-*".to_owned(), "sonnet".to_owned()],
             projects: vec!["owner/app".parse().expect("a name"), "owner/web".parse().expect("a name")],
             fired: [("owner/app".parse().expect("a name"), [FormulaName::from("deploy")].into())].into(),
         }
@@ -294,6 +307,8 @@ mod tests {
             ("formula = \"release\"\ncontext = \"c\"\nunblocks = [\"#1\"]", "which project's issue #1?"),
             ("formula = \"release\"\ncontext = \"c\"\nunblocks = [\"seven\"]", "names no issue"),
             ("formula = \"release\"\ncontext = \"c\"\nmodel = \"--danger\"", "cannot be a name of `model`"),
+            ("formula = \"release\"\ncontext = \"c\"\nmodel = \"gpt-9\"", "no price is known for the model `gpt-9`"),
+            ("formula = \"release\"\ncontext = \"c\"\nmodel = \"sonet\"", "did you mean \"sonnet\"?"),
             ("formula = \"release\"\ncontext = \"c\"\ntimeout_minutes = 0", "out of range"),
             ("formula = \"release\"\ncontext = \"c\"\nblast_radius = \"tiny\"", "`blast_radius` cannot be \"tiny\""),
             ("formula = \"release\"\ncontext = \"c\"\nsecret = [\"TAP\"]", "unknown key `secret` (did you mean `secrets`?)"),

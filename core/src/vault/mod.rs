@@ -36,6 +36,8 @@ pub struct Known {
     pub mounts: BTreeSet<String>,
     /// The tools that an agent may be given.
     pub tools: BTreeSet<String>,
+    /// Patterns of the models that somebody can work with.
+    pub models: Vec<String>,
     /// The projects.
     pub projects: Vec<RepoName>,
     /// What an action can run in each of them: its formulas that are on and may be run so.
@@ -60,6 +62,7 @@ impl Known {
             projects: repos.chain(word("project")).filter_map(|repo| repo.parse().ok()).collect(),
             fired: BTreeMap::new(),
             tools: texts("tools").into_iter().collect(),
+            models: word("model").iter().map(|name| globset::escape(name)).collect(),
         }
     }
 }
