@@ -139,6 +139,23 @@ async fn what_went_through_as_low_and_is_not_low_any_more_was_approved_by_nobody
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_approval_counts_also_where_nothing_is_left_of_the_branch_that_was_approved() {
+    let rig = rig("put_through::squashed", "").await;
+    rig.seed.add_user("bob", "Correct-Horse-9-Battery").await.expect("a user");
+    rig.seed.add_collaborator(OPS, "bob", "write").await.expect("a collaborator");
+    rig.once().await.ok();
+    // All of it while nobody looks.
+    let pull = asks(&rig, "squashed", ASKS).await;
+    let path = format!("repos/{OPS}/pulls/{pull}");
+    let review = json!({ "event": "APPROVED", "body": "" });
+    rig.seed.api("owner", "POST", &format!("{path}/reviews"), review).await.expect("approved");
+    let squash = json!({ "Do": "squash", "delete_branch_after_merge": true });
+    rig.seed.api("bob", "POST", &format!("{path}/merge"), squash).await.expect("merged");
+    rig.once().await.ok();
+    assert_eq!(ran(&rig).len(), 1, "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_before_or_after_the_merge_it_merges_once_and_runs_it_once() {
     for (test, made) in [("put_through::killed_before", false), ("put_through::killed_after", true)] {
         let rig = rig(test, POLICY).await;

@@ -133,7 +133,12 @@ async fn people_decide_as_themselves_and_what_they_decide_is_recorded_once() {
     let early = rig.run(&["vault", "done", "tap", "--token-env", "OWNER"]).await;
     assert!(early.code == Some(2) && early.err.contains("not merged yet"), "{early:?}");
     let said = rig.run(&["vault", "approve", "tap", "--token-env", "OWNER"]).await.ok();
-    assert!(said.out.contains("owner approved owner/ops#1") && said.out.contains("tap medium"), "{said:?}");
+    assert!(
+        said.out.contains("owner approved owner/ops#1")
+            && said.out.contains("tap medium")
+            && said.out.contains("once somebody merges #1"),
+        "{said:?}"
+    );
     let reviews = rig.seed.api("owner", "GET", &format!("repos/{OPS}/pulls/1/reviews"), serde_json::Value::Null).await;
     let reviews = reviews.expect("the reviews");
     let head = rig.seed.pulls(OPS).expect("the pull requests").remove(0).head;

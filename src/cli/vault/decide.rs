@@ -132,6 +132,7 @@ async fn approve(vault: &Vault, person: &Person, asked: &Asked, arguments: &Argu
     let tiers: Vec<String> = actions.iter().map(|action| format!("{} {}", action.id, tier(vault, action))).collect();
     let (repo, head) = (&vault.ops.repo, asked.head.short());
     anstream::println!("{} approved {repo}{} at {head}: {}", person.login, asked.pull, tiers.join(", "));
+    anstream::println!("it counts once somebody merges {}; a new push asks again", asked.pull);
     let named = &vault.policy.policy.gate.approvers;
     if !named.is_empty() && named.iter().all(|login| !login.as_str().eq_ignore_ascii_case(person.login.as_str())) {
         let names: Vec<&str> = named.iter().map(Login::as_str).collect();

@@ -2,16 +2,17 @@
 //!
 //! Promises: an approval is what the forge says of the very pull request whose merge brought the file to the branch; what a file, a record or
 //! a commit status says counts for nothing. What is recorded is written on top of what was read: where somebody else recorded
-//! something meanwhile nothing is written, and nothing begins. Race known: a right that is lost after it was read.
+//! something meanwhile nothing is written, and nothing begins. Races known: a right that is lost after it was read; a reviewer who asks for changes
+//! between the last look and a merge past the branch's rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ActionId, ActionRecord, ApprovedBy, Approving, Begun, Checks, Failure, FailureKind, Login, MergeStyle, ProjectFacts, Pull,
-    PullNumber, PullState, RepoName, RunId, Sha, ShelvedAction,
+    ActionId, ActionRecord, ApprovedBy, Approving, Begun, Branch, Checks, Failure, FailureKind, Login, MergeStyle, ProjectFacts,
+    Pull, PullNumber, PullState, RepoName, RunId, Sha, ShelvedAction,
 };
 use crate::plan;
-use crate::ports::{Forge, ForgeErrorKind, KeepAnswer, KeepOrder, MergedPull};
+use crate::ports::{Forge, ForgeErrorKind, KeepAnswer, KeepOrder, MergedPull, RepoErrorKind};
 use crate::text;
 use crate::vault::{Entry, LONGEST, Place, Shelf};
 
@@ -77,7 +78,8 @@ impl Worker {
         }
         let Some(pull) = self.ports.forge.merged_by(repo, &sha).await.map_err(forge)? else {
             return lacking(format!(
-                "{} brought it to {branch}, which is the merge of no pull request: whoever is to approve it has nothing to approve",
+                "{} brought it to {branch}, which is the merge of no pull request (of several commits that a merge rebases only the last one is): \
+                 whoever is to approve it has nothing to approve",
                 sha.short()
             ));
         };
@@ -88,7 +90,7 @@ impl Worker {
         let repository = self.ports.forge.repository(repo).await.map_err(forge)?;
         let facts = ProjectFacts { repository, ..facts.clone() };
         // Whoever may write can have the forge take any commit for the merge of a pull request that was approved.
-        let there = self.ports.repos.read(repo, &pull.head, &file, LONGEST).await.ok().flatten();
+        let there = self.of_head(repo, &pull, branch, &file).await?;
         let asked_so = there.is_some_and(|there| Some(text::hash(&there)) == now.text);
         let by_us = put_through.contains(&pull.number);
         match self.approver_of(repo, &pull, (asked_so, by_us), &facts).await? {
@@ -104,6 +106,18 @@ impl Worker {
                 Some(by) => format!("{by} merged {}, and no approver merged or approved it", pull.number),
                 None => format!("no approver merged or approved {}", pull.number),
             }),
+        }
+    }
+
+    /// A file of the head that was merged. Where its branch is gone and the merge took its commits up in another one, the forge has that still.
+    async fn of_head(&self, repo: &RepoName, pull: &MergedPull, to: &Branch, file: &str) -> Result<Option<String>, Failure> {
+        let read = async || self.ports.repos.read(repo, &pull.head, file, LONGEST).await.ok().flatten();
+        if let Some(text) = read().await {
+            return Ok(Some(text));
+        }
+        match self.ports.repos.try_merge_pull(repo, pull.number, to).await {
+            Err(error) if error.kind == RepoErrorKind::Unreachable => Err(repos(error)),
+            _ => Ok(read().await),
         }
     }
 
