@@ -186,18 +186,25 @@ fn globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
     set.build()
 }
 
+/// Folders that are tests by what they are called: what a command names of others is rather what is tried than what tries it.
+const TESTS: [&str; 8] = ["test", "tests", "spec", "specs", "__tests__", "e2e", "testing", "testdata"];
+
 /// The touched paths that a verify command names: a word of it is the path, or the end of the path where the word looks like a file's
-/// (`cd sub && sh ./test.sh`).
+/// (`cd sub && sh ./test.sh`), or a folder of tests that it is in (`pytest tests/unit`).
 pub(super) fn named_by(files: &[ChangedFile], commands: &[String]) -> Vec<String> {
     let splits = |c: char| c.is_whitespace() || ";|&()<>\"'`=$,:{}".contains(c);
     let words: Vec<String> = commands
         .iter()
         .flat_map(|command| command.split(splits))
-        .map(|word| word.trim_start_matches("./").to_lowercase())
+        .map(|word| word.trim_start_matches("./").trim_end_matches('/').to_lowercase())
         .filter(|word| !word.is_empty())
         .collect();
+    let of_tests = |word: &str| word.split('/').any(|part| TESTS.contains(&part));
     let names = |path: &str, word: &str| {
-        path == word || (word.contains(['.', '/']) && path.strip_suffix(word).is_some_and(|before| before.ends_with('/')))
+        let within = of_tests(word) && path.strip_prefix(word).is_some_and(|rest| rest.starts_with('/'));
+        within
+            || path == word
+            || (word.contains(['.', '/']) && path.strip_suffix(word).is_some_and(|before| before.ends_with('/')))
     };
     let named = |path: &&str| {
         let forms = tier::forms(path);
@@ -279,5 +286,9 @@ mod tests {
         let files = changed(&["test.sh", "sub/run.sh", "cargo", "src/cargo", "other.sh"]);
         let found = named_by(&files, &words(&["sh ./test.sh", "cd sub && sh 'run.sh' --x", "cargo test"]));
         assert_eq!(found, ["cargo", "sub/run.sh", "test.sh"]);
+        // Of folders those that are tests: with `eslint src` every change would be one of its own check.
+        let files = changed(&["tests/unit/a.py", "Tests/b.py", "tests.py", "src/a.py", "web/__tests__/c.js"]);
+        let found = named_by(&files, &words(&["ruff check src ./tests/", "jest web/__tests__"]));
+        assert_eq!(found, ["Tests/b.py", "tests/unit/a.py", "web/__tests__/c.js"]);
     }
 }

@@ -216,6 +216,28 @@ async fn a_check_that_the_base_requires_is_waited_for_whatever_else_is_green() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn checks_that_only_begin_with_a_pull_request_are_waited_for() {
+    let Some(rig) = rig("merge::checks_that_only_begin", "merge = \"low\"\nreview = \"off\"").await else { return };
+    let text = "on: pull_request\njobs: {}\n";
+    let commit = json!({ "content": crate::revise::forgehand_base64(text), "message": "Check what is asked for" });
+    let path = format!("repos/{REPO}/contents/.forgejo/workflows/ci.yml");
+    rig.seed.api("owner", "POST", &path, commit).await.expect("a workflow");
+    let (number, pull) = opened(&rig, "code").await;
+    comes_to_wait(&rig, number, "none has reported yet").await;
+    for _ in 0..3 {
+        rig.once().await;
+    }
+    assert!(rig.issue_now(number).open && merges(&rig) == 0, "nothing was told of its base either: {}", rig.story());
+    let head = rig.branch("claude/issue-1").expect("the branch");
+    let green = json!({ "state": "success", "context": "ci / test (pull_request)", "description": "Successful in 1s" });
+    rig.seed.api("owner", "POST", &format!("repos/{REPO}/statuses/{head}"), green).await.expect("a status");
+    // What moves it has it read anew at once.
+    review(&rig, pull, "judge", None).await;
+    comes_to_be_merged(&rig, number).await;
+    assert_eq!(merges(&rig), 1, "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_approval_of_another_commit_is_none_also_while_the_forge_calls_it_fresh() {
     let Some(rig) = rig("merge::called_fresh", "merge = \"policy\"").await else { return };
     let (number, pull) = opened(&rig, "manifest").await;

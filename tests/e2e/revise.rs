@@ -160,6 +160,11 @@ async fn who_may_not_write_is_not_heard_nor_what_is_pending_dismissed_or_of_an_o
         rig.once().await;
     }
     assert_eq!(rig.turns("work"), 1, "{}", rig.story());
+    // It is no run's, and nobody merges over it.
+    let why = waits(&rig, number).await;
+    assert!(why.contains("changes were requested of an older commit"), "{why}");
+    review(&rig, pull, "owner", "APPROVED", "", json!([])).await;
+    settled(&rig, "approved", async |rig| waits(rig, number).await.contains("waits for a person to merge it")).await;
 }
 
 pub async fn comment(rig: &Rig, pull: u64, by: &str, body: &str) {

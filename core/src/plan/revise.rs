@@ -103,7 +103,9 @@ impl Context<'_> {
             return Some(self.to_rerun(subject, pull));
         }
         let answered = known.iter().any(|(_, _, asked)| matches!(asked, Asked::Answered));
-        answered.then(|| {
+        // What was asked of an older head, before anybody looked, was given to no run, and stands all the same.
+        let unheard = pull.changes_requested && pull.asks.is_empty();
+        (answered || unheard).then(|| {
             let mut by: Vec<Login> = pull.asks.iter().map(|ask| ask.by.clone()).collect();
             by.dedup();
             Next::Wait(Wait::Reviewer { pull: pull.number, by })

@@ -98,6 +98,9 @@ pub fn wait(wait: &Wait, names: &LabelNames) -> String {
             let open = counted(u64::from(*open), "pull request");
             format!("{open} of forgehand's wait for people (at most {limit} may), so no new one is begun")
         }
+        Wait::Reviewer { pull, by } if by.is_empty() => {
+            format!("changes were requested of an older commit of pull request {pull}; it waits for whoever did to look again")
+        }
         Wait::Reviewer { pull, by } => {
             let by: Vec<&str> = by.iter().map(|login| login.as_str()).collect();
             format!("what was asked of pull request {pull} is answered; it waits for {} to look again", by.join(", "))

@@ -307,7 +307,8 @@ impl Worker {
     /// Nobody asks for changes, nothing is red, and what its branch requires is green.
     async fn unopposed(&self, repo: &RepoName, pull: &Pull) -> Result<(), Failure> {
         let refused = |why: String| Err(Failure { kind: FailureKind::Refused, why });
-        if self.ports.forge.reviews(repo, pull.number).await.map_err(forge)?.changes_requested {
+        // Whoever may not write there is not heard.
+        if self.ports.forge.reviews(repo, pull.number).await.map_err(forge)?.requests.iter().any(|request| request.official) {
             return refused("a reviewer asks for changes".to_owned());
         }
         let required = self.ports.forge.required_contexts(repo, &pull.base).await.map_err(forge)?;

@@ -4,6 +4,8 @@
 //! the right now, as far as anybody may ask for that. A merge names the head and is looked up whatever the forge answered. Races known: the
 //! right to approve that is lost after it was read; a policy that changes after it was read. Both count from the next reading on.
 
+use std::time::Duration;
+
 use globset::GlobBuilder;
 
 use crate::ledger::PullRef;
@@ -20,6 +22,15 @@ use super::{Order, ProjectSettings, Worker, forge, repos};
 
 /// Reasons of a tier that are kept.
 const REASONS: usize = 5;
+/// How long checks have to begin with a pull request, where its base has workflows for that.
+const TO_BEGIN: Duration = Duration::from_mins(10);
+/// Where such workflows are, and what says so by being there.
+const CI_FOLDERS: [&str; 3] = [".forgejo/workflows", ".gitea/workflows", ".github/workflows"];
+const CI_ALWAYS: [&str; 6] =
+    [".woodpecker.yml", ".woodpecker.yaml", ".woodpecker", ".drone.yml", ".gitlab-ci.yml", "Jenkinsfile"];
+/// How long one may be, and how many are read.
+const CI_FILE: u64 = 256 * 1024;
+const CI_FILES: usize = 200;
 /// So many people are asked about at most.
 const PEOPLE: usize = 50;
 
@@ -45,7 +56,7 @@ impl Worker {
     ) -> Option<Weighed> {
         let weighed = match (seen.reviews, &pull.weighed) {
             (Some(reviews), _) => self.weigh(repo, pull, (seen, reviews), facts).await,
-            (None, Some(known)) => self.weigh_again(repo, known, seen).await.map(Some),
+            (None, Some(known)) => self.weigh_again(repo, pull, known, seen).await.map(Some),
             (None, None) => return None,
         };
         weighed.unwrap_or_else(|failure| {
@@ -93,22 +104,47 @@ impl Worker {
             admins,
             lacking: lacking(&required, statuses),
             required,
-            unreported: self.unreported(repo, &merge.base, statuses).await?,
+            unreported: self.unreported(repo, pull, seen).await?,
             style: policy.gate.merge_style,
             window,
         }))
     }
 
     /// What was known of the same head and base, with what has changed since: the checks.
-    async fn weigh_again(&self, repo: &RepoName, known: &Weighed, seen: &Seen<'_>) -> Result<Weighed, Failure> {
-        let Seen { merge, statuses, .. } = *seen;
-        let unreported = self.unreported(repo, &merge.base, statuses).await?;
+    async fn weigh_again(&self, repo: &RepoName, pull: &PullRef, known: &Weighed, seen: &Seen<'_>) -> Result<Weighed, Failure> {
+        let statuses = seen.statuses;
+        let unreported = self.unreported(repo, pull, seen).await?;
         Ok(Weighed { lacking: lacking(&known.required, statuses), unreported, ..known.clone() })
     }
 
-    /// Where nothing has reported on a head, whether that is so everywhere.
-    async fn unreported(&self, repo: &RepoName, base: &Sha, statuses: &[CommitStatus]) -> Result<bool, Failure> {
-        Ok(statuses.is_empty() && self.ports.forge.checks(repo, base).await.map_err(forge)? != Checks::None)
+    /// Where nothing has reported on a head, whether something is to: it did on the base, or the base has workflows for pull requests, which
+    /// get a while to begin. They may leave out what changes these files alone.
+    async fn unreported(&self, repo: &RepoName, pull: &PullRef, seen: &Seen<'_>) -> Result<bool, Failure> {
+        if !seen.statuses.is_empty() {
+            return Ok(false);
+        }
+        let Merge { base, head, .. } = seen.merge;
+        if self.ports.forge.checks(repo, base).await.map_err(forge)? != Checks::None {
+            return Ok(true);
+        }
+        let known = pull.weighed.as_ref().is_some_and(|weighed| weighed.head == *head);
+        Ok((!known || self.ports.clock.now() < pull.weighed_since + TO_BEGIN) && self.checks_pulls(repo, base).await?)
+    }
+
+    /// Whether a commit has workflows that begin with a pull request, by its files.
+    async fn checks_pulls(&self, repo: &RepoName, at: &Sha) -> Result<bool, Failure> {
+        for path in CI_ALWAYS {
+            if self.ports.repos.holds(repo, at, path).await.map_err(repos)? {
+                return Ok(true);
+            }
+        }
+        for folder in CI_FOLDERS {
+            let files = self.ports.repos.files(repo, at, folder, CI_FILE, CI_FILES).await.map_err(repos)?;
+            if files.values().any(|text| text.contains("pull_request")) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What each approval counts for now.

@@ -222,11 +222,11 @@ impl Worker {
                 let reviews = self.ports.forge.reviews(repo, pull.number).await.map_err(trouble)?;
                 let approved = reviews.approvals.iter().any(|approval| approval.of == *at && !facts.is_ours(&approval.by));
                 let asks = self.asks(repo, pull, at, &reviews, facts).await;
-                let asks = asks.map_err(|failure| Trouble::Unreachable { why: failure.why })?;
+                let (asks, changes_requested) = asks.map_err(|failure| Trouble::Unreachable { why: failure.why })?;
                 let comments = self.comments(subject, pull, at, &reviews, facts).await;
                 let comments = comments.map_err(|failure| Trouble::Unreachable { why: failure.why })?;
                 let comments = comments.into_iter().map(|one| one.comment).collect();
-                let reviewed = Reviewed { changes_requested: reviews.changes_requested, approved, asks, comments };
+                let reviewed = Reviewed { changes_requested, approved, asks, comments };
                 read = Some(reviews);
                 Some(reviewed)
             }

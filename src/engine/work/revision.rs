@@ -59,7 +59,8 @@ pub(super) fn beginning(body: &str) -> String {
 }
 
 impl Worker {
-    /// The requests for changes that stand, of those who may ask; of those that nobody knew only what is news of this head.
+    /// The requests for changes that stand, of those who may ask; of those that nobody knew only what is news of this head. And whether any
+    /// stands, of an older head too: that is nothing for a run, and its merge waits for who asked.
     pub(super) async fn asks(
         &self,
         repo: &RepoName,
@@ -67,23 +68,22 @@ impl Worker {
         head: &Sha,
         reviews: &Reviews,
         facts: &ProjectFacts,
-    ) -> Result<Vec<Ask>, Failure> {
+    ) -> Result<(Vec<Ask>, bool), Failure> {
         let fallback = ProjectSettings::default();
         let project = self.settings.projects.get(repo).unwrap_or(&fallback);
         let mut heard = Heard::new(self, repo, project, facts);
-        let mut asks = Vec::new();
+        let (mut asks, mut stands) = (Vec::new(), false);
         for request in &reviews.requests {
             let known = pull.asks.iter().any(|ask| ask.review == request.review);
-            let counts = match known {
-                true => true,
-                false if !pull.is_news(head, request) => false,
-                false => facts.is_ours(&request.by) || heard.may(&request.by, request.official).await?,
-            };
-            if counts {
+            if !known && !facts.is_ours(&request.by) && !heard.may(&request.by, request.official).await? {
+                continue;
+            }
+            stands = true;
+            if known || pull.is_news(head, request) {
                 asks.push(Ask { review: request.review, by: request.by.clone(), says: beginning(&request.body) });
             }
         }
-        Ok(asks)
+        Ok((asks, stands))
     }
 
     /// Everything that is asked of a pull request, and its texts.
@@ -92,7 +92,7 @@ impl Worker {
         let conflicts = self.try_merge(repo, pull).await.map_or(pull.conflicts, |merge| merge.conflicts);
         let statuses = self.ports.forge.statuses(repo, head).await.map_err(forge)?;
         let reviews = self.ports.forge.reviews(repo, number).await.map_err(forge)?;
-        let asks = self.asks(repo, pull, head, &reviews, order.facts).await?;
+        let (asks, _) = self.asks(repo, pull, head, &reviews, order.facts).await?;
         let comments = self.comments(order.subject, pull, head, &reviews, order.facts).await?;
         let points = self.points(order, pull, head, (&asks, &comments)).await?;
         let red: Vec<&CommitStatus> = statuses.iter().filter(|status| status.state == Checks::Failure && !status.cut).collect();
