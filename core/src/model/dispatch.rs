@@ -279,3 +279,25 @@ impl Unmerged {
         *self == Self::Passing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_that_an_older_journal_tells_of_is_read() {
+        let head = "a".repeat(40);
+        let read = |more: &str| -> Dispatch {
+            serde_json::from_str(&format!(r#"{{"dispatch":"merged","pull":3,"head":"{head}"{more}}}"#)).expect("it is read")
+        };
+        let why = |what: Dispatch| match what {
+            Dispatch::Merged { failed, how, .. } => (failed, how),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(why(read(r#","failed":null"#)), (None, Unmerged::Passing));
+        assert_eq!(why(read(r#","failed":"not yet""#)), (Some("not yet".to_owned()), Unmerged::Passing));
+        assert_eq!(why(read(r#","failed":"no","how":"refused""#)), (Some("no".to_owned()), Unmerged::Refused));
+        let told = serde_json::to_string(&read(r#","failed":null"#)).expect("JSON");
+        assert!(!told.contains("how"), "{told}");
+    }
+}
