@@ -40,6 +40,13 @@ on = "base"
 id = "chosen"
 run = { of = "['echo \"<$TAP$FORGEHAND_MOUNT_KEYS>\" >>$HOME_OF_TEST/chosen']" }
 on = "base"
+
+# Nor does what is run for something that earlier steps came to.
+[[step]]
+id = "listed"
+run = ['echo "<$TAP> $FORGEHAND_ITEM" >>"$HOME_OF_TEST/listed"']
+on = "base"
+for_each = { items = "steps.push.output.commands.map(c, string(c.exit))", at_most = 9 }
 "#;
 
 pub const ASKS: &str = "formula = \"deploy\"\ncontext = \"v1 is merged\"\nsecrets = [\"TAP\"]\nmounts = [\"keys\"]\n";
@@ -114,6 +121,8 @@ async fn an_action_is_run_once_when_an_approver_merged_it_and_recorded_with_what
     assert_eq!((by, code, recorded.tier.as_deref()), (Some("owner"), Some(0), Some("high")), "{recorded:?}");
     let chosen = std::fs::read_to_string(rig.config_file().with_file_name("chosen")).expect("it ran too");
     assert_eq!(chosen, "<>\n", "commands that are worked out get nothing of the vault");
+    let listed = std::fs::read_to_string(rig.config_file().with_file_name("listed")).expect("it ran too");
+    assert_eq!(listed, "<> 0\n<> 0\n");
     let logs = recorded.logs.expect("what it printed");
     assert!(logs.contains("the key is [redacted") && !logs.contains(SECRET), "{logs}");
     assert_eq!(record(&rig, "approved", "v1").await.and_then(|record| record.approved_by).as_deref(), Some("owner"));
@@ -127,6 +136,22 @@ async fn an_action_is_run_once_when_an_approver_merged_it_and_recorded_with_what
         |id: &str| rows.as_array().expect("rows").iter().find(|row| row["id"] == id).expect("it is listed")["state"].clone();
     assert_eq!((state("v1"), state("before")), (json!("fired"), json!("merged")), "{rows:#}");
     assert!(rig.turns("work") > 0, "it is looked at again when the action ended: {}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_write_to_the_project_has_no_say_in_what_an_action_runs() {
+    let rig = rig("dispatcher::laid_over", "").await;
+    let home = rig.config_file().parent().expect("a folder").display().to_string();
+    let stolen = DEPLOY.replace("$HOME_OF_TEST/ran", "$HOME_OF_TEST/stolen").replace("$HOME_OF_TEST", &home);
+    let content = crate::revise::forgehand_base64(&stolen);
+    let path = "repos/owner/app/contents/.forgehand/formulas/deploy.toml";
+    rig.seed.api("owner", "POST", path, json!({ "content": content, "message": "Deploy otherwise" })).await.expect("a file");
+    rig.once().await.ok();
+    let pull = asks(&rig, "v1", ASKS).await;
+    merge(&rig, "owner", pull).await;
+    rig.once().await.ok();
+    assert_eq!(ran(&rig), [format!("{SECRET} to prod")], "as it was configured when it was approved: {}", rig.story());
+    assert!(!rig.config_file().with_file_name("stolen").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

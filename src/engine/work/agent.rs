@@ -194,9 +194,10 @@ fn granted(run: &RunState) -> Option<std::time::Duration> {
 }
 
 /// What the commands of a step get of the vault: those that the formula itself writes out, on the base branch. What an agent wrote or chose is never
-/// run with it.
+/// run with it, nor for it.
 fn needs(run: &RunState, step: &Step) -> VaultNeeds {
     let own = matches!(&step.kind, StepKind::Run { commands: Commands::List(_), on: RunsOn::Base, .. });
+    let own = own && step.for_each.as_ref().is_none_or(|each| !each.items.0.contains("steps"));
     match run.grant.as_ref().filter(|_| own) {
         Some(grant) => VaultNeeds { secrets: grant.secrets.clone(), mounts: grant.mounts.clone() },
         None => VaultNeeds::default(),
