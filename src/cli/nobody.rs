@@ -1,5 +1,5 @@
 //! Nobody at work: what a preview is given in the place of git and of hands, because it makes no effect. Where it is to know what files say,
-//! it is shown them by the forge.
+//! it is shown them by the forge; where it asks for the newest tag, which the forge cannot tell, a mirror is made for that and thrown away.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::forge::Client;
+use crate::git::Git;
 use crate::model::{
     Branch, Change, Evidence, HostEnd, IssueNumber, Kept, LastTag, PortRange, PullNumber, Refusal, RepoName, RunId, Sha, StepId,
 };
@@ -21,12 +22,16 @@ use crate::ports::{
 #[derive(Default)]
 pub(super) struct Nobody {
     reads: Option<Client>,
+    git: Option<OpenGit>,
 }
 
+/// Opens git with its folders below one.
+type OpenGit = Box<dyn Fn(&Path) -> Result<Git, RepoError> + Send + Sync>;
+
 impl Nobody {
-    /// Who reads files by the forge's pages.
-    pub(super) fn reading(forge: Client) -> Self {
-        Self { reads: Some(forge) }
+    /// Who reads files by the forge's pages, and its history by a mirror in a folder that does not last.
+    pub(super) fn reading(forge: Client, git: OpenGit) -> Self {
+        Self { reads: Some(forge), git: Some(git) }
     }
 
     fn reads(&self) -> Result<&Client, RepoError> {
@@ -41,6 +46,10 @@ fn unread(error: ForgeError) -> RepoError {
         _ => RepoErrorKind::Failed,
     };
     RepoError { kind, what: error.what, why: error.why }
+}
+
+fn no_folder(error: std::io::Error) -> RepoError {
+    RepoError { kind: RepoErrorKind::Environment, what: "making a folder for a mirror".into(), why: error.to_string() }
 }
 
 const WHY: &str = "a preview makes no effect";
@@ -99,8 +108,12 @@ impl Repos for Nobody {
         no_git()
     }
 
-    async fn last_tag(&self, _: &RepoName, _: &Sha) -> Result<LastTag, RepoError> {
-        no_git()
+    async fn last_tag(&self, repo: &RepoName, at: &Sha) -> Result<LastTag, RepoError> {
+        let Some(open) = &self.git else { return no_git() };
+        let made = tempfile::tempdir().map_err(no_folder)?;
+        let git = open(made.path())?;
+        git.sync(repo, &[], &RunId("preview".into())).await?;
+        git.last_tag(repo, at).await
     }
 
     async fn touched(&self, _: &RepoName, _: &Sha, _: &Sha, _: &str) -> Result<bool, RepoError> {

@@ -109,7 +109,10 @@ pub(super) async fn stage(
     formula: &Formula,
     known: &Ledger,
 ) -> Result<Result<Staged, Unread>, CliError> {
-    let ports = Ports { repos: Arc::new(Nobody::reading(setup.forge()?)), ..reading_ports(setup)? };
+    let options = git_options(setup, &setup.state_dir, read_secret(&setup.config.forge.token, "the forge's token")?);
+    let open = move |folder: &Path| Git::new(git::Options { state_dir: folder.to_owned(), ..options.clone() });
+    let repos = Nobody::reading(setup.forge()?, Box::new(open));
+    let ports = Ports { repos: Arc::new(repos), ..reading_ports(setup)? };
     let prefix = setup.config.project(&subject.repo).map_or_else(String::new, |project| project.branch_prefix.clone());
     Ok(Stage::read(ports, settings(setup)?, formula.clone(), subject.clone(), prefix, known.issue(subject)).await)
 }
@@ -260,17 +263,20 @@ fn forges(setup: &Setup, counts: &ForgeCounts) -> Result<Forges, CliError> {
 
 /// git with its folders below this one.
 pub(super) fn open_git(setup: &Setup, state_dir: &Path, token: SecretString) -> Result<Git, CliError> {
+    Git::new(git_options(setup, state_dir, token)).map_err(|e| no_git(&e))
+}
+
+fn git_options(setup: &Setup, state_dir: &Path, token: SecretString) -> git::Options {
     // With a token as password the forge reads the user off the token; the name only has to be there.
     let login = setup.config.forge.login.as_ref().map_or_else(|| "forgehand".to_owned(), ToString::to_string);
-    let options = git::Options {
+    git::Options {
         state_dir: state_dir.to_owned(),
         forge_url: setup.config.forge.url.clone(),
         login,
         token,
         ca_file: setup.config.forge.ca_file.clone(),
         limits: git::Limits::default(),
-    };
-    Git::new(options).map_err(|e| no_git(&e))
+    }
 }
 
 fn hands(setup: &Setup, git: &Git, shared: &Shared) -> Result<RealHands, CliError> {

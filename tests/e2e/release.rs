@@ -52,17 +52,28 @@ async fn merge(rig: &Rig) {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nothing_came_since_the_newest_tag_nobody_is_asked() {
     let rig = rig("release::nothing").await;
+    let temporary = rig.dir.path().join("temporary");
+    std::fs::create_dir(&temporary).expect("a folder");
+    let rig = rig.with_env("TMPDIR", &temporary.display().to_string());
+    let left = || std::fs::read_dir(&temporary).expect("the folder").count();
     let asked = rig.issue("Release what is there", "Please.", &["release"]).await;
     rig.once().await;
     assert_eq!(rig.said(asked, "nothing came since `v0.1.0`").len(), 1, "{:#?}\n{}", rig.comments(asked), rig.story());
     assert_eq!((rig.turns("write"), rig.pulls().len(), open_in_ops(&rig).len()), (0, 0, 0), "{}", rig.story());
     assert_eq!(rig.labels(asked), Vec::<String>::new(), "put on again it asks again");
 
-    // A dry run reads no history: it shows what would come of a tag that is made up.
-    let before = rig.records().len();
-    let tried = rig.run(&["formula", "run", "release", "--issue", &asked.to_string(), "--dry-run"]).await.ok();
-    assert!(tried.out.contains("Commits since then: 1") && tried.out.contains("v1.0.0"), "{}", tried.out);
-    assert_eq!(rig.records().len(), before);
+    // A dry run reads the tag that is there, and leaves nothing behind.
+    let before = (rig.records().len(), left());
+    let dry = ["formula", "run", "release", "--issue", &asked.to_string(), "--dry-run"];
+    let tried = rig.run(&dry).await.ok().out;
+    assert!(tried.contains("nothing came since `v0.1.0`") && !tried.contains("Commits since then"), "{tried}");
+    let other = due(&rig).await.to_string();
+    let tried = rig.run(&["formula", "run", "release", "--issue", &other, "--dry-run"]).await.ok().out;
+    assert!(
+        tried.contains("Commits since then: 1") && tried.contains(">v0.1.0</outside") && !tried.contains("v1.0.0"),
+        "{tried}"
+    );
+    assert_eq!((rig.records().len(), left()), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,8 +107,8 @@ const LAST_TAG: &str = "
 
 `last_tag` is the nearest tag behind the tip of the base branch that names a version and no pre-release, read when the run is prepared and only where a formula
 names it: `name` and `commit`, empty where there is none, and `commits`, how many came since; all of them without a tag. A workspace has no tags: `git log
-COMMIT..HEAD` shows what came. `project.slug` is the repository's name in one word, for names of files, and `run.trunk` the tip of the base branch. Where nothing is
-run there is a made-up tag: in a dry run, and in a recorded test without `[last_tag]` (`name`, `commits`).
+COMMIT..HEAD` shows what came. `project.slug` is the repository's name in one word, for names of files, and `run.trunk` the tip of the base branch. In a recorded
+test without `[last_tag]` (`name`, `commits`) there is a made-up tag.
 ";
 
 const TASKS: &str = "

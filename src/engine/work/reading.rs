@@ -1,6 +1,6 @@
 //! The stage of a rehearsal on an issue as it stands on the forge: what a real run would be given to read, read without one.
 //!
-//! Promises: only reads, and fetches nothing: files are what the forge shows of them, and the newest tag is made up.
+//! Promises: only reads: files are what the forge shows of them, and the newest tag is the real one. What cannot be read is said.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -83,9 +83,6 @@ impl Stage {
             false => staged.read_issue(&worker, &facts, known).await?,
         }
         staged.stage.texts.last_tag = Some(LastTag::made_up());
-        if names(&staged.stage.formula, "last_tag") {
-            staged.unread.push("the newest tag, which only a run finds, in its clone: one is made up".to_owned());
-        }
         staged.read_files(&worker, &facts, known).await?;
         Ok(staged)
     }
@@ -185,6 +182,12 @@ impl Staged {
                     Ok(false) => self.lacks.push(path.clone()),
                     Err(error) => self.unread.push(format!("whether {path} is on {}: {error}", stage.base)),
                 }
+            }
+        }
+        if let (Some(at), true) = (&tip, names(&stage.formula, "last_tag")) {
+            match repos.last_tag(repo, at).await {
+                Ok(tag) => stage.texts.last_tag = Some(tag),
+                Err(error) => self.unread.push(format!("the newest tag, for which one is made up: {error}")),
             }
         }
         let ledger = stage.opened(facts);
