@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use crate::ledger::{IssueState, PullRef, Reviews, Unread};
 use crate::model::{
-    Asked, Comment, Decision, Dependency, Event, Failure, Intent, Issue, LabelNames, Lane, ProjectFacts, PullNumber, PullState,
-    RepoName, SeenIssue, Subject, TextMark, Timestamp, Trouble, VaultEvent,
+    Asked, Comment, Decision, Dependency, Event, Failure, Intent, Issue, Judged, LabelNames, Lane, ProjectFacts, PullNumber,
+    PullState, RepoName, SeenIssue, Sha, Subject, TextMark, Timestamp, Trouble, VaultEvent,
 };
 use crate::plan::{self, Weighing};
 use crate::text;
@@ -105,13 +105,18 @@ pub(super) fn offers(core: &mut Core, repo: RepoName, result: Result<VaultRead, 
     let broken = known.and_then(|ops| ops.policy.as_ref()).map(|(broken, _)| broken);
     let policy = policy.filter(|policy| policy.as_ref() != broken);
     events.extend(policy.map(|broken| of_repo(VaultEvent::Policy { broken })));
-    let known = core.ledger.offers.get(&repo).into_iter().flat_map(|offers| offers.keys().copied());
+    let before = core.ledger.offers.get(&repo);
+    let news = |pull: PullNumber, head: &Sha, judged: &Option<Judged>| {
+        let known = before.and_then(|offers| offers.get(&pull));
+        known.is_none_or(|known| known.head != *head || known.judged != *judged)
+    };
+    let known = before.into_iter().flat_map(|offers| offers.keys().copied());
     // What a run asked for before that began and that is not there is closed, also where it was never read.
     let known: BTreeSet<PullNumber> = known.chain(std::mem::take(&mut core.view.offers_waited)).collect();
     let gone = known.into_iter().filter(|pull| read.iter().all(|offer| offer.pull != *pull));
     events.extend(gone.map(|pull| of_repo(VaultEvent::Gone { pull })));
     events.extend(read.into_iter().filter_map(|offer| {
-        let (head, judged) = offer.read?;
+        let (head, judged) = offer.read.filter(|(head, judged)| news(offer.pull, head, judged))?;
         Some(of_repo(VaultEvent::Seen { pull: offer.pull, head, judged }))
     }));
     events.extend(shelf.and_then(|shelf| dispatch::read(core, &repo, shelf)));

@@ -12,7 +12,7 @@ use super::Ops;
 /// Where an operations repository has its policy.
 pub const POLICY: &str = "vault/policy.toml";
 /// The longest policy that is read, in bytes.
-const POLICY_BYTES: u64 = 256 * 1024;
+pub const POLICY_BYTES: u64 = 256 * 1024;
 /// Older versions of a policy that are tried where the newest does not parse.
 const VERSIONS: usize = 50;
 

@@ -183,3 +183,28 @@ async fn killed_before_or_after_the_merge_it_merges_once_and_runs_it_once() {
         assert_eq!(times, if made { 1 } else { 2 }, "{test}: {story}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_for_before_the_policy_let_low_ones_through_goes_through_when_it_does() {
+    for (low, name) in [("direct", "put_through::direct"), ("self-merge", "put_through::merged")] {
+        let rig = rig(name, "[tiers]\ndeploy = \"low\"\n").await;
+        rig.once().await.ok();
+        asks(&rig, "low", ASKS).await;
+        asks(&rig, "high", &format!("{ASKS}blast_radius = \"high\"\n")).await;
+        for _ in 0..2 {
+            rig.once().await.ok();
+        }
+        assert_eq!((ran(&rig).len(), open_pulls(&rig)), (0, 2), "{low}: {}", rig.story());
+
+        let clone = clone_of(&rig, OPS).await;
+        std::fs::write(clone.path().join("vault/policy.toml"), POLICY.replace("self-merge", low)).expect("a policy");
+        git_in(&clone, &["commit", "-qam", "Let what is low through"]).await;
+        git_in(&clone, &["push", "-q", "origin", "main"]).await;
+        for _ in 0..3 {
+            rig.once().await.ok();
+        }
+        assert_eq!((ran(&rig).len(), open_pulls(&rig)), (1, 1), "{low}: {}", rig.story());
+        let recorded = record(&rig, "fired", "low").await.unwrap_or_else(|| panic!("{low}: {}", rig.story()));
+        assert_eq!((recorded.approved_by.as_deref(), recorded.exit_code), (Some("policy"), Some(0)), "{low}: {recorded:?}");
+    }
+}

@@ -13,7 +13,7 @@ use crate::model::{
     VAULT_POLICY,
 };
 use crate::text;
-use crate::tier::{self, LowActions, Policy, Tier};
+use crate::tier::{self, Policy, Tier};
 use crate::vault::{self, Entry, Known, Offer, Place, Shelf};
 
 /// Mistakes that are kept of a pull request; of the rest it is said how many there are.
@@ -55,7 +55,7 @@ pub fn judge(offered: &Offered, shelf: &Shelf, known: &Known, policy: &Policy) -
     mistakes.extend(offers.iter().filter(|offer| offer.path() == VAULT_POLICY).flat_map(policy_mistakes));
     let more = mistakes.len().saturating_sub(KEPT);
     mistakes.truncate(KEPT);
-    let free = mistakes.is_empty() && policy.gate.low_actions == Some(LowActions::SelfMerge) && is_new(offered, &actions, shelf);
+    let free = mistakes.is_empty() && policy.gate.low_actions.is_some() && is_new(offered, &actions, shelf);
     let free = free && actions.iter().all(|action| tier_of_action(policy, known, action).tier == Risk::Low);
     let unblocks = actions.iter().flat_map(|action| action.unblocks.clone()).collect();
     let items = if mistakes.is_empty() { offers.iter().filter_map(|offer| item(offer, known)).collect() } else { Vec::new() };
@@ -194,6 +194,7 @@ mod tests {
         let merges = "[tiers]\nodd = \"low\"\n[low]\nactions = \"self-merge\"\n";
         let asks = [text("vault/actions/a.toml", low)];
         assert!(free(&asks, false, &[], merges));
+        assert!(free(&asks, false, &[], &merges.replace("self-merge", "direct")), "asked for before it was to be committed");
         assert!(!free(&asks, false, &[], "[tiers]\nodd = \"low\"\n"), "nobody said that it may");
         assert!(!free(&asks, false, &[], "[low]\nactions = \"self-merge\"\n"), "it is high");
         assert!(!free(&asks, true, &[], merges), "more comes with it");

@@ -180,8 +180,13 @@ async fn goes_through(
         (LowActions::Direct, None) if seen.may_push => {
             Check::ok(LOW, format!("{repo}: low actions are committed to {branch} with their record"))
         }
-        (LowActions::Direct, holds) => {
-            let holds = holds.unwrap_or_else(|| format!("forgehand may not push to {branch}"));
+        (LowActions::Direct, None) => {
+            let says = format!(
+                "{repo}: forgehand may not push to {branch}, so it asks for low actions by pull requests and merges them"
+            );
+            Check::ok(LOW, says)
+        }
+        (LowActions::Direct, Some(holds)) => {
             let says = format!("{repo}: {holds}, so low actions are not committed there: each waits for a person to merge it");
             let mend =
                 "write `actions = \"self-merge\"` in `[low]` of the policy, with a token that administers by `rights_token_env`";

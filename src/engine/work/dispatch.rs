@@ -14,6 +14,7 @@ use crate::model::{
 use crate::plan;
 use crate::ports::{Forge, ForgeErrorKind, KeepAnswer, KeepOrder, MergedPull, RepoErrorKind};
 use crate::text;
+use crate::tier::LowActions;
 use crate::vault::{Entry, LONGEST, Place, Shelf};
 
 use super::super::dispatch::VaultJob;
@@ -240,9 +241,11 @@ impl Worker {
 
     /// Merges a pull request that asks for nothing but low actions, where it is still that.
     async fn merge_offer(&self, repo: &RepoName, number: PullNumber, head: &Sha) -> Result<(), Failure> {
-        let Some((pull, style)) = self.still_free(repo, number, head).await.map_err(not_asked)? else { return Ok(()) };
+        let Some((pull, style, low)) = self.still_free(repo, number, head).await.map_err(not_asked)? else { return Ok(()) };
         let mut answer = self.ports.forge.merge_pull(repo, number, head, style, false).await;
-        if answer.as_ref().is_err_and(|error| error.kind == ForgeErrorKind::Invalid)
+        // What is to be committed is not to be forced.
+        if low == LowActions::SelfMerge
+            && answer.as_ref().is_err_and(|error| error.kind == ForgeErrorKind::Invalid)
             && let Some(rights) = self.who_may_force(repo, &pull).await.map_err(not_asked)?
         {
             // What protects the branch holds back whoever may only write; what people or checks say against it holds back everybody.
@@ -266,7 +269,12 @@ impl Worker {
     }
 
     /// What is to be merged and how; nothing where it is merged.
-    async fn still_free(&self, repo: &RepoName, number: PullNumber, head: &Sha) -> Result<Option<(Pull, MergeStyle)>, Failure> {
+    async fn still_free(
+        &self,
+        repo: &RepoName,
+        number: PullNumber,
+        head: &Sha,
+    ) -> Result<Option<(Pull, MergeStyle, LowActions)>, Failure> {
         let passing = |why: String| Err(Failure { kind: FailureKind::Passing, why });
         let pull = self.ports.forge.pull(repo, number).await.map_err(forge)?;
         match pull.state {
@@ -280,14 +288,15 @@ impl Worker {
         let policy = self.policy_in_force().await?;
         // The policy, or the branch, may be another one than when it was judged.
         let judged = self.judge_offer(repo, &pull, &policy).await?;
-        if !judged.is_some_and(|(read, judged)| read == *head && judged.free) {
+        let Some(low) = policy.gate.low_actions.filter(|_| judged.is_some_and(|(read, judged)| read == *head && judged.free))
+        else {
             return passing("it asks for something that is not low, or for more than actions".to_owned());
-        }
+        };
         let style = match policy.gate.merge_style {
             Some(style) => style,
             None => self.ports.forge.usual_merge(repo).await.map_err(forge)?.unwrap_or(MergeStyle::Merge),
         };
-        Ok(Some((pull, style)))
+        Ok(Some((pull, style, low)))
     }
 
     /// The account that the protection of its base lets past it. The forge lets its own administrators past everything, whatever people set: the

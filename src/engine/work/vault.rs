@@ -1,7 +1,7 @@
 //! Pull requests of the operations repository: reading what they would bring into the vault, and saying what it comes to.
 //!
-//! Promises: one request tells which are open, and only of a head that is not known anything is read, by git. A status that says the same is not
-//! written again. One from a fork is read where its author may write to the repository and so could have pushed a branch: what strangers bring is not
+//! Promises: one request tells which are open, and only of a head that is not known anything is read, by git; where the policy is another one
+//! than before, of each. A status that says the same is not written again. One from a fork is read where its author may write to the repository and so could have pushed a branch: what strangers bring is not
 //! fetched onto this machine. It never goes through by the policy alone.
 
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use crate::vault::Shelf;
 use crate::words;
 
 use super::super::input::{OfferRead, ShelfRead, VaultRead};
+use super::super::policy::{POLICY, POLICY_BYTES};
 use super::super::vault::{author_writes, vault_files_at, vault_offers, vault_tip};
 use super::keep::Ops;
 use super::{Worker, forge, repos};
@@ -44,8 +45,9 @@ impl Worker {
         let in_force = self.policy_read().await?;
         let (broken, policy) = (in_force.broken(), in_force.policy);
         let there = self.shelf_at(repo, at.as_ref()).await?;
+        let anew = moved && self.policy_moved(repo, shelf.and_then(Option::as_ref), at.as_ref()).await;
         for pull in open {
-            let read = match fresh(&pull) {
+            let read = match anew || fresh(&pull) {
                 false => None,
                 true if pull.own || self.author_writes(repo, &pull.author).await? => {
                     self.judged(repo, &pull, &there, &policy).await?
@@ -57,6 +59,18 @@ impl Worker {
         let actions = || there.iter().map(|entry| plan::shelved(entry, &self.settings.vault, &policy)).collect();
         let shelf = moved.then(|| ShelfRead { at, actions: actions(), items: there.items().to_vec() });
         Ok(VaultRead { offers: found, shelf, policy: Some(broken) })
+    }
+
+    /// Whether the policy reads otherwise than at a commit before. What cannot be read there was another one.
+    async fn policy_moved(&self, repo: &RepoName, before: Option<&Sha>, at: Option<&Sha>) -> bool {
+        let read = async |at: Option<&Sha>| match at {
+            Some(at) => self.ports.repos.read(repo, at, POLICY, POLICY_BYTES).await,
+            None => Ok(None),
+        };
+        match (read(before).await, read(at).await) {
+            (Ok(before), Ok(now)) => before != now,
+            _ => true,
+        }
     }
 
     async fn shelf_at(&self, repo: &RepoName, at: Option<&Sha>) -> Result<Shelf, Failure> {
