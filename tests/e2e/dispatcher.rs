@@ -155,6 +155,40 @@ async fn whoever_may_write_to_the_project_has_no_say_in_what_an_action_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_forgehand_did_not_write_unblocks_nothing() {
+    let rig = rig("dispatcher::forged", "").await;
+    rig.once().await.ok();
+    let pull = asks(&rig, "v1", &format!("{ASKS}unblocks = [\"owner/app#1\"]\n")).await;
+    let issue = rig.issue("Needs the deployment", "So that it can be seen.", &["claude-queue"]).await;
+    // Merged by somebody who may write and approves nothing, with a record that it ran.
+    add_writer(&rig, "writer").await;
+    merge(&rig, "writer", pull).await;
+    let forged = json!({ "id": "v1", "formula": "deploy", "approved_by": "owner", "exit_code": 0 }).to_string();
+    let file = json!({ "content": crate::revise::forgehand_base64(&forged), "message": "It ran" });
+    let path = format!("repos/{OPS}/contents/vault/fired/v1.result.json");
+    rig.seed.api("writer", "POST", &path, file).await.expect("a file");
+    for _ in 0..3 {
+        rig.once().await.ok();
+    }
+    assert_eq!((ran(&rig).len(), rig.turns("work")), (0, 0), "{}", rig.story());
+    let why = rig.row(issue).await["waiting"].to_string();
+    assert!(why.contains("v1.result.json says that it ran, and this journal did not write that"), "{why} {}", rig.story());
+    let token = rig.seed.token("owner", &["write:repository", "write:issue", "read:user"]).await.expect("a token");
+    let rig = rig.with_env("OWNER", &token);
+
+    // Without it, it is what it was: nobody approved it who may, and no word that it is done makes up for that.
+    let there = rig.seed.api("writer", "GET", &path, json!(null)).await.expect("the file");
+    let gone = json!({ "sha": there["sha"], "message": "It did not" });
+    rig.seed.api("writer", "DELETE", &path, gone).await.expect("gone");
+    rig.once().await.ok();
+    let done = rig.run(&["vault", "done", "v1", "--token-env", "OWNER"]).await;
+    assert!(done.code == Some(2) && done.err.contains("is run by forgehand"), "{done:?}");
+    rig.run(&["vault", "reject", "v1", "--token-env", "OWNER"]).await.ok();
+    rig.once().await.ok();
+    assert!(ran(&rig).is_empty() && rig.turns("work") > 0, "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_run_that_nobody_approved_who_may() {
     let rig = rig("dispatcher::refused", "").await;
     for login in ["bob", "carol"] {
@@ -421,9 +455,9 @@ async fn a_low_one_goes_through_by_itself_where_the_policy_says_so() {
     let open: Vec<u64> = rig.seed.pulls(OPS).expect("them").iter().filter(|p| p.issue.open).map(|p| p.issue.number).collect();
     assert_eq!(open, [high], "{story}");
     let verified = |event: &Event| matches!(event, Event::Ended { outcome: Outcome::Verified { .. }, .. });
-    assert_eq!(rig.records().iter().filter(|record| verified(&record.event)).count(), 2, "{story}");
+    assert_eq!(rig.records().iter().filter(|record| verified(&record.event)).count(), 4, "{story}");
     let intended = |event: &Event| matches!(event, Event::Intended { intent: Intent::Verify { .. }, .. });
-    assert_eq!(rig.records().iter().filter(|record| intended(&record.event)).count(), 2, "each step once: {story}");
+    assert_eq!(rig.records().iter().filter(|record| intended(&record.event)).count(), 4, "each step and item once: {story}");
 }
 
 const ASKS_AN_AGENT: &str = r#"

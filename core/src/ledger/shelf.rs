@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Ledger;
 use crate::model::{
-    ActionEnd, ActionId, ActionOutcome, ActionRecord, Approving, Begun, Dispatch, Event, Failure, Grant, PendingItem, PullNumber,
-    RepoName, RunId, RunOutcome, Sha, ShelvedAction, Subject, Timestamp, Unmerged, WantedBy,
+    ActionEnd, ActionId, ActionOutcome, ActionRecord, ActionState, ActionWork, Approving, Begun, Dispatch, Event, Failure, Grant,
+    PendingItem, PullNumber, RepoName, RunId, RunOutcome, Sha, ShelvedAction, Subject, Timestamp, Unmerged, WantedBy,
 };
 
 /// What is known of the vault of an operations repository.
@@ -156,8 +156,25 @@ impl ActionSeen {
             Fate::Ended { .. } | Fate::Recorded { .. } => true,
             // The record of its beginning stands there by then.
             Fate::Beginning { .. } | Fate::AtWork { .. } => false,
-            Fate::Unread | Fate::Weighed { .. } | Fate::StoodDown { .. } => self.before || self.shelved.state.is_over(),
+            Fate::Unread | Fate::Weighed { .. } | Fate::StoodDown { .. } => self.before || self.is_settled(),
         }
+    }
+
+    /// People settled it: they did what was asked of them, or rejected it. Whoever may write there may write a record; that a formula's action
+    /// ran is our own word alone.
+    fn is_settled(&self) -> bool {
+        let by_person = || self.shelved.action.as_ref().is_some_and(|action| matches!(action.work, ActionWork::Person(_)));
+        match self.shelved.state {
+            ActionState::Rejected => true,
+            ActionState::Fired | ActionState::Done => by_person(),
+            ActionState::Merged | ActionState::Approved | ActionState::Broken => false,
+        }
+    }
+
+    /// Somebody recorded that it ran, and it was not us.
+    pub fn is_claimed(&self) -> bool {
+        let recorded = matches!(self.shelved.state, ActionState::Fired | ActionState::Done);
+        recorded && !self.is_over() && !self.is_in_hand()
     }
 
     /// The dispatcher ran it to its end.

@@ -194,6 +194,13 @@ fn stands(shelf: &ShelfState, seen: &ActionSeen) -> String {
         (Fate::Beginning { failed: Some(failed), .. }, _) => format!("that it begins cannot be written: {}", failed.why),
         (Fate::Beginning { .. }, _) => "it is about to begin".to_owned(),
         (Fate::AtWork { .. }, _) => "it is at work".to_owned(),
+        _ if seen.is_claimed() => {
+            let (id, place) = (&seen.shelved.id, if seen.shelved.state == ActionState::Done { "actions" } else { "fired" });
+            format!(
+                "vault/{place}/{id}.result.json says that it ran, and this journal did not write that: where it did not run, take that file away, and it \
+                 is decided anew; where it did, take away its own, by a pull request"
+            )
+        }
         (Fate::StoodDown { why }, _) => why.clone(),
         (_, ActionState::Broken) => seen.shelved.wrong.clone().unwrap_or_else(|| "its file cannot be understood".to_owned()),
         (Fate::Weighed { answer: Approving::Lacking { why }, .. }, _) => why.clone(),

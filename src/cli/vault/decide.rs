@@ -15,6 +15,7 @@ use crate::cli::setup::{Setup, SystemClock};
 use crate::cli::{CliError, Kind, block_on, wiring};
 use crate::forge::Client;
 use crate::git::Git;
+use crate::journal::History;
 use crate::model::{Action, ActionId, ActionRecord, ActionWork, BadActionId, Branch, IssueNumber, Login, PullNumber, Verdict};
 use crate::plan::tier_of_action;
 use crate::ports::{
@@ -175,6 +176,14 @@ async fn record(
     if decision == Decision::Done && action.is_none() {
         let hint = "mend its file first, or reject it: `forgehand vault list` says what is wrong";
         return Err(CliError::usage(format!("what the action `{id}` asks for cannot be understood"), hint));
+    }
+    if decision == Decision::Done
+        && let Some(Action { work: ActionWork::Formula(work), .. }) = action
+        && setup.ledger(&History::Since(SystemClock.now()))?.action(&ops.repo, id).is_some_and(|seen| !seen.before)
+    {
+        let what =
+            format!("the action `{id}` is run by forgehand, with the formula {}: nobody else can say that it ran", work.formula);
+        return Err(CliError::usage(what, format!("`forgehand vault reject {id}` where it is not to run any more")));
     }
     let path = entry.filed.first().map(|filed| filed.path.clone()).unwrap_or_else(|| id.file());
     let merged = vault.git.changes_of(&ops.repo, &ops.branch, &path, 1).await.map_err(unread)?.unwrap_or_default();
