@@ -1,13 +1,14 @@
 //! Runs that ask the vault and wait at its gate: what opens it, by the policy's word for the tier, and what ends the run.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forgehand::formula::{load, shipped_prompt};
 use forgehand::ledger::{ClaimState, IssueState, RunState};
 use forgehand::model::{
-    ActionAt, ActionEnd, ActionId, ActionState, AtGate, Dispatch, Event, Formula, HandOutcome, Intent, OnVault, Outcome,
-    PullNumber, Record, Risk, RunOutcome, SeenIssue, ShelvedAction, StopWhy, Timestamp, VAULT_APPROVED, VaultAsk, VaultEvent,
-    Wait,
+    Action, ActionAt, ActionEnd, ActionId, ActionState, ActionWork, AtGate, Dispatch, Event, Formula, FormulaWork, HandOutcome,
+    Intent, OnVault, Outcome, PersonWork, PullNumber, Record, Risk, RunOutcome, SeenIssue, ShelvedAction, StopWhy, Timestamp,
+    VAULT_APPROVED, VaultAsk, VaultEvent, Wait,
 };
 use forgehand::words;
 
@@ -59,13 +60,35 @@ fn event(what: VaultEvent) -> Event {
     Event::Vault { repo: plan_world::repo(), what }
 }
 
-/// The action stands on the branch that counts.
+fn by_person() -> ActionWork {
+    ActionWork::Person(PersonWork { what: "w".into(), how: Vec::new(), verify: None })
+}
+
+fn by_formula() -> ActionWork {
+    ActionWork::Formula(FormulaWork {
+        formula: "deploy".into(),
+        project: None,
+        inputs: BTreeMap::new(),
+        secrets: Vec::new(),
+        mounts: Vec::new(),
+        model: None,
+        tools: Vec::new(),
+        timeout_minutes: None,
+    })
+}
+
+/// An action for a person stands on the branch that counts.
 fn stands(line: &mut Line, state: ActionState, end: Option<(Option<i64>, &str)>) {
+    stands_as(line, by_person(), state, end);
+}
+
+fn stands_as(line: &mut Line, work: ActionWork, state: ActionState, end: Option<(Option<i64>, &str)>) {
+    let action = Action { id: id(), work, context: "c".into(), unblocks: Vec::new(), blast_radius: None };
     let end = end.map(|(exit_code, logs)| ActionEnd { exit_code, logs: logs.to_owned() });
     let action = ShelvedAction {
         id: id(),
         state,
-        action: None,
+        action: Some(action),
         wrong: None,
         tier: Some(Risk::Medium),
         free: false,
@@ -253,6 +276,22 @@ fn what_nobody_wants_or_went_wrong_ends_the_run_in_any_case() {
         let outcome = line.outcome();
         assert_eq!(outcome.word(), "action-rejected");
         assert!(words::outcome(&outcome).contains("the action deploy of the vault, which was rejected"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_record_that_the_dispatcher_did_not_write_opens_nothing_for_what_a_formula_does() {
+    for on_vault in [OnVault::Block, OnVault::Label, OnVault::SoftBlock] {
+        for (state, end) in [(ActionState::Fired, 0), (ActionState::Done, 0), (ActionState::Fired, 3)] {
+            let mut line = line(on_vault, "");
+            waits(&mut line);
+            stands_as(&mut line, by_formula(), state, Some((Some(end), "")));
+            assert_eq!(waits(&mut line).0, ActionAt::There(state), "{on_vault:?}");
+        }
+        let mut line = line(on_vault, "");
+        waits(&mut line);
+        stands_as(&mut line, by_formula(), ActionState::Rejected, None);
+        assert_eq!(line.outcome().word(), "action-rejected", "people may reject it at any time");
     }
 }
 
