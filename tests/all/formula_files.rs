@@ -106,7 +106,7 @@ fn entered(with: &str) -> (BTreeMap<String, Given>, Vec<InputSpec>) {
     let loaded = loaded(&format!("{head}[[step]]\nid = \"call\"\nformula = \"area\"\nwith = {with}\n"));
     let formula = loaded.unwrap_or_else(|e| panic!("{:#?}", e.lines()));
     match formula.steps.into_iter().next().map(|step| step.kind) {
-        Some(StepKind::Enter { with, inputs }) => (with, inputs),
+        Some(StepKind::Enter { with, inputs, .. }) => (with, inputs),
         other => panic!("{other:?}"),
     }
 }

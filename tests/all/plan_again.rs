@@ -79,7 +79,7 @@ fn sha() -> Sha {
     "c".repeat(40).parse().expect("a name of an object")
 }
 
-fn evidence(passed: bool, command: &str) -> Evidence {
+pub(super) fn evidence(passed: bool, command: &str) -> Evidence {
     let run = CommandRun { command: command.into(), exit: Some(i32::from(!passed)), millis: 1, tail: "tail".into() };
     Evidence { sha: sha(), commands: vec![run], passed, timed_out: false }
 }

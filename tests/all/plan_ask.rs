@@ -83,10 +83,14 @@ fn stands(line: &mut Line, state: ActionState, end: Option<(Option<i64>, &str)>)
 }
 
 fn stands_as(line: &mut Line, work: ActionWork, state: ActionState, end: Option<(Option<i64>, &str)>) {
-    let action = Action { id: id(), work, context: "c".into(), unblocks: Vec::new(), blast_radius: None };
+    stands_named(line, id(), work, state, end);
+}
+
+fn stands_named(line: &mut Line, id: ActionId, work: ActionWork, state: ActionState, end: Option<(Option<i64>, &str)>) {
+    let action = Action { id: id.clone(), work, context: "c".into(), unblocks: Vec::new(), blast_radius: None };
     let end = end.map(|(exit_code, logs)| ActionEnd { exit_code, logs: logs.to_owned() });
     let action = ShelvedAction {
-        id: id(),
+        id,
         state,
         action: Some(action),
         wrong: None,
@@ -293,6 +297,25 @@ fn a_record_that_the_dispatcher_did_not_write_opens_nothing_for_what_a_formula_d
         stands_as(&mut line, by_formula(), ActionState::Rejected, None);
         assert_eq!(line.outcome().word(), "action-rejected", "people may reject it at any time");
     }
+}
+
+#[test]
+fn a_gate_waits_for_each_action_of_a_list_one_after_the_other() {
+    let mut line = line(OnVault::Block, "for_each = { items = \"['deploy', 'other']\", at_most = 2 }\naction = \"item\"");
+    assert_eq!(waits(&mut line).0, ActionAt::Asked);
+    stands(&mut line, ActionState::Done, None);
+    // The first is over; the second was asked for by nobody here, and is waited for until it is over.
+    let of = |line: &mut Line| match line.on() {
+        Some(Wait::Gate { waits: AtGate::Vault(vault), .. }) => vault.action.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of(&mut line), "other");
+    assert_eq!(of(&mut line), "other", "a look more changes nothing");
+    stands_named(&mut line, "other".parse().expect("a name"), by_person(), ActionState::Done, None);
+    assert_eq!(line.outcome(), DONE);
+    let left = &line.run().outputs[&"wait".into()];
+    let ids: Vec<&str> = left.as_array().expect("a list").iter().filter_map(|one| one["id"].as_str()).collect();
+    assert_eq!(ids, ["deploy", "other"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod asked;
 mod base_formulas;
 mod branches;
 mod budgets;
+mod called_each;
 mod claude_hand;
 mod claude_line;
 mod commands;

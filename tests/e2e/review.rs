@@ -52,10 +52,15 @@ async fn each_head_of_a_pull_request_is_reviewed_once_by_an_identity_of_its_own(
     let path = format!("repos/{REPO}/contents/note.txt");
     let commit = json!({ "branch": "claude/issue-1", "content": "aGk=", "message": "Note" });
     rig.seed.api("owner", "POST", &path, commit).await.expect("a commit");
-    let mut all = Vec::new();
-    for _ in 0..3 {
+    let (mut all, mut more) = (first, 2);
+    // Its head is read again when a poll interval is over.
+    for _ in 0..40 {
         rig.once().await;
         all = reviews(&rig, pull.issue.number).await;
+        more -= u32::from(all.len() > 1);
+        if more == 0 {
+            break;
+        }
     }
     let states: Vec<&str> = all.iter().map(|(_, state, _)| state.as_str()).collect();
     assert_eq!(states, ["REQUEST_CHANGES", "APPROVED"], "{}", rig.story());

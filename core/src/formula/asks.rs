@@ -29,7 +29,12 @@ pub(super) fn gate(table: &Table<'_>, value: &Value<'_>, scene: &Scene<'_, '_>) 
     const NAME: &str = "name the action: action = \"'deploy-' + inputs.tag\"";
     match asking.as_slice() {
         [only] if only.for_each => {
-            value.wrong(format!("`{}` asks for several actions, and a gate waits for one", only.step), NAME)
+            let all =
+                format!("for_each = {{ items = \"steps['{}'].output\", at_most = 20 }} and action = \"item.id\"", only.step);
+            value.wrong(
+                format!("`{}` asks for several actions, and a gate waits for one", only.step),
+                format!("wait for each: {all}"),
+            )
         }
         [only] => Some(Gate::Vault { action: Expression(format!("steps['{}'].output.id", only.step)) }),
         [] => value.wrong(

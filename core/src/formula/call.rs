@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::{Sources, load_within};
 use crate::document::{Fault, Value, nearest};
 use crate::model::{
-    About, BackTo, Expression, Formula, FormulaLimits, FormulaWorkspace, Given, INPUTS, Require, Step, StepId, StepKind,
+    About, Expression, ForEach, Formula, FormulaLimits, FormulaWorkspace, Given, INPUTS, Require, Step, StepId, StepKind,
 };
 
 /// How deep calls may lie in each other.
@@ -123,41 +123,28 @@ pub(super) struct Outer {
     pub(super) call: StepId,
     pub(super) needs: Option<Vec<StepId>>,
     pub(super) when: Option<Expression>,
+    pub(super) for_each: Option<ForEach>,
     pub(super) with: BTreeMap<String, Given>,
 }
 
 /// A called formula's steps as they stand in their caller: between a step in which it is given its inputs, which is done or skipped for all of
-/// them, and one in which it is worked out what it ends as, which has the call's own name.
+/// them, and one in which it is worked out what it ends as, which has the call's own name. Where it is called for each item of a list, both say so.
 pub(super) fn in_place(outer: Outer, called: Formula) -> Vec<Step> {
-    let Outer { call, needs, when, with } = outer;
+    let Outer { call, needs, when, for_each, with } = outer;
     let enter = StepId::from(INPUTS).within(&call);
-    let plain = |id: StepId, needs, when, kind| Step { id, needs, when, for_each: None, timeout: None, retry: None, kind };
-    let mut steps = vec![plain(enter.clone(), needs, when, StepKind::Enter { with, inputs: called.inputs })];
+    let plain =
+        |id: StepId, needs, when, kind| Step { id, needs, when, for_each: for_each.clone(), timeout: None, retry: None, kind };
+    let mut steps = vec![plain(enter.clone(), needs, when, StepKind::Enter { with, inputs: called.inputs, item: None })];
     steps.extend(called.steps.into_iter().map(|step| {
         let mut needs: Vec<StepId> = step.needs.iter().flatten().map(|id| id.within(&call)).collect();
         if needs.is_empty() {
             needs.push(enter.clone());
         }
-        Step { id: step.id.within(&call), needs: Some(needs), kind: moved(&call, step.kind), ..step }
+        Step { id: step.id.within(&call), needs: Some(needs), kind: step.kind.renamed(|id| id.within(&call)), ..step }
     }));
     let all = steps.iter().map(|step| step.id.clone()).collect();
     // It ends as it ends, whatever of it was skipped.
     let always = Some(Expression("true".to_owned()));
-    steps.push(plain(call, Some(all), always, StepKind::Leave { outcomes: called.outcomes }));
+    steps.push(plain(call, Some(all), always, StepKind::Leave { outcomes: called.outcomes, of: None }));
     steps
-}
-
-fn moved(call: &StepId, kind: StepKind) -> StepKind {
-    let back = |back: Option<BackTo>| back.map(|back| BackTo { to: back.to.within(call), ..back });
-    match kind {
-        StepKind::Verify { on_failure } => StepKind::Verify { on_failure: back(on_failure) },
-        StepKind::Run { commands, on, expect, go_on, on_failure } => {
-            StepKind::Run { commands, on, expect, go_on, on_failure: back(on_failure) }
-        }
-        other @ (StepKind::Agent { .. }
-        | StepKind::Propose(_)
-        | StepKind::Gate(_)
-        | StepKind::Enter { .. }
-        | StepKind::Leave { .. }) => other,
-    }
 }

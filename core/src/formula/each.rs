@@ -4,10 +4,14 @@ use super::expression::{Type, Wants, check};
 use super::read::{Meant, typed};
 use super::scope::{inputs, scope, with};
 use crate::document::Value;
-use crate::model::{Commands, ForEach, Formula, INPUTS, InputSpec, Proposal, Step, StepId, StepKind, Variable};
+use crate::model::{Commands, ForEach, Formula, Gate, INPUTS, InputSpec, Proposal, Step, StepId, StepKind, Variable};
 
 /// The longest list.
 const ITEMS: u64 = 10_000;
+/// The longest one that a formula is called for: its steps stand in the run for each item.
+const CALLS: u64 = 100;
+/// So many of them at most.
+const STEPS: u64 = 2_000;
 
 /// The `for_each` of a step, and what an item is.
 pub(super) fn read(value: &Value<'_>, known: &Type) -> Option<(ForEach, Type)> {
@@ -19,42 +23,90 @@ pub(super) fn read(value: &Value<'_>, known: &Type) -> Option<(ForEach, Type)> {
 }
 
 /// Complains of a step that is not done for each of something.
-pub(super) fn judge(value: &Value<'_>, meant: &Meant) {
+pub(super) fn judge(value: &Value<'_>, each: Option<&ForEach>, meant: &Meant) {
     let help = match meant {
-        Meant::Step(StepKind::Agent { .. } | StepKind::Run { commands: Commands::List(_) | Commands::Of { .. }, .. })
-        | Meant::Step(StepKind::Propose(
-            Proposal::Comment { .. }
-            | Proposal::Labels { .. }
-            | Proposal::Issue { .. }
-            | Proposal::SubIssues { .. }
-            | Proposal::File { .. }
-            | Proposal::VaultAction { .. }
-            | Proposal::Mend { .. }
-            | Proposal::Start { .. }
-            | Proposal::Close { issue: Some(_) }
-            | Proposal::UpdateIssue { issue: Some(_), .. },
-        )) => return,
-        Meant::Step(StepKind::Verify { .. }) => "the project's verification is the same for each item: write the commands out",
-        Meant::Step(StepKind::Run { commands: Commands::Kept { .. }, .. }) => "what was kept is the same for each item",
-        Meant::Step(StepKind::Propose(Proposal::PullRequest { .. })) => "a run opens one pull request",
-        Meant::Step(StepKind::Propose(Proposal::Close { issue: None })) => "an issue is closed once: say which by `issue`",
-        Meant::Step(StepKind::Propose(Proposal::UpdateIssue { issue: None, .. })) => {
-            "one item would write over the other: say which issue by `issue`"
+        Meant::Call(called, _) => return judge_call(value, each, called),
+        Meant::Step(StepKind::Propose(proposal)) => once(proposal),
+        Meant::Step(
+            StepKind::Agent { .. }
+            | StepKind::Run { commands: Commands::List(_) | Commands::Of { .. }, .. }
+            | StepKind::Gate(Gate::Vault { .. }),
+        ) => None,
+        Meant::Step(StepKind::Verify { .. }) => {
+            Some("the project's verification is the same for each item: write the commands out")
         }
-        Meant::Step(StepKind::Propose(Proposal::Review { .. })) => "a run reviews one pull request",
-        Meant::Step(StepKind::Propose(Proposal::Push)) => "what an agent wrote is pushed at once",
-        Meant::Step(StepKind::Propose(Proposal::Merge)) => "an issue has one pull request",
-        Meant::Step(StepKind::Propose(Proposal::Replies { .. })) => {
-            "it goes through the points by itself: give it the list as `items`"
+        Meant::Step(StepKind::Run { commands: Commands::Kept { .. }, .. }) => Some("what was kept is the same for each item"),
+        Meant::Step(StepKind::Gate(Gate::Time { .. } | Gate::Checks | Gate::Approval)) => {
+            Some("it waits for the same with each item")
         }
-        Meant::Step(StepKind::Propose(Proposal::Branch { .. })) => "a run has one branch",
-        Meant::Step(StepKind::Propose(Proposal::Reopen)) => "a run is about one issue",
-        Meant::Step(StepKind::Gate(_)) => "a gate is waited at once",
-        Meant::Step(StepKind::Enter { .. } | StepKind::Leave { .. }) | Meant::Call(..) => {
-            "give it to the steps of the called formula, with the list as an input"
-        }
+        Meant::Step(StepKind::Enter { .. } | StepKind::Leave { .. }) => None,
     };
-    value.wrong::<()>("`for_each` means nothing in this step", help);
+    if let Some(help) = help {
+        value.wrong::<()>("`for_each` means nothing in this step", help);
+    }
+}
+
+/// Why a proposal is made once in a run; none for those that may be made of each of something.
+fn once(proposal: &Proposal) -> Option<&'static str> {
+    match proposal {
+        Proposal::Comment { .. }
+        | Proposal::Labels { .. }
+        | Proposal::Issue { .. }
+        | Proposal::SubIssues { .. }
+        | Proposal::File { .. }
+        | Proposal::VaultAction { .. }
+        | Proposal::Mend { .. }
+        | Proposal::Start { .. }
+        | Proposal::Close { issue: Some(_) }
+        | Proposal::UpdateIssue { issue: Some(_), .. } => None,
+        Proposal::PullRequest { .. } => Some("a run opens one pull request"),
+        Proposal::Close { issue: None } => Some("an issue is closed once: say which by `issue`"),
+        Proposal::UpdateIssue { issue: None, .. } => Some("one item would write over the other: say which issue by `issue`"),
+        Proposal::Review { .. } => Some("a run reviews one pull request"),
+        Proposal::Push => Some("what an agent wrote is pushed at once"),
+        Proposal::Merge => Some("an issue has one pull request"),
+        Proposal::Replies { .. } => Some("it goes through the points by itself: give it the list as `items`"),
+        Proposal::Branch { .. } => Some("a run has one branch"),
+        Proposal::Reopen => Some("a run is about one issue"),
+    }
+}
+
+/// The same of a formula that is called: its steps stand in the run for each item.
+fn judge_call(value: &Value<'_>, each: Option<&ForEach>, called: &Formula) {
+    for step in &called.steps {
+        let StepKind::Propose(proposal) = &step.kind else { continue };
+        if let Some(help) = once(proposal) {
+            let message = format!("`{}` is not called for each item: its step `{}` is there once in a run", called.name, step.id);
+            value.wrong::<()>(message, help);
+            return;
+        }
+    }
+    let Some(each) = each else { return };
+    let steps = (weight(&called.steps) + 2) * u64::from(each.at_most);
+    if u64::from(each.at_most) > CALLS || steps > STEPS {
+        let message = format!(
+            "a formula is called for at most {CALLS} items, and for so many that it has {STEPS} steps in all; these have {steps}"
+        );
+        value.wrong::<()>(message, "lower `at_most`, or go through the list in a step of the called formula");
+    }
+}
+
+/// How many steps there are at most, those counted for each item that are in calls of such.
+fn weight(steps: &[Step]) -> u64 {
+    let (mut weight, mut at) = (0, 0);
+    while let Some(step) = steps.get(at) {
+        let call = step.id.as_str().strip_suffix(INPUTS).and_then(|call| call.strip_suffix('.'));
+        let ends = call.and_then(|call| steps.iter().position(|step| step.id.as_str() == call)).filter(|ends| *ends > at);
+        match (&step.for_each, ends) {
+            (Some(each), Some(ends)) => {
+                let within = steps.get(at + 1..ends).unwrap_or_default();
+                weight += (self::weight(within) + 2) * u64::from(each.at_most) + 2;
+                at = ends + 1;
+            }
+            _ => (weight, at) = (weight + 1, at + 1),
+        }
+    }
+    weight
 }
 
 /// What a step's own expressions may name: what stands behind it, and its item.
@@ -72,8 +124,12 @@ pub fn with_item(scope: Type, item: Type) -> Type {
 
 /// What an item of a step is; none where it is done once.
 pub fn item(formula: &Formula, step: &Step) -> Option<Type> {
+    if matches!(step.kind, StepKind::Enter { item: Some(_), .. }) {
+        let all = step.id.of_all()?;
+        return item(formula, formula.steps.iter().find(|step| step.id == all)?);
+    }
     let each = step.for_each.as_ref()?;
-    let inside = step.id.split().0;
+    let inside = step.inside();
     let before = formula.steps.iter().take_while(|other| other.id != step.id);
     let known = scope(before, inside, inputs(specs(formula, inside)), formula.about());
     Some(check(&each.items.0, &known, Wants::List).map_or(Type::Any, |of| of_list(&of)))

@@ -345,7 +345,8 @@ struct StepSection {
     when: Option<Cel>,
     /// It is done once for each item of a list, which its templates and its `issue` call `item`. With an `agent`, with `run` and commands (they read
     /// the item in `$FORGEHAND_ITEM`), and with `propose`, but for pull requests: an agent that writes does all of them in the same workspace, each on top of the last one's commits, and they are one
-    /// change. Another run edits the comments that the last one wrote on an issue, in their order.
+    /// change. Another run edits the comments that the last one wrote on an issue, in their order. With `gate = "vault"`, whose `action` may name the
+    /// item. With `formula`: it is called for each, with `item` and `index` in `with`, for at most 100 items; they have no order between them.
     for_each: Option<ForEachSection>,
     /// It takes no longer. With `agent`: a turn, within `wall` of `[limits]`. With `run`: all its commands, within what the configuration
     /// allows; what is cut counts as failing. With `gate = "checks"`, `"approval"` and `"vault"`: a gate that does not open in this time

@@ -45,6 +45,11 @@ const ORDER: &str = "
   their order. Commands of a `run` have the item in the variable `FORGEHAND_ITEM`, a text as it is and anything else as JSON, and which it is, from 1,
   in `FORGEHAND_INDEX`; it is text from outside, so `\"$FORGEHAND_ITEM\"` stands in double quotes. Each item has a clone of its own; one that fails ends
   the run where the step has neither `go_on` nor `on_failure`, and an `on_failure` has all of them done again. A list longer than `at_most`, or than `items` in `[limits]` of the configuration, ends the run before any of it is done.
+- A formula that is called with `for_each` is called for each item: its steps stand in the run once for each, `call@1.work`, `call@2.work`, each with what `with`
+  makes of `item` and `index`. The items have no order between them, so that those of its steps run side by side that may, as far as slots are free; agents that write take turns, an item's `run`
+  and `on_failure` before the next one begins to write. `steps.CALL.output` is the list of what they end as, in the order of the items. What is there once in a run, such as a pull request, stands behind
+  the call; at most 100 items, and 2,000 steps in all.
+- A `gate = \"vault\"` with `for_each` waits for one action after the other; one that is rejected or fails ends the run.
 - The run ends when every step has ended, as the first `[[outcome]]` says whose `when` holds. A step that fails for good ends it: what is
   at work beside it is stopped. Where failing output goes back to an agent, that step and all that wait for it are done again.
 ";

@@ -81,9 +81,9 @@ fn when_done(step: &Step, done: &Done, always: &Sure) -> Option<Sure> {
     }
     match &step.when {
         Some(when) => {
-            let inside = inside(step);
-            known.join(&named_in(sure(&when.0), &inside));
-            behind(&mut known, &inside, done).then_some(())?;
+            let inside = step.inside();
+            known.join(&named_in(sure(&when.0), inside));
+            behind(&mut known, inside, done).then_some(())?;
         }
         None => {
             for needed in step.needs.iter().flatten() {
@@ -98,17 +98,6 @@ fn when_done(step: &Step, done: &Done, always: &Sure) -> Option<Sure> {
         known.know(format!("steps.{}.output.{field}", step.id), "true");
     }
     Some(known)
-}
-
-/// What stands before the names that a step's condition leaves out: where it stands, its caller's for the beginning of a call.
-fn inside(step: &Step) -> String {
-    let here = step.id.split().0;
-    match &step.kind {
-        StepKind::Enter { .. } => {
-            here.strip_suffix('.').map_or(String::new(), |call| call[..call.rfind('.').map_or(0, |dot| dot + 1)].to_owned())
-        }
-        _ => here.to_owned(),
-    }
 }
 
 /// A run goes on behind commands only where they came out as they were to, unless the step says otherwise.

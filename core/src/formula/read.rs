@@ -91,7 +91,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
         let needs = Some(needs(table, &ids));
         let when = table.optional("when", |v| expression(v, &known, Wants::Bool));
         if let (Some(value), Some(meant)) = (table.value("for_each"), &meant) {
-            each::judge(&value, meant);
+            each::judge(&value, for_each.as_ref(), meant);
         }
         let (timeout, retry) = (bounds::timeout(table, meant.as_ref()), bounds::retry(table, meant.as_ref()));
         let (Some(id), Some(meant)) = (id, meant) else {
@@ -129,7 +129,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                         .cloned()
                         .collect::<Vec<_>>(),
                 );
-                let outer = Outer { call: id.clone(), needs, when, with };
+                let outer = Outer { call: id.clone(), needs, when, for_each, with };
                 for step in in_place(outer, *called) {
                     left = with_left(left, &step, "");
                     steps.push(Placed { step, table });

@@ -28,7 +28,7 @@ pub(super) fn nothing() -> Type {
 /// What steps leave, and one more.
 pub(super) fn with_left(left: Type, step: &Step, inside: &str) -> Type {
     let (here, own) = step.id.split();
-    match here == inside && !matches!(step.kind, StepKind::Enter { .. }) {
+    match here == inside && !matches!(step.kind, StepKind::Enter { .. }) && !step.id.is_nth() {
         true => with(left, own, left_by(step, &step.kind.left())),
         false => left,
     }

@@ -63,6 +63,9 @@ fn count(items: usize) -> u32 {
 impl RunState {
     /// The list of a step is known.
     pub(super) fn go_through(&mut self, step: &StepId, items: &[Json], at: Timestamp) {
+        if let Some(call) = self.formula.call_for_each(step) {
+            return self.call_for(step, &call, items, at);
+        }
         let each = Each::begin(items);
         let none = each.is_none();
         if let Some(in_work) = self.at_mut(step) {
@@ -74,6 +77,26 @@ impl RunState {
         }
     }
 
+    /// The list of a call is known: its steps stand there for each item. With none they are skipped. Where the list was another one before, because
+    /// the run went back, the steps of that one go.
+    fn call_for(&mut self, enter: &StepId, call: &StepId, items: &[Json], at: Timestamp) {
+        let within = self.formula.within_call(call).unwrap_or_default();
+        let folded = self.folded.get(call).map_or_else(|| within.to_vec(), Clone::clone);
+        self.folded.retain(|other, _| !other.is_in_nth_of(call));
+        if let Some(unfolded) = self.formula.unfold(call, &folded, items) {
+            let in_work = std::mem::take(&mut self.in_work);
+            self.in_work = in_work.into_iter().filter_map(|(place, at)| Some((unfolded.moved(place)?, at))).collect();
+            let shown = std::mem::take(&mut self.shown);
+            let moved = |((place, item), evidence)| Some(((unfolded.moved(place)?, item), evidence));
+            self.shown = shown.into_iter().filter_map(moved).collect();
+        }
+        if items.is_empty() {
+            self.statuses.extend(folded.iter().map(|step| (step.id.clone(), StepStatus::Skipped)));
+        }
+        self.folded.insert(call.clone(), folded);
+        self.go_on(enter, StepStatus::Done, at);
+    }
+
     /// An item is done. The next one has turns, answers and repetitions of its own.
     pub(super) fn next_item(&mut self, step: &StepId, at: Timestamp) {
         let Some(each) = self.at_mut(step).and_then(|in_work| in_work.each.take()) else { return };
@@ -82,6 +105,7 @@ impl RunState {
                 self.retries.remove(step);
                 if let Some(in_work) = self.at_mut(step) {
                     in_work.each = Some(each);
+                    in_work.reached = at;
                     in_work.afresh();
                 }
             }

@@ -12,6 +12,9 @@ use crate::model::{
 
 use super::{Each, Retry, RunState};
 
+/// So many steps in work are named at most.
+const NAMED: usize = 5;
+
 /// A step that was reached and has not ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InWork {
@@ -157,8 +160,10 @@ impl RunState {
 
     /// The names of those steps, as people are told.
     pub fn where_it_is(&self) -> Option<String> {
-        let names: Vec<&str> = self.steps_in_work().map(|(step, _)| step.id.as_str()).collect();
-        (!names.is_empty()).then(|| names.join(", "))
+        let all: Vec<&str> = self.steps_in_work().map(|(step, _)| step.id.as_str()).collect();
+        let (named, more) = all.split_at(all.len().min(NAMED));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        (!named.is_empty()).then(|| named.join(", ") + &more)
     }
 
     /// How far a step is; none where it is not in work.
@@ -205,11 +210,21 @@ impl RunState {
     pub(super) fn reach(&mut self, at: Timestamp) {
         let ended: BTreeSet<usize> = self.statuses.keys().filter_map(|id| self.formula.place(id)).collect();
         for place in 0..self.formula.steps.len() {
-            if !ended.contains(&place) && !self.in_work.contains_key(&place) && self.formula.before(place).is_subset(&ended) {
+            if !ended.contains(&place)
+                && !self.in_work.contains_key(&place)
+                && !self.lacks(place)
+                && self.formula.before(place).is_subset(&ended)
+            {
                 let rests = self.formula.steps.get(place).is_some_and(|step| gate(step).is_some() || step.merges());
                 self.in_work.insert(place, InWork::new(at, rests));
             }
         }
+    }
+
+    /// One that it needs has not ended, seen at a glance: of hundreds of steps most wait.
+    fn lacks(&self, place: usize) -> bool {
+        let needs = self.formula.steps.get(place).and_then(|step| step.needs.as_ref()).and_then(|needs| needs.last());
+        needs.is_some_and(|last| !self.statuses.contains_key(last) && self.formula.place(last).is_some())
     }
 
     /// Where nothing in work needs a hand for now, it gives its slot back.

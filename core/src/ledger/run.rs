@@ -64,6 +64,9 @@ pub struct RunState {
     pub statuses: BTreeMap<StepId, StepStatus>,
     /// What steps left behind.
     pub outputs: BTreeMap<StepId, Json>,
+    /// The steps of the calls that are made for each item of a list, as they stood before one was known.
+    #[serde(default)]
+    pub folded: BTreeMap<StepId, Vec<Step>>,
     /// The commits as judged last.
     pub change: Option<Change>,
     /// What was run on those commits, so far, in the order of the file.
@@ -223,6 +226,7 @@ impl RunState {
             inputs,
             statuses: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            folded: BTreeMap::new(),
             change: None,
             evidence: None,
             shown: BTreeMap::new(),
@@ -514,7 +518,10 @@ impl RunState {
             }
             Advance::Worked { output } | Advance::Opened { output: Some(output) } => {
                 self.leaves(step, output.clone());
-                self.go_on(step, StepStatus::Done, at);
+                match self.at(step).is_some_and(|at| at.each.is_some()) {
+                    true => self.next_item(step, at),
+                    false => self.go_on(step, StepStatus::Done, at),
+                }
             }
             Advance::Held { probe, why } => {
                 self.proposed(step, json!({ "probe": probe, "did": "held", "ok": false, "exit": null, "why": why }));

@@ -322,12 +322,27 @@ pub enum StepKind {
         /// What it may be given.
         #[serde(default)]
         inputs: Vec<InputSpec>,
+        /// The item that it is called for, where that is one of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<CallItem>,
     },
     /// A formula that is called ends: what it ends as is worked out.
     Leave {
         /// What it may end as.
         outcomes: Vec<Ending>,
+        /// It was called for so many items, each with an end of its own: what they end as is put together.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<u32>,
     },
+}
+
+/// An item that a formula is called for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallItem {
+    /// It.
+    pub value: Json,
+    /// Which, from 1.
+    pub nth: u32,
 }
 
 /// What an input is given.
@@ -366,6 +381,20 @@ impl StepKind {
         match self {
             Self::Verify { on_failure } | Self::Run { on_failure, .. } => on_failure.as_ref(),
             Self::Agent { .. } | Self::Propose(_) | Self::Gate(_) | Self::Enter { .. } | Self::Leave { .. } => None,
+        }
+    }
+}
+
+impl StepKind {
+    /// The same where the steps that it names are called otherwise.
+    pub fn renamed(self, name: impl Fn(&StepId) -> StepId) -> Self {
+        let back = |back: Option<BackTo>| back.map(|back| BackTo { to: name(&back.to), ..back });
+        match self {
+            Self::Verify { on_failure } => Self::Verify { on_failure: back(on_failure) },
+            Self::Run { commands, on, expect, go_on, on_failure } => {
+                Self::Run { commands, on, expect, go_on, on_failure: back(on_failure) }
+            }
+            other @ (Self::Agent { .. } | Self::Propose(_) | Self::Gate(_) | Self::Enter { .. } | Self::Leave { .. }) => other,
         }
     }
 }
@@ -520,6 +549,18 @@ impl StepKind {
 pub const FORWARDED: [&str; 4] = ["merged", "closed", "waits", "none"];
 
 impl Step {
+    /// The names before its own that its expressions leave out: where it stands, `call.` of `call.work`. The beginning of a called formula stands
+    /// with its caller.
+    pub fn inside(&self) -> &str {
+        let here = self.id.split().0;
+        match &self.kind {
+            StepKind::Enter { .. } => {
+                here.strip_suffix('.').map_or("", |call| call.split_at(call.rfind('.').map_or(0, |dot| dot + 1)).0)
+            }
+            _ => here,
+        }
+    }
+
     /// Whether it puts a pull request forward to be merged.
     pub fn merges(&self) -> bool {
         matches!(self.kind, StepKind::Propose(Proposal::Merge))
@@ -546,7 +587,38 @@ impl StepId {
     pub fn split(&self) -> (&str, &str) {
         self.0.split_at(self.0.rfind('.').map_or(0, |dot| dot + 1))
     }
+
+    /// A call for one of several items, `call@2`. No author's step is called so.
+    pub fn nth(&self, nth: u32) -> Self {
+        Self(format!("{self}{NTH}{nth}"))
+    }
+
+    /// Whether it is the call for one of several items itself, and no step in it.
+    pub fn is_nth(&self) -> bool {
+        self.split().1.contains(NTH)
+    }
+
+    /// What begins all of several calls, `call.inputs` of `call@2.inputs`; none where it begins none of several.
+    pub fn of_all(&self) -> Option<Self> {
+        let (here, own) = self.split();
+        let (call, nth) = here.rsplit_once(NTH)?;
+        nth.trim_end_matches('.').parse::<u32>().is_ok().then(|| Self(format!("{call}.{own}")))
+    }
+
+    /// Whether it is one of such calls, or a step in one.
+    pub fn is_in_nth_of(&self, call: &Self) -> bool {
+        self.0.strip_prefix(call.as_str()).is_some_and(|rest| rest.starts_with(NTH))
+    }
+
+    /// Its name in the file, `call.work` of `call@2.work`.
+    pub fn written(&self) -> Self {
+        let parts = self.0.split('.').map(|part| part.split_once(NTH).map_or(part, |(name, _)| name));
+        Self(parts.collect::<Vec<_>>().join("."))
+    }
 }
+
+/// What stands between the name of a call and the number of its item.
+const NTH: char = '@';
 
 /// A structured output. In journals of older versions the word for its shape stands beside it.
 pub(super) fn answered<'de, D: Deserializer<'de>>(from: D) -> Result<Result<Json, String>, D::Error> {

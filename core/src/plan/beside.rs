@@ -5,7 +5,7 @@
 //! step that is to be done anew is waited for before anything begins, so that it is not taken for the new one's.
 
 use crate::ledger::{InWork, IssueState, Open, RunState};
-use crate::model::{Intent, Lane, Subject, Wait};
+use crate::model::{Intent, Lane, StepId, Subject, Wait};
 
 use super::run::{Here, Live};
 use super::{Action, Context, Next, admit};
@@ -102,7 +102,7 @@ pub(super) fn busy(live: Live<'_>) -> Wait {
     Wait::Acting { what: under_way(live.state) }
 }
 
-/// The same in words: what several do, with the step of each.
+/// The same in words: what several do, with the step of each, which is told too where it is there for one item of several.
 pub(super) fn under_way(state: &IssueState) -> String {
     let run = state.live_run();
     let open: Vec<&Open> = state.open.iter().filter(|(lane, _)| **lane != Lane::Claim).map(|(_, open)| open).collect();
@@ -110,7 +110,8 @@ pub(super) fn under_way(state: &IssueState) -> String {
     let words = open.into_iter().map(|open| {
         let step = run.and_then(|run| run.step_of(&open.intent));
         let each = step.as_ref().and_then(|step| item(run?.at(step)?, &open.intent)).unwrap_or_default();
-        let of = step.filter(|_| several).map_or_else(String::new, |step| format!(" of step {step}"));
+        let told = |step: &StepId| several || step.written() != *step;
+        let of = step.filter(told).map_or_else(String::new, |step| format!(" of step {step}"));
         format!("{}{of}{each}", open.intent.word())
     });
     words.collect::<Vec<_>>().join(", ")

@@ -9,9 +9,9 @@ use serde_json::Value as Json;
 
 use crate::formula::expression::{self, EvaluateError, Type};
 use crate::formula::{self, each_item};
-use crate::model::{Advance, Expression, RunOutcome};
+use crate::model::{Advance, Expression, RunOutcome, StepKind};
 
-use super::flow::{Wrong, broken, place};
+use super::flow::{Wrong, broken};
 use super::run::{Here, advance};
 use super::{Context, Next};
 
@@ -19,7 +19,9 @@ impl Context<'_> {
     /// What a step is done for that was just begun; none where that is known, and where it is done once.
     pub(super) fn each(&self, here: Here<'_>) -> Option<Next> {
         let step = here.step;
-        let each = step.for_each.as_ref().filter(|_| here.at.each.is_none())?;
+        // The end of a call that is made for each item puts together what is there.
+        let known = here.at.each.is_some() || matches!(step.kind, StepKind::Leave { .. });
+        let each = step.for_each.as_ref().filter(|_| !known)?;
         let items = match self.items(here, &each.items) {
             Ok(items) => items,
             Err(why) => return Some(self.end(here, broken(step, &why))),
@@ -28,13 +30,14 @@ impl Context<'_> {
         if u32::try_from(items.len()).is_ok_and(|count| count <= at_most) {
             return Some(advance(here, Advance::Each { items }));
         }
-        let outcome = RunOutcome::TooManyItems { step: step.id.clone(), items: items.len() as u64, at_most };
+        let named = here.run.formula.call_for_each(&step.id).unwrap_or_else(|| step.id.clone());
+        let outcome = RunOutcome::TooManyItems { step: named, items: items.len() as u64, at_most };
         Some(self.end(here, outcome))
     }
 
     /// A list that is not there has no items.
     fn items(&self, here: Here<'_>, list: &Expression) -> Result<Vec<Json>, Wrong> {
-        let (types, values) = self.known(here.live, Some(here), place(here.step));
+        let (types, values) = self.known(here.live, Some(here), here.step.inside());
         match expression::items(&list.0, &types, &values) {
             Ok(items) => Ok(items),
             Err(EvaluateError::Absent(_)) => Ok(Vec::new()),
@@ -45,11 +48,17 @@ impl Context<'_> {
 
 /// What the expressions of a step may name beside all else that is known, while it is at an item.
 pub(super) fn with_item(here: Option<Here<'_>>, (types, mut values): (Type, Json)) -> (Type, Json) {
-    let Some((each, of)) = here.and_then(|here| here.at.each.as_ref().zip(each_item(&here.run.formula, here.step))) else {
-        return (types, values);
+    let at_item = |here: Here<'_>| {
+        let (value, nth) = match (&here.at.each, &here.step.kind) {
+            (Some(each), _) => (each.item().clone(), each.nth()),
+            (None, StepKind::Enter { item: Some(item), .. }) => (item.value.clone(), item.nth),
+            (None, _) => return None,
+        };
+        Some((value, nth, each_item(&here.run.formula, here.step)?))
     };
-    values["item"] = each.item().clone();
-    values["index"] = each.nth().into();
+    let Some((value, nth, of)) = here.and_then(at_item) else { return (types, values) };
+    values["item"] = value;
+    values["index"] = nth.into();
     (formula::with_item(types, of), values)
 }
 

@@ -56,7 +56,7 @@ impl Context<'_> {
             let needs = run.needs(step).into_iter().find(|id| run.status(id) == Some(StepStatus::Skipped));
             return needs.map_or(Ok(None), |step| skipped(Skipped::Needs { step }));
         };
-        match self.holds(here.live, Some(here), place(step), when)? {
+        match self.holds(here.live, Some(here), step.inside(), when)? {
             true => Ok(Some(Advance::Begun)),
             false => skipped(Skipped::Condition { when: when.0.clone() }),
         }
@@ -70,7 +70,7 @@ impl Context<'_> {
 
     /// What an expression comes to; null where it asks for what is not there.
     pub(super) fn value(&self, here: Here<'_>, what: &Expression) -> Result<Json, Wrong> {
-        self.comes_to(here.live, Some(here), place(here.step), what)
+        self.comes_to(here.live, Some(here), here.step.inside(), what)
     }
 
     fn comes_to(&self, live: Live<'_>, here: Option<Here<'_>>, inside: &str, what: &Expression) -> Result<Json, Wrong> {
@@ -87,7 +87,7 @@ impl Context<'_> {
         let step = here.step;
         let Some(commits) = commits else { return Ok(true) };
         let StepKind::Agent { output: shape, .. } = &step.kind else { return Ok(true) };
-        let (types, mut values) = self.known(here.live, Some(here), place(step));
+        let (types, mut values) = self.known(here.live, Some(here), step.inside());
         values["output"] = output.clone();
         let types = scope::with(types, "output", Type::of_schema(&shape.schema));
         let held = expression::holds(&commits.0, &types, &values);
@@ -107,8 +107,12 @@ impl Context<'_> {
         }
     }
 
-    /// The end of a called formula: what it ends as is there for its caller.
-    pub(super) fn leave(&self, here: Here<'_>, outcomes: &[Ending]) -> Next {
+    /// The end of a called formula: what it ends as is there for its caller, of one that was called for several items in their order.
+    pub(super) fn leave(&self, here: Here<'_>, outcomes: &[Ending], of: Option<u32>) -> Next {
+        if let Some(of) = of {
+            let left = (1..=of).map(|nth| here.run.outputs.get(&here.step.id.nth(nth)).cloned().unwrap_or_default());
+            return advance(here, Advance::Worked { output: left.collect() });
+        }
         let inside = format!("{}.", here.step.id);
         match self.ending(here.live, &inside, outcomes) {
             Ok(Ended { is, summary, questions, .. }) => {
@@ -315,18 +319,6 @@ fn numbers(issues: &BTreeSet<crate::model::IssueNumber>) -> Vec<u64> {
     issues.iter().map(|number| number.0).collect()
 }
 
-/// The names before a step's own that its expressions leave out: where it stands, `call.` of `call.work`. The beginning of a called formula
-/// stands with its caller.
-pub(super) fn place(step: &Step) -> &str {
-    let here = step.id.split().0;
-    match &step.kind {
-        StepKind::Enter { .. } => {
-            here.strip_suffix('.').map_or("", |call| call.split_at(call.rfind('.').map_or(0, |dot| dot + 1)).0)
-        }
-        _ => here,
-    }
-}
-
 /// The call that a step belongs to, where it was skipped as a whole.
 fn skipped_call(run: &RunState, step: &Step) -> Option<StepId> {
     let inside = match &step.kind {
@@ -342,7 +334,8 @@ fn steps(run: &RunState, inside: &str) -> Json {
     let mut known = Map::new();
     for step in &run.formula.steps {
         let (here, own) = step.id.split();
-        let Some(status) = run.status(&step.id).filter(|_| here == inside && !matches!(step.kind, StepKind::Enter { .. })) else {
+        let hidden = matches!(step.kind, StepKind::Enter { .. }) || step.id.is_nth();
+        let Some(status) = run.status(&step.id).filter(|_| here == inside && !hidden) else {
             continue;
         };
         let mut about = Map::from_iter([("status".to_owned(), json!(status))]);

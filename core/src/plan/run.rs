@@ -199,8 +199,8 @@ impl Context<'_> {
             StepKind::Verify { .. } | StepKind::Run { .. } => self.verify(here),
             StepKind::Propose(proposal) => self.propose(here, proposal),
             StepKind::Gate(gate) => self.gate(here, gate),
-            StepKind::Enter { with, inputs } => self.enter(here, with, inputs),
-            StepKind::Leave { outcomes } => self.leave(here, outcomes),
+            StepKind::Enter { with, inputs, .. } => self.enter(here, with, inputs),
+            StepKind::Leave { outcomes, of } => self.leave(here, outcomes, *of),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The journal's story, a line for each event that a person wants to read.
 
 use crate::model::{
-    About, Advance, AgentName, Checks, Command, Declined, Event, Expected, Intent, IssueNumber, LabelsMean, Outcome, PullState,
-    Rerun, Saying, Skipped, StepId, StopWhy, Told, Trigger,
+    About, Advance, AgentName, Checks, Command, Declined, Event, Expected, INPUTS, Intent, IssueNumber, LabelsMean, Outcome,
+    PullState, Rerun, Saying, Skipped, StepId, StopWhy, Told, Trigger,
 };
 
 use super::{merge, outcome, refusal};
@@ -278,7 +278,8 @@ fn advanced(how: &Advance, step: &StepId) -> Option<String> {
         Advance::Skipped { why: Skipped::Condition { when } } => Some(format!("  step {step} is skipped: {when} does not hold")),
         Advance::Skipped { why: Skipped::Needs { step: other } } => Some(format!("  step {step} is skipped, as {other} was")),
         Advance::Each { items } => {
-            Some(format!("  step {step} is done for each of {}", super::counted(items.len() as u64, "item")))
+            let call = step.as_str().strip_suffix(INPUTS).and_then(|call| call.strip_suffix('.')).unwrap_or(step.as_str());
+            Some(format!("  step {call} is done for each of {}", super::counted(items.len() as u64, "item")))
         }
         Advance::ItemDone { item, of } => Some(format!("  step {step}: item {item} of {of} is done")),
         Advance::PutForward { pull } => Some(format!("  {pull} is put forward to be merged; step {step} waits for that")),

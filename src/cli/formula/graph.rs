@@ -94,7 +94,11 @@ fn notes(formula: &Formula, at: usize) -> Vec<String> {
     let writers: Vec<&StepId> = writers.collect();
     let apart = (!writers.is_empty()).then(|| format!("in a workspace of its own: {} may write beside it", listed(&writers)));
     let when = step.when.iter().map(|when| format!("when {}", when.0));
-    let each = step.for_each.iter().map(|each| format!("for each of {}, at most {}", each.items.0, each.at_most));
+    let each = step
+        .for_each
+        .iter()
+        .filter(|_| !matches!(step.kind, StepKind::Leave { .. }))
+        .map(|each| format!("for each of {}, at most {}", each.items.0, each.at_most));
     let back = step.kind.on_failure().map(|BackTo { to, at_most, .. }| format!("fails: back to {to}, at most {at_most} times"));
     let commits = match &step.kind {
         StepKind::Agent { commits: Some(commits), .. } => Some(format!("commits taken over when {}", commits.0)),

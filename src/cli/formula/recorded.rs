@@ -330,7 +330,8 @@ impl Test {
         let Recorded { answers, results, expect, .. } = &self.recorded;
         let steps: Vec<&str> = formula.steps.iter().map(|step| step.id.as_str()).collect();
         let named = answers.iter().map(|answer| &answer.step).chain(results.iter().map(|result| &result.step));
-        let step = named.filter(|name| !steps.contains(&name.get_ref().as_str())).map(|name| {
+        let written = |name: &Spanned<String>| StepId::from(name.get_ref().as_str()).written();
+        let step = named.filter(|name| !steps.contains(&written(name).as_str())).map(|name| {
             let what = format!("formula {} has no step `{}`", formula.name, name.get_ref());
             self.fault(name, what, &steps)
         });
@@ -575,12 +576,18 @@ impl Cast for Script {
     fn answer(&mut self, step: &StepId, _: &Shape) -> Result<Answer, String> {
         let times = self.asked.entry(step.0.clone()).or_default();
         *times += 1;
-        let next = self.answers.get_mut(step.as_str()).and_then(Vec::pop);
+        let next = next(&mut self.answers, step);
         next.ok_or_else(|| format!("step {step} is asked for its answer number {times}, and none is recorded"))
     }
 
     fn shows(&mut self, step: &StepId) -> Result<Shown, String> {
         let passes = || Shown { passed: true, tail: String::new() };
-        Ok(self.results.get_mut(step.as_str()).and_then(Vec::pop).unwrap_or_else(passes))
+        Ok(next(&mut self.results, step).unwrap_or_else(passes))
     }
+}
+
+/// What comes next of a step. That of a call for one of several items has its own, or takes the next one that is recorded for the step in the file.
+fn next<T>(of: &mut BTreeMap<String, Vec<T>>, step: &StepId) -> Option<T> {
+    let own = of.get_mut(step.as_str()).and_then(Vec::pop);
+    own.or_else(|| of.get_mut(step.written().as_str()).and_then(Vec::pop))
 }

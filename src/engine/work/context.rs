@@ -124,7 +124,7 @@ fn outputs(order: &Order<'_>, of: &StepId) -> Result<Vec<Said>, Failure> {
     let said = |step: &Step| {
         let (calls, own) = step.id.split();
         let output = run.outputs.get(&step.id).cloned().unwrap_or_default();
-        (calls == here).then(|| Said {
+        (calls == here && !step.id.is_nth()).then(|| Said {
             step: StepId::from(own),
             schema: step.kind.left(),
             for_each: step.for_each.is_some(),

@@ -381,7 +381,7 @@ impl<'a> Play<'a> {
     /// A run that would be started.
     fn started(&mut self, step: &StepId, wanted: &Wanted, on: IssueNumber) {
         let Some(StepKind::Propose(proposal)) =
-            self.stage.formula.place(step).and_then(|at| self.stage.formula.steps.get(at)).map(|step| &step.kind)
+            self.stage.formula.place(&step.written()).and_then(|at| self.stage.formula.steps.get(at)).map(|step| &step.kind)
         else {
             return;
         };

@@ -110,7 +110,7 @@ impl Scene {
 
     /// What a decision shows of the order of the steps.
     pub(super) fn of(formula: &Formula, step: &StepId, how: &Advance) -> Vec<Self> {
-        let gate = || match &formula.steps.get(formula.place(step)?)?.kind {
+        let gate = || match &formula.steps.get(formula.place(&step.written())?)?.kind {
             StepKind::Gate(gate) => Some(gate.clone()),
             _ => None,
         };
