@@ -8,7 +8,9 @@ use std::time::Duration;
 use forgehand::config::{Looks, Mend, Probe};
 use forgehand::engine::{Engine, Mode, Ops, Ports, ProjectSettings, Settings, Stop, TextStore, wakes};
 use forgehand::forge::{Client, Options};
-use forgehand::formula::{load, shipped_formula, shipped_prompt, shipped_text};
+use forgehand::formula::{
+    Sources, load, load_from, shipped_formula, shipped_prompt, shipped_schema, shipped_schema_names, shipped_text,
+};
 use forgehand::git::{self, Git};
 use forgehand::journal::SqliteJournal;
 use forgehand::ledger::{ClaimState, IssueState, Ledger};
@@ -454,17 +456,11 @@ prompt = "side.md"
 access = "read"
 output = "triage-result"
 [[step]]
-id = "other"
+id = "sides"
 needs = ["work"]
-agent = "dev"
-prompt = "side.md"
-access = "read"
-output = "triage-result"
-[[step]]
-id = "tell"
-needs = ["work"]
-propose = "comment"
-body = "side.md"
+formula = "side"
+for_each = { items = "['left', 'right']", at_most = 2 }
+with = { which = { cel = "item" } }
 [[step]]
 id = "verify"
 needs = ["work"]
@@ -472,16 +468,48 @@ run = "project.verify"
 on_failure = { to = "work", at_most = 2 }
 [[step]]
 id = "open"
-needs = ["one", "other", "tell", "verify"]
+needs = ["one", "sides", "verify"]
 propose = "pull-request"
 title = "Say hello"
 body = "pull-request.md"
 "#;
+    const SIDE: &str = r#"
+formula = 1
+name = "side"
+title = "Look at it from a side, and say so"
+blast_radius = "low"
+[[input]]
+name = "which"
+type = "text"
+one_of = ["left", "right"]
+[[step]]
+id = "look"
+agent = "dev"
+prompt = "side.md"
+access = "read"
+output = "triage-result"
+[[step]]
+id = "tell"
+propose = "comment"
+body = "told.md"
+"#;
     let prompts = |name: &str| match name {
-        "side.md" => Some("From one side.".to_owned()),
+        "side.md" => Some("From a side.".to_owned()),
+        "told.md" => Some("From the {{inputs.which}}.".to_owned()),
         other => shipped_prompt(other).map(str::to_owned),
     };
-    load("fix.toml", text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
+    let schemas = |name: &str| Some((name.to_owned(), shipped_schema(name)?.to_owned()));
+    let (schema_names, names) = (shipped_schema_names(), vec!["side".to_owned()]);
+    let formulas = |name: &str| (name == "side").then(|| ("side.toml".to_owned(), SIDE.to_owned()));
+    let sources = Sources {
+        prompts: &prompts,
+        schemas: &schemas,
+        schema_names: &schema_names,
+        formulas: &formulas,
+        names: &names,
+        hiring: None,
+    };
+    load_from("fix.toml", text, &sources).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
 }
 
 /// A fix that asks for a file as well.
