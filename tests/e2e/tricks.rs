@@ -47,6 +47,21 @@ async fn who_lost_his_rights_approves_nothing_and_a_made_up_status_is_no_green_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_lost_his_rights_approves_nothing_where_the_token_may_not_ask_for_rights_either() {
+    let rig = rig("tricks::assignable", "merge = \"policy\"\nreview = \"off\"").await;
+    let (number, pull) = opened(&rig, "manifest").await;
+    review(&rig, pull, "judge", None).await;
+    rig.seed.add_collaborator(REPO, "judge", "read").await.expect("a collaborator");
+    comes_to_wait(&rig, number, "(medium blast radius) waits for an approval").await;
+    stays(&rig, number).await;
+    // With his rights back another one counts.
+    rig.seed.add_collaborator(REPO, "judge", "write").await.expect("a collaborator");
+    review(&rig, pull, "judge", None).await;
+    comes_to_be_merged(&rig, number).await;
+    assert_eq!(merges(&rig), 1, "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_status_that_a_writer_makes_up_is_no_verification_of_ours() {
     let rig = rig("tricks::faked", "merge = \"policy\"").await;
     let (number, pull) = opened(&rig, "manifest").await;

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::ledger::PullRef;
 use crate::model::{
-    Ask, CheckText, Checks, EffectKey, Failure, Login, Outcome, Point, PointId, PointText, ProjectFacts, PullNumber, PullTexts,
-    Reply, RepoName, ReviewId, Reviews, Revision, Sha, Subject, Verdict,
+    Ask, CheckText, Checks, EffectKey, Failure, FailureKind, Login, Outcome, Point, PointId, PointText, ProjectFacts, PullNumber,
+    PullTexts, Reply, RepoName, ReviewId, Reviews, Revision, Sha, Subject, Verdict,
 };
 use crate::ports::{CommitStatus, FailedJob, ForgeErrorKind, JobLog, LineComment, WrittenReview};
 use crate::{text, words};
@@ -29,26 +29,45 @@ pub(super) struct Heard<'a> {
     project: &'a ProjectSettings,
     facts: &'a ProjectFacts,
     known: BTreeMap<Login, bool>,
+    /// Who may be assigned, once that was asked; none where the forge does not say.
+    assignable: Option<Option<Vec<Login>>>,
 }
 
 impl<'a> Heard<'a> {
     pub(super) fn new(worker: &'a Worker, repo: &'a RepoName, project: &'a ProjectSettings, facts: &'a ProjectFacts) -> Self {
-        Self { worker, repo, project, facts, known: BTreeMap::new() }
+        Self { worker, repo, project, facts, known: BTreeMap::new(), assignable: None }
     }
 
-    /// By rights. The forge's word that a review is official was given by them, and counts where nobody may be asked.
+    /// By rights. The forge's word that a review is official was given by them, and counts where nobody may be asked, as long as who gave it may be
+    /// assigned still: that of somebody who lost his rights stays official.
     pub(super) async fn may(&mut self, login: &Login, official: bool) -> Result<bool, Failure> {
         if let Some(known) = self.known.get(login) {
             return Ok(*known);
         }
         let may = match self.worker.asks_for_rights(self.facts) {
             true => self.worker.may_write(self.repo, self.project, self.facts, login).await?,
-            false => official || self.worker.may_write(self.repo, self.project, self.facts, login).await?,
+            false if official && self.is_assignable(login).await? => true,
+            false => self.worker.may_write(self.repo, self.project, self.facts, login).await?,
         };
         if may || self.worker.asks_for_rights(self.facts) {
             self.known.insert(login.clone(), may);
         }
         Ok(may)
+    }
+
+    /// Who may write may be assigned, and a few who only read: this refuses somebody, and gives nobody a right.
+    async fn is_assignable(&mut self, login: &Login) -> Result<bool, Failure> {
+        if self.assignable.is_none() {
+            self.assignable = Some(match self.worker.ports.forge.assignees(self.repo).await {
+                Ok(listed) => Some(listed),
+                Err(error) => match forge(error) {
+                    failure if failure.kind == FailureKind::Passing => return Err(failure),
+                    _ => None,
+                },
+            });
+        }
+        let listed = self.assignable.as_ref().and_then(Option::as_ref);
+        Ok(listed.is_none_or(|listed| listed.iter().any(|other| other.as_str().eq_ignore_ascii_case(login.as_str()))))
     }
 }
 
