@@ -15,6 +15,9 @@ use super::unexpected;
 /// Longest text, in bytes, of all files together that are compared for what they have run; a change that has more counts as one of it.
 const SCRIPTS: usize = 16 << 20;
 
+/// The same of files in which a line may be too long; one that has more may have such a line.
+const TEXTS: usize = 16 << 20;
+
 /// The call whose answer [`diff::parse`] reads.
 pub(super) fn call(dir: &Path, base: &Sha, tip: &Sha, what: &str) -> Call {
     Call::bare(dir, what)
@@ -48,6 +51,7 @@ impl Runner {
             .flatten()
             .map(str::to_owned)
             .collect();
+        self.mark_long_lines(dir, &mut files, entries).await?;
         // What is too much to compare may run anything.
         let Some(contents) = self.contents_up_to(dir, &wanted, SCRIPTS).await? else { return Ok(files) };
         for (file, entry) in files.iter_mut().zip(entries) {
@@ -59,4 +63,24 @@ impl Runner {
         }
         Ok(files)
     }
+
+    /// Marks the files of which a line changed that is too long to count as one.
+    async fn mark_long_lines(&self, dir: &Path, files: &mut [ChangedFile], entries: &[Entry]) -> Result<(), RepoError> {
+        let with_lines = files.iter_mut().zip(entries).filter(|(file, _)| file.added + file.removed > 0);
+        let asked: Vec<(&mut ChangedFile, _)> = with_lines.filter_map(|(file, entry)| Some((file, entry.texts()?))).collect();
+        let wanted: Vec<String> = asked.iter().flat_map(|(_, (old, new))| [*old, *new]).flatten().map(str::to_owned).collect();
+        let contents = self.contents_up_to(dir, &wanted, TEXTS).await?;
+        for (file, (old, new)) in asked {
+            let text = |blob: Option<&str>| contents.as_ref().zip(blob).and_then(|(all, blob)| all.get(blob)).map(Vec::as_slice);
+            if contents.is_none() || long_lines(text(old)) != long_lines(text(new)) {
+                file.marks.insert(FileMark::LongLine);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The lines of a text that are too long, in their order.
+fn long_lines(text: Option<&[u8]>) -> Vec<&[u8]> {
+    text.unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| line.len() > tier::LONG_LINE).collect()
 }

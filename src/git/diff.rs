@@ -76,8 +76,13 @@ impl Entry {
 
     /// The blobs before and after where both sides are regular files under one path; a side that is not there has none.
     pub(super) fn blobs(&self) -> Option<(Option<&str>, Option<&str>)> {
+        if self.from.is_some() { None } else { self.texts() }
+    }
+
+    /// The blobs before and after of a regular file, a renamed one too.
+    pub(super) fn texts(&self) -> Option<(Option<&str>, Option<&str>)> {
         let [old] = &self.old[..] else { return None };
-        if self.from.is_some() { None } else { Some((old.file()?, self.new.file()?)) }
+        Some((old.file()?, self.new.file()?))
     }
 
     /// What is to be known of it beside its lines.

@@ -147,6 +147,8 @@ pub enum FileMark {
     Submodule,
     /// Its blobs were compared: what it has run when the project is built or installed is as it was. Only of a kind of file that says so.
     SameScripts,
+    /// A line of it that changed is longer than anybody reads, or its blobs were too large to look: how many lines changed says little.
+    LongLine,
 }
 
 /// What came of one command of a verification.

@@ -16,6 +16,11 @@ pub use path::forms;
 pub use policy::{ByTier, GateRules, LowActions, OnTimeout, PathRule, Policy, SHIPPED, SHIPPED_TEXT, Size, usual_name};
 pub use scripts::{same_scripts, says_scripts};
 
+/// A line that is longer, in bytes, does not count as one: nobody reads it as one.
+pub const LONG_LINE: usize = 1000;
+
+const LONG: &str = "has a changed line of more than 1000 bytes, or is too large to tell: how many lines changed says little";
+
 /// A tier and its reasons: those that ask for most first, then by path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tier {
@@ -125,6 +130,9 @@ fn of_file(policy: &Policy, file: &ChangedFile) -> Vec<TierReason> {
             FileMark::Symlink => add(TierSource::Diff, Risk::High, "is or was a symbolic link"),
             FileMark::Submodule => add(TierSource::Diff, Risk::High, "is or was a submodule: code of another repository"),
             FileMark::SameScripts => {}
+            // Of documentation that is a paragraph.
+            FileMark::LongLine if is_text(policy, file) => {}
+            FileMark::LongLine => add(TierSource::Size, Risk::Medium, LONG),
         }
     }
     if ends(file).any(says_scripts) && !file.marks.contains(&FileMark::SameScripts) {

@@ -93,7 +93,7 @@ pub struct GateRules {
     pub merge_style: Option<MergeStyle>,
 }
 
-/// What a medium change or action does whose wait is over.
+/// What a medium change does whose wait is over. An action waits on in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnTimeout {

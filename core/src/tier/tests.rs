@@ -58,7 +58,18 @@ fn code_is_medium_unless_it_is_small() {
     assert_eq!(tier(vec![file("src/a.rs", 1000)]), Risk::Medium);
     assert_eq!(tier(vec![file("src/a.rs", 600), file("src/b.rs", 401)]), Risk::High);
     assert_eq!(tier(vec![]), Risk::Low);
-    all_are(Risk::Low, &["src/workspace/mod.rs", "src/build/mod.rs", "src/install/x.rs", "a.sql", "deploy/x.py", "no-ending"]);
+    all_are(
+        Risk::Low,
+        &[
+            "src/workspace/mod.rs",
+            "src/build/mod.rs",
+            "src/install/x.rs",
+            "a.sql",
+            "src/deploy/x.py",
+            "src/infra/mod.rs",
+            "no-ending",
+        ],
+    );
 }
 
 #[test]
@@ -74,8 +85,15 @@ fn some_is_medium_at_any_size() {
             "a.csproj",
             "vendor/x/y.md",
             "setup.cfg",
+            "deploy/x.py",
+            "ops/main.tf",
+            "k8s/app.yaml",
+            "sub/fly.toml",
+            "etc/app.service",
         ],
     );
+    assert_eq!(tier(vec![marked("src/a.js", FileMark::LongLine)]), Risk::Medium);
+    assert_eq!(tier(vec![marked("docs/a.md", FileMark::LongLine)]), Risk::Low, "that is a paragraph");
     for mark in [FileMark::Deleted, FileMark::Binary, FileMark::Executable] {
         assert_eq!(tier(vec![marked("docs/a.md", mark)]), Risk::Medium, "{mark:?}");
         assert_eq!(tier(vec![marked("src/a.rs", mark)]), Risk::Medium, "{mark:?}");
