@@ -102,6 +102,7 @@ impl Line {
         let mut line = Self { records: Vec::new(), policy, view, now: Timestamp(BEGIN), answers, did: Vec::new() };
         let at = Decision::Queue;
         let facts = ProjectFacts {
+            former: BTreeSet::new(),
             forge: "http://forge".into(),
             version: "15".into(),
             login: plan_world::BOT.into(),

@@ -233,6 +233,25 @@ impl Site {
     }
 }
 
+#[test]
+fn an_account_that_an_agent_had_stays_ours_and_on_another_forge_it_is_somebody_elses() {
+    let survey = |seq, forge: &str, judge: Option<&str>| {
+        let others = judge.into_iter().map(|login| ("judge".into(), login.into())).collect();
+        let facts = ProjectFacts { forge: forge.into(), others, ..plan_world::facts() };
+        Record { seq, at: Timestamp(1), event: Event::Surveyed { repo: repo(), facts } }
+    };
+    let ours = |records: &[Record], login: &str| {
+        let ledger = Ledger::fold(records);
+        ledger.projects[&repo()].facts.as_ref().expect("they are known").is_ours(&login.into())
+    };
+    let mut records = vec![survey(1, "http://forge", Some("judge")), survey(2, "http://forge", Some("judge-2"))];
+    assert!(ours(&records, "judge") && ours(&records, "judge-2") && !ours(&records, "ann"));
+    records.push(survey(3, "http://forge", None));
+    assert!(ours(&records, "judge") && ours(&records, "judge-2"), "an agent that is gone too");
+    records.push(survey(4, "http://other", None));
+    assert!(!ours(&records, "judge") && !ours(&records, "judge-2"));
+}
+
 fn merges(plan: &Plan) -> Vec<(u64, Sha)> {
     let one = |action: &Action| match action {
         Action::Do { subject, intent: Intent::Merge { head, .. } } => Some((subject.issue.0, head.clone())),

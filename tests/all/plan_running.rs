@@ -144,6 +144,7 @@ fn seen() -> SeenIssue {
 
 fn facts(name: &str) -> ProjectFacts {
     ProjectFacts {
+        former: BTreeSet::new(),
         forge: "http://forge".into(),
         version: "15".into(),
         login: plan_world::BOT.into(),

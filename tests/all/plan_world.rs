@@ -1440,6 +1440,7 @@ fn call() -> ModelCall {
 /// What start-up learns of it.
 pub fn facts() -> ProjectFacts {
     ProjectFacts {
+        former: BTreeSet::new(),
         forge: "http://forge".into(),
         version: "15".into(),
         login: BOT.into(),

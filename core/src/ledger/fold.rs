@@ -43,10 +43,15 @@ impl Ledger {
             Event::Surveyed { repo, facts } => {
                 let project = self.projects.entry(repo.clone()).or_default();
                 let mut facts = facts.clone();
-                // What an agent that is gone wrote stays ours.
-                for (agent, login) in project.facts.iter().flat_map(|before| &before.others) {
-                    facts.others.entry(agent.clone()).or_insert_with(|| login.clone());
+                // What an agent that is gone wrote stays ours, and what one wrote by another account. On another forge a name is somebody else's.
+                for before in project.facts.iter().filter(|before| before.forge == facts.forge) {
+                    for (agent, login) in &before.others {
+                        facts.others.entry(agent.clone()).or_insert_with(|| login.clone());
+                    }
+                    facts.former.extend(before.others.values().chain(&before.former).cloned());
                 }
+                let now = &facts.others;
+                facts.former.retain(|login| now.values().all(|other| other != login));
                 project.facts = Some(facts);
                 project.trouble = None;
             }

@@ -18,6 +18,10 @@ pub struct ProjectFacts {
     /// The logins of agents that have an identity of their own.
     #[serde(default)]
     pub others: BTreeMap<AgentName, Login>,
+    /// The logins that agents had before: what they wrote and approved stays ours. Our own one is not among them, because a person's account often
+    /// is the first one that is tried.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub former: BTreeSet<Login>,
     /// The repository.
     pub repository: RepoFacts,
     /// Its labels.
@@ -27,12 +31,12 @@ pub struct ProjectFacts {
 impl ProjectFacts {
     /// Whether a login is one of ours.
     pub fn is_ours(&self, login: &Login) -> bool {
-        self.login == *login || self.others.values().any(|other| other == login)
+        self.login == *login || self.others.values().chain(&self.former).any(|other| other == login)
     }
 
     /// All logins of ours.
     pub fn logins(&self) -> BTreeSet<Login> {
-        self.others.values().chain([&self.login]).cloned().collect()
+        self.others.values().chain(&self.former).chain([&self.login]).cloned().collect()
     }
 }
 

@@ -82,7 +82,11 @@ impl Worker {
         let Some(change) = change else { return Ok(None) };
         let found = tier::of_change(&policy, &change, Opinions { agent: pull.opinion, request: None });
         let approvers = policy.gate.approvers.clone();
-        let current: Vec<&Approval> = reviews.approvals.iter().filter(|approval| approval.of == merge.head).collect();
+        let mut current: Vec<&Approval> = reviews.approvals.iter().filter(|approval| approval.of == merge.head).collect();
+        if !current.is_empty() {
+            let author = self.ports.forge.pull(repo, pull.number).await.map_err(forge)?.author;
+            current.retain(|approval| !is_own(approval, &author));
+        }
         let approvals = self.rights_of(repo, project, facts, &approvers, &current).await?;
         let admins = match found.tier {
             Risk::High if approvers.is_empty() => self.administrators(repo, facts).await?,
@@ -289,6 +293,11 @@ impl Worker {
     }
 }
 
+/// Whether somebody approved what is his own. The forge takes no such review; nothing is merged by one if it ever does.
+fn is_own(approval: &Approval, author: &Login) -> bool {
+    approval.by.as_str().eq_ignore_ascii_case(author.as_str())
+}
+
 /// What is left to say of a pull request that is not open.
 fn settled(pull: &Pull) -> Option<Outcome> {
     match pull.state {
@@ -329,4 +338,16 @@ pub(super) fn lacking(required: &[String], statuses: &[CommitStatus]) -> Vec<Str
         fitting.peek().is_none() || !fitting.all(|status| status.state == Checks::Success)
     };
     required.iter().filter(lacks).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_approves_his_own_pull_request_however_his_name_is_written() {
+        let by = |login: &str| Approval { by: login.into(), of: "c".repeat(40).parse().expect("a name of an object") };
+        assert!(is_own(&by("ann"), &"Ann".into()));
+        assert!(!is_own(&by("anna"), &"ann".into()));
+    }
 }

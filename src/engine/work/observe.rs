@@ -1,6 +1,6 @@
 //! Reading the forge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ledger::PullRef;
 use crate::model::{
@@ -41,7 +41,15 @@ impl Worker {
         }
         let labels = self.ports.forge.labels(repo).await.map_err(trouble)?;
         let others = self.identities(repo).await?;
-        Ok(ProjectFacts { forge: self.settings.forge.clone(), version, login, others, repository, labels })
+        Ok(ProjectFacts {
+            forge: self.settings.forge.clone(),
+            version,
+            login,
+            others,
+            former: BTreeSet::new(),
+            repository,
+            labels,
+        })
     }
 
     /// Who the agents with an identity of their own are on the forge; each must be able to push.

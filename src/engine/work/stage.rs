@@ -204,6 +204,7 @@ impl Stage {
 /// What start-up would have learned.
 pub(super) fn facts(stage: &Stage) -> ProjectFacts {
     ProjectFacts {
+        former: BTreeSet::new(),
         forge: "http://rehearsal".into(),
         version: String::new(),
         login: Login::from("forgehand"),
