@@ -177,8 +177,14 @@ impl Setup {
         let known =
             self.known(&command.subject().map_or(History::Since(SystemClock.now()), |subject| History::Of(subject.clone())))?;
         let journal = JournalReader::open(&self.state_dir)?;
-        if let Some(subject) = command.subject().filter(|subject| !is_known(&known, subject)) {
-            let hint = "forgehand knows an issue once it has looked at the project and the issue carries `portal`, a decision label or one that starts a formula";
+        let brings = matches!(command, Command::Run { seen: Some(_), .. });
+        if let Some(subject) = command.subject().filter(|subject| !brings && !is_known(&known, subject)) {
+            let hint = match subject.is_project() {
+                true => "forgehand knows a project once it has looked at it: `forgehand once` does",
+                false => {
+                    "forgehand knows an issue once it has looked at the project and the issue carries `portal`, a decision label or one that starts a formula"
+                }
+            };
             return Err(CliError::usage(format!("{subject} is not known"), hint));
         }
         let Some(journal) = journal else {

@@ -21,6 +21,7 @@ mod work;
 pub use self::core::{Core, Effect, Facts, Job, PullsAsked};
 pub use dispatch::VaultJob;
 pub use input::{Input, LookedAt, OfferRead, PullRead, Reviewed, ShelfRead, VaultAnswer, VaultRead};
+pub use observed::seen_issue;
 pub use policy::{InForce, POLICY, PolicyFrom, policy_in_force};
 pub use preview::Preview;
 pub use reload::Renewal;

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use crate::ledger::{IssueState, PullRef, Reviews, Unread};
 use crate::model::{
-    Asked, Comment, Decision, Dependency, Event, Failure, Intent, Issue, Judged, LabelNames, Lane, ProjectFacts, PullNumber,
-    PullState, RepoName, SeenIssue, Sha, Subject, TextMark, Timestamp, Trouble, VaultEvent,
+    Asked, Comment, Decision, Dependency, Event, Failure, ForgeEvent, Formula, Intent, Issue, Judged, LabelNames, Lane,
+    ProjectFacts, PullNumber, PullState, RepoName, SeenIssue, Sha, Subject, TextMark, Timestamp, Trouble, VaultEvent,
 };
 use crate::plan::{self, Weighing};
 use crate::text;
@@ -192,7 +192,7 @@ fn looked(core: &mut Core, repo: RepoName, result: Result<LookedAt, Trouble>, no
     events.extend(found::pulls(core, &repo, &looked));
     events.extend(found::comments(core, &repo, &looked));
     events.extend(looked.comments.iter().filter_map(|comment| answered(core, &repo, comment)));
-    events.extend(asked(core, &repo, &looked.comments));
+    events.extend(asked(core, &repo, &looked));
     let project = core.ledger.projects.get(&repo);
     if project.is_some_and(|p| p.trouble.is_some()) {
         events.push(Event::Recovered { repo: repo.clone() });
@@ -238,8 +238,12 @@ fn seen(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> Vec<E
     let mut events: Vec<Event> = dependency_seen(core, &subject, issue.open).into_iter().collect();
     let known = core.ledger.issue(&subject);
     let Some(policy) = core.policy.projects.get(repo) else { return events };
-    let comes =
-        || is_ours(issue, &policy.labels) || policy.starts_for(&issue.labels) || found::has_pull(core, repo, issue, looked);
+    let comes = || {
+        is_ours(issue, &policy.labels)
+            || policy.starts_for(&issue.labels)
+            || found::has_pull(core, repo, issue, looked)
+            || starts_something(core, repo, issue, looked)
+    };
     if known.is_none() && !(issue.open && comes()) {
         return events;
     }
@@ -253,6 +257,7 @@ fn seen(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> Vec<E
     {
         news.labels = state.seen.labels.clone();
         news.open = state.seen.open;
+        news.text = state.seen.text.clone();
     }
     let portal = &policy.labels.portal;
     let anew = known.is_some_and(|state| state.found && !state.seen.labels.contains(portal)) && news.labels.contains(portal);
@@ -261,6 +266,19 @@ fn seen(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> Vec<E
     }
     events.extend(anew.then_some(Event::Reported { subject }));
     events
+}
+
+/// Whether something starts a formula on an issue without a label of ours: a comment that begins with its word, or that it was opened.
+fn starts_something(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> bool {
+    let Some((project, policy)) = core.ledger.projects.get(repo).zip(core.policy.projects.get(repo)) else { return false };
+    let Some((facts, began)) = project.facts.as_ref().zip(project.began).filter(|_| project.looked.is_some()) else {
+        return false;
+    };
+    let opened = |formula: &Formula| formula.trigger.event.contains(&ForgeEvent::IssueOpened);
+    let asks = |comment: &Comment| {
+        comment.issue == issue.number && !facts.is_ours(&comment.author) && policy.asked_by(&comment.body).is_some()
+    };
+    (issue.created >= began && policy.formulas.values().any(opened)) || looked.comments.iter().any(asks)
 }
 
 fn is_ours(issue: &Issue, names: &LabelNames) -> bool {
@@ -285,7 +303,7 @@ pub(super) fn shown_title(title: &str) -> String {
 }
 
 /// An issue as it is journalled: of its texts only what they were.
-pub(super) fn seen_issue(repo: &RepoName, issue: &Issue) -> SeenIssue {
+pub fn seen_issue(repo: &RepoName, issue: &Issue) -> SeenIssue {
     let depends: BTreeSet<Subject> = text::dependencies(&issue.body)
         .into_iter()
         .map(|(other, number)| Subject { repo: other.unwrap_or_else(|| repo.clone()), issue: number })
@@ -329,15 +347,22 @@ fn dependency_seen(core: &Core, subject: &Subject, open: bool) -> Option<Event> 
 }
 
 /// Comments that ask for a run, oldest first, each once. Those that stood there at the first look ask for nothing any more.
-fn asked(core: &Core, repo: &RepoName, comments: &[Comment]) -> Vec<Event> {
+fn asked(core: &Core, repo: &RepoName, looked: &LookedAt) -> Vec<Event> {
     let Some((project, policy)) = core.ledger.projects.get(repo).zip(core.policy.projects.get(repo)) else { return Vec::new() };
     let Some(facts) = project.facts.as_ref().filter(|_| project.looked.is_some()) else { return Vec::new() };
-    let mut asking: Vec<(Subject, Asked)> = comments
+    // An issue that nobody knew comes with the comment.
+    let comes = |number| looked.issues.iter().any(|issue| issue.number == number && issue.open && issue.pull.is_none());
+    let mut asking: Vec<(Subject, Asked)> = looked
+        .comments
         .iter()
         .filter(|comment| !facts.is_ours(&comment.author))
         .filter_map(|comment| {
             let subject = Subject { repo: repo.clone(), issue: comment.issue };
-            let heard = core.ledger.issue(&subject)?.heard;
+            let heard = match core.ledger.issue(&subject) {
+                Some(state) => state.heard,
+                None if comes(comment.issue) => None,
+                None => return None,
+            };
             let (formula, word, inputs) = policy.asked_by(&comment.body)?;
             let (login, word) = (comment.author.clone(), word.to_owned());
             let asked = Asked { comment: comment.id, login, formula: formula.clone(), word, inputs };

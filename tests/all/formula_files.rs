@@ -100,6 +100,13 @@ fn a_formula_that_extends_its_own_name_changes_the_shipped_one() {
     assert!(wrong.len() == 1 && wrong[0].starts_with("it.toml:7:9: `issue.title` is text from outside"), "{wrong:#?}");
 }
 
+#[test]
+fn what_an_action_of_the_vault_runs_knows_the_project_as_what_a_schedule_starts() {
+    let head = "formula = 1\nname = \"it\"\ntitle = \"It\"\nblast_radius = \"low\"\n[trigger]\nvault = true\n";
+    let step = "[[step]]\nid = \"test\"\nrun = [\"make\"]\nwhen = \"size(project.issues) > 0\"\n";
+    loaded(&format!("{head}{step}")).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+}
+
 /// What the called formula is given in the first step of a call.
 fn entered(with: &str) -> (BTreeMap<String, Given>, Vec<InputSpec>) {
     let head = "formula = 1\nname = \"it\"\ntitle = \"It\"\nblast_radius = \"low\"\n";

@@ -512,7 +512,7 @@ fn a_run_about_the_project_does_not_wait_for_an_action_that_would_wait_for_it() 
     (site.filed, site.tip, site.approved) = (true, 2, false);
     assert!(site.process().is_ok());
     let wanted = Wanted { formula: "waits".into(), inputs: BTreeMap::new(), by: WantedBy::Hand };
-    let command = Command::Run { subject: Subject::project(plan_world::repo()), wanted };
+    let command = Command::Run { subject: Subject::project(plan_world::repo()), wanted, seen: None };
     site.input(Input::Command { row: 1, command });
     assert!(site.process().is_ok());
     let ended = site.records.iter().find_map(|record| match &record.event {

@@ -40,7 +40,7 @@ fn lives(world: &World, number: u64) -> Option<RunId> {
 
 fn wants(world: &mut World, number: u64) {
     let wanted = Wanted { formula: "glance".into(), inputs: BTreeMap::new(), by: WantedBy::Hand };
-    let (row, command) = (world.core.ledger().inbox_row + 1, Command::Run { subject: subject(number), wanted });
+    let (row, command) = (world.core.ledger().inbox_row + 1, Command::Run { subject: subject(number), wanted, seen: None });
     world.input(Input::Command { row, command });
 }
 

@@ -273,7 +273,7 @@ fn what_ends_while_that_is_looked_at_has_it_looked_at_once_more() {
 
     // A run that was wanted for another reason has looked, too.
     let wanted = Wanted { formula: "tend".into(), inputs: Default::default(), by: WantedBy::Hand };
-    world.input(Input::Command { row: 1, command: Command::Run { subject: project(), wanted } });
+    world.input(Input::Command { row: 1, command: Command::Run { subject: project(), wanted, seen: None } });
     work(&mut world);
     assert_eq!((heard(&world).len(), started(&world, "tend")), (2, 3));
 }
@@ -282,7 +282,7 @@ fn what_ends_while_that_is_looked_at_has_it_looked_at_once_more() {
 fn a_person_stops_the_run_about_a_project() {
     let mut world = scheduled(&CRONS[..1]);
     let wanted = Wanted { formula: "tend".into(), inputs: Default::default(), by: WantedBy::Hand };
-    world.input(Input::Command { row: 1, command: Command::Run { subject: project(), wanted } });
+    world.input(Input::Command { row: 1, command: Command::Run { subject: project(), wanted, seen: None } });
     let runs = |world: &World| world.core.ledger().issue(&project()).is_some_and(|state| state.live_run().is_some());
     while !runs(&world) {
         world.finish(0, Fate::Well(0));

@@ -47,6 +47,38 @@ fn started(rig: &Rig) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_comment_and_an_order_are_heard_on_an_issue_without_a_label_of_ours_too() {
+    let Some(rig) = rig("aside::unlabelled").await else { return };
+    let old = rig.issue("Old", "It was there before", &[]).await;
+    rig.once().await;
+    let asked = rig.issue("What is this?", "I wonder", &[]).await;
+    rig.once().await;
+    assert_eq!(started(&rig), 0, "nobody asked for it");
+    comments(&rig, "owner", asked, "/glance please").await;
+    rig.once().await;
+    assert_eq!((rig.said(asked, "Glanced: ").len(), rig.labels(asked)), (1, Vec::<String>::new()), "{}", rig.story());
+
+    person(&rig, "mallory", "read").await;
+    let stranger = rig.issue("And that?", "I wonder still", &[]).await;
+    comments(&rig, "mallory", stranger, "/glance please").await;
+    rig.once().await;
+    rig.once().await;
+    assert_eq!((rig.comments(stranger).len(), started(&rig)), (1, 1), "a stranger asks for nothing: {}", rig.story());
+
+    rig.run(&["formula", "run", "glance", "--issue", &old.to_string()]).await.ok();
+    rig.once().await;
+    rig.once().await;
+    assert_eq!((rig.said(old, "Glanced: ").len(), rig.labels(old)), (1, Vec::<String>::new()), "{}", rig.story());
+    let wrong = rig.run(&["formula", "run", "glance", "--issue", "99"]).await;
+    assert!(wrong.err.contains("issues/99"), "{}", wrong.err);
+    rig.seed.close(REPO, "owner", asked).await.expect("closed");
+    let last = rig.issue("Closed", "It is", &[]).await;
+    rig.seed.close(REPO, "owner", last).await.expect("closed");
+    let closed = rig.run(&["formula", "run", "glance", "--issue", &last.to_string()]).await;
+    assert!(closed.err.contains("is closed"), "{}", closed.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_is_run_by_hand_by_a_comment_and_by_a_label_beside_the_lifecycle() {
     let Some(rig) = rig("aside::a_role_is_run").await else { return };
     let taken = rig.issue("Total is wrong", "2 and 2 gives 5", &["interactive"]).await;
@@ -108,6 +140,46 @@ async fn a_comment_orders_the_formula_of_the_queue_as_its_label_does() {
     rig.once().await;
     assert_eq!(rig.labels(number), ["claude-pr"], "{}", rig.story());
     assert_eq!((rig.pulls().len(), started(&rig)), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issue_that_is_opened_starts_a_role_whatever_it_carries_and_an_old_one_does_not() {
+    let Some(rig) = rig("aside::opened").await else { return };
+    let glance = block("toml", 0).replace("comment = \"/glance\"", "event = [\"issue-opened\"]");
+    beside(&rig, &[("formulas/glance.toml", &glance)]);
+    let old = rig.issue("Old", "It was there before", &[]).await;
+    rig.once().await;
+    let new = rig.issue("New", "I wonder", &[]).await;
+    comments(&rig, "owner", old, "It moves").await;
+    for _ in 0..3 {
+        rig.once().await;
+    }
+    assert_eq!((rig.said(new, "Glanced: ").len(), rig.comments(old).len(), started(&rig)), (1, 1, 1), "{}", rig.story());
+    // The queue's own word works there as its label does.
+    comments(&rig, "owner", old, "/fix").await;
+    rig.once().await;
+    assert_eq!((rig.labels(old), rig.pulls().len()), (vec!["claude-pr".to_owned()], 1), "{}", rig.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_writes_into_an_issue_is_no_answer_of_its_reporter_and_an_edit_of_his_is() {
+    let Some(rig) = rig("aside::rewritten").await else { return };
+    let rename = "[[step]]\nid = \"rename\"\npropose = \"update-issue\"\ntitle = \"{{line issue.title}} (seen)\"\n";
+    let head = "formula = 1\nname = \"glance\"\ntitle = \"It\"\nblast_radius = \"low\"\n";
+    beside(&rig, &[("formulas/glance.toml", &format!("{head}{rename}"))]);
+    let number = rig.issue("What is this?", "I wonder", &["portal", "needs-info"]).await;
+    rig.once().await;
+    assert_eq!(rig.labels(number), ["needs-info"], "{}", rig.story());
+    rig.run(&["formula", "run", "glance", "--issue", &number.to_string()]).await.ok();
+    for _ in 0..4 {
+        rig.once().await;
+    }
+    assert_eq!(rig.issue_now(number).title, "What is this? (seen)");
+    assert_eq!(rig.labels(number), ["needs-info"], "{}", rig.story());
+    assert!(!rig.story().contains("the question was answered"), "{}", rig.story());
+    rig.seed.edit_issue(REPO, "owner", number, None, Some("2 and 2 gives 5")).await.expect("edited");
+    rig.once().await;
+    assert!(rig.story().contains("the question was answered"), "{}", rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

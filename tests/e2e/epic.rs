@@ -218,7 +218,8 @@ async fn killed_when(name: &'static str, there: impl Fn(&Rig) -> bool) {
     daemon.kill().await;
     rig.once().await;
     epic.assert_done();
-    let asked = rig.records().iter().filter(|r| matches!(&r.event, Event::Ended { outcome: Outcome::Rewritten, .. })).count();
+    let asked =
+        rig.records().iter().filter(|r| matches!(&r.event, Event::Ended { outcome: Outcome::Rewritten { .. }, .. })).count();
     assert_eq!(asked, 1, "{name}: {}", rig.story());
 }
 

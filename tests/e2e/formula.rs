@@ -228,6 +228,7 @@ async fn a_dry_run_shows_all_that_would_be_said_and_touches_nothing() {
     let issue = number.to_string();
     let before = (rig.labels(number), rig.comments(number).len(), rig.pulls().len());
     let said = rig.run(&["formula", "run", "fix", "--issue", &issue, "--dry-run"]).await.ok().out;
+    assert!(said.contains("(title)") && !said.contains("something hidden"), "what stands in for an answer is shown: {said}");
     let closes = format!("Closes #{number}");
     for part in [
         "note: the trigger does not hold: the issue does not carry the label claude-queue",

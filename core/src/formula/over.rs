@@ -22,7 +22,9 @@ pub const OVER_FILES: usize = 200;
 /// The formula that a run goes on with; or why the one of the base branch would do more than the configured one.
 pub fn laid_over(over: Formula, configured: &Formula) -> Result<Formula, String> {
     if over.about() != configured.about() {
-        return Err("one of the two has `cron` and is about the project, the other is about an issue".to_owned());
+        return Err(
+            "one of the two is about the project, by `cron` or `vault` of its [trigger], and the other about an issue".to_owned()
+        );
     }
     if let Some(why) = more(&over, configured) {
         return Err(why);

@@ -52,7 +52,9 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
     let mut blast_radius = root.required("blast_radius", "blast_radius = \"medium\"", |v| v.one_of(&risks));
     let trigger = head::trigger(&root.table("trigger"));
-    let about = calls.about.unwrap_or(if root.table("trigger").has("cron") { About::Project } else { About::Issue });
+    // A line that is wrong is one all the same.
+    let scheduled = root.table("trigger").has("cron");
+    let about = calls.about.unwrap_or_else(|| if scheduled { About::Project } else { trigger.about() });
     let mut require = head::require(&root.table("require"), about);
     let limits = head::limits(&root.table("limits"));
     let workspace = head::workspace(&root.table("workspace"));
@@ -193,7 +195,7 @@ fn ending(table: &Table<'_>, known: &Type, (own, about): (&str, About), calls: &
     let when = table.optional("when", |v| expression(v, known, Wants::Bool));
     let is = table.required("is", "is = \"done\"", |v| match v.one_of(&words)? {
         EndWord::Queue | EndWord::Interactive | EndWord::NeedsInfo | EndWord::HandOver if about == About::Project => v.wrong(
-            "only an issue goes on to somebody, and what `cron` starts is about the project",
+            "only an issue goes on to somebody, and what `cron` or `vault` starts is about the project",
             "write \"done\", \"no-change\" or \"refused\"",
         ),
         word => Some(word),

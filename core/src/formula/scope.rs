@@ -8,7 +8,7 @@ use super::expression::{Field, Record, Type};
 use crate::model::{About, HostEnd, InputKind, InputSpec, Priority, Probed, Step, StepKind};
 
 /// Said where the name of an issue stands in a formula that knows of none.
-pub(super) const ABOUT_THE_PROJECT: &str = "what `cron` starts is about the project, and no issue is there";
+pub(super) const ABOUT_THE_PROJECT: &str = "what `cron` or `vault` starts is about the project, and no issue is there";
 
 /// How a step ended, in the words of expressions.
 const STATUSES: [&str; 2] = ["done", "skipped"];

@@ -2,7 +2,7 @@
 
 use crate::model::{
     AccountName, Advance, Cost, Dependency, EffectKey, Event, Failure, FailureKind, Formula, Intent, Mute, Outcome, Record,
-    RunOutcome, SeenIssue, StopWhy, Subject, Timestamp,
+    RunOutcome, SeenIssue, StopWhy, Subject, TextMark, Timestamp,
 };
 
 use super::issue::begins_anew;
@@ -222,6 +222,12 @@ impl Ledger {
             self.runs.remove(&run);
         }
         self.open.remove(key);
+        if let (Intent::Rewrite { on, .. }, Outcome::Rewritten { text: Some(text) }) = (&open.intent, outcome) {
+            let on = Subject { issue: on.unwrap_or(subject.issue), ..subject.clone() };
+            if let Some(issue) = self.issue_mut(&on) {
+                issue.rewritten(text);
+            }
+        }
         if let (Outcome::Filed { issue, .. }, Some(project), false) =
             (outcome, self.projects.get_mut(&subject.repo), subject.is_project())
         {
@@ -239,6 +245,13 @@ impl Ledger {
 }
 
 impl IssueState {
+    /// We wrote its text anew: that answers no question, and is no other report.
+    fn rewritten(&mut self, text: &TextMark) {
+        let before = std::mem::replace(&mut self.seen.text, text.clone());
+        let known = self.asked.iter_mut().chain(self.triaged.iter_mut().map(|triaged| &mut triaged.text));
+        known.filter(|mark| **mark == before).for_each(|mark| *mark = text.clone());
+    }
+
     pub(super) fn see(&mut self, seen: &SeenIssue) {
         if self.seen.text != seen.text || self.seen.depends != seen.depends {
             self.depends = None;

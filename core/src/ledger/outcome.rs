@@ -81,7 +81,7 @@ impl IssueState {
             | Outcome::PushStale { .. }
             | Outcome::PullOpened { .. }
             | Outcome::Filed { .. }
-            | Outcome::Rewritten
+            | Outcome::Rewritten { .. }
             | Outcome::Replied
             | Outcome::Reviewed { .. }
             | Outcome::Kept { .. }

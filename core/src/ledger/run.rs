@@ -334,7 +334,7 @@ impl RunState {
                 self.proposed(step, json!({}));
             }
             Outcome::Filed { issue, .. } => self.filed(step, intent, *issue),
-            Outcome::Rewritten | Outcome::Reopened => self.proposed(step, json!({})),
+            Outcome::Rewritten { .. } | Outcome::Reopened => self.proposed(step, json!({})),
             Outcome::Replied => self.replied(step),
             Outcome::Kept { path, commit, pull, left } => {
                 let (commit, pull) = (commit.as_ref().map(Sha::as_str), pull.map(|pull| pull.0));

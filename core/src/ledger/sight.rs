@@ -15,7 +15,7 @@ impl RunState {
             (Intent::File { .. }, Outcome::Filed { issue, .. }) => self.touches(*issue, false),
             (Intent::CloseNamed { on, .. }, Outcome::Closed) => self.touches(*on, true),
             (Intent::Relabel { on: Some(on), .. }, Outcome::Relabelled { .. })
-            | (Intent::Rewrite { on: Some(on), .. }, Outcome::Rewritten)
+            | (Intent::Rewrite { on: Some(on), .. }, Outcome::Rewritten { .. })
             | (Intent::Say { what: Saying::Note { on: Some(on), .. }, .. }, Outcome::Said { .. }) => self.touches(*on, false),
             // What is only asked for is not there yet.
             (Intent::Keep { content, into: None, .. }, Outcome::Kept { path, pull: None, .. }) if self.reads(path) => {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RepoName, RunId, Subject, Timestamp, Wanted};
+use super::{RepoName, RunId, SeenIssue, Subject, Timestamp, Wanted};
 
 /// What a person asks for at the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub enum Command {
         subject: Subject,
         /// What.
         wanted: Wanted,
+        /// The issue as whoever asks saw it, where it was not known: it carries no label of ours.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seen: Option<Box<SeenIssue>>,
     },
     /// Start nothing new there; what runs goes on.
     Pause {

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{
     Branch, Change, CommentId, Decision, Evidence, Failure, Formula, HandOutcome, HostEnd, HostFacts, IssueNumber, JournalId,
-    LastTag, Moved, OpenIssues, Probed, PullNumber, Refusal, RepoLabel, Rerun, Revision, SeenIssue, Sha, Sprint, Tasks,
+    LastTag, Moved, OpenIssues, Probed, PullNumber, Refusal, RepoLabel, Rerun, Revision, SeenIssue, Sha, Sprint, Tasks, TextMark,
     Timestamp, VaultAsk,
 };
 
@@ -81,7 +81,11 @@ pub enum Outcome {
         probed: Box<Probed>,
     },
     /// The issue says what it was to say.
-    Rewritten,
+    Rewritten {
+        /// Its title and body since; none where nothing was written, and in older journals.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<TextMark>,
+    },
     /// The review is there.
     Reviewed {
         /// It counts as what it comes to; a forge takes none of whoever opened the pull request.

@@ -57,10 +57,7 @@ pub struct Formula {
 impl Formula {
     /// What its runs are about: a schedule knows of no issue, and neither does an action of the vault.
     pub fn about(&self) -> About {
-        match self.trigger.cron.is_some() || self.trigger.vault {
-            true => About::Project,
-            false => About::Issue,
-        }
+        self.trigger.about()
     }
 }
 

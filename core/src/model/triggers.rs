@@ -6,6 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::About;
+
 /// What starts a formula. A person always may.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -96,6 +98,11 @@ impl fmt::Display for ForgeEvent {
 }
 
 impl Triggers {
+    /// What is started is about: neither a schedule nor an action of the vault knows of an issue.
+    pub fn about(&self) -> About {
+        if self.cron.is_some() || self.vault { About::Project } else { About::Issue }
+    }
+
     /// The word of its own that a comment begins with. One in capitals may have a mark behind it, as people write: `ACCEPT.`
     pub fn word_of(&self, comment: &str) -> Option<&str> {
         let first = comment.split_whitespace().next()?;

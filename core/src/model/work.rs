@@ -95,8 +95,8 @@ pub struct PullTexts {
 impl PullTexts {
     /// What stands for it where there is none: a check of it is red.
     pub fn made_up(number: PullNumber) -> Self {
-        let (context, description) = ("<a check>".into(), "<what it says about itself>".into());
-        let check = CheckText { context, description, link: String::new(), log: Some("<the end of what it printed>".into()) };
+        let (context, description) = ("(a check)".into(), "(what it says about itself)".into());
+        let check = CheckText { context, description, link: String::new(), log: Some("(the end of what it printed)".into()) };
         Self { number, points: Vec::new(), checks: vec![check], conflicts: false, unfit: None }
     }
 }

@@ -586,7 +586,11 @@ pub fn command(ledger: &Ledger, command: &Command) -> Vec<Event> {
         Command::Retry { subject, .. } | Command::Cancel { subject } => {
             ledger.issue(subject).into_iter().flat_map(stop_by_person).collect()
         }
-        Command::Run { subject, wanted } => vec![Event::Wanted { subject: subject.clone(), wanted: wanted.clone() }],
+        Command::Run { subject, wanted, seen } => {
+            let new = seen.as_deref().filter(|_| ledger.issue(subject).is_none());
+            let seen = new.map(|issue| Event::Seen { subject: subject.clone(), issue: issue.clone() });
+            seen.into_iter().chain([Event::Wanted { subject: subject.clone(), wanted: wanted.clone() }]).collect()
+        }
         Command::Pause { what, until } => vec![Event::Paused { what: what.clone(), until: *until }],
         Command::Resume { what } => vec![Event::Resumed { what: what.clone() }],
     }

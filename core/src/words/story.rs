@@ -191,7 +191,7 @@ fn asked(command: &Command) -> String {
             format!("retry {subject} by {}{}", given.formula, inputs.collect::<String>())
         }
         Command::Cancel { subject } => format!("cancel {subject}"),
-        Command::Run { subject, wanted } => format!("run {} on {subject}", wanted.formula),
+        Command::Run { subject, wanted, .. } => format!("run {} on {subject}", wanted.formula),
         Command::Pause { what, until: None } => format!("pause {what}"),
         Command::Pause { what, until: Some(until) } => format!("pause {what} until {until}"),
         Command::Resume { what } => format!("resume {what}"),
@@ -425,7 +425,7 @@ fn ended(ended: &Outcome) -> Option<String> {
         | Outcome::Unsaid
         | Outcome::Closed
         | Outcome::Reopened
-        | Outcome::Rewritten
+        | Outcome::Rewritten { .. }
         | Outcome::Replied
         | Outcome::Reviewed { counts: true }
         | Outcome::Pushed

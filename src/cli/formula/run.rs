@@ -8,11 +8,11 @@ use serde_json::Value as Json;
 
 use crate::cli::setup::Setup;
 use crate::cli::{CliError, Kind, block_on, subject, wiring};
-use crate::engine::{Placeholders, Played, Scene, Unread};
+use crate::engine::{self, Placeholders, Played, Scene, Unread};
 use crate::formula;
 use crate::journal::History;
 use crate::model::{
-    About, Command, Decision, Formula, FormulaName, LabelNames, Skipped, Step, StepId, Subject, Wanted, WantedBy,
+    About, Command, Decision, Formula, FormulaName, LabelNames, SeenIssue, Skipped, Step, StepId, Subject, Wanted, WantedBy,
 };
 use crate::plan;
 use crate::ports::Forge as _;
@@ -144,9 +144,10 @@ fn subject_of(setup: &Setup, formula: &Formula, arguments: &Arguments) -> Result
             Err(CliError::usage(format!("formula {name} is about an issue"), hint))
         }
         (About::Project, None) => subject::of_project(&setup.config, arguments.project.as_deref()),
-        (About::Project, Some(_)) => {
-            Err(CliError::usage(format!("formula {name} is about the project, because it has `cron`"), "leave --issue out"))
-        }
+        (About::Project, Some(_)) => Err(CliError::usage(
+            format!("formula {name} is about the project: a schedule or the vault starts it"),
+            "leave --issue out",
+        )),
     }
 }
 
@@ -162,11 +163,26 @@ fn order(setup: &Setup, subject: Subject, formula: &Formula, given: BTreeMap<Str
     let wanted = Wanted { formula: name.clone(), inputs: given, by: WantedBy::Hand };
     let command = match queued {
         true => Command::Retry { subject: subject.clone(), given: Some(Box::new(wanted)) },
-        false => Command::Run { subject: subject.clone(), wanted },
+        false => Command::Run { subject: subject.clone(), wanted, seen: unknown(setup, &subject)? },
     };
     let (_, when) = setup.order(&command)?;
     anstream::println!("{name} is to run on {subject} {when}");
     Ok(())
+}
+
+/// The issue as it stands on the forge, where the journal does not know it: it carries no label of ours.
+fn unknown(setup: &Setup, subject: &Subject) -> Result<Option<Box<SeenIssue>>, CliError> {
+    let known = setup.known(&History::Of(subject.clone()))?.ledger;
+    let looked = known.projects.get(&subject.repo).is_some_and(|project| project.looked.is_some());
+    if subject.is_project() || !looked || known.issue(subject).is_some() {
+        return Ok(None);
+    }
+    let issue = block_on(async { setup.forge()?.issue(&subject.repo, subject.issue).await.map_err(CliError::from) })??;
+    match (&issue.pull, issue.open) {
+        (Some(_), _) => Err(CliError::usage(format!("{subject} is a pull request"), "name the issue that it is about")),
+        (None, false) => Err(CliError::usage(format!("{subject} is closed"), "open it again first")),
+        (None, true) => Ok(Some(Box::new(engine::seen_issue(&subject.repo, &issue)))),
+    }
 }
 
 fn not_read(subject: &Subject, unread: Unread) -> CliError {

@@ -8,7 +8,7 @@
 use crate::formula::unfit_label;
 use crate::model::{
     Decision, EffectKey, Failure, FailureKind, IssueDraft, IssueNumber, LabelNames, Outcome, Proposal, RepoLabel, RunTexts, Step,
-    StepId, StepKind, Subject, Timestamp,
+    StepId, StepKind, Subject, TextMark, Timestamp,
 };
 use crate::ports::{ForgeErrorKind, IssueFilter, NewIssue};
 use crate::text;
@@ -223,11 +223,12 @@ impl Worker {
             tick => text::ticked(&self.ports.forge.issue(&order.subject.repo, issue).await.map_err(forge)?.body, tick),
         };
         if title.is_none() && body.is_none() {
-            return Ok(Outcome::Rewritten);
+            return Ok(Outcome::Rewritten { text: None });
         }
         let edited = self.ports.forge.edit_issue(&order.subject.repo, issue, title.as_deref(), body.as_deref()).await;
-        edited.map_err(forge)?;
-        Ok(Outcome::Rewritten)
+        let edited = edited.map_err(forge)?;
+        let text = TextMark { title: text::hash(&edited.title), body: text::hash(&edited.body) };
+        Ok(Outcome::Rewritten { text: Some(text) })
     }
 
     pub(super) async fn close_named(&self, order: &Order<'_>, on: IssueNumber) -> Result<Outcome, Failure> {

@@ -19,7 +19,7 @@ impl Cast for Placeholders {
     }
 
     fn shows(&mut self, _: &StepId) -> Result<Shown, String> {
-        Ok(Shown { passed: true, tail: "<what is printed>".into() })
+        Ok(Shown { passed: true, tail: "(what is printed)".into() })
     }
 
     fn stands_in(&self) -> bool {
@@ -27,7 +27,8 @@ impl Cast for Placeholders {
     }
 }
 
-/// A value of a schema: the first word that it allows, texts that say what they stand for, one item of each list.
+/// A value of a schema: the first word that it allows, texts that say what they stand for, one item of each list. In round brackets, because what is
+/// in angle ones is taken for HTML, and out, where it is proposed.
 pub fn placeholder(schema: &Json) -> Json {
     of(schema, schema, "text", 0)
 }
@@ -60,10 +61,14 @@ fn of(schema: &Json, root: &Json, name: &str, depth: usize) -> Json {
             let least = schema["minItems"].as_u64().unwrap_or(1).max(1).min(schema["maxItems"].as_u64().unwrap_or(u64::MAX));
             (0..least.min(20)).map(|_| of(&schema["items"], root, name, depth + 1)).collect()
         }
-        Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or_else(|| json!(1)),
+        Some("integer" | "number") => match (schema.get("minimum"), schema["exclusiveMinimum"].as_i64()) {
+            (Some(least), _) => least.clone(),
+            (None, Some(below)) => json!(below + 1),
+            (None, None) => json!(1),
+        },
         Some("boolean") => json!(true),
         Some("null") => Json::Null,
-        _ => json!(format!("<{name}>")),
+        _ => json!(format!("({name})")),
     }
 }
 
@@ -80,10 +85,10 @@ mod tests {
     fn a_placeholder_says_what_it_stands_for() {
         assert_eq!(
             of_shipped("fix-result"),
-            json!({ "blast_radius": "low", "outcome": "done", "title": "<title>", "summary": "<summary>" })
+            json!({ "blast_radius": "low", "outcome": "done", "title": "(title)", "summary": "(summary)" })
         );
         let triage = of_shipped("triage-result");
-        assert_eq!((&triage["route"], &triage["files"]), (&json!("queue"), &json!(["<files>"])));
+        assert_eq!((&triage["route"], &triage["files"]), (&json!("queue"), &json!(["(files)"])));
     }
 
     #[test]

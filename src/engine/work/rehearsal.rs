@@ -250,7 +250,7 @@ impl<'a> Play<'a> {
                 let ticked = |issue: &IssueNumber| format!("- [x] {issue}, on {}\n", on.unwrap_or(stage.subject.issue));
                 let body = body.or_else(|| (!tick.is_empty()).then(|| tick.iter().map(ticked).collect()));
                 self.proposed(step, proposal_of(&order, step)?, title, body.unwrap_or_default());
-                Outcome::Rewritten
+                Outcome::Rewritten { text: None }
             }
             Intent::Prepare { .. } => Outcome::Prepared {
                 open: stage.subject.is_project().then(|| Box::new(without_texts(&stage.texts.open))),

@@ -121,7 +121,7 @@ impl PlayedHost {
             name: probe.name.clone(),
             priority: probe.priority,
             end: HostEnd::Exited { code: 1 },
-            output: format!("<what the probe {} prints>", probe.name),
+            output: format!("(what the probe {} prints)", probe.name),
             mend: probe.mend.as_ref().map(|mend| mend.blast_radius),
             tried: false,
         };
