@@ -203,7 +203,8 @@ impl Library {
     fn own(&self, place: &str) -> Option<(PathBuf, String)> {
         let inside = Path::new(place).components().all(|part| matches!(part, std::path::Component::Normal(_)));
         let path = self.folder.as_ref().filter(|_| inside)?.join(place);
-        let text = std::fs::read_to_string(&path).ok()?;
+        // What is no UTF-8 is complained of where it stands by who reads it.
+        let text = String::from_utf8_lossy(&std::fs::read(&path).ok()?).into_owned();
         self.asked.borrow_mut().insert(path.clone());
         Some((path, text))
     }

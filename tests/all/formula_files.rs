@@ -101,9 +101,30 @@ fn a_formula_that_extends_its_own_name_changes_the_shipped_one() {
 }
 
 #[test]
+fn templates_name_what_a_called_formula_ends_as() {
+    let head = "formula = 1\nname = \"it\"\ntitle = \"It\"\nblast_radius = \"low\"\n";
+    let call = |more: &str| format!("[[step]]\nid = \"call\"\nformula = \"area\"\nwith = {{ area = \"docs\" }}\n{more}");
+    let file = |title: &str| format!("[[step]]\nid = \"file\"\npropose = \"issue\"\ntitle = \"{title}\"\nbody = \"plain.md\"\n");
+    let once = call("") + &file("{{steps.call.output.is}}: {{line steps.call.output.summary}}");
+    loaded(&format!("{head}{once}")).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    let each = call("for_each = { items = \"issue.labels\", at_most = 3 }\n");
+    let each = each + &file("{{#each steps.call.output}}{{line this.summary}} {{/each}}");
+    loaded(&format!("{head}{each}")).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+    let wrong = loaded(&(head.to_owned() + &call("") + &file("{{line steps.call.output.sumary}}"))).expect_err("a mistake");
+    assert!(wrong.lines()[0].contains("unknown variable `steps.call.output.sumary`"), "{:#?}", wrong.lines());
+}
+
+#[test]
+fn a_file_that_is_no_text_is_complained_of_where_it_is_none() {
+    let text = "formula = 1\nname = \"it\"\ntitle = \"I\u{fffd}t\"\nblast_radius = \"low\"\n";
+    let wrong = loaded(text).expect_err("a mistake").lines();
+    assert_eq!(wrong, ["it.toml:3:11: this is no UTF-8 text (save the file as UTF-8)"]);
+}
+
+#[test]
 fn what_an_action_of_the_vault_runs_knows_the_project_as_what_a_schedule_starts() {
     let head = "formula = 1\nname = \"it\"\ntitle = \"It\"\nblast_radius = \"low\"\n[trigger]\nvault = true\n";
-    let step = "[[step]]\nid = \"test\"\nrun = [\"make\"]\nwhen = \"size(project.issues) > 0\"\n";
+    let step = "[[step]]\nid = \"test\"\nrun = [\"make\"]\non = \"base\"\nwhen = \"size(project.issues) > 0\"\n";
     loaded(&format!("{head}{step}")).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
 }
 

@@ -91,12 +91,11 @@ access = "read"
 [[step]]
 id = "nothing"
 "#).join("\n"), @r#"
-    prompts/pull-request.md:3:1: unknown variable `steps.work.output.summary` (there is nothing below `steps` here)
     try.toml:8:10: there is no template `own.m` (put the text into prompts/own.m, or name another file)
     try.toml:9:10: `access` cannot be "wrte" (did you mean "write"?)
     try.toml:10:1: unknown key `outptu` in [[step]] (did you mean `output`?)
     try.toml:13:7: `run` cannot be "project.verfy" (did you mean "project.verify"?)
-    try.toml:14:21: `wrok` is no agent step before this one (put a step with `agent` before this one)
+    try.toml:14:21: `wrok` is no agent step before this one (did you mean "work"?)
     try.toml:14:39: `at_most` is out of range (write a whole number from 1 to 10)
     try.toml:17:8: `gate` cannot be "cheks" (did you mean "checks"?)
     try.toml:18:1: [[step]] lacks `after` (add it: after = "10m")

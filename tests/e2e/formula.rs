@@ -81,7 +81,7 @@ fn a_new_formula_is_listed_shown_and_clean_and_never_written_over() {
     let list = desk.json(&["list", "--json"]);
     let own = desk.path("formulas/tidy.toml");
     let expected = json!({
-        "name": "tidy", "title": "One line that says what it does", "trigger": "label claude-queue", "blast_radius": "medium",
+        "name": "tidy", "title": "One line that says what it does", "trigger": "comment /tidy", "blast_radius": "medium",
         "source": own, "enabled": false,
     });
     assert_eq!(*row(&list, "tidy"), expected);

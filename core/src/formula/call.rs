@@ -67,12 +67,12 @@ impl Calls<'_> {
             };
             return value.wrong(format!("there is no formula `{name}`"), help);
         };
+        if about == About::Issue && is_scheduled(&text) {
+            return of_the_project(value, name);
+        }
         let calls = Calls { sources: self.sources, chain, about: Some(about), called: self.called.clone() };
         match load_within(&file, &text, &calls) {
-            Ok(formula) if (formula.about(), about) == (About::Project, About::Issue) => {
-                let help = "call it from one that `cron` starts, or take `cron` out of it";
-                value.wrong(format!("`{name}` is about the project, and what calls it is about an issue"), help)
-            }
+            Ok(formula) if (formula.about(), about) == (About::Project, About::Issue) => of_the_project(value, name),
             Ok(formula) => match of_whole_runs(&formula) {
                 Some(section) => {
                     let help = format!(
@@ -90,6 +90,19 @@ impl Calls<'_> {
             }
         }
     }
+}
+
+fn of_the_project<T>(value: &Value<'_>, name: &str) -> Option<T> {
+    let help = "call it from one that `cron` starts, or take `cron` out of it";
+    value.wrong(format!("`{name}` is about the project, and what calls it is about an issue"), help)
+}
+
+/// Whether a text says by itself that it is about the project: then there is no use in reading it as one about an issue.
+fn is_scheduled(text: &str) -> bool {
+    let trigger = toml::from_str::<toml::Table>(text).ok().and_then(|root| root.get("trigger")?.as_table().cloned());
+    trigger.is_some_and(|trigger| {
+        trigger.contains_key("cron") || trigger.get("vault").is_some_and(|vault| vault.as_bool() == Some(true))
+    })
 }
 
 /// What a called formula says of its run, where there is none of its own.

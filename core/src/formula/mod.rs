@@ -49,7 +49,7 @@ pub use shipped::{
 };
 
 use self::call::Calls;
-use crate::document::{self, Fault};
+use crate::document::{self, Fault, SourceFile};
 use crate::model::Formula;
 
 /// All mistakes of a formula and its templates.
@@ -95,8 +95,13 @@ pub fn load(file_name: &str, text: &str, prompts: &Prompts<'_>) -> Result<Formul
 pub fn known_keys(text: &str, sources: &Sources<'_>) -> BTreeSet<String> {
     let layer = document::Layer { file: String::new(), text: text.to_owned() };
     let files = document::Layers::new(&[layer]);
-    let templates =
-        template::Templates { files, prompts: sources.prompts, faults: RefCell::default(), partials: Cell::default() };
+    let templates = template::Templates {
+        files,
+        prompts: sources.prompts,
+        faults: RefCell::default(),
+        partials: Cell::default(),
+        broken: RefCell::default(),
+    };
     document::known_keys(text, |root| read::formula(root, &templates, &Calls::none(sources)))
 }
 
@@ -105,11 +110,24 @@ pub fn load_from(file_name: &str, text: &str, sources: &Sources<'_>) -> Result<F
     load_within(file_name, text, &Calls::none(sources))
 }
 
+/// What is wrong with a file that was read with marks in place of what is no UTF-8.
+fn unreadable(source: &SourceFile, text: &str) -> Option<Fault> {
+    let at = text.find(char::REPLACEMENT_CHARACTER)?;
+    let span = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
+    Some(Fault::at(source, span, "this is no UTF-8 text", Some("save the file as UTF-8".to_owned())))
+}
+
 /// Loads the formula at the end of a chain of calls.
 fn load_within(file_name: &str, text: &str, calls: &Calls<'_>) -> Result<Formula, FormulaErrors> {
     let layers = extends::layers(file_name, text, calls.sources).map_err(|fault| FormulaErrors::from_iter([fault]))?;
+    let found = layers.iter().filter_map(|layer| unreadable(&SourceFile::new(&layer.file, &layer.text), &layer.text));
+    let found: FormulaErrors = found.collect();
+    if found.iter().next().is_some() {
+        return Err(found);
+    }
     let (files, prompts) = (document::Layers::new(&layers), calls.sources.prompts);
-    let templates = template::Templates { files, prompts, faults: RefCell::default(), partials: Cell::default() };
+    let templates =
+        template::Templates { files, prompts, faults: RefCell::default(), partials: Cell::default(), broken: RefCell::default() };
     let formula = document::read_layers(&layers, &extends::RULES, |root| read::formula(root, &templates, calls));
     let elsewhere: Vec<Fault> = templates.faults.into_inner();
     match formula {

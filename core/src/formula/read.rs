@@ -96,8 +96,17 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
             each::judge(&value, for_each.as_ref(), meant);
         }
         let (timeout, retry) = (bounds::timeout(table, meant.as_ref()), bounds::retry(table, meant.as_ref()));
-        let (Some(id), Some(meant)) = (id, meant) else {
+        let Some((id, meant)) = id.clone().zip(meant) else {
             whole = false;
+            if let Some(id) = id {
+                // What is wrong is said once: who names it finds it there, whatever it would leave.
+                templates.broken.borrow_mut().insert(id.to_string());
+                let asks = table.value("propose").and_then(|v| v.string()).is_some_and(|text| text == "vault-action");
+                let known = Answer { step: id.clone(), left: Variable::Plain, for_each: false, agent: table.has("agent"), asks };
+                answers.push(known);
+                left = with(left, id.as_str(), Type::Any);
+                ids.push(id);
+            }
             continue;
         };
         if ids.contains(&id) {
@@ -131,9 +140,14 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                         .cloned()
                         .collect::<Vec<_>>(),
                 );
+                let each = for_each.is_some();
                 let outer = Outer { call: id.clone(), needs, when, for_each, with };
                 for step in in_place(outer, *called) {
                     left = with_left(left, &step, "");
+                    if step.id == id {
+                        let answer = Variable::answer(&step.kind.left(), each);
+                        answers.push(Answer { step: id.clone(), left: answer, for_each: each, agent: false, asks: false });
+                    }
                     steps.push(Placed { step, table });
                 }
             }

@@ -1,7 +1,7 @@
 //! Checking templates: their syntax, each name in them, and that text from outside stands only where a helper cleans it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -9,8 +9,8 @@ use handlebars::template::{HelperTemplate, Parameter, Template, TemplateElement}
 use handlebars::{Path, TemplateError, TemplateErrorReason};
 use regex::{Captures, Regex};
 
-use super::Prompts;
 use super::scope::ABOUT_THE_PROJECT;
+use super::{Prompts, unreadable};
 use crate::document::{Fault, Layers, SourceFile, Value, nearest};
 use crate::model::{TemplateKind, Variable};
 
@@ -55,6 +55,8 @@ pub(super) struct Templates<'p> {
     pub(super) faults: RefCell<Vec<Fault>>,
     /// How many partials the template has that is looked at.
     pub(super) partials: Cell<u32>,
+    /// The steps that were complained of: what they leave is not known.
+    pub(super) broken: RefCell<BTreeSet<String>>,
 }
 
 /// A template under check.
@@ -89,6 +91,10 @@ impl Templates<'_> {
             return None;
         };
         let source = SourceFile::new(&format!("prompts/{name}"), &text);
+        if let Some(fault) = unreadable(&source, &text) {
+            self.faults.borrow_mut().push(fault);
+            return None;
+        }
         self.checked(&Under { source, text: &text, whole: None, kind, depth: 0 }, vocabulary)
     }
 
@@ -293,7 +299,13 @@ impl Templates<'_> {
         if let Some(found) = scope.at(path.split('.')) {
             return Some(found.clone());
         }
-        self.wrong(under, at, format!("unknown variable `{raw}`"), Some(advice(path, scope, in_list)));
+        let of_broken = path.strip_prefix("steps.").is_some_and(|rest| {
+            let step = rest.split('.').next().unwrap_or_default();
+            self.broken.borrow().contains(step)
+        });
+        if !of_broken {
+            self.wrong(under, at, format!("unknown variable `{raw}`"), Some(advice(path, scope, in_list)));
+        }
         None
     }
 
