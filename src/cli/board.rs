@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::ledger::{IssueState, Ledger, Pause};
-use crate::model::{BudgetOf, LabelNames, RepoName, Scope, Subject, Timestamp, Wait};
+use crate::ledger::{IssueState, Ledger, Pause, PullRef};
+use crate::model::{BudgetOf, LabelNames, RepoName, Scope, Subject, TierReason, Timestamp, Wait};
 use crate::plan::{self, Budget, Policy};
 use crate::words;
 
@@ -66,6 +66,12 @@ pub(super) struct Row {
     pub(super) run: Option<String>,
     pub(super) attempts: u32,
     pub(super) pull: Option<u64>,
+    /// How much its open pull request could break, as far as its head was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tier: Option<&'static str>,
+    /// Why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tier_reasons: Vec<String>,
     pub(super) waiting: Option<Waiting>,
     /// Runs that wait beside whatever else goes on: for its pull request to be merged, or for the vault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -208,7 +214,8 @@ impl Board {
             lines.push(format!("{:<width$}  {:<state_width$}  {title}", name(row), row.state));
             let pad = " ".repeat(width);
             if let Some(pull) = row.pull {
-                lines.push(format!("{pad}  pull request #{pull}"));
+                let tier = row.tier.map_or_else(String::new, |tier| format!(", {tier} blast radius"));
+                lines.push(format!("{pad}  pull request #{pull}{tier}"));
             }
             if let Some(waiting) = &row.waiting {
                 lines.push(format!("{pad}  {}", waiting.reason));
@@ -260,6 +267,8 @@ fn row(subject: &Subject, state: &IssueState, names: &LabelNames, wait: Option<W
         run: state.live_run().map(|run| run.id.to_string()),
         attempts: state.attempts,
         pull: state.pull.as_ref().map(|pull| pull.number.0),
+        tier: state.open_pull().and_then(PullRef::weighed_tier).map(words::risk),
+        tier_reasons: state.open_pull().map(tier_reasons).unwrap_or_default(),
         waiting: wait
             .map(|wait| Waiting { reason: words::wait(&wait, names), until: wait.until().map(|t: Timestamp| t.to_string()) }),
         stepped_back: state.stepped_back.iter().map(words::stepped_back).collect(),
@@ -270,6 +279,16 @@ fn row(subject: &Subject, state: &IssueState, names: &LabelNames, wait: Option<W
             .map(|last| format!("{} failed: {}", last.formula, words::outcome(&last.outcome))),
         cost_usd: Some(state.cost.dollars()),
     }
+}
+
+/// Why a pull request is of its tier. A path is somebody's text: no control character of it reaches the terminal.
+pub(super) fn tier_reasons(pull: &PullRef) -> Vec<String> {
+    let reasons = pull.weighed_head().into_iter().flat_map(|weighed| &weighed.reasons);
+    let one = |reason: &TierReason| {
+        let path = reason.path.as_ref().map_or_else(String::new, |path| format!("{}: ", path.escape_debug()));
+        format!("{}: {path}{}", words::tier_source(reason.source), reason.why)
+    };
+    reasons.map(one).collect()
 }
 
 fn pause_row(what: &Scope, pause: &Pause) -> PauseRow {

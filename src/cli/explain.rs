@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::journal::History;
 use crate::ledger::{Gap, IssueState, PullRef};
-use crate::model::{JournalId, LabelNames, Subject, TierReason, Wait};
+use crate::model::{JournalId, LabelNames, Subject, Wait};
 use crate::ports::{Forge, ForgeErrorKind};
 use crate::words;
 
-use super::board::state_word;
+use super::board::{self, state_word};
 use super::scheduled::ProjectRow;
 use super::setup::{Known, Setup, print_json};
 use super::{CliError, Kind, subject};
@@ -47,7 +47,7 @@ struct Explanation {
     stepped_back: Vec<String>,
     attempts: u32,
     pull: Option<u64>,
-    /// How much it could break, where forgehand may merge it.
+    /// How much it could break, as far as its head was read.
     tier: Option<String>,
     tier_reasons: Vec<String>,
     cost_usd: f64,
@@ -116,7 +116,7 @@ fn of_ours(known: &Known, subject: &Subject, state: &IssueState) -> Explanation 
         attempts: state.attempts,
         pull: state.pull.as_ref().map(|p| p.number.0),
         tier: state.open_pull().and_then(PullRef::weighed_tier).map(|tier| words::risk(tier).to_owned()),
-        tier_reasons: state.open_pull().map(tier_reasons).unwrap_or_default(),
+        tier_reasons: state.open_pull().map(board::tier_reasons).unwrap_or_default(),
         cost_usd: state.cost.dollars(),
         not_known: state.gap.map(|gap| match gap {
             Gap::Found(at) => words::found_gap(at),
@@ -130,16 +130,6 @@ fn workspaces(state: &IssueState) -> Vec<String> {
     let ended = [state.last.as_ref(), state.aside.as_ref()].into_iter().flatten();
     let kept = ended.filter_map(|ended| ended.workspace.as_ref()).filter(|kept| kept.exists());
     kept.map(|kept| kept.display().to_string()).collect()
-}
-
-/// Why a pull request is of its tier. A path is somebody's text: no control character of it reaches the terminal.
-fn tier_reasons(pull: &PullRef) -> Vec<String> {
-    let reasons = pull.weighed.iter().flat_map(|weighed| &weighed.reasons);
-    let one = |reason: &TierReason| {
-        let path = reason.path.as_ref().map_or_else(String::new, |path| format!("{}: ", path.escape_debug()));
-        format!("{}: {path}{}", words::tier_source(reason.source), reason.why)
-    };
-    reasons.map(one).collect()
 }
 
 /// An issue that the journal does not know: the forge tells whether it exists, and whether it is ours to come.

@@ -698,8 +698,10 @@ fn the_pull_request_reads_well() {
 
     Commits: 1 · files: 1 · lines: +3 −1
 
-    Blast radius: **medium**
+    <!-- forgehand-tier -->
+    Blast radius at `0123456789`: **medium**
     - `test.sh`: a verify command names it
+    <!-- /forgehand-tier -->
 
     <sub>Written by an agent in attempt 1; cost $0.42. Review it like anybody's work.</sub>
     "#);

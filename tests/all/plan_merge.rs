@@ -113,6 +113,7 @@ fn pull(number: u64, known: &Known) -> PullRef {
         unreported: known.unreported && known.checks == Checks::None,
         style: None,
         window: known.window.then_some(WINDOW),
+        tier_only: false,
     };
     let since = if known.waited { Timestamp(0) } else { NOW };
     PullRef {
@@ -489,6 +490,22 @@ fn who_waits_goes_on_when_it_is_merged_and_closed_when_it_is_closed_or_when_its_
     site.policy.projects.values_mut().for_each(|project| project.merge = MergeRule::Never);
     let left = site.goes_on(1, over).expect("it goes on");
     assert_eq!((&left["state"], &left["why"]), (&"waits".into(), &"a person is to merge it".into()));
+}
+
+/// It was read while a person was to merge it: of approvals, checks that are required and the rest nothing is known.
+#[test]
+fn nothing_is_merged_by_a_tier_alone() {
+    for (rule, tier) in [(MergeRule::Policy, Risk::Medium), (MergeRule::Low, Risk::Low)] {
+        let known = Known { tier, rights: vec![(false, Right::Approver)], ..fine() };
+        let mut site = site(&[known], rule, false);
+        assert_eq!(merges(&site.plan(NOW)).len(), 1, "{rule:?}: as a whole it is merged");
+        let issues = &mut site.ledger.projects.get_mut(&repo()).expect("it").issues;
+        let pull = issues.get_mut(&IssueNumber(1)).and_then(|state| state.pull.as_mut()).expect("it");
+        pull.weighed.as_mut().expect("it").tier_only = true;
+        assert_eq!(merges(&site.plan(NOW)), [], "{rule:?}");
+        let waits = site.plan(NOW).waits.get(&at(1)).cloned();
+        assert!(matches!(waits, Some(Wait::ToMerge { waits: ToMerge::Reading, .. })), "{waits:?}");
+    }
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn two_open_pull_requests_of_the_same_files_are_revised_one_after_the_other() {
         let pull = queue.issue(number).pull.as_mut().expect("a pull request");
         (pull.files, pull.found, pull.conflicts) = (BTreeSet::from(["a".to_owned()]), false, true);
         pull.reviews = Reviews::Read;
-        let status = Status { story: Story::Opened { pull: pull.number }, set_back: None };
+        let status = Status { story: Story::Opened { pull: pull.number, tier: None }, set_back: None };
         queue.issue(number).said = Some(Said { comment: None, status });
     }
     queue.rule(OverlapRule::Open);

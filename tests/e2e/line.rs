@@ -15,7 +15,8 @@ async fn wrong_total(rig: &Rig) -> u64 {
 async fn assert_tier(rig: &Rig, pull: u64, body: &str) {
     let told = rig.json(&["vault", "classify", &pull.to_string(), "--json"]).await;
     assert_eq!(told["tier"], "low", "{told:#}");
-    assert!(body.contains("Blast radius: **low**\n"), "{body}");
+    let head = rig.branch("claude/issue-1").expect("the branch");
+    assert!(body.contains(&format!("Blast radius at `{}`: **low**\n", &head[..10])), "{body}");
     let reasons = told["reasons"].as_array().expect("reasons");
     assert!(!reasons.is_empty() && reasons.iter().all(|r| body.contains(r["why"].as_str().expect("a text"))), "{told:#}\n{body}");
     let none = rig.run(&["vault", "classify", "99", "--json"]).await;

@@ -73,6 +73,48 @@ pub async fn settled(rig: &Rig, what: &str, is: impl AsyncFn(&Rig) -> bool) {
     panic!("not {what}:\n{}", rig.story());
 }
 
+/// What the status comment and the body of the pull request tell of its head.
+async fn assert_tells(rig: &Rig, (number, pull): (u64, u64), tier: &str, why: &str) {
+    let head = head(rig);
+    let told = format!("Blast radius at `{}`: **{tier}**\n- ", &head[..10]);
+    rig.assert_status(number, &told);
+    let body = rig.pulls().into_iter().find(|one| one.issue.number == pull).expect("it").issue.body;
+    assert!(body.matches("Blast radius").count() == 1 && body.contains(&told) && body.contains(why), "{body}");
+    let comment = rig.said(number, "Blast radius").pop().expect("it");
+    let words =
+        comment.split_once("waits for review.\n\n").and_then(|(_, rest)| rest.split_once("\n\n<!--")).expect("the words").0;
+    assert!(body.contains(&format!("<!-- forgehand-tier -->\n{words}\n<!-- /forgehand-tier -->\n")), "{words}: {body}");
+    assert!(rig.said(number, why).len() == 1 && body.starts_with(&format!("Closes #{number}\n")), "{body}");
+    let row = rig.row(number).await;
+    let explained = rig.json(&["explain", &number.to_string(), "--json"]).await;
+    for shown in [row, explained] {
+        assert_eq!(shown["tier"], tier, "{shown:#}");
+        assert!(shown["tier_reasons"][0].as_str().is_some_and(|reason| reason.contains(why)), "{shown:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_merges_is_told_the_tier_of_what_stands_there_also_after_a_push_of_ours() {
+    let manifest = r#"echo '{"name":"app"}' >package.json; commit 'Add a manifest'
+        printf '{"outcome":"done","summary":"Added.","answers":[]}' >"$FORGEHAND_RESULT""#;
+    let Some((rig, number, pull)) = opened("revise::a_person_who_merges_is_told", manifest, ON).await else { return };
+    let opened_at = format!("\nBlast radius at `{}`: **low**\n", &head(&rig)[..10]);
+    let body = rig.pulls().pop().expect("it").issue.body;
+    assert!(body.contains(&opened_at), "{body}");
+    let commit = async |file: &str| {
+        let commit = json!({ "branch": "claude/issue-1", "content": "aGk=", "message": "Theirs" });
+        rig.seed.api("judge", "POST", &format!("repos/{REPO}/contents/{file}"), commit).await.expect("a commit");
+    };
+    commit("theirs.txt").await;
+    review(&rig, pull, "judge", "REQUEST_CHANGES", "A manifest, please.", json!([])).await;
+    settled(&rig, "told", async |rig| !rig.said(number, "package.json").is_empty()).await;
+    assert_tells(&rig, (number, pull), "medium", "package.json").await;
+    // Whoever pushes: it is told of the head that stands there.
+    commit("Dockerfile").await;
+    settled(&rig, "told", async |rig| !rig.said(number, "Dockerfile").is_empty()).await;
+    assert_tells(&rig, (number, pull), "high", "Dockerfile").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_shows_what_reviewers_ask_for_and_where_nobody_can() {
     let Some((rig, number, pull)) = opened("revise::a_dry_run", REVISE, ON).await else { return };

@@ -148,6 +148,8 @@ fn unnamed(branch: &str) -> String {
 /// A comment without its marker and without what differs from one life to the next.
 fn plain(body: &str) -> String {
     let text = strip_marker(body);
+    // How much a head could break is told once its clock has come, which a life may end before; and a head is a commit.
+    let text = text.split_once("\n\nBlast radius at ").map_or(text.clone(), |(before, _)| before.to_owned());
     // Its time is a part of a commit.
     match text.split_once("Verified at ").and_then(|(before, rest)| Some((before, rest.split_once(':')?.1))) {
         Some((before, commands)) => format!("{before}Verified at a commit:{commands}"),

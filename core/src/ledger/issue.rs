@@ -416,7 +416,7 @@ impl PullRef {
     /// What decides about its merge was read; none where it was not found out, and what is known stands.
     pub(super) fn weigh(&mut self, weighed: Option<&Weighed>, at: Timestamp) {
         let Some(weighed) = weighed else { return };
-        let same = self.weighed.as_ref().is_some_and(|before| before.head == weighed.head);
+        let same = self.weighed.as_ref().is_some_and(|before| before.head == weighed.head && !before.tier_only);
         if !same && self.brought_up.as_ref() != Some(&weighed.head) {
             self.weighed_since = at;
         }
@@ -439,7 +439,12 @@ impl PullRef {
 
     /// How much it could break, where that is known of its head.
     pub fn weighed_tier(&self) -> Option<Risk> {
-        self.weighed.as_ref().filter(|weighed| weighed.head == self.head).map(|weighed| weighed.tier)
+        self.weighed_head().map(|weighed| weighed.tier)
+    }
+
+    /// What was read of its head, and of no older one.
+    pub fn weighed_head(&self) -> Option<&Weighed> {
+        self.weighed.as_deref().filter(|weighed| weighed.head == self.head)
     }
 }
 

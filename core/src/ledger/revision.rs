@@ -123,7 +123,7 @@ impl PullRef {
 
     /// We merged its base into its branch, and nothing else.
     pub(super) fn brought_up_to(&mut self, head: &Sha) {
-        let was_weighed = self.weighed_tier().is_some();
+        let was_weighed = self.weighed_head().is_some_and(|weighed| !weighed.tier_only);
         self.pushed(head);
         self.brought_up = was_weighed.then(|| head.clone());
     }
@@ -221,6 +221,7 @@ mod tests {
             unreported: false,
             style: None,
             window: None,
+            tier_only: false,
         }
     }
 
@@ -248,10 +249,14 @@ mod tests {
         assert_eq!(pull.weighed_since, Timestamp(10), "nobody changed anything");
         pull.weigh(Some(&weighed(3)), Timestamp(30));
         assert_eq!(pull.weighed_since, Timestamp(30), "somebody pushed");
+        // A person was to merge it: nobody waited for an approval.
+        pull.weigh(Some(&Weighed { tier_only: true, ..weighed(4) }), Timestamp(32));
+        pull.weigh(Some(&weighed(4)), Timestamp(35));
+        assert_eq!(pull.weighed_since, Timestamp(35), "it waits for one from now on");
         // That was pushed and not seen yet when we brought it up: what nobody has weighed begins to wait with us.
-        pull.pushed(&sha(4));
-        pull.brought_up_to(&sha(5));
-        pull.weigh(Some(&weighed(5)), Timestamp(40));
+        pull.pushed(&sha(5));
+        pull.brought_up_to(&sha(6));
+        pull.weigh(Some(&weighed(6)), Timestamp(40));
         assert_eq!(pull.weighed_since, Timestamp(40));
     }
 }

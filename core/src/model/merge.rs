@@ -95,6 +95,9 @@ pub struct Weighed {
     pub style: Option<MergeStyle>,
     /// After this wait a medium one is merged without an approval; none: never.
     pub window: Option<Duration>,
+    /// The tier alone was read, because a person merges: by this nothing is merged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tier_only: bool,
 }
 
 impl Weighed {
@@ -103,10 +106,26 @@ impl Weighed {
         if self.approvers.is_empty() { &self.admins } else { &self.approvers }
     }
 
+    /// What people are told of it.
+    pub fn classified(&self) -> Classified {
+        Classified { head: self.head.clone(), tier: self.tier, reasons: self.reasons.clone() }
+    }
+
     /// Whether it is about this head beside this tip of its base.
     pub fn is_about(&self, head: &Sha, base: &Sha) -> bool {
         self.head == *head && self.base == *base
     }
+}
+
+/// How much a head could break, as people are told it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Classified {
+    /// The head.
+    pub head: Sha,
+    /// Its tier.
+    pub tier: Risk,
+    /// Why.
+    pub reasons: Vec<TierReason>,
 }
 
 /// Who approved.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountName, ActionId, Ask, AtVault, Branch, Commented, Dependency, ForgeEvent, Formula, FormulaName, Gate, IssueNumber,
-    JournalId, Login, Overlapping, PullNumber, RepoName, Rerun, Risk, RunId, RunOutcome, Scope, Sha, StepId, Subject, TierReason,
-    Timestamp, ToMerge, Usd,
+    AccountName, ActionId, Ask, AtVault, Branch, Classified, Commented, Dependency, ForgeEvent, Formula, FormulaName, Gate,
+    IssueNumber, JournalId, Login, Overlapping, PullNumber, RepoName, Rerun, Risk, RunId, RunOutcome, Scope, Sha, StepId,
+    Subject, TierReason, Timestamp, ToMerge, Usd,
 };
 
 /// What a formula had of a day.
@@ -539,6 +539,9 @@ pub enum Story {
     Opened {
         /// It.
         pull: PullNumber,
+        /// How much its head could break, where a person merges it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<Box<Classified>>,
     },
     /// A pull request is open that is merged when it is approved.
     Approval {

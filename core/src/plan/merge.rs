@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::ledger::{IssueState, Ledger, PullRef, Refused};
 use crate::model::{
-    Checks, CommandRun, Decision, ForgeEvent, Intent, MergeRule, Needed, PullNumber, Right, Risk, Sha, Story, Subject, Timestamp,
-    ToMerge, Wait, Weighed,
+    Checks, Classified, CommandRun, Decision, ForgeEvent, Intent, MergeRule, Needed, PullNumber, Right, Risk, Sha, Story,
+    Subject, Timestamp, ToMerge, Wait, Weighed,
 };
 
 use super::admit::Candidate;
@@ -98,9 +98,15 @@ impl Context<'_> {
         Some(Story::Approval { pull: pull.number, head, tier, reasons, named })
     }
 
+    /// How much its head could break, where a person merges it and nobody is asked for an approval.
+    pub(super) fn tier_story(project: &ProjectPolicy, pull: &PullRef) -> Option<Box<Classified>> {
+        let weighed = pull.weighed_head().filter(|weighed| !project.merge.covers(weighed.tier));
+        weighed.map(|weighed| Box::new(weighed.classified()))
+    }
+
     /// By what is known. The order is that of what can be done about it.
     fn gate_of<'p>(&self, project: &ProjectPolicy, state: &IssueState, pull: &'p PullRef) -> Gate<'p> {
-        let Some(weighed) = pull.weighed.as_deref().filter(|weighed| weighed.head == pull.head) else {
+        let Some(weighed) = pull.weighed_head().filter(|weighed| !weighed.tier_only) else {
             return Gate::Shut(ToMerge::Reading);
         };
         if !project.merge.covers(weighed.tier) {
@@ -283,8 +289,10 @@ fn approved(project: &ProjectPolicy, weighed: &Weighed, right: Right) -> bool {
 /// What a reading of an issue's pull request is to find out about its merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weighing {
-    /// Nothing: a person merges.
+    /// Nothing: none of ours is open.
     None,
+    /// How much it could break: a person merges, and is told.
+    Tier,
     /// What has changed since the last one.
     News,
     /// Everything anew: it would be merged by it.
@@ -295,9 +303,10 @@ pub enum Weighing {
 pub fn weighing(ledger: &Ledger, view: &View, policy: &Policy, now: Timestamp, subject: &Subject) -> Weighing {
     let context = Context { ledger, view, policy, now };
     let known = ledger.issue(subject).and_then(|state| Some((policy.projects.get(&subject.repo)?, state, state.open_pull()?)));
-    let Some((project, state, pull)) = known.filter(|(project, ..)| project.merge != MergeRule::Never) else {
-        return Weighing::None;
-    };
+    let Some((project, state, pull)) = known else { return Weighing::None };
+    if project.merge == MergeRule::Never {
+        return Weighing::Tier;
+    }
     match context.gate_of(project, state, pull) {
         Gate::Open(_) => Weighing::Whole,
         Gate::Shut(_) => Weighing::News,

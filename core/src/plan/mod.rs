@@ -405,7 +405,7 @@ impl Context<'_> {
 
     fn waiting_for_merge(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Next {
         let Some(pull) = &state.pull else { return Next::Wait(found::without_pull(state)) };
-        // What was opened a moment ago has no checks worth a request yet.
+        // What was opened a moment ago has no checks worth a request yet, and its body tells how much it could break.
         let last = self.view.checked.get(subject).copied();
         // What we merge ourselves need not wait for its clock to be known.
         let first = last.is_none_or(|read| read < state.at_since) && pull.weighed_tier().is_none();

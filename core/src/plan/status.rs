@@ -11,7 +11,7 @@ use super::{Action, Context, Next, ProjectPolicy};
 impl Context<'_> {
     /// Says it where it differs from what stands there. What calls a person is posted anew, because edits notify nobody.
     pub(super) fn status(&self, subject: &Subject, state: &IssueState, project: &ProjectPolicy) -> Option<Next> {
-        let story = self.approval_story(state, project).or_else(|| self.story(state));
+        let story = self.approval_story(state, project).or_else(|| self.story(state, project));
         let status = Status { story: story.unwrap_or(Story::Standing), set_back: state.set_back };
         self.say(subject, state, status)
     }
@@ -48,7 +48,7 @@ impl Context<'_> {
     }
 
     /// None where the label says it all.
-    fn story(&self, state: &IssueState) -> Option<Story> {
+    fn story(&self, state: &IssueState, project: &ProjectPolicy) -> Option<Story> {
         let of = state.run.as_ref().map_or(self.policy.attempts, |run| self.policy.attempts_of(&run.formula));
         match state.at {
             Some(Decision::Working) => state.live_run().or_else(|| state.rests()).map(|run| match run.gate() {
@@ -68,7 +68,9 @@ impl Context<'_> {
             Some(Decision::Pr) => {
                 let pull = state.pull.as_ref()?;
                 let opened = state.moved_by == Some(Trigger::PullOpened);
-                (opened || pull.state == PullState::Open).then_some(Story::Opened { pull: pull.number })
+                let open = pull.state == PullState::Open;
+                let tier = if open { Self::tier_story(project, pull) } else { None };
+                (opened || open).then_some(Story::Opened { pull: pull.number, tier })
             }
             Some(Decision::Failed) => {
                 let last = state.last.as_ref().filter(|_| state.moved_by == Some(Trigger::FailedForGood))?;

@@ -12,6 +12,9 @@ static MARKER: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^[ \t]*<!
 
 static ONCE: LazyLock<Regex> = LazyLock::new(|| super::pattern(r"(?m)^[ \t]*<!-- forgehand-once:(\S+) -->[ \t]*\r?$\n?"));
 
+/// Between these marks a pull request tells its tier. Nothing that an agent wrote holds one: its HTML comments are broken.
+const TIER: (&str, &str) = ("<!-- forgehand-tier -->", "<!-- /forgehand-tier -->");
+
 /// The word in the key of the triage breakdown.
 pub const BREAKDOWN: &str = "comment";
 
@@ -85,6 +88,23 @@ fn read(shown: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
+}
+
+/// The body of a pull request with this told of its tier, in the place of what is told there; where nothing is, at its end.
+pub fn with_tier(body: &str, told: &str) -> String {
+    let (begin, end) = TIER;
+    let told = format!("{begin}\n{told}\n{end}");
+    let there = body.rfind(begin).and_then(|from| Some((from, from + body.get(from..)?.find(end)? + end.len())));
+    if let Some((from, to)) = there {
+        return [body.get(..from), Some(&told), body.get(to..)].into_iter().flatten().collect();
+    }
+    match MARKER.find_iter(body).last() {
+        Some(last) => {
+            let (before, marker) = body.split_at(last.start());
+            format!("{}\n\n{told}\n\n{marker}", before.trim_end())
+        }
+        None => format!("{}\n\n{told}", body.trim_end()),
+    }
 }
 
 /// The text without markers, as people see it.

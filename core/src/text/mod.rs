@@ -27,7 +27,9 @@ pub use clean::clean;
 pub use context::{Item, PromptContext, ProposalContext, Said};
 pub use dependencies::dependencies;
 pub use markdown::{block, code, line, prose};
-pub use marker::{BREAKDOWN, NOTE, STATUS, filed_as, find_marker, is_once, marked_as, marker, once_marker, strip_marker};
+pub use marker::{
+    BREAKDOWN, NOTE, STATUS, filed_as, find_marker, is_once, marked_as, marker, once_marker, strip_marker, with_tier,
+};
 pub use mention::mentions;
 pub use neutral::commit_message;
 pub use parts::{part_of, task_lines, tasks, ticked};

@@ -35,7 +35,10 @@ fn story(story: &Story, names: &LabelNames) -> String {
             format!("**Attempt {attempt} of {of} failed**: {}. It is tried again after a pause.", one_line(&outcome(how)))
         }
         Story::Gate { gate, pull } => at_gate(gate, *pull),
-        Story::Opened { pull } => format!("**Pull request {pull} is open** and waits for review."),
+        Story::Opened { pull, tier } => {
+            let tier = tier.as_ref().map_or_else(String::new, |of| format!("\n\n{}", super::merge::blast_radius(of)));
+            format!("**Pull request {pull} is open** and waits for review.{tier}")
+        }
         Story::Approval { pull, tier, reasons, named, .. } => super::merge::asks(*pull, *tier, reasons, named),
         Story::Failed { outcome: how @ RunOutcome::SetupFailed { .. }, .. } => format!(
             "**This cannot go on, also when tried again**: {}.\n\nWhat to do: {}. Label {queue} hands it to an agent again.",

@@ -1,7 +1,7 @@
 //! What a pull request waits for that is to be merged, and what was read of it.
 
 use crate::ledger::{InWork, RunState, StepState};
-use crate::model::{Login, PullNumber, Right, Risk, Step, TierReason, ToMerge, Weighed};
+use crate::model::{Classified, Login, PullNumber, Right, Risk, Step, TierReason, ToMerge, Weighed};
 use crate::text;
 
 use super::risk;
@@ -65,19 +65,25 @@ pub(super) fn asks(pull: PullNumber, tier: Risk, reasons: &[TierReason], named: 
         (Risk::High, named) => named.iter().map(|login| format!("@{login}")).collect::<Vec<_>>().join(" or "),
         (Risk::Low | Risk::Medium, _) => "somebody with write access".to_owned(),
     };
-    let why: Vec<String> = reasons
-        .iter()
-        .map(|reason| {
-            let path = reason.path.as_ref().map_or_else(String::new, |path| format!("{}: ", text::code(path)));
-            format!("- {path}{}", text::line(&reason.why))
-        })
-        .collect();
     format!(
         "**Pull request {pull} waits for an approval** by {who}: its blast radius is {}.\n\n{}\n\nAn approving review of it as it stands has \
          forgehand merge it. A new commit asks again.",
         risk(tier),
-        why.join("\n")
+        list(reasons)
     )
+}
+
+/// How much a head could break, Markdown: in the body of its pull request as in the status comment.
+pub fn blast_radius(of: &Classified) -> String {
+    format!("Blast radius at `{}`: **{}**\n{}", of.head.short(), risk(of.tier), list(&of.reasons))
+}
+
+fn list(reasons: &[TierReason]) -> String {
+    let one = |reason: &TierReason| {
+        let path = reason.path.as_ref().map_or_else(String::new, |path| format!("{}: ", text::code(path)));
+        format!("- {path}{}", text::line(&reason.why))
+    };
+    reasons.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 fn approvers(named: &[Login]) -> String {

@@ -17,7 +17,7 @@ mod wait;
 pub use accounts::{credential, credential_warning};
 pub use comment::{reply, status_comment};
 pub use formula::{end_word, is_wanted, needed, proposal, risk, step, tier_source, triggers};
-pub use merge::stepped_back;
+pub use merge::{blast_radius, stepped_back};
 pub use notice::{more_notices, notice};
 pub use outcome::{outcome, refusal, remedy};
 pub use setting_up::{doubled_label, label_named, standing_claims, standing_issues, standing_pull, standing_reports};

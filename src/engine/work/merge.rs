@@ -14,7 +14,7 @@ use crate::model::{
     ProjectFacts, Pull, PullNumber, PullState, RepoName, Reviews, Right, Risk, Sha, Subject, Weighed,
 };
 use crate::ports::{CommitStatus, ForgeError, ForgeErrorKind, Matters, Merge};
-use crate::tier::{self, OnTimeout, Opinions, Policy};
+use crate::tier::{self, OnTimeout, Opinions, Policy, Tier};
 
 use super::super::policy::{self, InForce, POLICY, PolicyFrom};
 use super::revision::Heard;
@@ -65,6 +65,46 @@ impl Worker {
         })
     }
 
+    /// How much it could break, for the person who merges it. None where it cannot be told now: what is known stands.
+    pub(super) async fn classified(&self, repo: &RepoName, pull: &PullRef, merge: &Merge) -> Option<Weighed> {
+        let found = match self.tier_of(repo, pull, merge).await {
+            Ok(found) => found?.1,
+            Err(failure) => {
+                tracing::warn!(%repo, pull = %pull.number, why = %failure.why, "how much it could break could not be read");
+                return None;
+            }
+        };
+        let (approvals, approvers, admins, required, lacking) = Default::default();
+        Some(Weighed {
+            head: merge.head.clone(),
+            base: merge.base.clone(),
+            behind: merge.behind,
+            tier: found.tier,
+            reasons: found.told(REASONS),
+            approvals,
+            approvers,
+            admins,
+            required,
+            lacking,
+            unreported: false,
+            style: None,
+            window: None,
+            tier_only: true,
+        })
+    }
+
+    /// How much it could break, by the policy in force; none where git cannot tell what it changes.
+    async fn tier_of(&self, repo: &RepoName, pull: &PullRef, merge: &Merge) -> Result<Option<(Policy, Tier)>, Failure> {
+        let fallback = ProjectSettings::default();
+        let project = self.settings.projects.get(repo).unwrap_or(&fallback);
+        let policy = self.policy_in_force().await?;
+        let matters = Matters { person_paths: project.person_paths.clone(), verify: project.verify.clone() };
+        let change = self.ports.repos.change(repo, &merge.base, &merge.head, &matters).await.map_err(repos)?;
+        let tier_of = |change| tier::of_change(&policy, &change, Opinions { agent: pull.opinion, request: None });
+        let found = change.map(tier_of);
+        Ok(found.map(|found| (policy, found)))
+    }
+
     /// Everything that decides about a merge, read anew.
     async fn weigh(
         &self,
@@ -76,11 +116,7 @@ impl Worker {
         let Seen { merge, statuses, .. } = *seen;
         let fallback = ProjectSettings::default();
         let project = self.settings.projects.get(repo).unwrap_or(&fallback);
-        let policy = self.policy_in_force().await?;
-        let matters = Matters { person_paths: project.person_paths.clone(), verify: project.verify.clone() };
-        let change = self.ports.repos.change(repo, &merge.base, &merge.head, &matters).await.map_err(repos)?;
-        let Some(change) = change else { return Ok(None) };
-        let found = tier::of_change(&policy, &change, Opinions { agent: pull.opinion, request: None });
+        let Some((policy, found)) = self.tier_of(repo, pull, merge).await? else { return Ok(None) };
         let approvers = policy.gate.approvers.clone();
         let mut current: Vec<&Approval> = reviews.approvals.iter().filter(|approval| approval.of == merge.head).collect();
         if !current.is_empty() {
@@ -111,6 +147,7 @@ impl Worker {
             unreported: self.unreported(repo, pull, seen).await?,
             style: policy.gate.merge_style,
             window,
+            tier_only: false,
         }))
     }
 

@@ -212,9 +212,10 @@ impl Worker {
         let merge = self.try_merge(repo, pull).await;
         let at = merge.as_ref().map_or(&pull.head, |merge| &merge.head).clone();
         let weighs = merge.as_ref().filter(|_| weighing != Weighing::None);
-        // Of another head or base nothing is known.
+        // Of another head or base nothing is known. A tier is git's own matter, and asks the forge for nothing.
         let known = pull.weighed.as_ref().zip(weighs).is_some_and(|(known, merge)| known.is_about(&merge.head, &merge.base));
-        let reviews = reviews || (weighs.is_some() && !known);
+        let whole = pull.weighed.as_ref().is_some_and(|known| !known.tier_only);
+        let reviews = reviews || (weighs.is_some() && weighing != Weighing::Tier && !(known && whole));
         let at = &at;
         let statuses = self.ports.forge.statuses(repo, at).await.map_err(trouble)?;
         let checks = Checks::of(statuses.iter().map(|status| status.state));
@@ -241,6 +242,8 @@ impl Worker {
             false => None,
         };
         let weighed = match weighs {
+            Some(_) if weighing == Weighing::Tier && known => None,
+            Some(merge) if weighing == Weighing::Tier => self.classified(repo, pull, merge).await,
             Some(merge) => {
                 let seen = Seen { merge, statuses: &statuses, reviews: read.as_ref() };
                 self.weighed(repo, pull, &seen, facts).await

@@ -1,7 +1,8 @@
 //! Comments: the triage breakdown, and the one status comment.
 
 use crate::model::{
-    Comment, CommentId, Failure, FailureKind, IssueNumber, Login, Outcome, Proposal, Saying, Status, StepKind, Subject,
+    Classified, Comment, CommentId, Failure, FailureKind, IssueNumber, Login, Outcome, Proposal, PullNumber, RepoName, Saying,
+    Status, StepKind, Story, Subject,
 };
 use crate::{text, words};
 
@@ -58,6 +59,9 @@ impl Worker {
         replaces: Option<CommentId>,
     ) -> Result<Outcome, Failure> {
         let repo = &order.subject.repo;
+        if let Saying::Status { status: Status { story: Story::Opened { pull, tier: Some(tier) }, .. } } = what {
+            self.tell_tier(repo, *pull, tier, order.facts).await?;
+        }
         let body = format!("{}\n\n{}", self.scanner.redact(&self.words_of(order, what)?), text::marker(order.key));
         let forge_of = match what {
             Saying::Proposed { .. } | Saying::Note { .. } => self.as_author(order.run()?).0,
@@ -83,6 +87,28 @@ impl Worker {
         Ok(Outcome::Said { comment: comment.id, left })
     }
 
+    /// The body of a pull request of ours tells the tier of the head that it has now. It comes before the comment that says so: what dies in between
+    /// is done again, and changes nothing where it was done.
+    async fn tell_tier(&self, repo: &RepoName, pull: PullNumber, tier: &Classified, facts: &Facts) -> Result<(), Failure> {
+        let number = IssueNumber(pull.0);
+        let there = self.ports.forge.issue(repo, number).await.map_err(forge)?;
+        if !facts.is_ours(&there.author) {
+            return Ok(());
+        }
+        let body = text::with_tier(&there.body, &self.scanner.redact(&words::blast_radius(tier)));
+        if body == there.body {
+            return Ok(());
+        }
+        match self.ports.forge.edit_issue(repo, number, None, Some(&body)).await.map_err(forge) {
+            Ok(_) => Ok(()),
+            Err(failure) if matches!(failure.kind, FailureKind::Passing | FailureKind::Doubtful) => Err(failure),
+            Err(failure) => {
+                tracing::warn!(%repo, %pull, why = %failure.why, "its body cannot be made to tell its tier");
+                Ok(())
+            }
+        }
+    }
+
     /// Edits what stands there of ours, if there is anything.
     pub(super) async fn say_again(&self, order: &Order<'_>, what: &Saying) -> Result<Outcome, Failure> {
         let there = if order.state.seen.comments == 0 { None } else { self.left_behind(order, what).await?.0.pop() };
@@ -101,7 +127,7 @@ impl Worker {
 
     /// The new comment stands already, so a failure that passes is doubtful: the look-up finds the new one and comes here again. An older
     /// one that the forge does not let us delete is only untidy.
-    pub(super) async fn drop_older(&self, repo: &crate::model::RepoName, older: Option<CommentId>) -> Result<(), Failure> {
+    pub(super) async fn drop_older(&self, repo: &RepoName, older: Option<CommentId>) -> Result<(), Failure> {
         let Some(older) = older else { return Ok(()) };
         let Err(error) = self.ports.forge.delete_comment(repo, older).await else { return Ok(()) };
         tracing::warn!(%repo, comment = %older, %error, "an older status comment stays");
