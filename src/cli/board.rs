@@ -179,6 +179,15 @@ impl Board {
         board
     }
 
+    /// With what people decided of actions and could not be recorded.
+    pub(super) fn with_unwritten(&mut self, repo: &RepoName, unwritten: Vec<(String, Timestamp)>) {
+        let row = |(trouble, since): (String, Timestamp)| {
+            let since = since.to_string();
+            TroubleRow { repo: repo.to_string(), trouble, since, until: None }
+        };
+        self.troubles.extend(unwritten.into_iter().map(row));
+    }
+
     /// With the issues of the history, as much of it as is there: closed, and nothing of ours is left to do on them.
     pub(super) fn with_past(&mut self, ledger: &Ledger, policy: &Policy) {
         for (subject, past) in ledger.past() {

@@ -64,6 +64,13 @@ impl CliError {
         self
     }
 
+    /// With one more thing to know.
+    #[must_use]
+    pub(super) fn and_hint(mut self, more: String) -> Self {
+        self.hint = Some(self.hint.map_or_else(|| more.clone(), |hint| format!("{hint}; {more}")));
+        self
+    }
+
     /// The machine stood in the way.
     pub fn environment(what: impl Into<String>, why: impl fmt::Display, hint: impl Into<String>) -> Self {
         Self::new(Kind::Environment, what, hint).because(why)

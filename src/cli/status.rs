@@ -35,6 +35,9 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
     let plan = known.plan();
     let mut board = Board::new(&known.ledger, &known.policy, known.now, |subject| plan.waits.get(subject).cloned());
     board.webhook = setup.config.daemon.listen.map(|_| webhook(&Deliveries::read(&setup.state_dir)));
+    if let Some(ops) = &setup.config.ops {
+        board.with_unwritten(&ops.repo, super::vault::unwritten(&setup.state_dir));
+    }
     board.configuration = super::in_force::report(&setup.state_dir);
     board.accounts = setup.account_reports(&known.ledger, known.now);
     if arguments.json {

@@ -114,7 +114,10 @@ impl Git {
         let names = String::from_utf8_lossy(&listed);
         let paths: Vec<&str> = names.split('\0').filter_map(|entry| Some(entry.split_once('\t')?.1)).collect();
         if paths.len() > most {
-            return Err(environment(&what, format!("there are {} files, and at most {most} are read", paths.len())));
+            return Err(environment(
+                &what,
+                format!("there are {} files, and at most {most} are read: take those away that nobody needs", paths.len()),
+            ));
         }
         let mut files = BTreeMap::new();
         for path in paths {

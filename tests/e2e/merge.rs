@@ -121,6 +121,28 @@ async fn what_is_medium_waits_for_somebody_who_may_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_sent_to_another_base_is_not_merged_there_by_what_was_known_of_the_first() {
+    let Some(rig) = rig("merge::another_base", "merge = \"policy\"").await else { return };
+    let (number, pull) = opened(&rig, "manifest").await;
+    comes_to_wait(&rig, number, "waits for an approval").await;
+    let branch = json!({ "new_branch_name": "release", "old_branch_name": "main" });
+    rig.seed.api("owner", "POST", &format!("repos/{REPO}/branches"), branch).await.expect("a branch");
+    let (release, main) = (rig.branch("release"), rig.branch("main"));
+    let path = format!("repos/{REPO}/pulls/{pull}");
+    rig.seed.api("owner", "PATCH", &path, json!({ "base": "release" })).await.expect("sent there");
+    review(&rig, pull, "judge", None).await;
+    comes_to_wait(&rig, number, "it goes to release by now").await;
+    for _ in 0..2 {
+        rig.once().await;
+    }
+    assert!(rig.issue_now(number).open && rig.pulls()[0].issue.open, "{}", rig.story());
+    assert_eq!((rig.branch("release"), rig.branch("main")), (release, main), "{}", rig.story());
+    // What a person merges there is obeyed.
+    rig.seed.merge_pull(REPO, "owner", pull).await.expect("a person merges");
+    comes_to_be_merged(&rig, number).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_verified_on_an_older_base_is_not_merged_also_when_it_is_approved() {
     let Some(rig) = rig("merge::an_older_base", "merge = \"policy\"").await else { return };
     let (number, pull) = opened(&rig, "manifest").await;

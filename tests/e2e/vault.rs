@@ -166,3 +166,65 @@ async fn people_decide_as_themselves_and_what_they_decide_is_recorded_once() {
     let rows = rig.json(&["vault", "list", "--json"]).await;
     assert_eq!((&row(&rows, "new")["state"], &row(&rows, "bad")["state"]), (&"fired".into(), &"rejected".into()), "{rows:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_cannot_be_recorded_is_kept_and_said_until_it_is() {
+    let rig = rig("vault::unwritten").await;
+    let scopes = ["write:repository", "write:issue", "read:user"];
+    rig.seed.add_user("reader", "Correct-Horse-9-Battery").await.expect("a user");
+    rig.seed.add_collaborator(OPS, "reader", "read").await.expect("a collaborator");
+    let reader = rig.seed.token("reader", &scopes).await.expect("a token");
+    let owner = rig.seed.token("owner", &scopes).await.expect("a token");
+    let rig = rig.with_env("READER", &reader).with_env("OWNER", &owner);
+    let refused = rig.run(&["vault", "done", "new", "--token-env", "READER", "--because", "It is in."]).await;
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    let kept =
+        refused.err.split_once("is kept in ").and_then(|(_, path)| path.split_whitespace().next()).expect("where").to_owned();
+    let record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&kept).expect("the record")).expect("JSON");
+    assert_eq!((&record["id"], &record["logs"]), (&"new".into(), &"It is in.".into()), "{record:#}");
+    assert_eq!(row(&rig.json(&["vault", "list", "--json"]).await, "new")["state"], "merged");
+    let told = async || rig.json(&["status", "--json"]).await["troubles"].clone();
+    let trouble = told().await[0].clone();
+    let says = trouble["trouble"].as_str().unwrap_or_default().to_owned();
+    assert!(
+        trouble["repo"] == OPS && says.contains(&kept) && says.contains("of the action new could not be recorded"),
+        "{trouble:#}"
+    );
+    assert!(rig.run(&["status"]).await.ok().out.contains("`forgehand vault done new`"));
+
+    rig.run(&["vault", "done", "new", "--token-env", "OWNER"]).await.ok();
+    assert!(!std::path::Path::new(&kept).exists() && told().await.is_null(), "{:#}", told().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_of_more_files_than_are_read_stands_still_and_says_why() {
+    let rig = rig("vault::full").await;
+    let clone = clone_of(&rig, OPS).await;
+    let push = async |message: &str| {
+        git_in(&clone, &["add", "-A"]).await;
+        git_in(&clone, &["commit", "-qm", message]).await;
+        git_in(&clone, &["push", "-q", "origin", "HEAD:main"]).await;
+    };
+    let old = clone.path().join("vault/fired");
+    std::fs::create_dir_all(&old).expect("a folder");
+    for number in 0..5_000 {
+        std::fs::write(old.join(format!("old-{number}.result.json")), format!("{{\"id\":\"old-{number}\",\"exit_code\":0}}"))
+            .expect("a file");
+    }
+    push("Five years").await;
+    rig.run(&["once"]).await.ok();
+    let says = "there are 5005 files, and at most 5000 are read: take those away that nobody needs";
+    let troubles = rig.json(&["status", "--json"]).await["troubles"].clone();
+    assert!(
+        troubles[0]["repo"] == OPS && troubles[0]["trouble"].as_str().is_some_and(|told| told.contains(says)),
+        "{troubles:#}"
+    );
+    let list = rig.run(&["vault", "list"]).await;
+    assert!(list.code == Some(4) && list.err.contains(says), "{list:?}");
+    // Mended as it says, it goes on by itself.
+    std::fs::remove_dir_all(&old).expect("taken away");
+    push("Not needed").await;
+    rig.run(&["once"]).await.ok();
+    assert!(rig.json(&["status", "--json"]).await["troubles"].is_null(), "{}", rig.story());
+    assert_eq!(row(&rig.json(&["vault", "list", "--json"]).await, "new")["state"], "merged");
+}

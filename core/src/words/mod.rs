@@ -23,7 +23,9 @@ pub use outcome::{outcome, refusal, remedy};
 pub use setting_up::{doubled_label, label_named, standing_claims, standing_issues, standing_pull, standing_reports};
 pub use standing::{found_gap, restored, restored_gap, standing};
 pub use story::{event, intent};
-pub use vault::{action_logs, broken_policy, judged, mend_merging, mend_policy, mend_unapproved, not_put_through, unread};
+pub use vault::{
+    action_logs, broken_policy, judged, mend_merging, mend_policy, mend_unapproved, not_put_through, unread, unwritten_record,
+};
 pub use wait::{budget, mover, paused, resume, trouble, turned_away, wait};
 
 use crate::model::Decision;

@@ -1,5 +1,7 @@
 //! What is said about the vault.
 
+use std::path::Path;
+
 use crate::model::{
     ActionId, ActionOutcome, Approving, Begun, BrokenPolicy, Dispatch, Failure, Judged, PendingItem, PullNumber, RepoName,
     RunOutcome, ShelvedAction, Unmerged, VAULT_POLICY, VaultEvent,
@@ -43,6 +45,16 @@ pub(super) fn event(repo: &RepoName, what: &VaultEvent) -> Option<String> {
 /// The operations repository cannot be read.
 pub fn unread(repo: &RepoName, failure: &Failure) -> String {
     format!("what the vault of {repo} is asked for cannot be read: {}", failure.why)
+}
+
+/// What somebody decided of an action, and the operations repository did not take.
+pub fn unwritten_record(id: Option<&str>, kept: &Path) -> String {
+    let id = id.unwrap_or("ID").escape_debug();
+    format!(
+        "what somebody decided of the action {id} could not be recorded, and is kept in {}; what to do: decide it again with \
+         `forgehand vault done {id}` or `reject {id}`, or take that file away",
+        kept.display()
+    )
 }
 
 /// The forge refuses to merge what the policy lets through.

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use super::known::{Asked, Vault, no_branch, unread};
 use super::list::name_of;
+use super::unwritten::Unwritten;
 use crate::cli::setup::{Setup, SystemClock};
 use crate::cli::{CliError, Kind, block_on, wiring};
 use crate::forge::Client;
@@ -165,13 +166,16 @@ async fn record(
     (entry, decision, arguments): (&Entry, Decision, &Arguments),
 ) -> Result<(), CliError> {
     let (ops, id, state) = (&vault.ops, &entry.id, entry.state());
+    let (place, exit_code) = if decision == Decision::Done { (Place::Fired, Some(0)) } else { (Place::Rejected, None) };
+    let file = format!("vault/{}/{id}.result.json", place.folder());
+    let unwritten = Unwritten::of(&setup.state_dir, &file);
     if state.is_over() {
+        unwritten.forget();
         return Err(CliError::usage(
             format!("the action `{id}` is {} already", state.word()),
             "`forgehand vault show` tells what is recorded",
         ));
     }
-    let (place, exit_code) = if decision == Decision::Done { (Place::Fired, Some(0)) } else { (Place::Rejected, None) };
     let action = entry.action();
     if decision == Decision::Done && action.is_none() {
         let hint = "mend its file first, or reject it: `forgehand vault list` says what is wrong";
@@ -200,31 +204,44 @@ async fn record(
         timestamp: Some(SystemClock.now().to_string()),
         logs: Some(arguments.because.clone()),
     };
-    let file = format!("vault/{}/{id}.result.json", place.folder());
     let text = serde_json::to_string_pretty(&record)
-        .map_err(|e| CliError::new(Kind::Internal, "no JSON", "please report this").because(e))?;
+        .map_err(|e| CliError::new(Kind::Internal, "no JSON", "please report this").because(e))?
+        + "\n";
     let word = if decision == Decision::Done { "done" } else { "rejected" };
     let order = KeepOrder {
         base: ops.branch.clone(),
         asked_by: None,
         // What somebody else records meanwhile is not written over.
         read: merged.first().cloned(),
-        files: BTreeMap::from([(file.clone(), text + "\n")]),
+        files: BTreeMap::from([(file.clone(), text.clone())]),
         message: format!("The action {id} is {word}"),
         author: setup.config.agent.author.to_string(),
         at: SystemClock.now(),
     };
-    match person.git.keep(&ops.repo, &order).await {
-        Ok(KeepAnswer::Written(_) | KeepAnswer::Same) => anstream::println!("{id} is {word}, recorded in {file} of {}", ops.repo),
-        Ok(KeepAnswer::NoBranch) => return Err(no_branch(ops)),
-        Ok(KeepAnswer::Conflict) => return Err(somebody_else(id)),
-        Err(error) if error.kind == RepoErrorKind::Denied => {
-            let pull = by_pull_request(vault, person, &order, (id, word)).await?;
+    match write(vault, person, &order, (id, word)).await.map_err(|error| unwritten.keep(&text, error))? {
+        None => anstream::println!("{id} is {word}, recorded in {file} of {}", ops.repo),
+        Some(pull) => {
             anstream::println!("{}{pull} asks for the record that {id} is {word}: the branch lets nobody write there", ops.repo);
         }
-        Err(error) => return Err(unread(error)),
     }
+    unwritten.forget();
     Ok(())
+}
+
+/// Writes a record; the pull request that asks for it where the branch lets nobody write.
+async fn write(
+    vault: &Vault,
+    person: &Person,
+    order: &KeepOrder,
+    (id, word): (&ActionId, &str),
+) -> Result<Option<PullNumber>, CliError> {
+    match person.git.keep(&vault.ops.repo, order).await {
+        Ok(KeepAnswer::Written(_) | KeepAnswer::Same) => Ok(None),
+        Ok(KeepAnswer::NoBranch) => Err(no_branch(&vault.ops)),
+        Ok(KeepAnswer::Conflict) => Err(somebody_else(id)),
+        Err(error) if error.kind == RepoErrorKind::Denied => by_pull_request(vault, person, order, (id, word)).await.map(Some),
+        Err(error) => Err(unread(error)),
+    }
 }
 
 fn somebody_else(id: &ActionId) -> CliError {

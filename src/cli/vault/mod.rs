@@ -6,12 +6,15 @@ mod known;
 mod list;
 mod request;
 mod show;
+mod unwritten;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
 use super::CliError;
+
+pub(super) use unwritten::unwritten;
 
 /// Arguments of `vault`.
 #[derive(Debug, clap::Args)]
