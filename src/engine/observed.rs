@@ -268,7 +268,8 @@ fn seen(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> Vec<E
     events
 }
 
-/// Whether something starts a formula on an issue without a label of ours: a comment that begins with its word, or that it was opened.
+/// Whether something starts a formula on an issue without a label of ours: a comment that begins with its word, or that it was opened, which of one
+/// from the second of the first look is not known.
 fn starts_something(core: &Core, repo: &RepoName, issue: &Issue, looked: &LookedAt) -> bool {
     let Some((project, policy)) = core.ledger.projects.get(repo).zip(core.policy.projects.get(repo)) else { return false };
     let Some((facts, began)) = project.facts.as_ref().zip(project.began).filter(|_| project.looked.is_some()) else {
@@ -278,7 +279,7 @@ fn starts_something(core: &Core, repo: &RepoName, issue: &Issue, looked: &Looked
     let asks = |comment: &Comment| {
         comment.issue == issue.number && !facts.is_ours(&comment.author) && policy.asked_by(&comment.body).is_some()
     };
-    (issue.created >= began && policy.formulas.values().any(opened)) || looked.comments.iter().any(asks)
+    (issue.created > began && policy.formulas.values().any(opened)) || looked.comments.iter().any(asks)
 }
 
 fn is_ours(issue: &Issue, names: &LabelNames) -> bool {

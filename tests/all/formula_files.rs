@@ -86,6 +86,9 @@ fn a_formula_that_extends_another_says_only_what_is_different() {
     assert_eq!(other.steps[3].needs.as_deref(), Some(&["doc".into()][..]));
     assert_eq!((other.outcomes.len(), other.outcomes[0].is), (1, EndWord::Refused));
 
+    let quick = "remove = [\"trigger.label\"]\n[trigger]\ncomment = \"/quick\"\n";
+    let quick = loaded(&format!("{OWN}{quick}")).expect("without its label");
+    assert_eq!((quick.trigger.label.as_deref(), quick.trigger.comment.as_slice()), (None, &["/quick".to_owned()][..]));
     let less = loaded(&format!("{OWN}remove = [\"open\"]\n")).expect("without it");
     assert_eq!(less.steps.iter().map(|step| step.id.as_str()).collect::<Vec<_>>(), ["work", "verify", "reproduction"]);
 }

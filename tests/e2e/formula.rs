@@ -106,6 +106,27 @@ fn a_new_formula_is_listed_shown_and_clean_and_never_written_over() {
 }
 
 #[test]
+fn lint_says_which_formulas_that_are_on_do_not_go_together() {
+    let desk = Desk::new();
+    let config = desk.read("forgehand.toml").replace("verify = ", "formulas = [\"triage\", \"fix\", \"quick\"]\nverify = ");
+    desk.write("forgehand.toml", &config);
+    let quick = "formula = 1\nname = \"quick\"\nextends = \"fix\"\n";
+    desk.write("formulas/quick.toml", quick);
+    let said = desk.run(&["lint"]);
+    assert_eq!(said.code, Some(2), "{} {}", said.out, said.err);
+    assert!(
+        said.out.contains(" 0 errors") && said.err.contains("label claude-queue starts two formulas"),
+        "{} {}",
+        said.out,
+        said.err
+    );
+    // What is taken over is taken out again.
+    desk.write("formulas/quick.toml", &format!("{quick}remove = [\"trigger.label\"]\n[trigger]\ncomment = \"/quick\"\n"));
+    let said = desk.run(&["lint"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
+}
+
+#[test]
 fn lint_tells_each_mistake_with_its_place_and_a_hint() {
     let desk = Desk::new();
     desk.run(&["new", "tidy"]);

@@ -144,21 +144,32 @@ fn merge<'t>(own: DeTable<'t>, mut all: DeTable<'t>, rules: &Rules<'_>, sink: &S
     all
 }
 
-/// Takes the steps out that are named.
+/// Takes the steps out that are named, and the keys, each with its table: `trigger.label`.
 fn taken_out(own: &DeTable<'_>, all: &mut DeTable<'_>, rules: &Rules<'_>, sink: &Sink) {
     let Some((_, id)) = rules.lists.iter().find(|(list, _)| *list == rules.steps) else { return };
     let Some(DeValue::Array(steps)) = all.get(rules.steps).map(Spanned::get_ref) else { return };
     let ids: Vec<String> = steps.iter().filter_map(|step| text_at(step.get_ref(), id)).collect();
     let Some(value) = own.get(rules.remove) else { return };
+    let in_tables = |(name, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| -> Vec<String> {
+        let keys = value.get_ref().as_table().into_iter().flatten();
+        keys.map(|(key, _)| format!("{}.{}", AsRef::<str>::as_ref(name.get_ref()), key.get_ref())).collect()
+    };
+    let keys: Vec<String> = all.iter().flat_map(in_tables).collect();
     let known = |value: &Value<'_>| {
         let name = value.filled()?;
-        if ids.contains(&name) {
-            Some(name)
-        } else {
-            value.wrong(format!("there is no step `{name}` to take out"), one_of(&name, &ids))
+        let (what, there) = if name.contains('.') { ("key", &keys) } else { ("step", &ids) };
+        match there.contains(&name) {
+            true => Some(name),
+            false => value.wrong(format!("there is no {what} `{name}` to take out"), one_of(&name, there)),
         }
     };
     let names = Value::new(sink, rules.remove.to_owned(), value).list(known).unwrap_or_default();
+    let steps = steps.clone();
+    for (table, key) in names.iter().filter_map(|name| name.split_once('.')) {
+        if let Some(DeValue::Table(table)) = all.get_mut(table).map(Spanned::get_mut) {
+            table.remove(key);
+        }
+    }
     let kept = steps.iter().filter(|step| text_at(step.get_ref(), id).is_none_or(|id| !names.contains(&id)));
     let mut left = DeArray::new();
     kept.cloned().for_each(|step| left.push(step));

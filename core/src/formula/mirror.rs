@@ -39,6 +39,7 @@ macro_rules! strings {
 strings! {
     Time r"^\s*([0-9]+(ms|s|m|h|d))+\s*$" "5m";
     Word r"^[a-z][a-z0-9_-]*$" "fix";
+    WordOrKey r"^[a-z][a-z0-9_-]*(\.[a-z_]+)?$" "open";
     InputName r"^[a-z][a-z0-9_]*$" "area";
     Filled r"\S" "text";
     Label r"^[^,\r\n]{1,50}$" "claude-queue";
@@ -66,8 +67,8 @@ struct File {
     /// Another formula that this one takes over and changes: of its tables the keys that are given here, of its steps, inputs and labels
     /// those of the same name key by key; `[[outcome]]` takes the place of all. With its own name: the shipped one.
     extends: Option<Word>,
-    /// With `extends`: the steps that are taken out.
-    remove: Option<Vec<Word>>,
+    /// With `extends`: the steps that are taken out, and keys with their table: `["open", "trigger.label"]`.
+    remove: Option<Vec<WordOrKey>>,
     /// What it does, in a line. Must be there without `extends`.
     title: Option<Filled>,
     /// What it does, in a few sentences.

@@ -1,5 +1,9 @@
 //! Steps that run commands: which, on what, and how they are to come out.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::expression::Wants;
 use super::read::{Answer, Scene, expression, quoted, word};
 use crate::document::{Table, Value, nearest};
@@ -84,11 +88,26 @@ fn runs(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Runs> {
         };
         return value.wrong(format!("`run` cannot be \"{text}\""), help);
     }
-    let commands = value.list(Value::filled)?;
+    let commands = value.list(command)?;
     if commands.is_empty() {
         return value.wrong("`run` has no command", "write one, such as run = [\"make lint\"]");
     }
     Some(Runs::Commands(Commands::List(commands)))
+}
+
+/// A command, which is no template: what looks like one would be run as it stands.
+fn command(value: &Value<'_>) -> Option<String> {
+    static LIKE_A_TEMPLATE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\{\{[#~]*\s*(?:[a-z]+\s+)?(?:steps|issue|inputs|item|project|run)\.")
+            .expect("a constant pattern, used in the tests")
+    });
+    let text = value.filled()?;
+    if LIKE_A_TEMPLATE.is_match(&text) {
+        let help = "write run = { of = \"steps.ID.output.commands\" } for commands that are worked out, or give them a list by \
+                    `for_each`: an item is in \"$FORGEHAND_ITEM\"";
+        return value.wrong("a command is no template, and would be run as it stands", help);
+    }
+    Some(text)
 }
 
 /// Commands that an expression comes to, or that an earlier run kept.

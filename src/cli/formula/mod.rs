@@ -67,7 +67,7 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
         Command::List(a) => unlaid(clone, "list").and_then(|()| list::run(config, a)),
         Command::Show(a) => show::run(&laid(config, clone)?, a),
         Command::New(a) => unlaid(clone, "new").and_then(|()| new::run(config, a)),
-        Command::Lint(a) => lint::run(&laid(config, clone)?, a),
+        Command::Lint(a) => lint::run(&laid(config.clone(), clone)?, a).and_then(|()| together(config)),
         Command::Graph(a) => graph::run(&laid(config, clone)?, a),
         Command::Run(a) => run::run(config, clone, a),
         Command::Test(a) => test::run(&laid(config, clone)?, a),
@@ -79,6 +79,15 @@ fn laid(config: Option<PathBuf>, clone: Option<&Path>) -> Result<Library, CliErr
     match clone {
         Some(clone) => library.laid_of_clone(clone),
         None => Ok(library),
+    }
+}
+
+/// Each may be right, and those that are on not go together: then nothing of forgehand starts.
+fn together(config: Option<PathBuf>) -> Result<(), CliError> {
+    match setup::find_file(config).map(|file| setup::Setup::load(Some(file))) {
+        Some(Ok(setup)) => setup.formulas().map(drop),
+        // What is wrong with the configuration itself is no formula's.
+        Some(Err(_)) | None => Ok(()),
     }
 }
 

@@ -198,7 +198,7 @@ fn not_read(subject: &Subject, unread: Unread) -> CliError {
 }
 
 fn show(formula: &Formula, played: &Played) {
-    let step_of = |id: &StepId| formula.steps.iter().find(|step| step.id == *id);
+    let step_of = |id: &StepId| formula.steps.iter().find(|step| step.id == id.written());
     let mut last: Option<&StepId> = None;
     for scene in &played.scenes {
         let step = scene.step();
@@ -210,6 +210,7 @@ fn show(formula: &Formula, played: &Played) {
         tell(scene, step_of(step));
     }
     anstream::println!("\nends as {}, on these placeholders", super::recorded::outcome(&played.outcome));
+    anstream::println!("{}", words::outcome(&played.outcome));
 }
 
 fn tell(scene: &Scene, step: Option<&Step>) {
@@ -242,8 +243,9 @@ fn tell(scene: &Scene, step: Option<&Step>) {
         Scene::Each { items, .. } => anstream::println!("is done for each of {items} items"),
         Scene::Item { item, of, .. } => anstream::println!("-- item {item} of {of}"),
         Scene::Opened { .. } => anstream::println!("would wait here (it counts as opened)"),
-        Scene::Proposed { proposal, title, body, .. } => {
-            anstream::println!("-- would propose: {}", words::proposal(proposal));
+        Scene::Proposed { proposal, about, title, body, .. } => {
+            let about = about.as_ref().map_or_else(String::new, |about| format!(", {about}"));
+            anstream::println!("-- would propose: {}{about}", words::proposal(proposal));
             if let Some(title) = title {
                 anstream::println!("title: {title}\n");
             }

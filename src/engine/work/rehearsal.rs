@@ -107,6 +107,8 @@ struct Play<'a> {
     facts: Facts,
     now: Timestamp,
     scenes: Vec<Scene>,
+    /// What the effect names that is asked for now.
+    about: Option<String>,
     /// The items of lists that were begun since the last decision.
     items: usize,
 }
@@ -117,7 +119,18 @@ impl<'a> Play<'a> {
         let view = View { fresh: BTreeSet::from([repo]), ..View::default() };
         let facts = Arc::new(facts(stage));
         let ledger = stage.opened(&facts);
-        Self { stage, cast, ledger, view, policy: policy(stage), facts, now: stage.now, scenes: Vec::new(), items: 0 }
+        Self {
+            stage,
+            cast,
+            ledger,
+            view,
+            policy: policy(stage),
+            facts,
+            now: stage.now,
+            scenes: Vec::new(),
+            about: None,
+            items: 0,
+        }
     }
 
     fn note(&mut self, event: Event) {
@@ -209,6 +222,7 @@ impl<'a> Play<'a> {
     fn answered(&mut self, key: &EffectKey, intent: &Intent) -> Result<Outcome, String> {
         let state = self.state()?;
         let (facts, stage) = (self.facts.clone(), self.stage);
+        self.about = about(intent);
         let order = Order { key, subject: &stage.subject, state: &state, facts: &facts, project: &stage.project };
         Ok(match intent {
             Intent::Claim { .. } => Outcome::Claimed { sha: sha(BASE)?, until: self.now.next_day() },
@@ -375,7 +389,8 @@ impl<'a> Play<'a> {
     }
 
     fn proposed(&mut self, step: &StepId, proposal: &Proposal, title: Option<String>, body: String) {
-        self.scenes.push(Scene::Proposed { step: step.clone(), proposal: proposal.clone(), title, body });
+        let (step, proposal, about) = (step.clone(), proposal.clone(), self.about.clone());
+        self.scenes.push(Scene::Proposed { step, proposal, about, title, body });
     }
 
     /// A run that would be started.
@@ -463,6 +478,18 @@ impl<'a> Play<'a> {
         if let Advance::Each { items } = how {
             self.items += items.len();
         }
+    }
+}
+
+/// The issue that a proposal names, or the verdict of a review.
+fn about(intent: &Intent) -> Option<String> {
+    match intent {
+        Intent::Say { what: Saying::Note { on: Some(on), .. }, .. }
+        | Intent::CloseNamed { on, .. }
+        | Intent::Relabel { on: Some(on), .. }
+        | Intent::Rewrite { on: Some(on), .. } => Some(format!("on {on}")),
+        Intent::Review { verdict, .. } => Some(verdict.word().to_owned()),
+        _ => None,
     }
 }
 

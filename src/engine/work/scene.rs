@@ -60,6 +60,8 @@ pub enum Scene {
         step: StepId,
         /// What.
         proposal: Proposal,
+        /// Where, or as what: the issue that it names, or the verdict.
+        about: Option<String>,
         /// Its title, where it has one.
         title: Option<String>,
         /// What it says.
@@ -123,7 +125,7 @@ impl Scene {
             Advance::Each { items } => Some(Self::Each { step: step.clone(), items: count(items) }),
             Advance::PutForward { pull } => {
                 let (step, body) = (step.clone(), format!("{pull}\n"));
-                Some(Self::Proposed { step, proposal: Proposal::Merge, title: None, body })
+                Some(Self::Proposed { step, proposal: Proposal::Merge, about: None, title: None, body })
             }
             Advance::Failed { .. }
             | Advance::SteppedBack { .. }
