@@ -2,6 +2,8 @@
 //!
 //! Promises: nothing is demanded that would keep forgehand from merging what it may: where nobody has to review, no approval is; where no check ever
 //! reported on a pull request, none is. In the operations repository what is protected is merged by administrators, so that they are exempt.
+//! In a project no files are: a forge merges nothing that touches protected ones, whoever approved it, and with a rule that holds for
+//! administrators too nobody could. What is high there is held back by the tier, and by the approval that every merge needs.
 
 use crate::config::{Config, Project};
 use crate::forge::{Client, Guard};

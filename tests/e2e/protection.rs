@@ -100,6 +100,18 @@ async fn init_sets_what_the_doctor_misses_and_makes_no_rule_looser() {
     rig.says("protection", "warn", "demands 2 approvals, and what is low gets 1").await;
     rig.run(&["init", "--protect", "--yes"]).await.ok();
     assert_eq!(rig.rules(REPO).await[0]["required_approvals"], 2);
+    // Files of a project are not protected by us: the forge would merge nothing that touches them.
+    let files = |patterns: &str, admins: bool| json!({ "required_approvals": 1, "protected_file_patterns": patterns, "apply_to_admins": admins });
+    rig.seed.api("owner", "PATCH", &rule, files(".forgejo/**", true)).await.expect("changed");
+    rig.says(
+        "protection",
+        "warn",
+        "main protects files (.forgejo/**): whatever is approved, only an administrator of the forge can merge what touches them",
+    )
+    .await;
+    rig.seed.api("owner", "PATCH", &rule, files(".forgejo/**", false)).await.expect("changed");
+    rig.says("protection", "warn", "only an administrator, by force, can merge").await;
+    rig.seed.api("owner", "PATCH", &rule, files("", true)).await.expect("changed");
     let alone = json!({ "required_approvals": 1, "enable_merge_whitelist": true, "merge_whitelist_usernames": ["owner"] });
     rig.seed.api("owner", "PATCH", &rule, alone).await.expect("changed");
     rig.says("protection", "warn", "bot may not merge to main, whatever is approved").await;

@@ -63,6 +63,17 @@ async fn stops(
         let mend = format!("add {login} to those who may merge, in the rule of {base} in the repository's settings");
         return Ok(Some((format!("{login} may not merge to {base}, whatever is approved"), mend)));
     }
+    if let Some(rule) = rule.filter(|rule| !rule.guard.files.is_empty() && !is_ops(bedside, base)) {
+        let (files, who) = (
+            rule.guard.files.join(", "),
+            if rule.guard.admins { "only an administrator of the forge" } else { "only an administrator, by force," },
+        );
+        let says = format!("{base} protects files ({files}): whatever is approved, {who} can merge what touches them");
+        let mend = format!(
+            "take them out of the rule of {base}, where an approver's word is to be enough: what steers CI, agents or builds is high"
+        );
+        return Ok(Some((says, mend)));
+    }
     let given = u64::from(project.review);
     if seen.approvals > given {
         let many = seen.approvals;
@@ -92,6 +103,12 @@ async fn stops(
         return Ok(Some((says, format!("have checks report on pull requests, or take that out of the rule of {base}"))));
     }
     Ok(None)
+}
+
+/// Whether it is what people ask the vault for, which administrators merge.
+fn is_ops(bedside: &Bedside<'_>, base: &Branch) -> bool {
+    let ops = bedside.patient.setup.config.ops.as_ref();
+    ops.is_some_and(|ops| ops.repo == bedside.project.repo && ops.branch == *base)
 }
 
 /// What lacks as far as who may only write sees.
