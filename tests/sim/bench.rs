@@ -112,7 +112,7 @@ impl Site {
         for issue in seed.issues(&name).expect("issues") {
             let comments = seed.comments(&name, issue.number).expect("comments");
             let ours = comments.iter().filter(|c| c.author == "bot").map(|c| plain(&c.body)).collect();
-            end.comments.push((issue.number, ours));
+            end.comments.push((issue.number, in_order(ours)));
             end.issues.push((issue.number, issue.open, issue.labels));
         }
         for pull in seed.pulls(&name).expect("pulls") {
@@ -139,6 +139,17 @@ impl Site {
         panic!("no repository has {sha}");
     }
 }
+
+/// What is said for the items of a call, which have no order between them, comes last and sorted.
+fn in_order(comments: Vec<String>) -> Vec<String> {
+    let (mut sides, mut others): (Vec<_>, Vec<_>) = comments.into_iter().partition(|text| text.starts_with(FROM_A_SIDE));
+    sides.sort();
+    others.extend(sides);
+    others
+}
+
+/// How those begin.
+const FROM_A_SIDE: &str = "From the ";
 
 /// The name of a branch, without that of its run.
 fn unnamed(branch: &str) -> String {
