@@ -164,17 +164,16 @@ fn taken_out(own: &DeTable<'_>, all: &mut DeTable<'_>, rules: &Rules<'_>, sink: 
         }
     };
     let names = Value::new(sink, rules.remove.to_owned(), value).list(known).unwrap_or_default();
-    let steps = steps.clone();
-    for (table, key) in names.iter().filter_map(|name| name.split_once('.')) {
-        if let Some(DeValue::Table(table)) = all.get_mut(table).map(Spanned::get_mut) {
-            table.remove(key);
-        }
-    }
     let kept = steps.iter().filter(|step| text_at(step.get_ref(), id).is_none_or(|id| !names.contains(&id)));
     let mut left = DeArray::new();
     kept.cloned().for_each(|step| left.push(step));
     if let Some(steps) = all.get_mut(rules.steps) {
         *steps.get_mut() = DeValue::Array(left);
+    }
+    for (table, key) in names.iter().filter_map(|name| name.split_once('.')) {
+        if let Some(DeValue::Table(table)) = all.get_mut(table).map(Spanned::get_mut) {
+            table.remove(key);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Sources, load_within};
-use crate::document::{Fault, Value, nearest};
+use crate::document::{Fault, Value, nearest, peek};
 use crate::model::{
     About, Expression, ForEach, Formula, FormulaLimits, FormulaWorkspace, Given, INPUTS, Require, Step, StepId, StepKind,
 };
@@ -99,10 +99,12 @@ fn of_the_project<T>(value: &Value<'_>, name: &str) -> Option<T> {
 
 /// Whether a text says by itself that it is about the project: then there is no use in reading it as one about an issue.
 fn is_scheduled(text: &str) -> bool {
-    let trigger = toml::from_str::<toml::Table>(text).ok().and_then(|root| root.get("trigger")?.as_table().cloned());
-    trigger.is_some_and(|trigger| {
-        trigger.contains_key("cron") || trigger.get("vault").is_some_and(|vault| vault.as_bool() == Some(true))
-    })
+    // Most say nothing of either, and are parsed once.
+    (text.contains("cron") || text.contains("vault"))
+        && peek(text, |root| {
+            let trigger = root.table("trigger");
+            trigger.has("cron") || trigger.optional("vault", Value::boolean) == Some(true)
+        })
 }
 
 /// What a called formula says of its run, where there is none of its own.

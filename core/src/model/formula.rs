@@ -380,9 +380,7 @@ impl StepKind {
             Self::Agent { .. } | Self::Propose(_) | Self::Gate(_) | Self::Enter { .. } | Self::Leave { .. } => None,
         }
     }
-}
 
-impl StepKind {
     /// The same where the steps that it names are called otherwise.
     pub fn renamed(self, name: impl Fn(&StepId) -> StepId) -> Self {
         let back = |back: Option<BackTo>| back.map(|back| BackTo { to: name(&back.to), ..back });

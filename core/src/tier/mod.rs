@@ -19,8 +19,6 @@ pub use scripts::{same_scripts, says_scripts};
 /// A line that is longer, in bytes, does not count as one: nobody reads it as one.
 pub const LONG_LINE: usize = 1000;
 
-const LONG: &str = "has a changed line of more than 1000 bytes, or is too large to tell: how many lines changed says little";
-
 /// A tier and its reasons: those that ask for most first, then by path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tier {
@@ -120,7 +118,9 @@ fn raise(reasons: &mut Vec<TierReason>, opinions: Opinions) {
 /// What a file asks for by itself; nothing where it is code that only its size decides about.
 fn of_file(policy: &Policy, file: &ChangedFile) -> Vec<TierReason> {
     let mut found: Vec<TierReason> = ends(file).flat_map(|path| of_path(policy, path)).collect();
-    let mut add = |source, tier, why| found.push(reason(source, Some(&file.path), tier, why));
+    let long =
+        format!("has a changed line of more than {LONG_LINE} bytes, or is too large to tell: how many lines changed says little");
+    let mut add = |source, tier, why: &str| found.push(reason(source, Some(&file.path), tier, why));
     for mark in &file.marks {
         match mark {
             FileMark::Deleted => add(TierSource::Diff, Risk::Medium, "is deleted"),
@@ -132,7 +132,7 @@ fn of_file(policy: &Policy, file: &ChangedFile) -> Vec<TierReason> {
             FileMark::SameScripts => {}
             // Of documentation that is a paragraph.
             FileMark::LongLine if is_text(policy, file) => {}
-            FileMark::LongLine => add(TierSource::Size, Risk::Medium, LONG),
+            FileMark::LongLine => add(TierSource::Size, Risk::Medium, &long),
         }
     }
     if ends(file).any(says_scripts) && !file.marks.contains(&FileMark::SameScripts) {

@@ -74,23 +74,7 @@ impl Worker {
                 return None;
             }
         };
-        let (approvals, approvers, admins, required, lacking) = Default::default();
-        Some(Weighed {
-            head: merge.head.clone(),
-            base: merge.base.clone(),
-            behind: merge.behind,
-            tier: found.tier,
-            reasons: found.told(REASONS),
-            approvals,
-            approvers,
-            admins,
-            required,
-            lacking,
-            unreported: false,
-            style: None,
-            window: None,
-            tier_only: true,
-        })
+        Some(tier_alone(merge, &found))
     }
 
     /// How much it could break, by the policy in force; none where git cannot tell what it changes.
@@ -134,11 +118,6 @@ impl Worker {
             OnTimeout::Merge | OnTimeout::Wait => None,
         };
         Ok(Some(Weighed {
-            head: merge.head.clone(),
-            base: merge.base.clone(),
-            behind: merge.behind,
-            tier: found.tier,
-            reasons: found.told(REASONS),
             approvals,
             approvers,
             admins,
@@ -148,6 +127,7 @@ impl Worker {
             style: policy.gate.merge_style,
             window,
             tier_only: false,
+            ..tier_alone(merge, &found)
         }))
     }
 
@@ -327,6 +307,26 @@ impl Worker {
     pub(super) async fn find_merge(&self, subject: &Subject, number: PullNumber) -> Result<Option<Outcome>, Failure> {
         let pull = self.ports.forge.pull(&subject.repo, number).await.map_err(forge)?;
         Ok(settled(&pull))
+    }
+}
+
+/// How much a change could break, and nothing else that decides about its merge.
+fn tier_alone(merge: &Merge, found: &Tier) -> Weighed {
+    Weighed {
+        head: merge.head.clone(),
+        base: merge.base.clone(),
+        behind: merge.behind,
+        tier: found.tier,
+        reasons: found.told(REASONS),
+        approvals: Vec::new(),
+        approvers: Vec::new(),
+        admins: Vec::new(),
+        required: Vec::new(),
+        lacking: Vec::new(),
+        unreported: false,
+        style: None,
+        window: None,
+        tier_only: true,
     }
 }
 
