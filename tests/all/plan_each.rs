@@ -2,7 +2,7 @@
 
 use forgehand::formula::{load, shipped_prompt};
 use forgehand::ledger::Ledger;
-use forgehand::model::{Advance, Event, Formula, HandOutcome, Intent, Outcome, RunOutcome, Saying};
+use forgehand::model::{Advance, Cost, Event, Formula, HandOutcome, Intent, Outcome, RunOutcome, Saying};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -224,6 +224,29 @@ issue = "item + index"
     let names: Vec<&str> = state.notes.keys().map(String::as_str).collect();
     assert_eq!(names, ["fix/tell#2", "fix/tell#3", "fix/tell#3/2"], "two on one issue are two comments");
     assert!(state.seen.open, "its own is not closed by that");
+}
+
+#[test]
+fn what_is_needed_and_not_there_ends_the_run_by_its_name() {
+    let about = |issue: &str| {
+        let text = format!(
+            "formula = 1\nname = \"fix\"\ntitle = \"It\"\nblast_radius = \"low\"\n[[step]]\nid = \"tell\"\n\
+             propose = \"comment\"\nbody = \"said.md\"\nissue = \"{issue}\"\n"
+        );
+        let formula = load("fix.toml", &text, &|_| Some("It.".to_owned())).unwrap_or_else(|e| panic!("{:#?}", e.lines()));
+        let mut line = Line::new(formula, Vec::new());
+        let outcome = line.outcome();
+        assert_eq!(line.count("note"), 0);
+        assert_eq!(outcome.cost(), Cost::Final, "the next run would come to the same");
+        forgehand::words::outcome(&outcome)
+    };
+    let said = "step tell could not be worked out from what is there: ";
+    assert_eq!(
+        about("[issue.number, 2].filter(n, n == 0)[0]"),
+        format!("{said}[issue.number, 2].filter(n, n == 0)[0]: an item past the end of a list is not there")
+    );
+    assert_eq!(about("issue.number / (issue.number - issue.number)").rsplit(": ").next(), Some("nothing can be divided by 0"));
+    assert_eq!(about("issue.number - issue.number"), format!("{said}issue.number - issue.number: 0 is no issue's number"));
 }
 
 #[test]

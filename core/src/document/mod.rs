@@ -25,7 +25,7 @@ pub use layers::{Layer, Layers, Rules, peek, read_layers};
 pub use nearest::nearest;
 pub use schema::Schema;
 pub use time::parse_duration;
-pub use value::Value;
+pub use value::{Place, Value};
 
 /// Reads a document. `build` asks its tables for what it needs; what it did not ask for is an unknown key.
 pub fn read<T>(file: &str, text: &str, build: impl FnOnce(&Table<'_>) -> Option<T>) -> Result<T, Faults> {
@@ -144,6 +144,11 @@ pub struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
+    /// Complains of a part of a string that was read from this document, and is `text`.
+    pub fn wrong_within(&self, at: &Place, text: &str, part: &Range<usize>, message: String, help: Option<String>) {
+        at.wrong_within(text, part, message, help, self.sink);
+    }
+
     /// A value that may be left out. Nothing also if it is wrong, which is then complained of.
     pub fn optional<T>(&self, key: &'static str, parse: impl FnOnce(&Value<'a>) -> Option<T>) -> Option<T> {
         parse(&self.value(key)?)

@@ -16,6 +16,23 @@ pub struct Value<'a> {
     key: usize,
 }
 
+/// Where a value stands.
+#[derive(Clone, Debug)]
+pub struct Place {
+    path: String,
+    span: Range<usize>,
+}
+
+impl Place {
+    pub(super) fn wrong_within(&self, text: &str, part: &Range<usize>, message: String, help: Option<String>, sink: &Sink) {
+        let whole = self.span.clone();
+        // One quote before and one behind.
+        let plain = whole.len() == text.len() + 2 && part.end <= text.len();
+        let span = if plain { whole.start + 1 + part.start..whole.start + 1 + part.end } else { whole };
+        sink.add(Found { message, help, span, key: self.path.clone(), hide: false });
+    }
+}
+
 impl<'a> Value<'a> {
     pub(super) fn new(sink: &'a Sink, path: String, value: &'a Spanned<DeValue<'a>>) -> Self {
         let key = path.rsplit('.').next().map_or(0, str::len);
@@ -51,12 +68,13 @@ impl<'a> Value<'a> {
         message: impl Into<String>,
         help: Option<String>,
     ) -> Option<T> {
-        let whole = self.span();
-        // One quote before and one behind.
-        let plain = whole.len() == text.len() + 2 && part.end <= text.len();
-        let span = if plain { whole.start + 1 + part.start..whole.start + 1 + part.end } else { whole };
-        self.sink.add(Found { message: message.into(), help, span, key: self.path.clone(), hide: false });
+        self.place().wrong_within(text, part, message.into(), help, self.sink);
         None
+    }
+
+    /// Where it stands, to complain of it when more of the document is known.
+    pub fn place(&self) -> Place {
+        Place { path: self.path.clone(), span: self.span() }
     }
 
     /// Complains of it and masks it in what is shown of the source: it may be a secret.

@@ -4,8 +4,9 @@
 //! missing, what is of another kind. Which secrets and mounts there are is the configuration's, and is looked at before anything is asked.
 
 use super::expression::{Record, Type, Wants};
+use super::needed::{Needed, needed};
 use super::propose::lists;
-use super::read::{Scene, quoted, typed};
+use super::read::{Scene, quoted};
 use crate::document::{Table, Value, nearest};
 use crate::model::{ACTION_KEYS, ActionId, ActionKey, BadActionId, Expression, Gate, Proposal, TemplateKind, Variable};
 
@@ -36,7 +37,11 @@ pub(super) fn gate(table: &Table<'_>, value: &Value<'_>, scene: &Scene<'_, '_>) 
                 format!("wait for each: {all}"),
             )
         }
-        [only] => Some(Gate::Vault { action: Expression(format!("steps['{}'].output.id", only.step)) }),
+        [only] => {
+            let action = Expression(format!("steps['{}'].output.id", only.step));
+            scene.needed.borrow_mut().push(Needed::new(value, &action));
+            Some(Gate::Vault { action })
+        }
         [] => value.wrong(
             "no step before this gate asks for an action of the vault",
             format!("put a step with propose = \"vault-action\" before it, or {NAME}"),
@@ -51,7 +56,7 @@ pub(super) fn gate(table: &Table<'_>, value: &Value<'_>, scene: &Scene<'_, '_>) 
 
 /// A text that names an action; what it always comes to is looked at here.
 fn named(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
-    let (expression, of) = typed(value, scene.known, Wants::Text)?;
+    let (expression, of) = needed(value, scene, Wants::Text)?;
     let Type::Text { one_of: Some(words) } = of.present() else { return Some(expression) };
     match words.iter().find(|word| word.parse::<ActionId>().is_err()) {
         Some(bad) => value.wrong(format!("`{}` is no name of an action", bad.escape_debug()), BadActionId::HINT),
@@ -60,7 +65,7 @@ fn named(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
 }
 
 fn asks(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
-    let (expression, of) = typed(value, scene.known, Wants::Value)?;
+    let (expression, of) = needed(value, scene, Wants::Value)?;
     let mistake = match of.present() {
         Type::Any => None,
         Type::Record(record) => wrong(record, scene),

@@ -9,7 +9,8 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value as Json;
 
 use super::expression::{Type, Wants};
-use super::read::typed;
+use super::needed::needed;
+use super::read::{Scene, typed};
 use crate::document::{Table, Value, nearest};
 use crate::model::{Expression, Given, InputKind, InputSpec};
 
@@ -178,7 +179,7 @@ fn value(value: &Value<'_>, spec: &InputSpec) -> Option<Json> {
 }
 
 /// What a call gives to the inputs of the formula that it calls, `with = {..}`.
-pub(super) fn with(table: &Table<'_>, specs: &[InputSpec], known: &Type) -> BTreeMap<String, Given> {
+pub(super) fn with(table: &Table<'_>, specs: &[InputSpec], scene: &Scene<'_, '_>) -> BTreeMap<String, Given> {
     let mut given = BTreeMap::new();
     for (name, found) in table.named_values("with") {
         let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
@@ -193,7 +194,7 @@ pub(super) fn with(table: &Table<'_>, specs: &[InputSpec], known: &Type) -> BTre
         let taken = match found.is_table() {
             true => found.opened().and_then(|cel| {
                 let example = "cel = \"issue.title\"";
-                cel.required("cel", example, |v| expression(v, spec, known)).map(Given::Expression)
+                cel.required("cel", example, |v| expression(v, spec, scene)).map(Given::Expression)
             }),
             false => value(&found, spec).map(Given::Value),
         };
@@ -219,8 +220,12 @@ fn example(kind: &InputKind) -> String {
     }
 }
 
-fn expression(value: &Value<'_>, spec: &InputSpec, known: &Type) -> Option<Expression> {
-    let (expression, of) = typed(value, known, Wants::Value)?;
+fn expression(value: &Value<'_>, spec: &InputSpec, scene: &Scene<'_, '_>) -> Option<Expression> {
+    // The default stands for what is not there.
+    let (expression, of) = match spec.default {
+        Some(_) => typed(value, scene.known, Wants::Value)?,
+        None => needed(value, scene, Wants::Value)?,
+    };
     match comes_to(spec, &of) {
         Ok(()) => Some(expression),
         Err(Unfit { message, help }) => value.wrong(message, help),

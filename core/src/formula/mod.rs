@@ -18,6 +18,7 @@ mod head;
 mod held;
 pub mod inputs;
 mod mirror;
+mod needed;
 mod order;
 mod over;
 mod page;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::expression::Type;
+use super::needed::Needed;
 use crate::document::Table;
 use crate::model::{Access, Commands, Gate, Proposal, RunsOn, Step, StepKind, all_before};
 
@@ -12,6 +14,10 @@ const STEPS: usize = 100;
 pub(super) struct Placed<'t, 'a> {
     pub(super) step: Step,
     pub(super) table: &'t Table<'a>,
+    /// What its own expressions may name.
+    pub(super) known: Type,
+    /// Those that must come to a value.
+    pub(super) needed: Vec<Needed>,
 }
 
 impl Placed<'_, '_> {

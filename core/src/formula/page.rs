@@ -40,6 +40,9 @@ const ORDER: &str = "
 - A step with `when` is decided by that alone, once all that it needs has ended. One without is skipped where one that it needs was skipped.
 - What a condition asks of a step that was skipped is not there, and the condition is false then; `steps.ID.status == 'skipped'` asks for that.
 - A step that no run would ever do is refused: its condition, with those of the steps that it needs or asks for, cannot hold. So is an outcome that no run would end as.
+- A value that a step needs must be there: a field that the schema of an answer does not require, or what can be null, is refused where no `when` asks for it
+  first (`has(steps.ID.output.field)`, `steps.ID.output.field != null`) and nothing stands for it (`has(..) ? .. : ..`). What cannot be known before, an item past
+  the end of a list, ends the run as `expression-failed`.
 - A step with `for_each` is done for one item after the other. The list is worked out once, when the step begins, and one that is not there has
   no items; `when` is asked before that, `timeout` and `retry` are each item's own. Its output is the list of what the items left, in
   their order. Commands of a `run` have the item in the variable `FORGEHAND_ITEM`, a text as it is and anything else as JSON, and which it is, from 1,

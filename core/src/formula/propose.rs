@@ -3,6 +3,7 @@
 use super::asks;
 use super::expression::{Type, Wants};
 use super::head;
+use super::needed::needed;
 use super::read::{Scene, typed, word};
 use super::scope::ABOUT_THE_PROJECT;
 use super::starts;
@@ -107,7 +108,7 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         What::Reopen => Some(Proposal::Reopen),
         What::Branch => {
             let keep = table.required("keep", "keep = \"reproduction\"", word);
-            let commands = table.optional("commands", |v| typed(v, scene.known, Wants::List).map(|(expression, _)| expression));
+            let commands = table.optional("commands", |v| needed(v, scene, Wants::List).map(|(expression, _)| expression));
             Some(Proposal::Branch { keep: keep?, commands })
         }
         What::Issue => {
@@ -139,9 +140,8 @@ pub(super) fn propose(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Propos
         What::File => file(table, scene, &vocabulary),
         What::VaultAction => asks::action(table, scene, &vocabulary),
         What::Mend => {
-            let probe = table.required("probe", "probe = \"item.name\"", |v| {
-                typed(v, scene.known, Wants::Text).map(|(expression, _)| expression)
-            });
+            let probe = table
+                .required("probe", "probe = \"item.name\"", |v| needed(v, scene, Wants::Text).map(|(expression, _)| expression));
             Some(Proposal::Mend { probe: probe? })
         }
         What::Start => starts::start(table, scene).map(|start| Proposal::Start { start, issue }),
@@ -179,7 +179,7 @@ fn file(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Opti
         }
     });
     let content = table.required("content", "content = \"steps.plan.output.tree\"", |v| {
-        typed(v, scene.known, Wants::Text).map(|(expression, _)| expression)
+        needed(v, scene, Wants::Text).map(|(expression, _)| expression)
     });
     let title = table.required("title", "title = \"Keep the tree\"", inline);
     let body = |v: &Value<'_>| scene.templates.file(v, TemplateKind::Proposal, vocabulary);
@@ -193,7 +193,7 @@ fn file(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Opti
 
 /// What a review comes to: one of the words, wherever that can be known.
 fn verdict(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
-    let (expression, of) = typed(value, scene.known, Wants::Text)?;
+    let (expression, of) = needed(value, scene, Wants::Text)?;
     let Type::Text { one_of: Some(words) } = of.present() else { return Some(expression) };
     match words.iter().find(|word| Verdict::ALL.iter().all(|known| known.word() != word.as_str())) {
         None => Some(expression),
@@ -206,7 +206,7 @@ fn verdict(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
 
 /// The number of another issue.
 fn number(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
-    let (expression, of) = typed(value, scene.known, Wants::Value)?;
+    let (expression, of) = needed(value, scene, Wants::Value)?;
     match of.present() {
         Type::Integer | Type::Any => Some(expression),
         other => value.wrong(
@@ -218,7 +218,7 @@ fn number(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
 
 /// The name under which something is filed once.
 fn once(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
-    table.optional("once", |v| typed(v, scene.known, Wants::Text).map(|(expression, _)| expression))
+    table.optional("once", |v| needed(v, scene, Wants::Text).map(|(expression, _)| expression))
 }
 
 fn sub_issues(table: &Table<'_>, scene: &Scene<'_, '_>, vocabulary: &Variable) -> Option<Proposal> {

@@ -12,7 +12,7 @@ use crate::document::Table;
 use crate::model::{Commands, Expect, INPUTS, Step, StepId, StepKind};
 
 /// What is sure of a run in which a step is done; none for one that never is.
-type Done = BTreeMap<StepId, Option<Sure>>;
+pub(super) type Done = BTreeMap<StepId, Option<Sure>>;
 
 /// Complains of steps that are never done. Answers with what is sure where the others are.
 pub(super) fn check(steps: &[Placed<'_, '_>]) -> Done {

@@ -1,16 +1,18 @@
 //! The document of a formula.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::VERSION;
 use super::asks;
 use super::call::{Calls, Outer, also_required, in_place};
 use super::expression::{Type, Wants, check as check_expression};
+use super::needed::Needed;
 use super::order::{Placed, check};
 use super::propose::propose;
 use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, left_by, nothing, scope_behind, with, with_left};
 use super::template::Templates;
-use super::{agents, bounds, each, head, inputs, reach, runs};
+use super::{agents, bounds, each, head, inputs, needed, reach, runs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
     About, EndWord, Ending, Expression, ForgeEvent, Formula, FormulaLabel, FormulaName, Gate, Given, Hands, INPUTS, InputSpec,
@@ -88,8 +90,10 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
             calls,
             own,
             about,
+            needed: RefCell::default(),
         };
         let meant = meant(table, &scene, |value, name| calls.load(value, name, (own, about), &mut templates.faults.borrow_mut()));
+        let mut wanted = scene.needed.into_inner();
         let needs = Some(needs(table, &ids));
         let when = table.optional("when", |v| expression(v, &known, Wants::Bool));
         if let (Some(value), Some(meant)) = (table.value("for_each"), &meant) {
@@ -121,7 +125,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                 answers.push(Answer { step: id.clone(), left: answer, for_each: for_each.is_some(), agent, asks });
                 let step = Step { id: id.clone(), needs, when, for_each, timeout, retry, kind };
                 left = with(left, step.id.as_str(), left_by(&step, &schema));
-                steps.push(Placed { step, table });
+                steps.push(Placed { step, table, known: within, needed: wanted });
             }
             Meant::Call(called, with) => {
                 // Risk only goes up.
@@ -148,7 +152,8 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                         let answer = Variable::answer(&step.kind.left(), each);
                         answers.push(Answer { step: id.clone(), left: answer, for_each: each, agent: false, asks: false });
                     }
-                    steps.push(Placed { step, table });
+                    // The first one is given what the call is.
+                    steps.push(Placed { step, table, known: within.clone(), needed: std::mem::take(&mut wanted) });
                 }
             }
         }
@@ -158,7 +163,9 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let mut done = None;
     if whole && calls.chain.is_empty() {
         check(&steps, trigger.event.contains(&ForgeEvent::PullBehind));
-        done = Some(reach::check(&steps));
+        let known = reach::check(&steps);
+        needed::check(&steps, &known);
+        done = Some(known);
     }
     let steps: Vec<Step> = steps.into_iter().map(|placed| placed.step).collect();
     if calls.chain.is_empty() {
@@ -345,6 +352,7 @@ pub(super) struct Scene<'s, 't> {
     /// The formula's own name.
     pub(super) own: &'s str,
     pub(super) about: About,
+    pub(super) needed: RefCell<Vec<Needed>>,
 }
 
 impl Scene<'_, '_> {
@@ -371,7 +379,7 @@ fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>,
         Some(&"formula") => {
             let called = table.optional("formula", |value| load(value, &word(value)?));
             called.map(|called| {
-                let with = inputs::with(table, &called.inputs, scene.known);
+                let with = inputs::with(table, &called.inputs, scene);
                 Meant::Call(Box::new(called), with)
             })
         }

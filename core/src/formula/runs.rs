@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::expression::Wants;
-use super::read::{Answer, Scene, expression, quoted, word};
+use super::needed::needed;
+use super::read::{Answer, Scene, quoted, word};
 use crate::document::{Table, Value, nearest};
 use crate::model::{BackTo, Commands, Expect, RunsOn, StepId, StepKind, TemplateKind};
 
@@ -42,7 +43,7 @@ pub(super) fn run(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<StepKind> 
 }
 
 fn expect(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<Expect> {
-    let prints = table.optional("prints", |v| expression(v, scene.known, Wants::Text));
+    let prints = table.optional("prints", |v| needed(v, scene, Wants::Text).map(|(expression, _)| expression));
     let fails = table.or("expect", false, |v| v.one_of(&[("success", false), ("failure", true)]));
     if !fails && let Some(value) = table.value("prints") {
         return value.wrong("`prints` means nothing here", "it belongs to expect = \"failure\"");
@@ -113,7 +114,7 @@ fn command(value: &Value<'_>) -> Option<String> {
 /// Commands that an expression comes to, or that an earlier run kept.
 fn elsewhere(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Commands> {
     let table = value.opened()?;
-    let of = table.optional("of", |v| expression(v, scene.known, Wants::List));
+    let of = table.optional("of", |v| needed(v, scene, Wants::List).map(|(expression, _)| expression));
     let kept = table.optional("kept", word);
     match (table.has("of"), table.has("kept")) {
         (true, false) => Some(Commands::Of { of: of? }),

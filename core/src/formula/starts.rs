@@ -3,7 +3,8 @@
 //! Promises: the formula is there, and takes what it is given by name and type, as far as its file and those that it extends say it.
 
 use super::expression::{Type, Wants};
-use super::read::{Scene, typed, word};
+use super::needed::needed;
+use super::read::{Scene, word};
 use super::{extends, inputs};
 use crate::document::{Table, Value, nearest, peek};
 use crate::model::{Expression, FormulaName, InputSpec, Start};
@@ -26,7 +27,7 @@ fn given(table: &Table<'_>, scene: &Scene<'_, '_>, formula: Option<FormulaName>)
         table.named_values("with");
         return None;
     };
-    let with = inputs::with(table, &specs_of(formula.as_str(), scene), scene.known);
+    let with = inputs::with(table, &specs_of(formula.as_str(), scene), scene);
     Some(Start { formula, with })
 }
 
@@ -64,7 +65,7 @@ fn specs_of(name: &str, scene: &Scene<'_, '_>) -> Vec<InputSpec> {
 
 /// The tasks that are ticked: a list of numbers.
 pub(super) fn tick(value: &Value<'_>, scene: &Scene<'_, '_>) -> Option<Expression> {
-    let (expression, of) = typed(value, scene.known, Wants::List)?;
+    let (expression, of) = needed(value, scene, Wants::List)?;
     match of.present() {
         Type::List(item) if !matches!(item.present(), Type::Integer | Type::Any) => value.wrong(
             format!("`tick` takes numbers of issues, and this comes to a list of {}", item.present()),

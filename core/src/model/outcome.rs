@@ -281,6 +281,14 @@ pub enum RunOutcome {
         /// How many are allowed.
         at_most: u32,
     },
+    /// An expression of the formula came to nothing that its step can use, or failed.
+    ExpressionFailed {
+        /// The step; none where it says what the formula ends as.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+        /// The expression, and what was wrong with what it came to.
+        why: String,
+    },
     /// The branch on the forge has commits that are not ours.
     BranchTaken {
         /// The branch.
@@ -339,6 +347,7 @@ impl RunOutcome {
             | Self::GateShut { .. }
             | Self::ActionFailed { .. }
             | Self::TooManyItems { .. }
+            | Self::ExpressionFailed { .. }
             | Self::BranchTaken { .. }
             | Self::Environment { .. }
             | Self::FormulaRefused { .. }
@@ -347,8 +356,33 @@ impl RunOutcome {
         }
     }
 
+    /// Whether what the run made is where people find it, so that its workspace may go.
+    pub fn is_published(&self) -> bool {
+        match self {
+            Self::Succeeded { .. }
+            | Self::Routed { .. }
+            | Self::HandedOver { .. }
+            | Self::NoChange { .. }
+            | Self::NeedsPerson { .. }
+            | Self::ChecksRed { .. }
+            | Self::GateShut { .. }
+            | Self::ActionFailed { .. } => true,
+            Self::Refused { .. }
+            | Self::InvalidOutput { .. }
+            | Self::VerificationFailed { .. }
+            | Self::BundleRefused { .. }
+            | Self::TooManyItems { .. }
+            | Self::ExpressionFailed { .. }
+            | Self::BranchTaken { .. }
+            | Self::Hand { .. }
+            | Self::FormulaRefused { .. }
+            | Self::SetupFailed { .. }
+            | Self::Environment { .. } => false,
+        }
+    }
+
     /// The rule of each ending: crashed, stalled, timed out, a failed verification, red checks and a refused bundle cost an attempt; no change,
-    /// refused, budget, a gate that did not open, an action of the vault that failed and a list that is too long are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
+    /// refused, budget, a gate that did not open, an action of the vault that failed, a list that is too long and an expression that failed are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
     pub fn cost(&self) -> Cost {
         match self {
             Self::Succeeded { .. }
@@ -361,6 +395,7 @@ impl RunOutcome {
             | Self::GateShut { .. }
             | Self::ActionFailed { .. }
             | Self::TooManyItems { .. }
+            | Self::ExpressionFailed { .. }
             | Self::BranchTaken { .. }
             | Self::FormulaRefused { .. } => Cost::Final,
             Self::VerificationFailed { .. } | Self::BundleRefused { .. } | Self::ChecksRed { .. } | Self::Environment { .. } => {
@@ -394,6 +429,7 @@ impl RunOutcome {
             Self::ActionFailed { rejected: true, .. } => "action-rejected",
             Self::ActionFailed { rejected: false, .. } => "action-failed",
             Self::TooManyItems { .. } => "too-many-items",
+            Self::ExpressionFailed { .. } => "expression-failed",
             Self::BranchTaken { .. } => "branch-taken",
             Self::Environment { .. } => "environment",
             Self::SetupFailed { .. } => "setup-failed",

@@ -58,6 +58,7 @@ fn is_its_own(outcome: &RunOutcome) -> bool {
         | RunOutcome::GateShut { .. }
         | RunOutcome::ActionFailed { .. }
         | RunOutcome::TooManyItems { .. }
+        | RunOutcome::ExpressionFailed { .. }
         | RunOutcome::BranchTaken { .. }
         | RunOutcome::Environment { .. }
         | RunOutcome::FormulaRefused { .. }

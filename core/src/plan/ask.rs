@@ -91,7 +91,7 @@ impl Context<'_> {
     }
 
     fn named_action(&self, here: Here<'_>, action: &Expression) -> Result<ActionId, String> {
-        let name = self.value(here, action)?;
+        let name = self.needed(here, action)?;
         let Some(name) = name.as_str() else {
             return Err(format!("{}: nothing is there that names an action of the vault", action.0));
         };
@@ -99,7 +99,7 @@ impl Context<'_> {
     }
 
     fn action_file(&self, here: Here<'_>, id: &ActionId, asks: &Expression) -> Result<String, String> {
-        let Json::Object(mut file) = self.value(here, asks)? else {
+        let Json::Object(mut file) = self.needed(here, asks)? else {
             return Err(format!("{}: what is asked of the vault is an object", asks.0));
         };
         file.insert("id".to_owned(), id.as_str().into());

@@ -70,7 +70,7 @@ impl Context<'_> {
     /// The name under which something is filed once.
     fn named(&self, here: Here<'_>, once: &Expression) -> Result<String, RunOutcome> {
         let step = here.step;
-        let name = self.value(here, once).map_err(|why| super::flow::broken(step, &why))?;
+        let name = self.needed(here, once).map_err(|why| super::flow::broken(step, &why))?;
         match name.as_str().map(str::trim).filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME) {
             Some(name) => Ok(name.to_owned()),
             None => Err(super::flow::broken(step, &format!("{}: a name has 1 to {LONGEST_NAME} bytes", once.0))),
@@ -81,7 +81,7 @@ impl Context<'_> {
     pub(super) fn target(&self, here: Here<'_>, proposal: &Proposal) -> Result<Option<IssueNumber>, RunOutcome> {
         let step = here.step;
         let Some(named) = proposal.target() else { return Ok(None) };
-        let found = self.value(here, named).map_err(|why| super::flow::broken(step, &why))?;
+        let found = self.needed(here, named).map_err(|why| super::flow::broken(step, &why))?;
         match found.as_u64().filter(|number| *number > 0) {
             Some(number) => Ok(Some(IssueNumber(number)).filter(|number| *number != here.subject.issue)),
             None => Err(super::flow::broken(step, &format!("{}: {found} is no issue's number", named.0))),

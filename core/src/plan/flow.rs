@@ -73,6 +73,16 @@ impl Context<'_> {
         self.comes_to(here.live, Some(here), here.step.inside(), what)
     }
 
+    /// The same where nothing would do: null is an error, as what is not there is.
+    pub(super) fn needed(&self, here: Here<'_>, what: &Expression) -> Result<Json, Wrong> {
+        let (types, values) = self.known(here.live, Some(here), here.step.inside());
+        match expression::evaluate(&what.0, &types, &values) {
+            Ok(Json::Null) => Err(format!("{}: this is null", what.0)),
+            Ok(value) => Ok(value),
+            Err(why) => Err(format!("{}: {why}", what.0)),
+        }
+    }
+
     fn comes_to(&self, live: Live<'_>, here: Option<Here<'_>>, inside: &str, what: &Expression) -> Result<Json, Wrong> {
         let (types, values) = self.known(live, here, inside);
         match expression::evaluate(&what.0, &types, &values) {
@@ -131,7 +141,7 @@ impl Context<'_> {
                 Ok(to) => RunOutcome::HandedOver { to, summary },
                 Err(word) => routed(live, word, summary, questions),
             },
-            Err(why) => RunOutcome::Environment { why: shortened(&format!("what formula {} ends as: {why}", run.formula.name)) },
+            Err(why) => RunOutcome::ExpressionFailed { step: None, why: shortened(&why) },
         };
         self.end_run(live, outcome)
     }
@@ -354,9 +364,9 @@ fn given(run: &RunState, inside: &str) -> Json {
     run.outputs.get(&StepId(format!("{inside}{INPUTS}"))).cloned().unwrap_or_else(|| json!({}))
 }
 
-/// A condition that the loader should have refused, or that meets a value that no schema tells of.
+/// An expression that the loader should have refused, or that meets a value that no schema tells of.
 pub(super) fn broken(step: &Step, why: &str) -> RunOutcome {
-    RunOutcome::Environment { why: shortened(&format!("an expression of step {}: {why}", step.id)) }
+    RunOutcome::ExpressionFailed { step: Some(step.id.clone()), why: shortened(why) }
 }
 
 fn shortened(why: &str) -> String {

@@ -14,7 +14,7 @@ const LONGEST: usize = 128 << 10;
 impl Context<'_> {
     pub(super) fn keep_file(&self, here: Here<'_>, content: &Expression, into: Option<RepoName>) -> Next {
         let Here { step, live, .. } = here;
-        let text = match self.value(here, content) {
+        let text = match self.needed(here, content) {
             Ok(value) => value.as_str().filter(|text| !text.trim().is_empty() && text.len() <= LONGEST).map(str::to_owned),
             Err(why) => return self.end(here, broken(step, &why)),
         };

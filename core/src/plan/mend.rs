@@ -13,8 +13,11 @@ use super::{Action, Context, Next};
 impl Context<'_> {
     pub(super) fn mend(&self, here: Here<'_>, probe: &Expression) -> Next {
         let Here { step, live, .. } = here;
-        let probe = match self.value(here, probe) {
-            Ok(value) => ProbeName(value.as_str().unwrap_or_default().to_owned()),
+        let probe = match self.needed(here, probe) {
+            Ok(value) => match value.as_str() {
+                Some(name) => ProbeName(name.to_owned()),
+                None => return self.end(here, broken(step, &format!("{}: {value} is no probe's name", probe.0))),
+            },
             Err(why) => return self.end(here, broken(step, &why)),
         };
         if let Some(why) = self.in_its_way(&probe) {

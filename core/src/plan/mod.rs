@@ -66,7 +66,7 @@ use self::labels::read_history;
 use crate::ledger::{ClaimState, Held, IssueState, Ledger, PullRef, Reviews, RunState};
 use crate::model::{
     AccountName, ActionId, Asked, BudgetOf, Command, Decision, EffectKey, Event, FilesAsked, Intent, LabelEvent, Lane, Login,
-    MergeRule, PullNumber, PullState, RepoName, RunId, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
+    MergeRule, PullNumber, PullState, RepoName, RunId, RunOutcome, Scope, Standings, StopWhy, Subject, Timestamp, Trigger, Wait,
 };
 
 /// Something to do.
@@ -453,7 +453,8 @@ impl Context<'_> {
     /// The ended run's leftovers go when the forge shows how it ended.
     fn discard(&self, subject: &Subject, state: &IssueState) -> Option<Next> {
         let run = state.run.as_ref().filter(|run| run.ended.is_some())?;
-        let keep_workspace = run.formula.steps.iter().any(run::writes) && !run.ended.as_ref().is_some_and(run::is_published);
+        let keep_workspace =
+            run.formula.steps.iter().any(run::writes) && !run.ended.as_ref().is_some_and(RunOutcome::is_published);
         let intent = Intent::Discard { run: run.id.clone(), keep_workspace };
         Some(Next::Act(Action::Do { subject: subject.clone(), intent }))
     }

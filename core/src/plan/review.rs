@@ -12,7 +12,7 @@ use super::{Action, Context, Next};
 impl Context<'_> {
     pub(super) fn review(&self, here: Here<'_>, verdict: &Expression) -> Next {
         let Here { step, live, .. } = here;
-        let found = self.value(here, verdict).map_err(|why| broken(step, &why));
+        let found = self.needed(here, verdict).map_err(|why| broken(step, &why));
         let word = found.and_then(|found| {
             let known = Verdict::ALL.into_iter().find(|known| found.as_str() == Some(known.word()));
             known.ok_or_else(|| broken(step, &format!("{}: {found} is no verdict", verdict.0)))

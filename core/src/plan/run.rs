@@ -26,30 +26,6 @@ pub fn writes(step: &Step) -> bool {
     matches!(step.kind, StepKind::Agent { access: Access::Write, .. })
 }
 
-/// Whether what a run made is where people find it, so that its workspace may go.
-pub(super) fn is_published(outcome: &RunOutcome) -> bool {
-    match outcome {
-        RunOutcome::Succeeded { .. }
-        | RunOutcome::Routed { .. }
-        | RunOutcome::HandedOver { .. }
-        | RunOutcome::NoChange { .. }
-        | RunOutcome::NeedsPerson { .. }
-        | RunOutcome::ChecksRed { .. }
-        | RunOutcome::GateShut { .. }
-        | RunOutcome::ActionFailed { .. } => true,
-        RunOutcome::Refused { .. }
-        | RunOutcome::InvalidOutput { .. }
-        | RunOutcome::VerificationFailed { .. }
-        | RunOutcome::BundleRefused { .. }
-        | RunOutcome::TooManyItems { .. }
-        | RunOutcome::BranchTaken { .. }
-        | RunOutcome::Hand { .. }
-        | RunOutcome::FormulaRefused { .. }
-        | RunOutcome::SetupFailed { .. }
-        | RunOutcome::Environment { .. } => false,
-    }
-}
-
 /// A run that lives, and the issue that it is about.
 #[derive(Clone, Copy)]
 pub(super) struct Live<'a> {
@@ -560,6 +536,7 @@ fn verdict(state: &IssueState, run: &RunState, outcome: &RunOutcome) -> Trigger 
         | RunOutcome::GateShut { .. }
         | RunOutcome::ActionFailed { .. }
         | RunOutcome::TooManyItems { .. }
+        | RunOutcome::ExpressionFailed { .. }
         | RunOutcome::Environment { .. }
         | RunOutcome::FormulaRefused { .. }
         | RunOutcome::SetupFailed { .. }

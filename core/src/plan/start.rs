@@ -111,7 +111,7 @@ impl Context<'_> {
     /// The issues whose tasks a step ticks.
     pub(super) fn ticked(&self, here: Here<'_>, tick: Option<&Expression>) -> Result<Vec<IssueNumber>, RunOutcome> {
         let Some(tick) = tick else { return Ok(Vec::new()) };
-        let found = self.value(here, tick).map_err(|why| broken(here.step, &why))?;
+        let found = self.needed(here, tick).map_err(|why| broken(here.step, &why))?;
         let number = |item: &Json| item.as_u64().filter(|number| *number > 0).map(IssueNumber);
         let numbers: Option<Vec<IssueNumber>> = found.as_array().and_then(|items| items.iter().map(number).collect());
         numbers.ok_or_else(|| broken(here.step, &format!("{}: {found} is no list of numbers of issues", tick.0)))

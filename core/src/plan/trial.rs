@@ -81,13 +81,13 @@ impl Context<'_> {
     }
 
     fn text(&self, here: Here<'_>, of: &Expression) -> Result<String, RunOutcome> {
-        let value = self.value(here, of).map_err(|why| broken(here.step, &why))?;
+        let value = self.needed(here, of).map_err(|why| broken(here.step, &why))?;
         value.as_str().map(str::to_owned).ok_or_else(|| broken(here.step, &format!("{}: this is no text", of.0)))
     }
 
     /// Lines for a shell, as an expression has them.
     fn commands_of(&self, here: Here<'_>, of: &Expression) -> Result<Vec<String>, RunOutcome> {
-        let value = self.value(here, of).map_err(|why| broken(here.step, &why))?;
+        let value = self.needed(here, of).map_err(|why| broken(here.step, &why))?;
         let wrong = |why: &str| broken(here.step, &format!("{}: {why}", of.0));
         let items = value.as_array().ok_or_else(|| wrong("this is no list of commands"))?;
         if items.len() > COMMANDS {

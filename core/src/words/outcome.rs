@@ -48,6 +48,10 @@ pub fn outcome(outcome: &RunOutcome) -> String {
         RunOutcome::TooManyItems { step, items, at_most } => {
             format!("step {step} was to be done for each of {items} items, and at most {at_most} are allowed")
         }
+        RunOutcome::ExpressionFailed { step: Some(step), why } => {
+            format!("step {step} could not be worked out from what is there: {why}")
+        }
+        RunOutcome::ExpressionFailed { step: None, why } => format!("what its formula ends as could not be worked out: {why}"),
         RunOutcome::BranchTaken { branch } => format!("branch `{branch}` has commits that are not forgehand's; they are kept"),
         RunOutcome::Environment { why } => format!("the machine stood in the way: {why}"),
         RunOutcome::FormulaRefused { why } => format!("the formula of the base branch cannot be used: {why}"),
@@ -95,6 +99,9 @@ pub fn remedy(outcome: &RunOutcome) -> &'static str {
         }
         RunOutcome::GateShut { .. } => "see to the pull request, or give the gate more time (`timeout` of its step)",
         RunOutcome::TooManyItems { .. } => "raise `at_most` of the step's `for_each`, or narrow its list",
+        RunOutcome::ExpressionFailed { .. } => {
+            "mend that expression of the formula, or its condition; `forgehand logs N --as-test` makes a test of this run to try it on"
+        }
         RunOutcome::BranchTaken { .. } => "merge, rename or delete that branch",
         RunOutcome::Environment { .. } => "see to the machine that forgehand runs on",
         RunOutcome::FormulaRefused { .. } => "mend it under `.forgehand/` on the base branch, or take it out there",

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use forgehand::document::Schema;
-use forgehand::formula::expression::{EvaluateError, Mistake, Type, Wants, check, evaluate};
+use forgehand::formula::expression::{EvaluateError, Mistake, Type, Wants, absent, check, evaluate, holds, sure};
 use proptest::prelude::any;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value as Json, json};
@@ -85,6 +85,11 @@ impl Choices {
             ("bool", _) => {
                 let path = self.any_path(names);
                 if path.contains('.') { format!("has({path})") } else { format!("({} in {})", sub("text"), sub("list")) }
+            }
+            ("text" | "int", 3) => {
+                let path = self.any_path(names);
+                let asked = if path.contains('.') { format!("has({path})") } else { sub("bool") };
+                format!("({asked} ? {} : {})", self.name(kind, names).unwrap_or_else(|| self.literal(kind)), sub(kind))
             }
             ("int", 0) => format!("size({})", sub(["list", "text"][self.of(2)])),
             ("int", 1) => format!("int({})", sub("number")),
@@ -196,6 +201,40 @@ fn what_is_taken_never_fails_by_type() {
     // A checker that takes nothing, or expressions that never come to anything, would prove nothing.
     assert!(taken.get() > cases / 4, "{} of {cases} were taken", taken.get());
     assert!(valued.get() > cases / 8, "{} of {cases} had a value", valued.get());
+}
+
+/// A value that an expression needs is there wherever nothing says that it need not be.
+#[test]
+fn what_need_not_be_there_is_seen() {
+    let (safe, guarded) = (Cell::new(0), Cell::new(0));
+    let mut runner = TestRunner::new(Config { cases: 6_000, failure_persistence: None, ..Config::default() });
+    let choices = proptest::collection::vec(any::<u32>(), 40..300);
+    let result = runner.run(&choices, |given| {
+        let choices = Choices { given, at: Cell::new(0) };
+        let (schema, data) = choices.object(3);
+        let (scope, data) = (Type::record([("o", Type::of_schema(&schema))]), json!({ "o": data }));
+        let mut names = Vec::new();
+        paths("", &scope, &mut names);
+        let when = choices.expression("bool", &names, 2);
+        if check(&when, &scope, Wants::Bool).is_err() || holds(&when, &scope, &data) != Ok(true) {
+            return Ok(());
+        }
+        let source = choices.expression(["bool", "int", "text", "list"][choices.of(4)], &names, 3);
+        if check(&source, &scope, Wants::Value).is_err() || !absent(&source, &scope, &sure(&when)).is_empty() {
+            return Ok(());
+        }
+        safe.set(safe.get() + 1);
+        guarded.set(guarded.get() + usize::from(!absent(&source, &scope, &sure("true")).is_empty()));
+        match evaluate(&source, &scope, &data) {
+            Ok(Json::Null) | Err(EvaluateError::Absent(_) | EvaluateError::WrongType(_)) => {
+                panic!("`{source}` is not there in {data} of {schema}, where `{when}` holds")
+            }
+            Ok(_) | Err(EvaluateError::Failed(_)) => {}
+        }
+        Ok(())
+    });
+    result.expect("nothing is missing");
+    assert!(safe.get() > 1_000 && guarded.get() > 10, "{} were taken, {} by their condition", safe.get(), guarded.get());
 }
 
 /// What goes as deep as its length allows, and some that is just deep enough to be taken.

@@ -1,6 +1,6 @@
 //! Wrong expressions: where exactly the mistake is marked, what it says, and what to do. Between the marks stands what is meant.
 
-use forgehand::formula::expression::{Mistake, Wants, check};
+use forgehand::formula::expression::{Mistake, Wants, absent, check, sure, sure_of_items};
 
 use super::scope;
 
@@ -314,4 +314,58 @@ fn all_mistakes_are_found_at_once() {
     for wrong in SEVERAL {
         assert_wrong(Wants::Bool, wrong);
     }
+}
+
+/// What need not be there, a condition that holds, and what is marked.
+const ABSENT: &[(&str, &str, &[&str])] = &[
+    ("steps.fix.output.title", "true", &[]),
+    ("«steps.fix.output.confidence»", "true", &["`steps.fix.output.confidence` need not be there"]),
+    ("steps.fix.output.confidence", "has(steps.fix.output.confidence)", &[]),
+    ("steps.fix.output.confidence", "steps.fix.output.confidence > 0.5", &[]),
+    ("steps.fix.output.confidence", "!(steps.fix.output.confidence < 0.5)", &[]),
+    ("«steps.fix.output.confidence»", "issue.number == 7 || has(steps.fix.output.confidence)", &["need not be there"]),
+    ("has(steps.fix.output.confidence) ? steps.fix.output.confidence : 0.5", "true", &[]),
+    ("!has(steps.fix.output.confidence) ? 0.5 : steps.fix.output.confidence", "true", &[]),
+    ("has(steps.fix.output.touched) ? «steps.fix.output.confidence» : 0.5", "true", &["need not be there"]),
+    ("«steps.fix.output.summary»", "has(steps.fix.output.summary)", &["`steps.fix.output.summary` can be null"]),
+    ("steps.fix.output.summary", "steps.fix.output.summary != null", &[]),
+    ("steps.fix.output.summary", "steps.fix.output.summary.contains('a')", &[]),
+    ("has(steps.fix.output.summary) && steps.fix.output.summary != null ? steps.fix.output.summary : ''", "true", &[]),
+    ("size(«steps.fix.output.touched») > 0 ? 1 : size(steps.fix.output.touched)", "true", &["need not be there"]),
+    ("steps.fix.output.touched.map(f, f.path)", "has(steps.fix.output.touched)", &[]),
+    ("steps.fix.output.touched.map(f, «f.kind»)", "has(steps.fix.output.touched)", &["`f.kind` need not be there"]),
+    ("steps.fix.output.touched.map(f, has(f.kind), f.kind)", "has(steps.fix.output.touched)", &[]),
+    ("steps.fix.output.touched.filter(t, has(t.kind)).map(f, f.kind)", "has(steps.fix.output.touched)", &[]),
+    (
+        "steps.fix.output.touched.map(f, has(f.kind), steps.fix.output.touched.map(f, «f.kind»))",
+        "has(steps.fix.output.touched)",
+        &["need not be there"],
+    ),
+    ("steps.fix.output.touched[0].kind", "has(steps.fix.output.touched[0].kind)", &[]),
+    ("steps.fix.output.touched[1].path", "has(steps.fix.output.touched[0].kind)", &[]),
+    ("{ 'a': steps.fix.output.summary }", "has(steps.fix.output.summary)", &[]),
+    ("[«steps.fix.output.summary»]", "has(steps.fix.output.summary)", &["can be null"]),
+];
+
+#[test]
+fn what_need_not_be_there_is_marked() {
+    for (marked, when, said) in ABSENT {
+        let source: String = marked.replace(['«', '»'], "");
+        let found = absent(&source, &scope(), &sure(when));
+        let all: Vec<&str> = found.iter().map(|mistake| &source[mistake.span.clone()]).collect();
+        let wanted: Vec<&str> = marked.split('«').skip(1).filter_map(|rest| rest.split('»').next()).collect();
+        assert_eq!(all, wanted, "{marked} where {when}");
+        for (mistake, said) in found.iter().zip(*said) {
+            assert!(mistake.message.contains(said), "{mistake:?}");
+            assert!(mistake.help.as_deref().is_some_and(|help| help.contains('?')), "{mistake:?}");
+        }
+        assert_eq!(found.len(), said.len(), "{marked} where {when}");
+    }
+}
+
+#[test]
+fn what_a_list_was_filtered_by_is_sure_of_its_items() {
+    let sure = sure_of_items("a.filter(x, has(x.kind)).filter(y, y.lines > 3)", "item");
+    assert!(sure.has("item.kind") && sure.has_value("item.lines") && !sure.has("x.kind"), "{sure:?}");
+    assert_eq!(sure_of_items("a.filter(x, has(x.kind)).map(x, x.b)", "item"), Default::default());
 }

@@ -26,7 +26,7 @@ pub fn check(source: &str, scope: &Type, wants: Wants) -> Result<Type, Vec<Mista
             format!("operators, fields and calls stand at most {MAX_DEPTH} deep in each other"),
         )]);
     }
-    let mut checker = Checker { source: &source, scope, locals: Vec::new(), loops: 0, mistakes: Vec::new() };
+    let mut checker = Checker::new(&source, scope);
     let of = checker.of(&expression);
     checker.comes_to(&of, wants);
     let mut mistakes = checker.mistakes;
@@ -56,7 +56,7 @@ pub(super) fn too_deep(expression: &IdedExpr, most: usize) -> Option<&IdedExpr> 
     None
 }
 
-fn entries(map: &MapExpr) -> impl Iterator<Item = (&IdedExpr, &IdedExpr)> {
+pub(super) fn entries(map: &MapExpr) -> impl Iterator<Item = (&IdedExpr, &IdedExpr)> {
     map.entries.iter().filter_map(|entry| match &entry.expr {
         EntryExpr::MapEntry(entry) => Some((&entry.key, &entry.value)),
         EntryExpr::StructField(_) => None,
@@ -78,6 +78,12 @@ pub(super) struct Checker<'c> {
     pub(super) locals: Vec<(String, Type)>,
     pub(super) loops: usize,
     pub(super) mistakes: Vec<Mistake>,
+}
+
+impl<'c> Checker<'c> {
+    pub(super) fn new(source: &'c Source<'c>, scope: &'c Type) -> Self {
+        Self { source, scope, locals: Vec::new(), loops: 0, mistakes: Vec::new() }
+    }
 }
 
 impl Checker<'_> {

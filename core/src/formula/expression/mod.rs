@@ -10,11 +10,12 @@
 //! is not required, an item past the end of a list, something of `null`) is [`EvaluateError::Absent`], and [`holds`] makes that false.
 //!
 //! Not checked, because nothing is known: what is asked of [`Type::Any`], its use by value (`matches` with a pattern that is made at run time, a text that
-//! `timestamp` cannot read, a number that is too large, division by what turns out to be 0), and that a field which may be missing is asked
-//! for with `has` first. The order of `map` and `filter` over a value of unknown type that turns out to be an object is not defined.
+//! `timestamp` cannot read, a number that is too large, division by what turns out to be 0). That a field which may be missing is asked for with
+//! `has` first is looked at by [`absent()`], where a value is needed. The order of `map` and `filter` over a value of unknown type that turns out to be an object is not defined.
 //!
 //! The language is CEL without what formulas have no use for: `bytes` and `uint`, `type` and `dyn`, messages, optional values.
 
+mod absent;
 mod calls;
 mod check;
 mod evaluate;
@@ -27,6 +28,7 @@ mod written;
 
 use std::ops::Range;
 
+pub use absent::{absent, sure_of_items};
 pub use check::check;
 pub use evaluate::{EvaluateError, evaluate, holds, items};
 pub use sure::{Sure, sure};
