@@ -9,8 +9,16 @@ use crate::rig::{Agent, Plan, REPO, Rig, TRIAGE, until};
 /// Does what the tasks ask for, once it was told all of them.
 const SCRIPT: &str = r#"case $FORGEHAND_STEP in
     work)
-        asked_for '## Task #3' && asked_for 'add.sh says 5' && asked_for '2 and 2 gives 4' && ! asked_for 'Done long ago'
-        repair; commit 'Add properly'; answer done 'It adds.'
+        if asked_for 'Done long ago'; then exit 1; fi
+        if asked_for 'It came later'; then
+            if asked_for '## Task #3'; then exit 1; fi
+            echo later >later.txt; commit 'Come later'; answer done 'It came.'
+        else
+            asked_for '## Task #3' || exit 1
+            asked_for 'add.sh says 5' || exit 1
+            asked_for '2 and 2 gives 4' || exit 1
+            repair; commit 'Add properly'; answer done 'It adds.'
+        fi
     ;;
 esac"#;
 
@@ -171,9 +179,21 @@ async fn what_a_person_closed_meanwhile_is_not_said_again_and_what_came_later_st
     rig.seed.api("owner", "PATCH", &path, json!({ "body": body })).await.expect("edited");
     epic.merged().await;
     rig.once().await;
-    assert_eq!(epic.open(), [1, 6, 7], "{}", rig.story());
+    assert_eq!(epic.open(), [1, 2, 6, 7], "the block is not done yet: {}", rig.story());
     assert_eq!((rig.comments(5).len(), rig.comments(later).len()), (0, 0), "{}", rig.story());
     assert!(rig.issue_now(later).open, "the pull request did not do it: {}", rig.story());
+    assert!(rig.issue_now(1).body.contains("- [ ] #2"), "{}", rig.story());
+    assert_eq!(rig.said(2, "the block stays open").len(), 1, "{:#?}", rig.comments(2));
+
+    // What is left is done as the rest was.
+    epic.run(&["mode=run"]).await;
+    rig.once().await;
+    let pulls = rig.pulls();
+    assert_eq!(pulls.len(), 2, "{}", rig.story());
+    rig.seed.merge_pull(REPO, "owner", pulls[1].issue.number.max(pulls[0].issue.number)).await.expect("a merge");
+    rig.once().await;
+    assert_eq!(epic.open(), [1, 6, 7], "{}", rig.story());
+    assert!(!rig.issue_now(later).open && rig.issue_now(1).body.contains("- [x] #2"), "{}", rig.story());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -152,7 +152,7 @@ first `when` says so: `when = \"project.issues.exists(i, 'stale' in i.labels)\"`
 
 `moved` is what moved since the last run of the same formula about the project that came to an end of its own (`done`, `no-change` and the like; one that failed
 does not count): `commits`, the base branch has another tip; `issues`, open ones that are new, moved or carry other labels; `closed`, those that were open then;
-`files`, what `[ops] files` reads and says something else. `anything` is one of these, the first run, or more open issues than are read. What the run itself filed,
+`files`, what `[ops] files` reads and says something else. `anything` is one of these. At the first run, and where more issues are open than are read, `commits` is true and `issues` are all. What the run itself filed,
 wrote or changed is no news for the next one. So `when = \"moved.anything\"` asks an agent only where there is something to look at. It is looked at only where a formula names it; in a
 dry run it is as for the first run, and in a recorded test without `[moved]` (`commits`, `issues`, `closed`, `files`; empty: nothing moved).
 

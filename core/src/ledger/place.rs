@@ -114,6 +114,7 @@ impl IssueState {
             | Trigger::ReviseAsked
             | Trigger::ReviseAgain
             | Trigger::Disputed
+            | Trigger::MoreToDo
             | Trigger::ClosedUnmerged
             | Trigger::PersonInteractive => {}
         }

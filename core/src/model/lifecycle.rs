@@ -72,6 +72,8 @@ pub enum Trigger {
     Disputed,
     /// The pull request was merged.
     Merged,
+    /// It was merged, and whoever went on with the issue opened it again: there is more to do.
+    MoreToDo,
     /// It was closed without a merge.
     ClosedUnmerged,
     /// A person asked for work: the label, or `retry`.

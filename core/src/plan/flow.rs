@@ -13,7 +13,7 @@ use crate::formula::{inputs, scope};
 use crate::ledger::{RunState, StepStatus};
 use crate::model::{
     About, Advance, EndWord, Ending, Expression, FormulaName, Given, Hands, HostFacts, INPUTS, InputSpec, Kept, Moved, OpenIssue,
-    Probed, Route, RunOutcome, Sha, Skipped, Sprint, Step, StepId, StepKind, Task, Tasks,
+    OpenIssues, Probed, Route, RunOutcome, Sha, Skipped, Sprint, Step, StepId, StepKind, Task, Tasks,
 };
 
 use super::each::with_item;
@@ -222,7 +222,7 @@ impl Context<'_> {
         if let (About::Project, Some(prepared)) = (About::of(subject), &run.prepared) {
             values["project"]["issues"] = prepared.open.items.iter().map(known_of).collect();
             values["project"]["issues_cut"] = prepared.open.cut.into();
-            values["moved"] = known_moved(prepared.moved.as_ref());
+            values["moved"] = known_moved(prepared.moved.as_ref(), &prepared.open);
         }
         with_item(here, (scope::scope(&run.formula.steps, inside, Type::object(), About::of(subject)), values))
     }
@@ -285,14 +285,15 @@ fn known_host(facts: Option<&HostFacts>) -> Json {
     json!({ "probes": facts.iter().flat_map(|facts| &facts.probes).map(probe).collect::<Vec<_>>() })
 }
 
-/// What expressions may name of what moved; where nobody looked, something may have.
-fn known_moved(moved: Option<&Moved>) -> Json {
+/// What expressions may name of what moved; where nobody could tell, the base branch and all that is open may have.
+fn known_moved(moved: Option<&Moved>, open: &OpenIssues) -> Json {
     let unknown = Moved { unknown: true, ..Moved::default() };
     let moved = moved.unwrap_or(&unknown);
+    let all = || open.items.iter().map(|issue| issue.number).collect();
     json!({
         "anything": moved.anything(),
-        "commits": moved.commits,
-        "issues": numbers(&moved.issues),
+        "commits": moved.commits || moved.unknown,
+        "issues": numbers(&if moved.unknown { all() } else { moved.issues.clone() }),
         "closed": numbers(&moved.closed),
         "files": moved.files,
     })

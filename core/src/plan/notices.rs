@@ -179,6 +179,7 @@ fn moved(ledger: &Ledger, subject: &Subject, trigger: Trigger) -> Option<News> {
         | Trigger::ReviseAsked
         | Trigger::ReviseAgain
         | Trigger::Merged
+        | Trigger::MoreToDo
         | Trigger::PersonQueued
         | Trigger::PersonInteractive
         | Trigger::PersonNeedsInfo

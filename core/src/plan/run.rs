@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
-use crate::ledger::{InWork, IssueState, Obstacle, Prepared, RunState, StepState};
+use crate::ledger::{InWork, IssueState, Obstacle, Prepared, RunState, StepState, StepStatus};
 use crate::model::{
     Access, AccountName, Advance, Change, Cost, Decision, Event, Expression, Formula, FormulaName, HandOutcome, Intent, Lane,
     Proposal, Route, RunOutcome, RunsOn, Saying, Step, StepKind, StopWhy, Subject, Told, Trigger, Wait, Wanted, WantedBy,
@@ -470,6 +470,7 @@ impl Context<'_> {
         let Live { subject, state, run } = live;
         let mut events: Vec<Event> = self.pause(account, &outcome).into_iter().collect();
         let moved = match &outcome {
+            _ if was_opened_again(live) => self.moved(subject, state, Trigger::MoreToDo),
             RunOutcome::Routed { .. } if !closed(live) => self.moved(subject, state, verdict(state, run, &outcome)),
             RunOutcome::HandedOver { to, .. } => vec![handed_on(live, to)],
             RunOutcome::Succeeded { pull: Some(_) } if run.pull.is_some() && !was_put_forward(run) => {
@@ -492,6 +493,14 @@ fn is_breakdown(formula: &Formula, step: &Step) -> bool {
 /// Whether the run closed its issue, or began when it was closed: that goes where every closed one goes, whatever the run ends as.
 fn closed(live: Live<'_>) -> bool {
     (live.run.closed || live.run.at_end) && !live.state.seen.open
+}
+
+/// Whether the run went on after the merge of a pull request, and left the issue open by one of its steps.
+fn was_opened_again(live: Live<'_>) -> bool {
+    let Live { state, run, .. } = live;
+    let opened =
+        |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::Reopen)) && run.status(&step.id) == Some(StepStatus::Done);
+    state.at == Some(Decision::Pr) && run.at_end && state.seen.open && run.formula.steps.iter().any(opened)
 }
 
 /// What is no agent's doing and ends the run.

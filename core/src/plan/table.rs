@@ -92,6 +92,7 @@ pub const TABLE: &[Row] = &[
     row(From::At(Pr), Trigger::Disputed, To::At(Interactive), "asked for too often, or it could not be done"),
     row(From::At(Pr), Trigger::FailedForGood, To::At(Failed), "the revision failed for good before work began"),
     row(From::Any, Trigger::Merged, To::Undecided, "our pull request was merged"),
+    row(From::At(Pr), Trigger::MoreToDo, To::Undecided, "merged, and whoever went on with it left it open"),
     row(From::At(Pr), Trigger::ClosedUnmerged, To::At(Interactive), "pull request closed without a merge"),
     row(From::Any, Trigger::PersonQueued, To::At(Queue), "a person adds the label, or retry"),
     row(From::Any, Trigger::PersonInteractive, To::At(Interactive), "a person adds the label, or cancel"),

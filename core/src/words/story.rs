@@ -241,6 +241,7 @@ fn moved(trigger: Trigger) -> &'static str {
         Trigger::ReviseAgain => "the revision may pass the next time",
         Trigger::Disputed => "what is asked of the pull request is not settled by revising it",
         Trigger::Merged => "merged",
+        Trigger::MoreToDo => "merged, and there is more to do",
         Trigger::ClosedUnmerged => "the pull request was closed without a merge",
         Trigger::PersonQueued => "a person asked for work",
         Trigger::PersonInteractive => "a person takes it",
