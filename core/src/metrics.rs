@@ -13,7 +13,7 @@ use crate::model::{Decision, Event, ModelCall, RepoName, Timestamp, Usd};
 /// Upper bounds of the histogram of model calls, in seconds.
 const BUCKETS: [f64; 11] = [0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 600.0];
 /// Outcomes of runs that are there from the start, so that the first of them is seen as an increase.
-const OUTCOMES: [&str; 25] = [
+const OUTCOMES: [&str; 26] = [
     "succeeded",
     "no-change",
     "refused",
@@ -26,6 +26,7 @@ const OUTCOMES: [&str; 25] = [
     "action-rejected",
     "action-failed",
     "too-many-items",
+    "call-timed-out",
     "expression-failed",
     "branch-taken",
     "environment",

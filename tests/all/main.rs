@@ -30,6 +30,7 @@ mod notify;
 mod plan_again;
 mod plan_ask;
 mod plan_beside;
+mod plan_called_bounds;
 mod plan_called_each;
 mod plan_dispatch;
 mod plan_each;

@@ -42,6 +42,28 @@ is = "done"
 summary = "inputs.word + string(inputs.nth)"
 "#;
 
+/// Looks too, and waits for long.
+const SLOW: &str = r#"
+formula = 1
+name = "slow"
+title = "It"
+blast_radius = "low"
+[[input]]
+name = "word"
+type = "text"
+[[step]]
+id = "read"
+agent = "dev"
+prompt = "look.md"
+access = "read"
+output = "fix-result"
+retry = { at_most = 1, wait = "0s" }
+[[step]]
+id = "wait"
+gate = "time"
+after = "1h"
+"#;
+
 /// Calls that one for each of a list that it is given.
 const ALL: &str = r#"
 formula = 1
@@ -91,10 +113,10 @@ fn loaded(text: &str) -> Result<Formula, Vec<String>> {
     };
     let schemas = |name: &str| Some((name.to_owned(), shipped_schema(name)?.to_owned()));
     let formulas = |name: &str| {
-        let own = [("look", LOOK), ("all", ALL), ("write", WRITE)].into_iter().find(|(own, _)| *own == name);
+        let own = [("look", LOOK), ("slow", SLOW), ("all", ALL), ("write", WRITE)].into_iter().find(|(own, _)| *own == name);
         Some((name.to_owned(), own.map(|(_, text)| text).or_else(|| shipped_text(name))?.to_owned()))
     };
-    let names = ["look", "all", "write", "fix"].map(str::to_owned);
+    let names = ["look", "slow", "all", "write", "fix"].map(str::to_owned);
     let schema_names = shipped_schema_names();
     let sources = Sources {
         prompts: &prompts,
@@ -109,7 +131,7 @@ fn loaded(text: &str) -> Result<Formula, Vec<String>> {
 
 const HEAD: &str = "formula = 1\nname = \"fix\"\ntitle = \"It\"\nblast_radius = \"low\"\n";
 
-fn formula(steps: &str) -> Formula {
+pub(super) fn formula(steps: &str) -> Formula {
     loaded(&format!("{HEAD}{steps}")).unwrap_or_else(|lines| panic!("{lines:#?}"))
 }
 
@@ -124,13 +146,13 @@ fn words(count: usize) -> String {
     format!("[{}]", (0..count).map(|n| format!("'w{n}'")).collect::<Vec<_>>().join(", "))
 }
 
-fn answer(n: usize, outcome: &str) -> Outcome {
+pub(super) fn answer(n: usize, outcome: &str) -> Outcome {
     let output = Ok(json!({ "outcome": outcome, "summary": format!("about {n}") }));
     Outcome::AgentEnded { how: HandOutcome::Succeeded, output, resumable: false }
 }
 
 /// For which steps agents were asked, in their order.
-fn asked(line: &Line) -> Vec<&str> {
+pub(super) fn asked(line: &Line) -> Vec<&str> {
     let agent = |event| match event {
         &Event::Intended { intent: Intent::Agent { ref step, .. }, .. } => Some(step.as_str()),
         _ => None,

@@ -132,3 +132,25 @@ async fn a_formula_that_is_called_for_each_item_does_each_once_and_side_by_side_
     rig.once().await;
     assert_eq!(rig.said(number, "Of ").len(), 3, "{:#?}\n{}", rig.comments(number), rig.story());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_works_in_a_call_is_stopped_when_its_time_is_over() {
+    let plan = Plan::new("called_each::timed").agent(Agent::scripted(TRIAGE, WEIGHS)).daemon("poll = \"1s\"\nslots = 2");
+    let Some(rig) = plan.project("formulas = [\"triage\", \"fix\", \"weigh-all\"]").rig().await else { return };
+    let timed = ALL.replace("at_most = 5 }", "at_most = 5 }\ntimeout = \"4s\"\nretry = { at_most = 3, wait = \"1s\" }");
+    let files: Vec<(&str, &str)> =
+        FILES.into_iter().map(|(name, text)| (name, if text == ALL { timed.as_str() } else { text })).collect();
+    beside(&rig, &files);
+    let number = rig.issue("What matters?", "I wonder", &["about-cost", "about-risk", "interactive"]).await;
+    let issue = number.to_string();
+    rig.once().await;
+    // The second one waits for what never comes.
+    rig.run(&["formula", "run", "weigh-all", "--issue", &issue]).await.ok();
+    rig.once().await;
+    let story = rig.story();
+    assert!(story.contains("the formula that step each calls was not over after 4s"), "{story}");
+    assert_eq!((rig.said(number, "Of 1: ").len(), rig.said(number, "Of 2: ").len()), (1, 0), "{story}");
+    assert_eq!((rig.turns("each@2.look"), rig.claims()), (1, Vec::<String>::new()), "{story}");
+    let explained = rig.run(&["explain", &issue]).await.ok();
+    assert!(explained.out.contains("not over after 4s"), "{}", explained.out);
+}

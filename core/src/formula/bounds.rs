@@ -20,7 +20,7 @@ pub(super) fn timeout(table: &Table<'_>, meant: Option<&Meant>) -> Option<Durati
             | StepKind::Enter { .. }
             | StepKind::Leave { .. } => None,
         },
-        Meant::Call(..) => Some("a call takes as long as its steps do: give those of the called formula a `timeout`"),
+        Meant::Call(..) => None,
     });
     table.optional("timeout", |value| match help {
         Some(help) => means_nothing(value, help),
@@ -45,7 +45,10 @@ pub(super) fn retry(table: &Table<'_>, meant: Option<&Meant>) -> Option<Retry> {
             | StepKind::Enter { .. }
             | StepKind::Leave { .. } => None,
         },
-        Meant::Call(..) => Some("give the steps of the called formula a `retry`"),
+        Meant::Call(called, _) => {
+            let none = !called.steps.iter().any(|step| step.kind.can_be_done_again());
+            none.then_some("nothing in the called formula can be done again: no agent, and no commands")
+        }
     });
     table.optional("retry", |value| match help {
         Some(help) => means_nothing(value, help),

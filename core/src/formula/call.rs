@@ -7,11 +7,12 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::{Sources, load_within};
 use crate::document::{Fault, Value, nearest, peek};
 use crate::model::{
-    About, Expression, ForEach, Formula, FormulaLimits, FormulaWorkspace, Given, INPUTS, Require, Step, StepId, StepKind,
+    About, Expression, ForEach, Formula, FormulaLimits, FormulaWorkspace, Given, INPUTS, Require, Retry, Step, StepId, StepKind,
 };
 
 /// How deep calls may lie in each other.
@@ -139,23 +140,28 @@ pub(super) struct Outer {
     pub(super) needs: Option<Vec<StepId>>,
     pub(super) when: Option<Expression>,
     pub(super) for_each: Option<ForEach>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) retry: Option<Retry>,
     pub(super) with: BTreeMap<String, Given>,
 }
 
 /// A called formula's steps as they stand in their caller: between a step in which it is given its inputs, which is done or skipped for all of
 /// them, and one in which it is worked out what it ends as, which has the call's own name. Where it is called for each item of a list, both say so.
 pub(super) fn in_place(outer: Outer, called: Formula) -> Vec<Step> {
-    let Outer { call, needs, when, for_each, with } = outer;
+    let Outer { call, needs, when, for_each, timeout, retry: again, with } = outer;
     let enter = StepId::from(INPUTS).within(&call);
     let plain =
         |id: StepId, needs, when, kind| Step { id, needs, when, for_each: for_each.clone(), timeout: None, retry: None, kind };
-    let mut steps = vec![plain(enter.clone(), needs, when, StepKind::Enter { with, inputs: called.inputs, item: None })];
+    let begin = plain(enter.clone(), needs, when, StepKind::Enter { with, inputs: called.inputs, item: None });
+    let mut steps = vec![Step { timeout, ..begin }];
     steps.extend(called.steps.into_iter().map(|step| {
         let mut needs: Vec<StepId> = step.needs.iter().flatten().map(|id| id.within(&call)).collect();
         if needs.is_empty() {
             needs.push(enter.clone());
         }
-        Step { id: step.id.within(&call), needs: Some(needs), kind: step.kind.renamed(|id| id.within(&call)), ..step }
+        // Each may have its own, which is more to the point.
+        let retry = step.retry.or(again.filter(|_| step.kind.can_be_done_again()));
+        Step { id: step.id.within(&call), needs: Some(needs), retry, kind: step.kind.renamed(|id| id.within(&call)), ..step }
     }));
     let all = steps.iter().map(|step| step.id.clone()).collect();
     // It ends as it ends, whatever of it was skipped.

@@ -351,12 +351,14 @@ struct StepSection {
     for_each: Option<ForEachSection>,
     /// It takes no longer. With `agent`: a turn, within `wall` of `[limits]`. With `run`: all its commands, within what the configuration
     /// allows; what is cut counts as failing. With `gate = "checks"`, `"approval"` and `"vault"`: a gate that does not open in this time
-    /// ends the run as failed. With `propose = "merge"`: how long the merge is waited for, then the run goes on. No other step has it.
+    /// ends the run as failed. With `propose = "merge"`: how long the merge is waited for, then the run goes on. With `formula`: all that is
+    /// called, for all items; what is not over then ends the run as `call-timed-out`, and what works for it is stopped. No other step has it.
     timeout: Option<Time>,
     /// With `agent` and `run`: it is done again from its beginning where it would end the run as failed. That is an agent that broke off,
     /// hung, ran out of time, gave no valid answer when asked twice, or committed nothing that was to be committed; and commands whose
     /// failing output goes nowhere, or was sent back as often as it may. Commits in the workspace stay. A limit of money or of an account,
-    /// a stop, commits that are refused, and what is the machine's or the forge's doing end the run as they do without it.
+    /// a stop, commits that are refused, and what is the machine's or the forge's doing end the run as they do without it. With `formula`: so is each
+    /// such step of what is called that says nothing of it itself.
     retry: Option<RetrySection>,
     /// An agent works on a prompt; this is its role.
     agent: Option<Word>,

@@ -145,7 +145,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                         .collect::<Vec<_>>(),
                 );
                 let each = for_each.is_some();
-                let outer = Outer { call: id.clone(), needs, when, for_each, with };
+                let outer = Outer { call: id.clone(), needs, when, for_each, timeout, retry, with };
                 for step in in_place(outer, *called) {
                     left = with_left(left, &step, "");
                     if step.id == id {

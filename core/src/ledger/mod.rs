@@ -7,6 +7,7 @@
 //! that: `build.rs` makes [`SHAPE`] of the source of this module and of `model`, and what was written under another one is not read.
 
 mod asks;
+mod deadline;
 mod each;
 mod evidence;
 mod failure;

@@ -67,6 +67,9 @@ pub struct RunState {
     /// The steps of the calls that are made for each item of a list, as they stood before one was known.
     #[serde(default)]
     pub folded: BTreeMap<StepId, Vec<Step>>,
+    /// When the calls began that have a time.
+    #[serde(default)]
+    pub entered: BTreeMap<StepId, Timestamp>,
     /// The commits as judged last.
     pub change: Option<Change>,
     /// What was run on those commits, so far, in the order of the file.
@@ -227,6 +230,7 @@ impl RunState {
             statuses: BTreeMap::new(),
             outputs: BTreeMap::new(),
             folded: BTreeMap::new(),
+            entered: BTreeMap::new(),
             change: None,
             evidence: None,
             shown: BTreeMap::new(),
@@ -462,6 +466,9 @@ impl RunState {
     pub(super) fn go_on(&mut self, step: &StepId, status: StepStatus, at: Timestamp) {
         let Some(place) = self.formula.place(step) else { return };
         self.statuses.insert(step.clone(), status);
+        if status == StepStatus::Done {
+            self.entered(step, at);
+        }
         self.in_work.remove(&place);
         self.reach(at);
         self.rest();

@@ -373,6 +373,11 @@ pub enum Gate {
 }
 
 impl StepKind {
+    /// Whether a `retry` means something for it.
+    pub fn can_be_done_again(&self) -> bool {
+        matches!(self, Self::Agent { .. } | Self::Verify { .. } | Self::Run { .. })
+    }
+
     /// Where the failing output of a step goes that has some.
     pub fn on_failure(&self) -> Option<&BackTo> {
         match self {
@@ -598,6 +603,12 @@ impl StepId {
         let (here, own) = self.split();
         let (call, nth) = here.rsplit_once(NTH)?;
         nth.trim_end_matches('.').parse::<u32>().is_ok().then(|| Self(format!("{call}.{own}")))
+    }
+
+    /// The call for all items, `call` of `call@2`; none where it is no call for one of several.
+    pub fn all_of(&self) -> Option<Self> {
+        let (call, nth) = self.0.rsplit_once(NTH)?;
+        nth.parse::<u32>().is_ok().then(|| Self(call.to_owned()))
     }
 
     /// Whether it is one of such calls, or a step in one.

@@ -281,6 +281,13 @@ pub enum RunOutcome {
         /// How many are allowed.
         at_most: u32,
     },
+    /// A formula that was called was not over in the time that its caller gives it.
+    CallTimedOut {
+        /// The step that calls it.
+        step: StepId,
+        /// How long it might take.
+        after: Duration,
+    },
     /// An expression of the formula came to nothing that its step can use, or failed.
     ExpressionFailed {
         /// The step; none where it says what the formula ends as.
@@ -347,6 +354,7 @@ impl RunOutcome {
             | Self::GateShut { .. }
             | Self::ActionFailed { .. }
             | Self::TooManyItems { .. }
+            | Self::CallTimedOut { .. }
             | Self::ExpressionFailed { .. }
             | Self::BranchTaken { .. }
             | Self::Environment { .. }
@@ -372,6 +380,7 @@ impl RunOutcome {
             | Self::VerificationFailed { .. }
             | Self::BundleRefused { .. }
             | Self::TooManyItems { .. }
+            | Self::CallTimedOut { .. }
             | Self::ExpressionFailed { .. }
             | Self::BranchTaken { .. }
             | Self::Hand { .. }
@@ -381,7 +390,7 @@ impl RunOutcome {
         }
     }
 
-    /// The rule of each ending: crashed, stalled, timed out, a failed verification, red checks and a refused bundle cost an attempt; no change,
+    /// The rule of each ending: crashed, stalled, timed out (a call too), a failed verification, red checks and a refused bundle cost an attempt; no change,
     /// refused, budget, a gate that did not open, an action of the vault that failed, a list that is too long and an expression that failed are final; a usage limit, an unreachable model and the daemon's own end cost nothing.
     pub fn cost(&self) -> Cost {
         match self {
@@ -398,9 +407,11 @@ impl RunOutcome {
             | Self::ExpressionFailed { .. }
             | Self::BranchTaken { .. }
             | Self::FormulaRefused { .. } => Cost::Final,
-            Self::VerificationFailed { .. } | Self::BundleRefused { .. } | Self::ChecksRed { .. } | Self::Environment { .. } => {
-                Cost::Attempt
-            }
+            Self::VerificationFailed { .. }
+            | Self::BundleRefused { .. }
+            | Self::ChecksRed { .. }
+            | Self::CallTimedOut { .. }
+            | Self::Environment { .. } => Cost::Attempt,
             Self::SetupFailed { .. } => Cost::Pause,
             Self::Hand { how } => match how {
                 HandOutcome::Crashed { .. } | HandOutcome::Stalled | HandOutcome::TimedOut => Cost::Attempt,
@@ -429,6 +440,7 @@ impl RunOutcome {
             Self::ActionFailed { rejected: true, .. } => "action-rejected",
             Self::ActionFailed { rejected: false, .. } => "action-failed",
             Self::TooManyItems { .. } => "too-many-items",
+            Self::CallTimedOut { .. } => "call-timed-out",
             Self::ExpressionFailed { .. } => "expression-failed",
             Self::BranchTaken { .. } => "branch-taken",
             Self::Environment { .. } => "environment",

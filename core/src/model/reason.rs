@@ -378,7 +378,8 @@ impl Wait {
             | Self::Orphan { until }
             | Self::Quota { until, .. }
             | Self::Schedule { until, .. } => Some(*until),
-            Self::Again { until, .. } | Self::Gate { waits: AtGate::Time { until }, .. } => Some(*until),
+            Self::Again { until, .. } => Some(*until),
+            Self::Gate { waits: AtGate::Time { until }, until: shut, .. } => shut.iter().chain([until]).min().copied(),
             Self::ToMerge { waits, .. } => waits.until(),
             Self::Gate { until, .. }
             | Self::Budget { until, .. }

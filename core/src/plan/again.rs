@@ -14,6 +14,10 @@ impl Context<'_> {
     pub(super) fn again(&self, here: Here<'_>, outcome: &RunOutcome) -> Option<Next> {
         let retry = here.step.retry.filter(|retry| retries(here) < retry.at_most && is_its_own(outcome))?;
         let until = self.now + retry.wait;
+        // What the call that it stands in has no time for is not waited for.
+        if here.run.call_until(here.step).is_some_and(|call| call.until <= until) {
+            return None;
+        }
         Some(advance(here, Advance::Retry { outcome: outcome.clone(), until }))
     }
 
@@ -58,6 +62,7 @@ fn is_its_own(outcome: &RunOutcome) -> bool {
         | RunOutcome::GateShut { .. }
         | RunOutcome::ActionFailed { .. }
         | RunOutcome::TooManyItems { .. }
+        | RunOutcome::CallTimedOut { .. }
         | RunOutcome::ExpressionFailed { .. }
         | RunOutcome::BranchTaken { .. }
         | RunOutcome::Environment { .. }

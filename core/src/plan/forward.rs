@@ -70,7 +70,7 @@ impl Context<'_> {
             PullState::Closed => return Some(left(Some(pull), "closed", "it was closed without a merge")),
             PullState::Open => {}
         }
-        let over = step.timeout.is_some_and(|timeout| self.now >= at.reached + timeout);
+        let over = run.until(step, at).is_some_and(|until| self.now >= until);
         let leaves = self.policy.projects.get(&subject.repo).is_none_or(|project| project.leaving);
         let elsewhere = !run.aside && state.at != Some(Decision::Pr) && target(state.at, Trigger::PullOpened).is_none();
         let why = match () {

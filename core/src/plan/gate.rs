@@ -6,7 +6,7 @@
 
 use serde_json::Value as Json;
 
-use crate::ledger::{InWork, PullRef};
+use crate::ledger::{InWork, PullRef, RunState};
 use crate::model::{Advance, AtGate, Checks, Gate, PullState, RunOutcome, Step, StepKind, Subject, Timestamp, Wait};
 
 use super::revise::rerun;
@@ -53,7 +53,10 @@ impl Context<'_> {
     /// It is waited for, until the time is over that its formula gives it. What is being read may open it still.
     pub(super) fn shut(&self, here: Here<'_>, waits: AtGate) -> Next {
         let step = here.step;
-        let until = step.timeout.map(|timeout| here.at.reached + timeout);
+        if let Some(over) = self.call_over(here) {
+            return over;
+        }
+        let until = here.run.until(step, here.at);
         let over = until.filter(|until| self.now >= *until && !self.view.reading.contains(here.subject));
         match (over, step.timeout, &step.kind) {
             (Some(_), Some(after), StepKind::Gate(gate)) => {
@@ -61,6 +64,12 @@ impl Context<'_> {
             }
             _ => Next::Wait(Wait::Gate { step: step.id.clone(), waits, until }),
         }
+    }
+
+    /// The end of a run by a call that a step stands in, whose time is over.
+    pub(super) fn call_over(&self, here: Here<'_>) -> Option<Next> {
+        let call = here.run.call_until(here.step).filter(|call| self.now >= call.until)?;
+        Some(self.end(here, RunOutcome::CallTimedOut { step: call.call.written(), after: call.takes }))
     }
 
     /// When a gate's pull request is read again; none where it was not read since the run came there, or is not waited for.
@@ -75,13 +84,22 @@ impl Context<'_> {
     }
 
     /// When a step in work goes on by the clock alone, whatever else its run waits for.
-    pub(super) fn goes_on_at(&self, subject: &Subject, step: &Step, at: &InWork) -> impl Iterator<Item = Timestamp> {
+    pub(super) fn goes_on_at(
+        &self,
+        subject: &Subject,
+        run: &RunState,
+        step: &Step,
+        at: &InWork,
+    ) -> impl Iterator<Item = Timestamp> {
         let gate = match &step.kind {
             StepKind::Gate(Gate::Time { after }) => Some(at.reached + *after),
             StepKind::Gate(Gate::Vault { .. }) => self.vault_window(subject, at.reached),
             _ => self.gate_read_at(subject, step, at),
         };
-        let shuts = step.timeout.filter(|_| matches!(step.kind, StepKind::Gate(_))).map(|timeout| at.reached + timeout);
+        let shuts = match &step.kind {
+            StepKind::Gate(_) => run.until(step, at),
+            _ => run.call_until(step).map(|call| call.until),
+        };
         let again = at.again.as_ref().map(|(_, until)| *until);
         let retry = at.retry.as_ref().map(|retry| self.tries_again(subject, retry));
         gate.into_iter().chain(shuts).chain(again).chain(retry)

@@ -493,8 +493,8 @@ impl Context<'_> {
                 ClaimState::Ours(held) if renews(state).is_some() => Some(self.renew_at(held)),
                 _ => None,
             };
-            let steps = state.live_run().into_iter().flat_map(|run| run.steps_in_work());
-            let steps = steps.flat_map(|(step, at)| self.goes_on_at(&subject, step, at));
+            let steps = state.live_run().into_iter().flat_map(|run| run.steps_in_work().map(move |(step, at)| (run, step, at)));
+            let steps = steps.flat_map(|(run, step, at)| self.goes_on_at(&subject, run, step, at));
             let steps: Vec<Timestamp> = steps.chain(Self::given_up_at(state)).collect();
             let checks = match state.live_run() {
                 Some(_) => None,

@@ -167,7 +167,8 @@ impl Context<'_> {
     /// What a step needs now.
     pub(super) fn step(&self, here: Here<'_>) -> Next {
         let step = here.step;
-        if let Some(decided) = self.not_yet(here).or_else(|| self.order(here)).or_else(|| self.each(here)) {
+        let decided = self.order(here).or_else(|| self.call_over(here)).or_else(|| self.not_yet(here));
+        if let Some(decided) = decided.or_else(|| self.each(here)) {
             return decided;
         }
         match &step.kind {
@@ -545,6 +546,7 @@ fn verdict(state: &IssueState, run: &RunState, outcome: &RunOutcome) -> Trigger 
         | RunOutcome::GateShut { .. }
         | RunOutcome::ActionFailed { .. }
         | RunOutcome::TooManyItems { .. }
+        | RunOutcome::CallTimedOut { .. }
         | RunOutcome::ExpressionFailed { .. }
         | RunOutcome::Environment { .. }
         | RunOutcome::FormulaRefused { .. }

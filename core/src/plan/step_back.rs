@@ -115,8 +115,7 @@ impl Context<'_> {
 
     /// When runs that stepped back give up what they wait for.
     pub(super) fn given_up_at(state: &IssueState) -> impl Iterator<Item = Timestamp> {
-        let steps = state.stepped_back.iter().flat_map(RunState::steps_in_work);
-        steps.filter_map(|(step, at)| Some(at.reached + step.timeout?))
+        state.stepped_back.iter().flat_map(|run| run.steps_in_work().filter_map(|(step, at)| run.until(step, at)))
     }
 }
 

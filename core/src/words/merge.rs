@@ -101,7 +101,7 @@ pub fn stepped_back(run: &RunState) -> String {
             StepState::AtVault { action } => format!("for the action {action} of the vault to be over"),
             _ => return None,
         };
-        let until = step.timeout.map_or_else(String::new, |timeout| format!(", until {}", at.reached + timeout));
+        let until = run.until(step, at).map_or_else(String::new, |until| format!(", until {until}"));
         Some(format!(" waits in step {} {what}{until}", step.id))
     };
     let waits = run.steps_in_work().find_map(|(step, at)| waits(step, at));

@@ -48,6 +48,9 @@ pub fn outcome(outcome: &RunOutcome) -> String {
         RunOutcome::TooManyItems { step, items, at_most } => {
             format!("step {step} was to be done for each of {items} items, and at most {at_most} are allowed")
         }
+        RunOutcome::CallTimedOut { step, after } => {
+            format!("the formula that step {step} calls was not over after {}", humantime(*after))
+        }
         RunOutcome::ExpressionFailed { step: Some(step), why } => {
             format!("step {step} could not be worked out from what is there: {why}")
         }
@@ -99,6 +102,9 @@ pub fn remedy(outcome: &RunOutcome) -> &'static str {
         }
         RunOutcome::GateShut { .. } => "see to the pull request, or give the gate more time (`timeout` of its step)",
         RunOutcome::TooManyItems { .. } => "raise `at_most` of the step's `for_each`, or narrow its list",
+        RunOutcome::CallTimedOut { .. } => {
+            "give the call more time (`timeout` of its step), or see in `forgehand logs` what took it"
+        }
         RunOutcome::ExpressionFailed { .. } => {
             "mend that expression of the formula, or its condition; `forgehand logs N --as-test` makes a test of this run to try it on"
         }

@@ -25,7 +25,7 @@ use crate::model::{
 use crate::{formula, words};
 
 /// What the words for an ending may be that a formula can name.
-const OUTCOMES: [&str; 14] = [
+const OUTCOMES: [&str; 15] = [
     "action-rejected",
     "action-failed",
     "done",
@@ -38,6 +38,7 @@ const OUTCOMES: [&str; 14] = [
     "verification-failed",
     "invalid-output",
     "too-many-items",
+    "call-timed-out",
     "expression-failed",
     "crashed",
 ];

@@ -1,5 +1,7 @@
 //! An agent's turn, and what is taken over from it.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +59,13 @@ impl Worker {
         Ok(Outcome::AgentEnded { how: report.outcome, output: report.output, resumable: report.resumable })
     }
 
+    /// How long a step may take that begins now: as it says, as the action of the vault does that the run is, and as is left of the calls that it stands in.
+    fn time_of(&self, run: &RunState, step: &Step) -> Option<Duration> {
+        let granted = run.grant.as_ref().and_then(Grant::timeout);
+        let left = run.call_until(step).map(|call| call.until.since(self.ports.clock.now()));
+        step.timeout.into_iter().chain(granted).chain(left).min()
+    }
+
     async fn agent_order(&self, order: &Order<'_>, turn: &Turn<'_>) -> Result<AgentOrder, Failure> {
         let run = order.run()?;
         let step = run.formula.steps.iter().find(|s| s.id == *turn.step).ok_or_else(|| environment("the step is gone"))?;
@@ -85,7 +94,7 @@ impl Worker {
             output: output.clone(),
             session: if turn.resume { Session::Resume(turn.session.to_owned()) } else { Session::New(turn.session.to_owned()) },
             limits: TurnLimits {
-                wall: limits.wall.into_iter().chain(step.timeout).chain(granted(run)).min(),
+                wall: limits.wall.into_iter().chain(self.time_of(run, step)).min(),
                 silence: limits.silence,
                 turns: limits.turns,
             },
@@ -168,7 +177,7 @@ impl Worker {
             commands: trial.map_or_else(|| commands_of(step, order.project).to_vec(), |trial| trial.commands.clone()),
             item: trial.and_then(|trial| trial.item.clone()),
             network: order.project.verify_network.clone(),
-            timeout: step.timeout.into_iter().chain(granted(order.run()?)).min(),
+            timeout: self.time_of(order.run()?, step),
             given: self.given(order, beside.then_some(&step.id)).await?,
             vault: needs(order.run()?, step),
         };
@@ -186,11 +195,6 @@ fn is_shared(run: &RunState, state: &IssueState, step: &StepId) -> bool {
         works && !apart && of != step
     };
     state.hands().any(in_it)
-}
-
-/// How long a step of an action may take.
-fn granted(run: &RunState) -> Option<std::time::Duration> {
-    run.grant.as_ref().and_then(Grant::timeout)
 }
 
 /// What the commands of a step get of the vault: those that the formula itself writes out, on the base branch. What an agent wrote or chose is never

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::config::Probe;
-use crate::ledger::{IssueState, Ledger};
+use crate::ledger::{IssueState, Ledger, RunState};
 use crate::model::{
     ActionEnd, ActionId, ActionState, Branch, Change, Checks, CommandRun, CommentId, Decision, Dispatch, Event, Evidence,
     Formula, FormulaName, HostEnd, HostFacts, Issue, JournalId, Kept, LabelNames, LabelsMean, Login, MergeRule, Moved, Mute,
@@ -176,8 +176,11 @@ impl Stage {
     /// When the time is over of a step that waits for a merge that does not come.
     pub(super) fn given_up(&self, state: &IssueState) -> Option<Timestamp> {
         let waits = state.stepped_back.iter().filter(|_| self.merge == PlayedMerge::Waits);
-        let steps = waits.flat_map(|run| run.steps_in_work()).filter(|(step, _)| step.merges());
-        steps.filter_map(|(step, at)| Some(at.reached + step.timeout?)).min()
+        let until = |run: &RunState| {
+            let steps = run.steps_in_work().filter(|(step, _)| step.merges());
+            steps.filter_map(|(step, at)| run.until(step, at)).min()
+        };
+        waits.filter_map(until).min()
     }
 
     /// What is asked of the pull request that is played, where the run revises one.
