@@ -18,7 +18,7 @@ use crate::model::{Expression, Given, InputKind, InputSpec};
 const PATTERN_LIMIT: usize = 1 << 16;
 
 /// Words that expressions do not take for a name.
-const RESERVED: [&str; 21] = [
+pub(super) const RESERVED: [&str; 21] = [
     "as",
     "break",
     "const",

@@ -224,6 +224,13 @@ fn ending(table: &Table<'_>, known: &Type, (own, about): (&str, About), calls: &
     let summary = table.optional("summary", |v| expression(v, known, Wants::Text));
     let questions = table.optional("questions", |v| expression(v, known, Wants::List));
     let others: Vec<(&str, EndWord)> = words.into_iter().filter(|(_, word)| *word != EndWord::HandOver).collect();
+    if is == Some(EndWord::NeedsInfo)
+        && !table.has("questions")
+        && let Some(value) = table.value("is")
+    {
+        let help = "add what is asked, such as questions = \"steps.work.output.questions\", or questions = \"['Which version?']\"";
+        value.wrong::<()>("it is not said what is asked, and nobody could answer", help);
+    }
     let or = table.or("or", EndWord::Interactive, |v| v.one_of(&others));
     let to = match is {
         Some(EndWord::HandOver) => table.required("to", "to = \"fix\"", |v| other_formula(v, own, calls)),
@@ -323,6 +330,9 @@ fn step_id(value: &Value<'_>) -> Option<StepId> {
     let text = word(value)?;
     if text == INPUTS {
         return value.wrong(format!("no step can be called `{INPUTS}`"), "that is where a called formula is given its inputs");
+    }
+    if inputs::RESERVED.contains(&text.as_str()) {
+        return value.wrong(format!("`{text}` means something else in expressions"), format!("call it `{text}_` or otherwise"));
     }
     Some(StepId(text))
 }

@@ -19,6 +19,8 @@ const UNBALANCED: &str = "is each `{{` closed, and each `{{#if}}` and `{{#each}}
 const DEPTH: usize = 8;
 /// How many a template has at most, those of its partials included: they may put each other in many times over.
 const PARTIALS: u32 = 100;
+/// How deep blocks may lie in each other: each costs a reader, and the stack.
+const NESTED: usize = 16;
 /// What a list offers beside its items.
 const IN_A_LIST: [&str; 4] = ["@index", "@first", "@last", "@key"];
 
@@ -130,6 +132,11 @@ impl Templates<'_> {
     }
 
     fn template(&self, under: &Under<'_>, scope: &Variable) {
+        if let Some(at) = too_deep(under.text) {
+            let message = format!("blocks lie at most {NESTED} deep in each other");
+            self.wrong(under, at, message, Some("put less in, or move the inner ones out".to_owned()));
+            return;
+        }
         match compiled(under.text) {
             Ok(template) => self.elements(under, &template, scope, false),
             Err(error) => {
@@ -318,6 +325,22 @@ impl Templates<'_> {
         });
         self.faults.borrow_mut().push(Fault::at(&under.source, span, message, help));
     }
+}
+
+/// The line and column of a block that lies deeper in others than any may, from 1. It is asked before the template is read, which goes as deep
+/// as that.
+fn too_deep(text: &str) -> Option<(usize, usize)> {
+    static BLOCK: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\{\{~?\s*([#/])").expect("a constant pattern, used in the tests"));
+    let mut open = 0_usize;
+    let at = BLOCK.captures_iter(text).find_map(|found| {
+        open = if &found[1] == "#" { open + 1 } else { open.saturating_sub(1) };
+        (open > NESTED).then(|| found.get_match().start())
+    })?;
+    let before = text.get(..at)?;
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Some((line, column))
 }
 
 /// The nearest name at the first part of a path that is unknown, or all there are.
