@@ -5,8 +5,8 @@ use forgehand::formula::{
 };
 use forgehand::model::{
     Access, Branch, Change, ChangedFile, CommandRun, Commands, Evidence, Expect, Formula, Gate, HostFacts, IssueNumber, Login,
-    OpenIssue, OpenIssues, Proposal, Provisions, Remark, RepoName, Risk, RunTexts, RunsOn, Sha, StepId, StepKind, TierReason,
-    TierSource, Timestamp, Usd,
+    OpenIssue, OpenIssues, Proposal, Provisions, Remark, RepoName, Risk, RunTexts, RunsOn, SeenIssue, Sha, StepId, StepKind,
+    TextMark, TierReason, TierSource, Timestamp, Usd,
 };
 use forgehand::text::{PROMPT_LIMIT, PromptContext, ProposalContext, Said, render_prompt, render_proposal};
 use proptest::prelude::*;
@@ -403,15 +403,15 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:1: there is no helper `outsid` here (did you mean `outside`?)
     prompts/own.md:1:1: there is no helper `prose` here (here are `outside`, `line`)
     prompts/own.md:1:19: `body` is text from outside and cannot stand as it is (write {{outside body}} or {{line body}})
-    prompts/own.md:1:19: unknown variable `repo` (inside the list are `at`, `author`, `body`)
+    prompts/own.md:1:19: unknown variable `repo` (it stands around the list: write `../repo`)
     prompts/own.md:1:1: `issue` is not a list (write {{#if issue}})
     prompts/own.md:1:1: `comments` is a list (write {{#each comments}} .. {{/each}})
-    prompts/own.md:1:1: `issue` is not a text (below it are `author`, `body`, `kept`, `listed_in`, `number`, `sprint`, `tasks`, `tasks_cut`, `title`)
+    prompts/own.md:1:1: `issue` is not a text (below it are `author`, `body`, `comments`, `created`, `kept`, `labels`, `listed_in`, `number`, `sprint`, `tasks`, `tasks_cut`, `title`, `updated`)
     prompts/own.md:1:1: there is no helper `lookup` here (here are `outside`, `line`)
     prompts/own.md:1:1: there is no block `with` (here are `#if`, `#unless` and `#each`)
     prompts/own.md:1:1: only names can stand here (write the name of a variable)
     prompts/own.md:1:1: `outside` takes one text (write {{outside issue.title}})
-    prompts/own.md:1:1: unknown variable `../repo` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `host`, `inputs`, `issue`, `last_tag`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `slug`, `steps`, `trunk`, `verify`)
+    prompts/own.md:1:1: nothing stands around `../repo` (`../` names what stands around a list, inside of its #each)
     prompts/own.md:1:1: unknown variable `@root.issue.body` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `host`, `inputs`, `issue`, `last_tag`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `slug`, `steps`, `trunk`, `verify`)
     prompts/own.md:1:1: `each` takes one name (write {{#if name}}, {{#unless name}} or {{#each list}})
     prompts/partials/inner.md:1:24: unknown variable `nonsense` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `host`, `inputs`, `issue`, `last_tag`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `slug`, `steps`, `trunk`, `verify`)
@@ -446,12 +446,27 @@ fn texts() -> RunTexts {
     }
 }
 
+fn seen() -> SeenIssue {
+    SeenIssue {
+        title: "It crashes".into(),
+        text: TextMark { title: "t".into(), body: "b".into() },
+        author: "alice".into(),
+        open: true,
+        labels: ["bug-report".to_owned(), "<b>urgent".to_owned()].into(),
+        created: Timestamp(0),
+        updated: Timestamp(86_400_000),
+        comments: 3,
+        depends: Vec::new(),
+    }
+}
+
 fn with_prompt_context<T>(texts: &RunTexts, failure: Option<&str>, use_it: impl FnOnce(&PromptContext<'_>) -> T) -> T {
     let repo: RepoName = "o/r".parse().expect("a name");
     let (base, branch) = (Branch::from("main"), Branch::from("claude/issue-7"));
     use_it(&PromptContext {
         repo: &repo,
         issue: IssueNumber(7),
+        seen: &seen(),
         texts,
         base: &base,
         trunk: &"0123456789abcdef0123456789abcdef01234567".parse().expect("a sha"),
@@ -505,6 +520,36 @@ fn a_fix_reads_everything_that_rule_6_names_and_nothing_hidden() {
         prompt.lines().filter_map(|l| l.strip_prefix("<outside-")?.strip_suffix('>')).filter(|n| *n != "\u{2026}").collect();
     for name in open {
         assert_eq!(prompt.matches(&format!("</outside-{name}>")).count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn what_stands_around_a_list_can_be_named_in_it_and_so_can_labels_and_times() {
+    let told = "{{#each issue.labels}}{{#if ../issue.number}}{{../issue.number}}:{{line this}} {{/if}}{{/each}}{{issue.created}} {{issue.updated}} {{issue.comments}}";
+    let prompt = with_prompt_context(&texts(), None, |context| render_prompt(told, context).expect("a prompt"));
+    let (labels, rest) = prompt.split_at(prompt.find("1970").expect("a time"));
+    assert_eq!(rest, "1970-01-01T00:00:00Z 1970-01-02T00:00:00Z 3");
+    assert_eq!((labels.matches("7:<outside-").count(), labels.matches("bug-report</outside-").count()), (2, 1), "{labels}");
+
+    let load = |prompt: &str| {
+        let text = "formula = 1\nname = \"it\"\ntitle = \"It\"\nblast_radius = \"low\"\n[[step]]\nid = \"look\"\nagent = \"dev\"\n\
+            prompt = \"it.md\"\naccess = \"read\"\noutput = \"fix-result\"\n";
+        let prompts = |name: &str| (name == "it.md").then(|| prompt.to_owned());
+        load("it.toml", text, &prompts).map(|_| ()).map_err(|faults| faults.lines())
+    };
+    let nested = "{{#each issue.tasks}}{{#each labels}}{{line this}} {{../number}} {{../../repo}} {{line ../../issue.title}}{{/each}}{{/each}}";
+    for right in [told, nested] {
+        assert_eq!(load(right), Ok(()), "{right}");
+    }
+    for (wrong, says, hint) in [
+        ("{{#each verify}}{{repo}}{{/each}}", "unknown variable `repo`", "write `../repo`"),
+        ("{{#each issue.tasks}}{{#each labels}}{{repo}}{{/each}}{{/each}}", "unknown variable `repo`", "write `../../repo`"),
+        ("{{../repo}}", "nothing stands around `../repo`", "inside of its #each"),
+        ("{{#each verify}}{{../issue.title}}{{/each}}", "is text from outside", "{{outside ../issue.title}}"),
+        ("{{#each verify}}{{../nothing}}{{/each}}", "unknown variable `nothing`", "here are"),
+    ] {
+        let lines = load(wrong).expect_err(wrong);
+        assert!(lines.len() == 1 && lines[0].contains(says) && lines[0].contains(hint), "{wrong}: {lines:?}");
     }
 }
 
@@ -619,6 +664,7 @@ fn rendered(template: &str, steps: &[Said]) -> String {
     let context = ProposalContext {
         repo: &repo,
         issue: IssueNumber(7),
+        seen: &seen(),
         texts: &texts(),
         base: &base,
         branch: &branch,
@@ -755,6 +801,7 @@ fn of_much_output_the_end_is_shown_and_the_whole_stays_within_a_bodys_limit() {
         let context = ProposalContext {
             repo: &repo,
             issue: IssueNumber(7),
+            seen: &seen(),
             texts: &texts(),
             base: &base,
             branch: &branch,

@@ -237,7 +237,7 @@ pub fn page() -> String {
         let helpers = kind.helpers().iter().map(|helper| format!("`{{{{{helper} ..}}}}`")).collect::<Vec<_>>().join(", ");
         let _ = write!(
             page,
-            "\n## What templates of {heading} may name\n\nTemplates are written in Handlebars. Text from outside stands only in {helpers}.\n\n| Name | What it is |\n|---|---|\n",
+            "\n## What templates of {heading} may name\n\nTemplates are written in Handlebars. Text from outside stands only in {helpers}. Inside of a list's `{{{{#each}}}}` its items' names stand alone, and `{{{{../name}}}}` is one that stands around it.\n\n| Name | What it is |\n|---|---|\n",
         );
         variables(&mut page, "", &kind.vocabulary(About::Issue, [], [], None));
         page.push_str("| `project.issues`, `project.issues_cut` | in a formula with `cron`, which has no `issue` |\n");

@@ -228,7 +228,8 @@ fn ending(table: &Table<'_>, known: &Type, (own, about): (&str, About), calls: &
         && !table.has("questions")
         && let Some(value) = table.value("is")
     {
-        let help = "add what is asked, such as questions = \"steps.work.output.questions\", or questions = \"['Which version?']\"";
+        let help =
+            "add what is asked, such as questions = \"steps.work.output.questions\", or questions = \"['Which version?']\"";
         value.wrong::<()>("it is not said what is asked, and nobody could answer", help);
     }
     let or = table.or("or", EndWord::Interactive, |v| v.one_of(&others));

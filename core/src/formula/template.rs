@@ -61,6 +61,20 @@ pub(super) struct Templates<'p> {
     pub(super) broken: RefCell<BTreeSet<String>>,
 }
 
+/// What names stand for at some place of a template.
+#[derive(Clone, Copy)]
+struct Scope<'v> {
+    here: &'v Variable,
+    /// What stands around the list that this is an item of: `../name`.
+    around: Option<&'v Scope<'v>>,
+}
+
+impl Scope<'_> {
+    fn in_list(&self) -> bool {
+        self.around.is_some()
+    }
+}
+
 /// A template under check.
 struct Under<'t> {
     source: SourceFile,
@@ -111,7 +125,7 @@ impl Templates<'_> {
     fn checked(&self, under: &Under<'_>, vocabulary: &Variable) -> Option<String> {
         let before = self.faults.borrow().len();
         self.partials.set(0);
-        self.template(under, vocabulary);
+        self.template(under, &Scope { here: vocabulary, around: None });
         self.partials.set(0);
         (self.faults.borrow().len() == before).then(|| self.expanded(under.text, 0))
     }
@@ -131,14 +145,14 @@ impl Templates<'_> {
         PARTIAL.replace_all(text, partial).into_owned()
     }
 
-    fn template(&self, under: &Under<'_>, scope: &Variable) {
+    fn template(&self, under: &Under<'_>, scope: &Scope<'_>) {
         if let Some(at) = too_deep(under.text) {
             let message = format!("blocks lie at most {NESTED} deep in each other");
             self.wrong(under, at, message, Some("put less in, or move the inner ones out".to_owned()));
             return;
         }
         match compiled(under.text) {
-            Ok(template) => self.elements(under, &template, scope, false),
+            Ok(template) => self.elements(under, &template, scope),
             Err(error) => {
                 let at = error.pos().unwrap_or((1, 1));
                 let (message, help) = match error.reason() {
@@ -150,15 +164,15 @@ impl Templates<'_> {
         }
     }
 
-    fn elements(&self, under: &Under<'_>, template: &Template, scope: &Variable, in_list: bool) {
+    fn elements(&self, under: &Under<'_>, template: &Template, scope: &Scope<'_>) {
         for (element, place) in template.elements.iter().zip(&template.mapping) {
             let at = (place.0, place.1);
             match element {
                 TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
                 TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
-                    self.expression(under, at, call, scope, in_list);
+                    self.expression(under, at, call, scope);
                 }
-                TemplateElement::HelperBlock(block) => self.block(under, at, block, scope, in_list),
+                TemplateElement::HelperBlock(block) => self.block(under, at, block, scope),
                 TemplateElement::PartialExpression(partial) => {
                     let name = partial.name.as_name().unwrap_or_default();
                     let plain = partial.params.is_empty() && partial.hash.is_empty();
@@ -173,7 +187,7 @@ impl Templates<'_> {
         }
     }
 
-    fn partial(&self, under: &Under<'_>, at: (usize, usize), name: &str, plain: bool, scope: &Variable) {
+    fn partial(&self, under: &Under<'_>, at: (usize, usize), name: &str, plain: bool, scope: &Scope<'_>) {
         let tag = format!("{{{{> {name}}}}}");
         if !plain || !PARTIAL.is_match(&tag) {
             self.wrong(
@@ -206,7 +220,7 @@ impl Templates<'_> {
         }
     }
 
-    fn expression(&self, under: &Under<'_>, at: (usize, usize), call: &HelperTemplate, scope: &Variable, in_list: bool) {
+    fn expression(&self, under: &Under<'_>, at: (usize, usize), call: &HelperTemplate, scope: &Scope<'_>) {
         let name = call.name.as_name().unwrap_or_default();
         let helpers = under.kind.helpers();
         if call.params.is_empty() && call.hash.is_empty() {
@@ -215,7 +229,7 @@ impl Templates<'_> {
                 self.wrong(under, at, format!("`{name}` is a helper, and here it is given nothing"), Some(help));
                 return;
             }
-            match self.resolve(under, at, &call.name, scope, in_list) {
+            match self.resolve(under, at, &call.name, scope) {
                 Some(Variable::Outside) => {
                     let message = format!("`{name}` is text from outside and cannot stand as it is");
                     let ways: Vec<_> = helpers.iter().map(|h| format!("{{{{{h} {name}}}}}")).collect();
@@ -245,13 +259,13 @@ impl Templates<'_> {
             self.wrong(under, at, format!("`{name}` takes one text"), Some(format!("write {{{{{name} issue.title}}}}")));
             return;
         };
-        if let Some(Variable::List(_) | Variable::Record(_)) = self.resolve(under, at, text, scope, in_list) {
+        if let Some(Variable::List(_) | Variable::Record(_)) = self.resolve(under, at, text, scope) {
             let what = text.as_name().unwrap_or_default();
             self.wrong(under, at, format!("`{what}` is not a text"), Some("name a text, or go through a list with #each".into()));
         }
     }
 
-    fn block(&self, under: &Under<'_>, at: (usize, usize), block: &HelperTemplate, scope: &Variable, in_list: bool) {
+    fn block(&self, under: &Under<'_>, at: (usize, usize), block: &HelperTemplate, scope: &Scope<'_>) {
         let name = block.name.as_name().unwrap_or_default();
         let bodies = [block.template.as_ref(), block.inverse.as_ref()];
         let ([subject], true, None) = (block.params.as_slice(), block.hash.is_empty(), &block.block_param) else {
@@ -264,9 +278,9 @@ impl Templates<'_> {
             self.wrong(under, at, format!("there is no block `{name}`"), Some(help.into()));
             return;
         }
-        let Some(found) = self.resolve(under, at, subject, scope, in_list) else { return };
+        let Some(found) = self.resolve(under, at, subject, scope) else { return };
         if name != "each" {
-            bodies.into_iter().flatten().for_each(|body| self.elements(under, body, scope, in_list));
+            bodies.into_iter().flatten().for_each(|body| self.elements(under, body, scope));
             return;
         }
         let Variable::List(item) = found else {
@@ -275,35 +289,37 @@ impl Templates<'_> {
             return;
         };
         if let Some(body) = bodies[0] {
-            self.elements(under, body, &item, true);
+            self.elements(under, body, &Scope { here: &item, around: Some(scope) });
         }
         if let Some(otherwise) = bodies[1] {
-            self.elements(under, otherwise, scope, in_list);
+            self.elements(under, otherwise, scope);
         }
     }
 
     /// What a name stands for; nothing, and a mistake, if it is unknown.
-    fn resolve(
-        &self,
-        under: &Under<'_>,
-        at: (usize, usize),
-        name: &Parameter,
-        scope: &Variable,
-        in_list: bool,
-    ) -> Option<Variable> {
+    fn resolve(&self, under: &Under<'_>, at: (usize, usize), name: &Parameter, scope: &Scope<'_>) -> Option<Variable> {
         let (Parameter::Name(raw) | Parameter::Path(Path::Relative((_, raw)) | Path::Local((_, _, raw)))) = name else {
             let help = "write the name of a variable".to_owned();
             self.wrong(under, at, "only names can stand here".into(), Some(help));
             return None;
         };
-        if in_list && IN_A_LIST.contains(&raw.as_str()) {
+        if scope.in_list() && IN_A_LIST.contains(&raw.as_str()) {
             return Some(Variable::Plain);
         }
-        let path = raw.strip_prefix("this").map_or(raw.as_str(), |rest| rest.trim_start_matches('.'));
-        if raw == "this" || raw == "." {
-            return Some(scope.clone());
+        let (mut scope, mut raw) = (scope, raw.as_str());
+        while let Some(rest) = raw.strip_prefix("../") {
+            let Some(around) = scope.around else {
+                let help = "`../` names what stands around a list, inside of its #each".to_owned();
+                self.wrong(under, at, format!("nothing stands around `{raw}`"), Some(help));
+                return None;
+            };
+            (scope, raw) = (around, rest);
         }
-        if let Some(found) = scope.at(path.split('.')) {
+        let path = raw.strip_prefix("this").map_or(raw, |rest| rest.trim_start_matches('.'));
+        if raw == "this" || raw == "." {
+            return Some(scope.here.clone());
+        }
+        if let Some(found) = scope.here.at(path.split('.')) {
             return Some(found.clone());
         }
         let of_broken = path.strip_prefix("steps.").is_some_and(|rest| {
@@ -311,7 +327,7 @@ impl Templates<'_> {
             self.broken.borrow().contains(step)
         });
         if !of_broken {
-            self.wrong(under, at, format!("unknown variable `{raw}`"), Some(advice(path, scope, in_list)));
+            self.wrong(under, at, format!("unknown variable `{raw}`"), Some(advice(path, scope)));
         }
         None
     }
@@ -344,8 +360,12 @@ fn too_deep(text: &str) -> Option<(usize, usize)> {
 }
 
 /// The nearest name at the first part of a path that is unknown, or all there are.
-fn advice(path: &str, scope: &Variable, in_list: bool) -> String {
-    let mut here = scope;
+fn advice(path: &str, scope: &Scope<'_>) -> String {
+    let mut around = std::iter::successors(scope.around, |scope| scope.around);
+    if let Some(above) = around.position(|scope| scope.here.at(path.split('.')).is_some()) {
+        return format!("it stands around the list: write `{}{path}`", "../".repeat(above + 1));
+    }
+    let mut here = scope.here;
     let mut known = String::new();
     for part in path.split('.') {
         match here.at(std::iter::once(part)) {
@@ -357,7 +377,7 @@ fn advice(path: &str, scope: &Variable, in_list: bool) -> String {
             None => break,
         }
     }
-    if known.is_empty() && !in_list && is_of_an_issue(path, here) {
+    if known.is_empty() && !scope.in_list() && is_of_an_issue(path, here) {
         return ABOUT_THE_PROJECT.to_owned();
     }
     if let Variable::List(_) = here {
@@ -372,7 +392,7 @@ fn advice(path: &str, scope: &Variable, in_list: bool) -> String {
         Some(right) => format!("did you mean `{known}{right}`?"),
         None if names.is_empty() => format!("there is nothing below `{}` here", known.trim_end_matches('.')),
         None => {
-            let place = if in_list { "inside the list are" } else { "here are" };
+            let place = if scope.in_list() { "inside the list are" } else { "here are" };
             format!("{place} {}", listed(names.keys()))
         }
     }

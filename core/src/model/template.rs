@@ -150,7 +150,7 @@ fn record(names: impl IntoIterator<Item = (&'static str, Variable)>) -> Variable
 }
 
 /// The issue that a run is about.
-fn of_issue() -> [(&'static str, Variable); 8] {
+fn of_issue() -> [(&'static str, Variable); 12] {
     use Variable::{Outside, Plain};
     let task = [
         ("number", Plain),
@@ -167,6 +167,10 @@ fn of_issue() -> [(&'static str, Variable); 8] {
     [
         ("number", Plain),
         ("author", Plain),
+        ("labels", list(Outside)),
+        ("created", Plain),
+        ("updated", Plain),
+        ("comments", Plain),
         ("title", Outside),
         ("body", Outside),
         ("kept", of_kept()),

@@ -10,7 +10,8 @@ use super::clean::clean;
 use super::{BODY_LIMIT, COMMENT_LIMIT};
 use crate::model::{
     About, Branch, Change, CheckText, Evidence, HostFacts, InputSpec, IssueNumber, Kept, OpenIssues, OpsFile, Provisions,
-    PullTexts, Remark, RepoName, Risk, RunTexts, Sha, Sprint, StepId, Task, Tasks, TemplateKind, TierReason, Usd, Variable,
+    PullTexts, Remark, RepoName, Risk, RunTexts, SeenIssue, Sha, Sprint, StepId, Task, Tasks, TemplateKind, TierReason, Usd,
+    Variable,
 };
 
 /// The key that wrapped text lies under; a helper unwraps it.
@@ -65,6 +66,8 @@ pub struct PromptContext<'a> {
     pub repo: &'a RepoName,
     /// The issue; [`IssueNumber::PROJECT`] where the run is about none.
     pub issue: IssueNumber,
+    /// What was seen of the issue last.
+    pub seen: &'a SeenIssue,
     /// What the run is given to read, raw as it was journalled.
     pub texts: &'a RunTexts,
     /// The branch that work starts from.
@@ -106,6 +109,8 @@ pub struct ProposalContext<'a> {
     pub repo: &'a RepoName,
     /// The issue; [`IssueNumber::PROJECT`] where the run is about none.
     pub issue: IssueNumber,
+    /// What was seen of the issue last.
+    pub seen: &'a SeenIssue,
     /// What the run was given to read, raw.
     pub texts: &'a RunTexts,
     /// The branch that the work would go to.
@@ -149,6 +154,10 @@ impl PromptContext<'_> {
             "issue": {
                 "number": self.issue.0,
                 "author": name(&texts.author),
+                "labels": labels(&self.seen.labels),
+                "created": self.seen.created.rfc3339(),
+                "updated": self.seen.updated.rfc3339(),
+                "comments": self.seen.comments,
                 "title": taken(&texts.title, TITLE_LIMIT),
                 "body": taken(&texts.body, BODY_LIMIT),
                 "kept": kept(self.kept),
@@ -211,6 +220,10 @@ impl ProposalContext<'_> {
             "issue": {
                 "number": self.issue.0,
                 "author": name(&self.texts.author),
+                "labels": labels(&self.seen.labels),
+                "created": self.seen.created.rfc3339(),
+                "updated": self.seen.updated.rfc3339(),
+                "comments": self.seen.comments,
                 "title": cut(&self.texts.title, TITLE_LIMIT),
                 "kept": kept(self.kept),
                 "body": taken(&self.texts.body, COMMENT_LIMIT),
@@ -269,7 +282,7 @@ fn project(open: &OpenIssues) -> Json {
             "number": issue.number.0,
             "title": taken(&issue.title, TITLE_LIMIT),
             "author": name(issue.author.as_str()),
-            "labels": issue.labels.iter().map(|label| clean(label)).collect::<Vec<_>>(),
+            "labels": labels(&issue.labels),
             "created": issue.created.rfc3339(),
             "updated": issue.updated.rfc3339(),
             "comments": issue.comments,
@@ -310,7 +323,7 @@ fn tasks(all: &Tasks, mut room: usize) -> Json {
             "author": name(task.seen.author.as_str()),
             "open": task.seen.open,
             "ticked": task.ticked,
-            "labels": task.seen.labels.iter().map(|label| clean(label)).collect::<Vec<_>>(),
+            "labels": labels(&task.seen.labels),
             "body": if left.is_some() { body } else { "[left out: all bodies together are too long]".to_owned() },
             "file_targets": task.file_targets,
             "acceptance_criteria": task.acceptance_criteria,
@@ -318,6 +331,10 @@ fn tasks(all: &Tasks, mut room: usize) -> Json {
         })
     };
     all.items.iter().map(one).collect()
+}
+
+fn labels<'l>(labels: impl IntoIterator<Item = &'l String>) -> Vec<String> {
+    labels.into_iter().map(|label| clean(label)).collect()
 }
 
 fn numbers(issues: &[IssueNumber]) -> Vec<u64> {

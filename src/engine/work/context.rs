@@ -39,6 +39,7 @@ pub(super) fn prompt(
     let context = PromptContext {
         repo: &order.subject.repo,
         issue: order.subject.issue,
+        seen: &order.state.seen,
         texts,
         base: &order.prepared()?.base_branch,
         trunk: &order.prepared()?.trunk,
@@ -84,6 +85,7 @@ pub(super) fn proposal_under(
     let context = ProposalContext {
         repo: &order.subject.repo,
         issue: order.subject.issue,
+        seen: &order.state.seen,
         texts,
         base: &order.prepared()?.base_branch,
         branch: &run.branch,
