@@ -51,6 +51,11 @@ impl Fault {
         Self { message: message.into(), help, source_file: source.clone(), span, key: String::new() }
     }
 
+    /// Says too who names the file that it is in.
+    pub fn named_by(self, who: &str) -> Self {
+        Self { message: format!("{} (named in {who})", self.message), ..self }
+    }
+
     fn about(self, key: String) -> Self {
         Self { key, ..self }
     }

@@ -6,6 +6,9 @@
 use regex::Regex;
 use serde_json::Value as Json;
 
+use super::Flaw;
+use super::json::parts as parts_of;
+
 /// The keyword.
 pub const LINES: &str = "x-lines";
 /// How deep a schema is looked into.
@@ -24,19 +27,16 @@ enum Rule {
 }
 
 /// What is wrong with the rules of a schema; none where they can be used.
-pub fn flaw(schema: &Json) -> Option<String> {
-    fn of(part: &Json, depth: usize) -> Option<String> {
+pub fn flaw(schema: &Json) -> Option<Flaw> {
+    fn of(part: &Json, at: &str, depth: usize) -> Option<Flaw> {
         if depth > DEPTH {
             return None;
         }
         let own = part.get(LINES).and_then(|rules| read(rules).err());
-        own.or_else(|| match part {
-            Json::Object(fields) => fields.values().find_map(|inner| of(inner, depth + 1)),
-            Json::Array(items) => items.iter().find_map(|inner| of(inner, depth + 1)),
-            _ => None,
-        })
+        let own = own.map(|what| Flaw { at: format!("{at}/{LINES}"), what });
+        own.or_else(|| parts_of(part).find_map(|(name, inner)| of(inner, &format!("{at}/{name}"), depth + 1)))
     }
-    of(schema, 0)
+    of(schema, "", 0)
 }
 
 /// What is wrong with the texts of a value that fits the schema otherwise: each with its place and its line.
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn rules_that_cannot_be_used_are_said() {
-        let of = |rules: Json| flaw(&json!({ "properties": { "a": { "x-lines": rules } } })).expect("it is wrong");
-        assert!(of(json!("x")).contains("a list of rules"));
+        let of = |rules: Json| flaw(&json!({ "properties": { "a": { "x-lines": rules } } })).expect("it is wrong").to_string();
+        assert!(of(json!("x")).starts_with("at /properties/a/x-lines: `x-lines` is a list of rules"));
         assert!(of(json!([{ "like": "x" }])).contains("`like` and `is`"));
         assert!(of(json!([{ "like": "(", "is": "x", "write": "x" }])).contains("no pattern"));
         assert!(of(json!([{ "like": "x", "is": "x" }])).contains("`write`"));

@@ -5,6 +5,7 @@
 //! of them. A value that may be a secret is masked in what is shown of the source. Nothing here knows what the keys mean.
 
 mod fault;
+pub mod json;
 mod layers;
 pub mod lines;
 mod mask;
@@ -23,7 +24,7 @@ use toml::de::{DeTable, DeValue};
 pub use fault::{Fault, Faults, SourceFile};
 pub use layers::{Layer, Layers, Rules, peek, read_layers};
 pub use nearest::nearest;
-pub use schema::Schema;
+pub use schema::{Flaw, Schema};
 pub use time::parse_duration;
 pub use value::{Place, Value};
 

@@ -15,6 +15,16 @@ const NAME: &str = "schema:/";
 /// The longest text about one mistake, in characters.
 const TOLD: usize = 300;
 
+/// Why something is no schema, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{}", told(at, what))]
+pub struct Flaw {
+    /// The part that is wrong, by its JSON pointer; empty where it is not known.
+    pub at: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
 /// A schema, ready to judge by.
 pub struct Schema {
     schemas: Schemas,
@@ -27,7 +37,7 @@ impl Schema {
     ///
     /// # Errors
     /// Where it is no schema, and why.
-    pub fn new(schema: &Json) -> Result<Self, String> {
+    pub fn new(schema: &Json) -> Result<Self, Flaw> {
         let mut schemas = Schemas::new();
         let mut compiler = Compiler::new();
         compiler.set_default_draft(Draft::V7);
@@ -44,7 +54,7 @@ impl Schema {
     pub fn mistakes(&self, value: &Json, most: usize) -> Vec<String> {
         let mut found = Vec::new();
         if let Err(error) = self.schemas.validate(value, self.index) {
-            leaves(&error, &mut found);
+            leaves(&error, &mut |place, what| found.push(told(&place, &what)));
         }
         // The library goes through properties in no order.
         found.sort();
@@ -56,12 +66,10 @@ impl Schema {
     }
 }
 
-/// The mistakes themselves, without the keywords that lead to them.
-fn leaves(error: &ValidationError<'_, '_>, found: &mut Vec<String>) {
+/// The mistakes themselves, each with its place, without the keywords that lead to them.
+fn leaves(error: &ValidationError<'_, '_>, found: &mut impl FnMut(String, String)) {
     if error.causes.is_empty() {
-        let place = error.instance_location.to_string();
-        let what = error.kind.to_string();
-        found.push(told(&place, &what));
+        found(error.instance_location.to_string(), error.kind.to_string());
     }
     for cause in &error.causes {
         leaves(cause, found);
@@ -73,14 +81,15 @@ fn told(place: &str, what: &str) -> String {
     if place.is_empty() { what } else { format!("at {place}: {what}") }
 }
 
-fn flaw(error: &CompileError) -> String {
+fn flaw(error: &CompileError) -> Flaw {
     if let CompileError::ValidationError { src, .. } = error {
         let mut found = Vec::new();
-        leaves(src, &mut found);
-        return found.into_iter().min().unwrap_or_else(|| "it does not fit the schema of schemas".to_owned());
+        leaves(src, &mut |at, what| found.push(Flaw { at, what }));
+        let unclear = || Flaw { at: String::new(), what: "it does not fit the schema of schemas".to_owned() };
+        // The library goes through properties in no order.
+        return found.into_iter().min().unwrap_or_else(unclear);
     }
-    let what: String = format!("{error:#}").chars().take(TOLD).collect();
-    what
+    Flaw { at: String::new(), what: format!("{error:#}") }
 }
 
 /// Reads nothing, wherever a reference leads.

@@ -71,7 +71,7 @@ pub(super) fn agent(table: &Table<'_>, scene: &Scene<'_, '_>) -> Option<StepKind
     if let (Some(role), Some(hiring)) = (&role, &calls.sources.hiring) {
         judge(&Asks { role, hire: &hire, step: table, all: &defaults.table }, hiring);
     }
-    let output = table.required("output", "output = \"fix-result\"", |v| shape(v, calls));
+    let output = table.required("output", "output = \"fix-result\"", |v| shape(v, calls, templates));
     let commits = match (&output, access) {
         (Some(shape), Some(Access::Write)) => {
             let known = with(known.clone(), "output", Type::of_schema(&shape.schema));

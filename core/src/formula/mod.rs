@@ -10,6 +10,7 @@ mod asks;
 mod bounds;
 mod call;
 mod cron;
+mod described;
 mod each;
 pub mod expression;
 mod extends;

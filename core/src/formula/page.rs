@@ -90,7 +90,7 @@ const BRANCH: &str = "
 const ANSWERS: &str = "
 ## What answers are held to
 
-The answer of an agent is JSON that fits the schema of its step (`formulas/schemas/NAME.json`, JSON schema, draft 7). What does not is told to the agent once, word by word, and the
+The answer of an agent is JSON that fits the schema of its step (`formulas/schemas/NAME.json`, JSON schema, draft 7), whose `required` names only what its `properties` describe. What does not is told to the agent once, word by word, and the
 step fails where the second answer does not fit either. For a text that is a whole document a schema may say what its lines look like, by `x-lines`, a list
 of rules; what breaks one is told with the number of its line, and what no rule is about is left alone:
 

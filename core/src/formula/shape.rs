@@ -8,7 +8,9 @@ use serde_json::Value as Json;
 use super::call::Calls;
 use super::read::word;
 use super::shipped::shipped_schema;
-use crate::document::{Schema, Value, nearest};
+use super::template::Templates;
+use super::{described, unreadable};
+use crate::document::{Fault, Flaw, Schema, SourceFile, Value, json, nearest};
 use crate::model::Shape;
 
 /// The longest schema, in bytes: a prompt holds it.
@@ -24,8 +26,8 @@ thread_local! {
     static SOUND: RefCell<BTreeSet<String>> = RefCell::default();
 }
 
-/// The schema that an output names.
-pub(super) fn shape(value: &Value<'_>, calls: &Calls<'_>) -> Option<Shape> {
+/// The schema that an output names. What is wrong within its file is said there, and who names it.
+pub(super) fn shape(value: &Value<'_>, calls: &Calls<'_>, templates: &Templates<'_>) -> Option<Shape> {
     let name = word(value)?;
     let Some((file, text)) = (calls.sources.schemas)(&name) else {
         let help = match nearest(&name, calls.sources.schema_names.iter().map(String::as_str)) {
@@ -34,59 +36,83 @@ pub(super) fn shape(value: &Value<'_>, calls: &Calls<'_>) -> Option<Shape> {
         };
         return value.wrong(format!("there is no schema `{name}`"), help);
     };
-    if text.len() > MAX_BYTES {
-        return value.wrong(format!("{file} is longer than {MAX_BYTES} bytes"), "ask for less");
-    }
-    let schema: Json = match serde_json::from_str(&text) {
-        Ok(schema) => schema,
-        Err(error) => return value.wrong(format!("{file} is no JSON: {error}"), "write a JSON schema there"),
-    };
-    // Those that are shipped are held to be right by the tests: judging the first one compiles all drafts of JSON schema, which stay.
-    if shipped_schema(&name) == Some(text.as_str()) || SOUND.with_borrow(|known| known.contains(&text)) {
-        return Some(Shape { name, schema });
-    }
-    match flaw(&schema) {
-        None => {
-            SOUND.with_borrow_mut(|known| {
-                if known.len() >= KEPT {
-                    known.clear();
-                }
-                known.insert(text);
-            });
-            Some(Shape { name, schema })
+    match sound(&name, &file, &text) {
+        Ok(schema) => Some(Shape { name, schema }),
+        Err(found) => {
+            let mut faults = templates.faults.borrow_mut();
+            // One that two steps name is wrong once.
+            if faults.iter().all(|fault| fault.file() != file) {
+                let by = templates.line_of(value);
+                faults.extend(found.into_iter().map(|fault| fault.named_by(&by)));
+            }
+            None
         }
-        Some((what, help)) => value.wrong(format!("{file}: {what}"), help),
     }
 }
 
-/// What is wrong with a schema, and what to do.
-fn flaw(schema: &Json) -> Option<(String, String)> {
-    let known = schema.as_object().map(|object| object.get("type").and_then(Json::as_str));
-    let help = "write a JSON schema of draft 7 with \"type\": \"object\" and its \"properties\"";
-    if known.is_none() {
-        return Some(("this is no JSON schema: it is not an object".to_owned(), help.to_owned()));
+/// A schema that an answer can be judged by, or all that is wrong with it.
+fn sound(name: &str, file: &str, text: &str) -> Result<Json, Vec<Fault>> {
+    let source = SourceFile::new(file, text);
+    if let Some(fault) = unreadable(&source, text) {
+        return Err(vec![fault]);
     }
-    if let Some(wrong) = references(schema, schema, 0) {
-        return Some(wrong);
+    if text.len() > MAX_BYTES {
+        let what = format!("a schema has at most {MAX_BYTES} bytes, this one has {}", text.len());
+        return Err(vec![Fault::at(&source, 0..0, what, Some("ask for less".to_owned()))]);
+    }
+    let schema: Json = serde_json::from_str(text)
+        .map_err(|error| vec![json::syntax(&source, text, &error, "write a JSON schema here".to_owned())])?;
+    // Those that are shipped are held to be right by the tests: judging the first one compiles all drafts of JSON schema, which stay.
+    if shipped_schema(name) == Some(text) || SOUND.with_borrow(|known| known.contains(text)) {
+        return Ok(schema);
+    }
+    let found = flaws(&schema);
+    if found.is_empty() {
+        SOUND.with_borrow_mut(|known| {
+            if known.len() >= KEPT {
+                known.clear();
+            }
+            known.insert(text.to_owned());
+        });
+        return Ok(schema);
+    }
+    let fault = |(Flaw { at, what }, help): (Flaw, String)| {
+        let place = json::place(text, &at).unwrap_or(0..0);
+        // Of what goes on for lines its beginning is shown.
+        let line = text[place.clone()].find('\n').map_or(place.end, |end| place.start + end);
+        Fault::at(&source, place.start..line, what, Some(help))
+    };
+    Err(found.into_iter().map(fault).collect())
+}
+
+/// What is wrong with a schema, and what to do: the first reason why it is none, or all names in it that stand for nothing.
+fn flaws(schema: &Json) -> Vec<(Flaw, String)> {
+    let help = "write a JSON schema of draft 7 with \"type\": \"object\" and its \"properties\"";
+    let whole = |what: &str| vec![(Flaw { at: String::new(), what: what.to_owned() }, help.to_owned())];
+    let Some(object) = schema.as_object() else { return whole("this is no JSON schema: it is not an object") };
+    if let Some(wrong) = references(schema, schema, "", 0) {
+        return vec![wrong];
     }
     if let Err(why) = Schema::new(schema) {
-        return Some((format!("this is no JSON schema: {why}"), help.to_owned()));
+        let what = format!("this is no JSON schema: {why}");
+        return vec![(Flaw { at: why.at, what }, help.to_owned())];
     }
-    (known != Some(Some("object"))).then(|| {
-        let what = "an agent's output is an object, and this schema describes something else";
-        (what.to_owned(), help.to_owned())
-    })
+    if object.get("type").and_then(Json::as_str) != Some("object") {
+        return whole("an agent's output is an object, and this schema describes something else");
+    }
+    described::undescribed(schema)
 }
 
 /// A reference that leads out of the schema, or nowhere.
-fn references(part: &Json, root: &Json, depth: usize) -> Option<(String, String)> {
+fn references(part: &Json, root: &Json, at: &str, depth: usize) -> Option<(Flaw, String)> {
     if depth > DEPTH {
         return None;
     }
     if let Some(place) = part.get("$ref").and_then(Json::as_str) {
+        let wrong = |what: String, help: String| Some((Flaw { at: format!("{at}/$ref"), what }, help));
         let Some(pointer) = place.strip_prefix('#') else {
             let what = format!("`$ref` leads elsewhere: \"{}\"", place.escape_debug());
-            return Some((what, "put what it refers to under \"$defs\" and write \"#/$defs/NAME\"".to_owned()));
+            return wrong(what, "put what it refers to under \"$defs\" and write \"#/$defs/NAME\"".to_owned());
         };
         if root.pointer(pointer).is_none() {
             let what = format!("`$ref` leads nowhere: \"{}\"", place.escape_debug());
@@ -95,15 +121,10 @@ fn references(part: &Json, root: &Json, depth: usize) -> Option<(String, String)
                 Some(right) => format!("did you mean \"#/$defs/{right}\"?"),
                 None => "describe it there, or name what is there".to_owned(),
             };
-            return Some((what, help));
+            return wrong(what, help);
         }
     }
-    let below: Vec<&Json> = match part {
-        Json::Object(fields) => fields.values().collect(),
-        Json::Array(items) => items.iter().collect(),
-        _ => Vec::new(),
-    };
-    below.into_iter().find_map(|inner| references(inner, root, depth + 1))
+    json::parts(part).find_map(|(name, inner)| references(inner, root, &format!("{at}/{name}"), depth + 1))
 }
 
 #[cfg(test)]
@@ -115,7 +136,22 @@ mod tests {
     fn the_shipped_schemas_are_right() {
         for name in shipped_schema_names() {
             let schema: Json = serde_json::from_str(shipped_schema(&name).expect(&name)).expect(&name);
-            assert_eq!(flaw(&schema), None, "{name}");
+            assert_eq!(flaws(&schema), [], "{name}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_schema_is_found_in_its_text() {
+        fn judge(part: &Json, text: &str, at: &str) {
+            let found = json::place(text, at).unwrap_or_else(|| panic!("{at} in {text}"));
+            assert_eq!(&serde_json::from_str::<Json>(&text[found]).expect("JSON"), part, "{at}");
+            json::parts(part).for_each(|(name, inner)| judge(inner, text, &format!("{at}/{name}")));
+        }
+        for name in shipped_schema_names() {
+            let text = shipped_schema(&name).expect(&name);
+            let schema: Json = serde_json::from_str(text).expect(&name);
+            judge(&schema, text, "");
+            judge(&schema, &schema.to_string(), "");
         }
     }
 }

@@ -86,6 +86,13 @@ struct Under<'t> {
 }
 
 impl Templates<'_> {
+    /// The file and line of a value, for mistakes in what it names.
+    pub(super) fn line_of(&self, value: &Value<'_>) -> String {
+        let (source, span) = self.files.at(&value.span());
+        let here = Fault::at(&source, span, "", None);
+        format!("{}:{}", here.file(), here.line())
+    }
+
     /// A template in a file of its own, which a value names.
     pub(super) fn file(&self, value: &Value<'_>, kind: TemplateKind, vocabulary: &Variable) -> Option<String> {
         let name = value.filled()?;
