@@ -330,6 +330,24 @@ impl Setup {
         Ok(labels_of(&on, &self.formulas()?))
     }
 
+    /// Where formulas that are on for a project describe one label in different ways: the first one's is what `init` creates.
+    pub(super) fn labels_that_differ(&self, project: &Project) -> Result<Vec<String>, CliError> {
+        let formulas = self.formulas()?;
+        let on = || project.formulas.iter().filter_map(|name| formulas.get(name));
+        let described = || on().flat_map(|formula| formula.labels.iter().map(move |label| (formula, label)));
+        let mut said = Vec::new();
+        for (at, (formula, label)) in described().enumerate() {
+            let Some((first, known)) = described().take(at).find(|(_, known)| known.name == label.name) else { continue };
+            if known.color != label.color {
+                said.push(format!(
+                    "label `{}` is {} by formula {} and {} by {} of project {}",
+                    label.name, known.color, first.name, label.color, formula.name, project.repo
+                ));
+            }
+        }
+        Ok(said)
+    }
+
     /// What branches of ours are called in a project.
     pub(super) fn branches_of(&self, project: &Project) -> Result<BranchNames, CliError> {
         let formulas = self.formulas()?;

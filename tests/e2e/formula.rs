@@ -124,6 +124,22 @@ fn lint_says_which_formulas_that_are_on_do_not_go_together() {
     desk.write("formulas/quick.toml", &format!("{quick}remove = [\"trigger.label\"]\n[trigger]\ncomment = \"/quick\"\n"));
     let said = desk.run(&["lint"]);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
+    // A label has one colour.
+    let label = |color: &str| format!("[[label]]\nname = \"odd\"\ncolor = \"{color}\"\ndescription = \"It\"\n");
+    let labelled = |name: &str, color: &str| {
+        let text = format!(
+            "formula = 1\nname = \"{name}\"\nextends = \"fix\"\nremove = [\"trigger.label\"]\n[trigger]\ncomment = \"/{name}\"\n"
+        );
+        desk.write(&format!("formulas/{name}.toml"), &(text + &label(color)));
+    };
+    labelled("quick", "#123456");
+    labelled("slow", "#654321");
+    desk.write("forgehand.toml", &config.replace("\"quick\"]", "\"quick\", \"slow\"]"));
+    let said = desk.run(&["lint"]);
+    let words = "warning: label `odd` is #123456 by formula quick and #654321 by slow of project o/n";
+    assert!(said.code == Some(0) && said.err.contains(words), "{} {}", said.out, said.err);
+    labelled("slow", "#123456");
+    assert_eq!(desk.run(&["lint"]).err, "");
 }
 
 #[test]
@@ -571,6 +587,16 @@ fn a_recorded_test_plays_gates_calls_and_what_goes_back() {
     desk.write("formulas/tests/refused.toml", "formula = \"gated\"\nanswers = []\n[expect]\noutcome = \"done\"\n");
     let said = desk.run(&["test", "gated"]);
     assert!(said.code == Some(2) && said.err.contains("refused.toml:2:1"), "{}", said.err);
+    assert!(said.out.contains("0 passed, 2 failed"), "the other one, which fails, is played too: {}", said.out);
+    // One of another formula is no matter of this one's.
+    desk.write("formulas/tests/other.toml", "formula = \"fix\"\nnonsense = 1\n");
+    desk.write("formulas/tests/odd.toml", "[[[\n");
+    std::fs::remove_file(desk.path("formulas/tests/refused.toml")).expect("removed");
+    let said = desk.run(&["test", "gated"]);
+    assert!(said.out.contains("0 passed, 1 failed") && said.err.contains("odd.toml was left out"), "{} {}", said.out, said.err);
+    assert!(!said.err.contains("other.toml"), "{}", said.err);
+    let said = desk.run(&["test"]);
+    assert!(said.code == Some(2) && said.out.contains(" passed, 3 failed"), "{} {}", said.out, said.err);
 }
 
 #[test]

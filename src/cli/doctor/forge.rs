@@ -261,6 +261,10 @@ impl Bedside<'_> {
                 "delete all but one of each on the repository's labels page; until then they are put on and taken off together";
             return Check::warn(NAME, format!("{repo}: {}", says.join(", ")), mend);
         }
+        let differ = self.patient.setup.labels_that_differ(self.project).unwrap_or_default();
+        if !differ.is_empty() {
+            return Check::warn(NAME, differ.join("; "), "write one colour into both; `init` creates it with the first");
+        }
         match survey::missing_labels(names, &used, labels) {
             missing if missing.is_empty() => Check::ok(NAME, format!("{repo}: all are there, each once")),
             missing => Check::warn(NAME, format!("{repo}: {} missing", missing.join(", ")), "`forgehand init` creates them"),

@@ -85,7 +85,16 @@ fn laid(config: Option<PathBuf>, clone: Option<&Path>) -> Result<Library, CliErr
 /// Each may be right, and those that are on not go together: then nothing of forgehand starts.
 fn together(config: Option<PathBuf>) -> Result<(), CliError> {
     match setup::find_file(config).map(|file| setup::Setup::load(Some(file))) {
-        Some(Ok(setup)) => setup.formulas().map(drop),
+        Some(Ok(setup)) => {
+            for project in &setup.config.projects {
+                for differs in setup.labels_that_differ(project)? {
+                    anstream::eprintln!(
+                        "warning: {differs}\n  hint: write one colour into both; `init` creates it with the first"
+                    );
+                }
+            }
+            Ok(())
+        }
         // What is wrong with the configuration itself is no formula's.
         Some(Err(_)) | None => Ok(()),
     }

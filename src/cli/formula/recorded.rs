@@ -3,7 +3,6 @@
 //! They are `formulas/tests/*.toml`: shipped ones, and an author's own beside the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -354,22 +353,6 @@ impl Test {
         };
         Fault::at(&self.source, at.span(), what, Some(help))
     }
-}
-
-/// The recorded tests that are shipped, and those beside the configuration.
-pub(super) fn tests<'l>(folders: impl Iterator<Item = &'l Path>) -> Result<Vec<(Test, bool)>, CliError> {
-    let mut tests = Vec::new();
-    for (name, text) in formula::shipped_tests() {
-        tests.push((Test::parse(&format!("formulas/tests/{name}.toml"), text)?, true));
-    }
-    let own = folders.flat_map(|folder| crate::cli::in_force::files_below(&folder.join("formulas/tests")));
-    for file in own.filter(|file| file.extension().is_some_and(|ending| ending == "toml")) {
-        let name = file.display().to_string();
-        let text = std::fs::read_to_string(&file)
-            .map_err(|e| CliError::usage(format!("{name} cannot be read"), "check its permissions").because(e))?;
-        tests.push((Test::parse(&name, &text)?, false));
-    }
-    Ok(tests)
 }
 
 impl Recorded {

@@ -1,13 +1,17 @@
 //! `forgehand formula test [NAME]`: what formulas make of recorded answers. No agent, no forge, no configuration that works is needed.
 
-use serde::Serialize;
+use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
+use crate::cli::in_force::files_below;
 use crate::cli::library::Library;
 use crate::cli::setup::print_json;
 use crate::cli::{CliError, Kind};
 use crate::document::nearest;
+use crate::formula;
 
-use super::recorded::{self, Test};
+use super::recorded::Test;
 
 /// Arguments of `formula test`.
 #[derive(Debug, clap::Args)]
@@ -31,14 +35,21 @@ struct Row {
 /// Plays them.
 pub(super) fn run(library: &Library, arguments: &Arguments) -> Result<(), CliError> {
     let mut rows = Vec::new();
-    for (test, shipped) in recorded::tests(library.folders())? {
-        let name = test.recorded.formula.get_ref();
-        if arguments.name.as_ref().is_some_and(|wanted| wanted != name) {
-            continue;
+    for found in tests(library.folders()) {
+        let about = found.about.as_deref();
+        let wanted = arguments.name.as_deref();
+        match (wanted, about) {
+            (Some(wanted), Some(about)) if wanted != about => continue,
+            (Some(_), None) => {
+                anstream::eprintln!("warning: {} was left out: it cannot be told which formula it is about", found.file);
+                continue;
+            }
+            _ => {}
         }
         // What is shipped is about the shipped formula, and not about one in its place.
-        if !shipped || library.text(name).is_some_and(|found| found.own.is_none()) {
-            rows.push(played(library, &test)?);
+        let shipped = |name: &str| library.text(name).is_some_and(|found| found.own.is_none());
+        if !found.shipped || about.is_some_and(shipped) {
+            rows.push(row(library, found));
         }
     }
     if let Some(name) = arguments.name.as_ref().filter(|_| rows.is_empty()) {
@@ -57,6 +68,55 @@ pub(super) fn run(library: &Library, arguments: &Arguments) -> Result<(), CliErr
         anstream::println!("{} passed, {failed} failed", rows.len() - failed);
     }
     if failed == 0 { Ok(()) } else { Err(CliError::told(Kind::Usage)) }
+}
+
+/// A file of tests: what it holds, or why that is none.
+struct Found {
+    file: String,
+    /// It is shipped.
+    shipped: bool,
+    test: Result<Test, CliError>,
+    /// The formula that it is about, if at least that can be read.
+    about: Option<String>,
+}
+
+impl Found {
+    fn of(file: String, text: Result<&str, CliError>, shipped: bool) -> Self {
+        #[derive(Deserialize)]
+        struct About {
+            formula: String,
+        }
+        let about = text.as_ref().ok().and_then(|text| toml::from_str::<About>(text).ok()).map(|about| about.formula);
+        let test = text.and_then(|text| Test::parse(&file, text));
+        Self { file, shipped, test, about }
+    }
+}
+
+/// The recorded tests that are shipped, and those beside the configuration.
+fn tests<'l>(folders: impl Iterator<Item = &'l Path>) -> impl Iterator<Item = Found> {
+    let shipped = formula::shipped_tests();
+    let shipped = shipped.map(|(name, text)| Found::of(format!("formulas/tests/{name}.toml"), Ok(text), true));
+    let own = folders.flat_map(|folder| files_below(&folder.join("formulas/tests")));
+    let own = own.filter(|file| file.extension().is_some_and(|ending| ending == "toml")).map(|file| {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(&file)
+            .map_err(|e| CliError::usage(format!("{name} cannot be read"), "check its permissions").because(e));
+        match text {
+            Ok(text) => Found::of(name, Ok(&text), false),
+            Err(error) => Found::of(name, Err(error), false),
+        }
+    });
+    shipped.chain(own)
+}
+
+/// What is no test, and what cannot be played, fails like one that comes to something else: the others are played all the same.
+fn row(library: &Library, found: Found) -> Row {
+    let Found { file, test, about, .. } = found;
+    test.and_then(|test| played(library, &test)).unwrap_or_else(|error| {
+        error.report();
+        let differs = error.lines().into_iter().map(|(what, _)| what).collect();
+        Row { file, formula: about.unwrap_or_default(), description: String::new(), passed: false, differs }
+    })
 }
 
 fn played(library: &Library, test: &Test) -> Result<Row, CliError> {
