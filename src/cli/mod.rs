@@ -47,6 +47,7 @@ mod status;
 mod subject;
 mod survey;
 mod telling;
+mod unheld;
 mod vault;
 mod visitors;
 mod wiring;

@@ -13,7 +13,7 @@ use crate::words;
 use super::gc;
 use super::setup::{Setup, SystemClock, room};
 use super::wiring;
-use super::{CliError, Kind, board::Board, standing};
+use super::{CliError, Kind, board::Board, standing, unheld};
 
 /// Arguments of `once`.
 #[derive(Debug, clap::Args)]
@@ -48,6 +48,7 @@ async fn once(setup: &Setup, arguments: &Arguments) -> Result<(), CliError> {
         Err(error) if error.is_busy() => return Ok(()),
         parts => parts?,
     };
+    unheld::log(setup);
     let (_waker, mut wakes) = engine::wakes();
     let (stop, stopped) = watch::channel(Stop::No);
     let mut say = standing::Sayer::new(setup);

@@ -25,7 +25,7 @@ use super::run::notify;
 use super::schedule::Schedule;
 use super::setup::{Setup, SystemClock};
 use super::wiring::{self, Shared};
-use super::{CliError, Kind, telling};
+use super::{CliError, Kind, telling, unheld};
 
 /// How often the files are looked at: a few calls of `stat`.
 const EVERY: Duration = Duration::from_secs(1);
@@ -122,6 +122,7 @@ impl<'a> Reloader<'a> {
                 for key in &later {
                     tracing::warn!("{}", words::at_next_start(key));
                 }
+                unheld::log(&self.live.setup());
                 tracing::info!("the configuration was read anew");
                 // Files of secrets may have other names now; what changed while they were read is still to be read.
                 let found = std::mem::take(&mut self.read);

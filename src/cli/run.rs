@@ -13,7 +13,7 @@ use super::doorway::Doorway;
 use super::reload::{self, Live, Reloader};
 use super::setup::Setup;
 use super::visitors::Visitors;
-use super::{CliError, gc, standing, wiring};
+use super::{CliError, gc, standing, unheld, wiring};
 
 /// How long notices may take at the end.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
@@ -52,6 +52,7 @@ async fn daemon(setup: Setup, doors: &dyn Doors) -> Result<(), CliError> {
         seen.stepped(core);
     }));
     notify(&[sd_notify::NotifyState::Ready]);
+    unheld::log(&setup);
     tracing::info!(projects = setup.config.projects.len(), state = %setup.state_dir.display(), "forgehand watches");
     let in_force = || live.setup();
     let ended = tokio::select! {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::messages_api::{MessagesApi, Reply};
+use crate::reload::{logged, until_logged};
 use crate::rig::veil::{Changes, Veil};
 use crate::rig::{Agent, Plan, REPO, Rig, until};
 
@@ -150,7 +151,7 @@ async fn faults_of_configuration_and_files_are_found() {
     let formula = rig.dir.path().join("formulas/fix.toml");
     fs::write(&formula, "nonsense = 1\n").expect("a formula");
     rig.finds(&[], fails(2, "formulas", "fix.toml", "")).await;
-    fs::remove_file(formula).expect("gone");
+    fs::remove_file(&formula).expect("gone");
 
     rig.configure(&format!("{right}\n[retention]\ndisk_floor = \"900000GiB\"\n"));
     rig.finds(&[], fails(4, "disk", "below 900000.0 GiB no run starts", "`disk_floor` of [retention]")).await;
@@ -166,6 +167,25 @@ async fn faults_of_configuration_and_files_are_found() {
     fs::remove_file(rig.state_dir()).expect("gone");
 
     rig.once().await;
+    // A role that nobody has is told where others have some, at a start too.
+    let script = "\n[agents.script]\nroles = [\"looker\"]\n";
+    rig.configure(&format!("{right}{script}"));
+    let own = "formula = 1\nname = \"fix\"\nextends = \"fix\"\n[[step]]\nid = \"work\"\nagent = \"loooker\"\n";
+    fs::write(&formula, own).expect("a formula");
+    let words = "formula fix, step work: no agent of the configuration has the role `loooker`";
+    rig.finds(&[], warns("roles", words, "did you mean \"looker\"?")).await;
+    rig.once().await;
+    assert_eq!(logged(&rig, words), 1);
+    let daemon = rig.start(&["run"]);
+    until_logged(&rig, words, 2).await;
+    fs::remove_file(&formula).expect("gone");
+    until_logged(&rig, "the configuration was read anew", 1).await;
+    daemon.term();
+    assert!(daemon.wait().await.success());
+    rig.once().await;
+    assert_eq!(logged(&rig, words), 2, "it is not so any more");
+    rig.configure(&right);
+
     fs::set_permissions(rig.state_dir(), fs::Permissions::from_mode(0o755)).expect("its mode");
     rig.finds(&[], warns("state", "can be read by others", "chmod 700")).await;
     fs::set_permissions(rig.state_dir(), fs::Permissions::from_mode(0o700)).expect("its mode");

@@ -143,6 +143,29 @@ fn lint_says_which_formulas_that_are_on_do_not_go_together() {
 }
 
 #[test]
+fn a_role_that_no_agent_has_is_told_by_lint_where_the_configuration_has_roles() {
+    let desk = Desk::new();
+    let config = desk.read("forgehand.toml").replace("verify = ", "formulas = [\"triage\", \"fix\", \"tidy\"]\nverify = ");
+    desk.write("forgehand.toml", &config);
+    desk.run(&["new", "tidy"]);
+    let tidy = desk.read("formulas/tidy.toml").replace("agent = \"dev\"", "agent = \"tidyer\"");
+    desk.write("formulas/tidy.toml", &tidy);
+    let said = desk.run(&["lint"]);
+    assert!(said.code == Some(0) && said.out.ends_with(": 0 errors, 0 warnings\n"), "the default agent does all: {}", said.out);
+    let script = "[agents.script]\nroles = [\"tidier\"]\n";
+    desk.write("forgehand.toml", &format!("{config}{script}"));
+    let line = tidy.lines().position(|line| line.starts_with("agent = ")).expect("the line") + 1;
+    let said = desk.run(&["lint"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "it is no mistake: {}", said.out);
+    let words = format!("formulas/tidy.toml:{line}:9: warning: no agent of the configuration has the role `tidyer`");
+    assert!(said.out.contains(&words) && said.out.contains("hint: did you mean \"tidier\"?"), "{}", said.out);
+    assert!(said.out.ends_with(": 0 errors, 1 warning\n"), "the shipped ones are clean: {}", said.out);
+    desk.write("formulas/tidy.toml", &tidy.replace("tidyer", "tidier"));
+    let said = desk.run(&["lint"]);
+    assert!(said.out.ends_with(": 0 errors, 0 warnings\n"), "{}", said.out);
+}
+
+#[test]
 fn lint_tells_each_mistake_with_its_place_and_a_hint() {
     let desk = Desk::new();
     desk.run(&["new", "tidy"]);

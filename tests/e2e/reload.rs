@@ -26,14 +26,14 @@ async fn until_labels(rig: &Rig, number: u64, labels: &[&str]) {
 }
 
 /// The lines of the log with these words.
-fn logged(rig: &Rig, words: &str) -> usize {
+pub(crate) fn logged(rig: &Rig, words: &str) -> usize {
     let logs = rig.left_in("logs").into_iter().map(|name| rig.state_dir().join("logs").join(name));
     let text: String = logs.map(|path| std::fs::read_to_string(path).expect("a log")).collect();
     text.lines().filter(|line| line.contains(words)).count()
 }
 
 /// Waits until the daemon took a change up, or said that it does not.
-async fn until_logged(rig: &Rig, words: &str, times: usize) {
+pub(crate) async fn until_logged(rig: &Rig, words: &str, times: usize) {
     until(&format!("{words:?} in the log"), || (logged(rig, words) >= times).then_some(())).await;
 }
 

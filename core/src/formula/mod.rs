@@ -32,6 +32,7 @@ mod shape;
 mod shipped;
 mod starts;
 mod template;
+mod unheld;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -49,6 +50,7 @@ pub use shipped::{
     shipped, shipped_formula, shipped_names, shipped_prompt, shipped_schema, shipped_schema_names, shipped_tests, shipped_text,
     shipped_that,
 };
+pub use unheld::{Unheld, asked_for, unheld};
 
 use self::call::Calls;
 use crate::document::{self, Fault, SourceFile};

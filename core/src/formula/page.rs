@@ -62,6 +62,8 @@ const AGENTS: &str = "
 
 - An agent step names a role, `agent = \"dev\"`, and the configuration says who has it: `[agents.NAME]` with `roles`, else `[agent]`. With a `role` in
   `[agent]` of the formula, a step with a `prompt` needs no `agent`.
+- Where agents of the configuration have `roles`, a role that neither they nor the shipped formulas have is told by `formula lint`, `doctor` and the log of a start: it falls to
+  `[agent]`, and may be misspelt.
 - `model` and `backend` of `[agent]` hold for all agent steps of the formula, those of a step for that one. A formula that another calls says them for
   its own steps; with `extends` they are changed like any other key.
 - A `model` is one that `config/prices.toml` knows, or that an agent of the configuration has: nobody works unbilled. It goes to the server and on the account of the

@@ -8,7 +8,7 @@ use rustix::fs::statfs;
 use super::skeleton::nearest_existing;
 use super::{Check, Patient};
 use crate::cli::setup::Setup;
-use crate::cli::{CliError, Kind, in_force};
+use crate::cli::{CliError, Kind, in_force, unheld};
 use crate::journal::{self, JournalReader};
 use crate::model::JournalId;
 use crate::plan::Room;
@@ -41,6 +41,9 @@ pub(super) fn examine(patient: &Patient, checks: &mut Vec<Check>) {
             Check::fail(Kind::Usage, "formulas", says, mend)
         }
     });
+    // What is wrong with them was told above.
+    let roles = unheld::told(&patient.setup).unwrap_or_default();
+    checks.extend(roles.into_iter().map(|(says, mend)| Check::warn("roles", says, mend)));
 }
 
 fn state(dir: &Path) -> Check {

@@ -11,7 +11,7 @@ use crate::cli::setup::print_json;
 use crate::cli::{CliError, Kind};
 use crate::document::{self, Fault, SourceFile};
 use crate::formula;
-use crate::model::{Formula, FormulaName};
+use crate::model::{Crew, Formula, FormulaName};
 
 /// Arguments of `formula lint`.
 #[derive(Debug, clap::Args)]
@@ -82,6 +82,7 @@ fn examined(library: &Library, name: &str, text: &Text) -> Vec<Finding> {
     match library.load(name) {
         Some(Ok(formula)) => {
             let mut found = remarks(name, &formula, text);
+            found.extend(library.crew().map(|crew| unheld(&formula, crew, text)).into_iter().flatten());
             found.extend(library.is_laid().then(|| laid(library, name, formula, text)).flatten());
             found
         }
@@ -118,6 +119,8 @@ struct Places {
     name: Option<Range<usize>>,
     outcomes: Vec<Range<usize>>,
     inputs: Vec<(String, Range<usize>)>,
+    /// The roles that its agents have.
+    roles: Vec<(String, Range<usize>)>,
 }
 
 impl Places {
@@ -129,6 +132,9 @@ impl Places {
             places.outcomes = root.tables("outcome").iter().filter_map(|table| Some(table.value("is")?.span())).collect();
             let input = |table: &document::Table<'_>| table.value("name").and_then(|value| Some((value.string()?, value.span())));
             places.inputs = root.tables("input").iter().filter_map(input).collect();
+            let role = |value: document::Value<'_>| Some((value.string()?, value.span()));
+            let own = root.tables("step").iter().filter_map(|table| role(table.value("agent")?)).collect::<Vec<_>>();
+            places.roles = own.into_iter().chain(root.table("agent").value("role").and_then(role)).collect();
             Some(())
         });
         places
@@ -159,6 +165,18 @@ fn remarks(name: &str, formula: &Formula, text: &Text) -> Vec<Finding> {
         found.push(at(span, format!("nothing uses the input `{}`", input.name), help, Severity::Warning));
     }
     found
+}
+
+/// Roles that no agent of the configuration has. Those of a formula that this one calls are told there.
+fn unheld(formula: &Formula, crew: &Crew, text: &Text) -> Vec<Finding> {
+    let (places, source) = (Places::of(text), SourceFile::new(&text.file, &text.text));
+    let one = |found: formula::Unheld| {
+        let role = places.roles.iter().find(|(role, _)| *role == found.role);
+        let span = role.map(|(_, span)| span.clone()).or_else(|| places.name.clone()).unwrap_or(0..0);
+        Finding::of(&Fault::at(&source, span, found.what, Some(found.help)), Severity::Warning, std::iter::empty())
+    };
+    let own = |found: &formula::Unheld| found.step.split().0.is_empty();
+    formula::unheld(formula, crew, None).into_iter().filter(own).map(one).collect()
 }
 
 /// All that a formula says, its prompts and conditions too.
