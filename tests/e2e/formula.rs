@@ -606,6 +606,21 @@ fn a_recorded_test_plays_gates_calls_and_what_goes_back() {
     assert_eq!((said.code, said.out.lines().last()), (Some(2), Some("0 passed, 2 failed")), "{}{}", said.out, said.err);
     assert!(said.out.contains("step then.look is asked for its answer number 1, and none is recorded"), "{}", said.out);
     assert!(said.out.contains("1 more recorded answers of step work are there than the run asks for"), "{}", said.out);
+    // What is proposed may be said to be about an issue, which it then is or is not.
+    let close = "formula = 1\nname = \"tidy\"\ntitle = \"It\"\nblast_radius = \"low\"\n[trigger]\ncomment = \"/tidy\"\n\
+        [[step]]\nid = \"close\"\npropose = \"close\"\nissue = \"issue.number + 1\"\n";
+    desk.write("formulas/tidy.toml", close);
+    let tidied = |proposes: &str| {
+        let text =
+            format!("formula = \"tidy\"\n[issue]\nnumber = 4\n[expect]\noutcome = \"done\"\nproposes = [\"{proposes}\"]\n");
+        desk.write("formulas/tests/tidied.toml", &text);
+        desk.run(&["test", "tidy"])
+    };
+    assert_eq!((tidied("close").code, tidied("close, on #5").code), (Some(0), Some(0)));
+    let said = tidied("close, on #4");
+    let differs = "it proposes [close, on #5], and [close, on #4] is expected";
+    assert!(said.code == Some(2) && said.out.contains(differs), "{} {}", said.out, said.err);
+    std::fs::remove_file(desk.path("formulas/tests/tidied.toml")).expect("removed");
     // A mistake in a test has a place.
     desk.write("formulas/tests/refused.toml", "formula = \"gated\"\nanswers = []\n[expect]\noutcome = \"done\"\n");
     let said = desk.run(&["test", "gated"]);

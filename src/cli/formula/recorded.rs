@@ -296,7 +296,7 @@ pub(super) struct Expected {
     /// The steps that are skipped, all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) skipped: Option<Vec<String>>,
-    /// What is proposed, all of it and in its order.
+    /// What is proposed, all of it and in its order: `comment`, or `comment, on #3` where it is to be about that issue, or of that verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) proposes: Option<Vec<String>>,
     /// Words that stand in what is proposed.
@@ -454,7 +454,15 @@ impl Recorded {
             }
         };
         lists("skips", &expect.skipped, skipped(played));
-        lists("proposes", &expect.proposes, proposes(played));
+        let is = proposes(played);
+        // Who says no issue and no verdict takes any.
+        let fits = |wanted: &[String]| {
+            wanted.len() == is.len()
+                && is.iter().zip(wanted).all(|(is, wanted)| is == wanted || is.split(", ").next() == Some(wanted))
+        };
+        if let Some(wanted) = expect.proposes.as_deref().filter(|wanted| !fits(wanted)) {
+            found.push(format!("it proposes [{}], and [{}] is expected", is.join("; "), wanted.join("; ")));
+        }
         let (said, asked) = (said(played), asked(played));
         let missing = |text: &str, words: &[String], where_: &str| -> Vec<String> {
             words
@@ -499,10 +507,13 @@ pub(super) fn skipped(played: &Played) -> Vec<String> {
     found
 }
 
-/// What was proposed.
+/// What was proposed, and about which issue or with which verdict.
 pub(super) fn proposes(played: &Played) -> Vec<String> {
     let proposal = |scene: &Scene| match scene {
-        Scene::Proposed { proposal, .. } => Some(words::proposal(proposal).to_owned()),
+        Scene::Proposed { proposal, about, .. } => {
+            let about = about.as_ref().map_or_else(String::new, |about| format!(", {about}"));
+            Some(format!("{}{about}", words::proposal(proposal)))
+        }
         _ => None,
     };
     played.scenes.iter().filter_map(proposal).collect()
