@@ -412,7 +412,7 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:1: only names can stand here (write the name of a variable)
     prompts/own.md:1:1: `outside` takes one text (write {{outside issue.title}})
     prompts/own.md:1:1: nothing stands around `../repo` (`../` names what stands around a list, inside of its #each)
-    prompts/own.md:1:1: unknown variable `@root.issue.body` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `host`, `inputs`, `issue`, `last_tag`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `slug`, `steps`, `trunk`, `verify`)
+    prompts/own.md:1:1: `@root.issue.body` is text from outside and cannot stand as it is (write {{outside @root.issue.body}} or {{line @root.issue.body}})
     prompts/own.md:1:1: `each` takes one name (write {{#if name}}, {{#unless name}} or {{#each list}})
     prompts/partials/inner.md:1:24: unknown variable `nonsense` (here are `at_home`, `attempt`, `base`, `branch`, `breakdown`, `comments`, `env_file`, `failure`, `guide`, `host`, `inputs`, `issue`, `last_tag`, `ops`, `port`, `pull`, `repo`, `schema`, `services`, `setup`, `slug`, `steps`, `trunk`, `verify`)
     prompts/own.md:1:1: there is no partial `nowhere` (put the text into prompts/partials/nowhere.md)
@@ -538,7 +538,10 @@ fn what_stands_around_a_list_can_be_named_in_it_and_so_can_labels_and_times() {
         load("it.toml", text, &prompts).map(|_| ()).map_err(|faults| faults.lines())
     };
     let nested = "{{#each issue.tasks}}{{#each labels}}{{line this}} {{../number}} {{../../repo}} {{line ../../issue.title}}{{/each}}{{/each}}";
-    for right in [told, nested] {
+    let of_the_whole = "{{#each issue.labels}}{{#unless ../pull}}{{line this}} {{@root.issue.number}} {{line @root.issue.title}};{{/unless}}{{/each}}";
+    let prompt = with_prompt_context(&texts(), None, |context| render_prompt(of_the_whole, context).expect("a prompt"));
+    assert_eq!((prompt.matches("> 7 <outside-").count(), prompt.matches(">Crash on start<").count()), (2, 2), "{prompt}");
+    for right in [told, nested, of_the_whole] {
         assert_eq!(load(right), Ok(()), "{right}");
     }
     for (wrong, says, hint) in [

@@ -20,6 +20,7 @@ mod held;
 pub mod inputs;
 mod mirror;
 mod needed;
+mod nesting;
 mod order;
 mod over;
 mod page;

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::expression::Type;
 use super::mirror::schema;
+use super::nesting;
 use super::scope::scope;
 use crate::model::{About, TemplateKind, Variable};
 
@@ -237,9 +238,10 @@ pub fn page() -> String {
     of_list(&mut page, "host", "probes", About::Project);
     for (kind, heading) in [(TemplateKind::Prompt, "prompts"), (TemplateKind::Proposal, "what is proposed")] {
         let helpers = kind.helpers().iter().map(|helper| format!("`{{{{{helper} ..}}}}`")).collect::<Vec<_>>().join(", ");
+        let most = nesting::MOST;
         let _ = write!(
             page,
-            "\n## What templates of {heading} may name\n\nTemplates are written in Handlebars. Text from outside stands only in {helpers}. Inside of a list's `{{{{#each}}}}` its items' names stand alone, and `{{{{../name}}}}` is one that stands around it.\n\n| Name | What it is |\n|---|---|\n",
+            "\n## What templates of {heading} may name\n\nTemplates are written in Handlebars. Text from outside stands only in {helpers}. Inside of a list's `{{{{#each}}}}` its items' names stand alone, and `{{{{../name}}}}` is one that stands around it, `{{{{@root.name}}}}` one of the whole. Blocks lie at most {most} deep in each other, those around a partial and each `{{{{else if}}}}` included.\n\n| Name | What it is |\n|---|---|\n",
         );
         variables(&mut page, "", &kind.vocabulary(About::Issue, [], [], None));
         page.push_str("| `project.issues`, `project.issues_cut` | in a formula with `cron`, which has no `issue` |\n");

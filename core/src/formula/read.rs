@@ -224,15 +224,17 @@ fn ending(table: &Table<'_>, known: &Type, (own, about): (&str, About), calls: &
     let summary = table.optional("summary", |v| expression(v, known, Wants::Text));
     let questions = table.optional("questions", |v| expression(v, known, Wants::List));
     let others: Vec<(&str, EndWord)> = words.into_iter().filter(|(_, word)| *word != EndWord::HandOver).collect();
-    if is == Some(EndWord::NeedsInfo)
-        && !table.has("questions")
-        && let Some(value) = table.value("is")
-    {
-        let help =
-            "add what is asked, such as questions = \"steps.work.output.questions\", or questions = \"['Which version?']\"";
-        value.wrong::<()>("it is not said what is asked, and nobody could answer", help);
-    }
     let or = table.or("or", EndWord::Interactive, |v| v.one_of(&others));
+    for (key, word) in [("is", is), ("or", Some(or))] {
+        if let Some(value) = table.value(key)
+            && word == Some(EndWord::NeedsInfo)
+            && !table.has("questions")
+        {
+            let help =
+                "add what is asked, such as questions = \"steps.work.output.questions\", or questions = \"['Which version?']\"";
+            value.wrong::<()>("it is not said what is asked, and nobody could answer", help);
+        }
+    }
     let to = match is {
         Some(EndWord::HandOver) => table.required("to", "to = \"fix\"", |v| other_formula(v, own, calls)),
         _ => table.optional("to", word).map(FormulaName),

@@ -10,7 +10,7 @@ use handlebars::{Path, TemplateError, TemplateErrorReason};
 use regex::{Captures, Regex};
 
 use super::scope::ABOUT_THE_PROJECT;
-use super::{Prompts, unreadable};
+use super::{Prompts, nesting, unreadable};
 use crate::document::{Fault, Layers, SourceFile, Value, nearest};
 use crate::model::{TemplateKind, Variable};
 
@@ -19,8 +19,6 @@ const UNBALANCED: &str = "is each `{{` closed, and each `{{#if}}` and `{{#each}}
 const DEPTH: usize = 8;
 /// How many a template has at most, those of its partials included: they may put each other in many times over.
 const PARTIALS: u32 = 100;
-/// How deep blocks may lie in each other: each costs a reader, and the stack.
-const NESTED: usize = 16;
 /// What a list offers beside its items.
 const IN_A_LIST: [&str; 4] = ["@index", "@first", "@last", "@key"];
 
@@ -67,11 +65,18 @@ struct Scope<'v> {
     here: &'v Variable,
     /// What stands around the list that this is an item of: `../name`.
     around: Option<&'v Scope<'v>>,
+    /// How many blocks it lies in, lists or not.
+    blocks: usize,
 }
 
 impl Scope<'_> {
     fn in_list(&self) -> bool {
         self.around.is_some()
+    }
+
+    /// The names of the whole template: `@root.name`.
+    fn root(&self) -> &Self {
+        std::iter::successors(Some(self), |scope| scope.around).last().unwrap_or(self)
     }
 }
 
@@ -132,7 +137,7 @@ impl Templates<'_> {
     fn checked(&self, under: &Under<'_>, vocabulary: &Variable) -> Option<String> {
         let before = self.faults.borrow().len();
         self.partials.set(0);
-        self.template(under, &Scope { here: vocabulary, around: None });
+        self.template(under, &Scope { here: vocabulary, around: None, blocks: 0 });
         self.partials.set(0);
         (self.faults.borrow().len() == before).then(|| self.expanded(under.text, 0))
     }
@@ -153,9 +158,14 @@ impl Templates<'_> {
     }
 
     fn template(&self, under: &Under<'_>, scope: &Scope<'_>) {
-        if let Some(at) = too_deep(under.text) {
-            let message = format!("blocks lie at most {NESTED} deep in each other");
-            self.wrong(under, at, message, Some("put less in, or move the inner ones out".to_owned()));
+        if let Some(at) = nesting::too_deep(under.text, scope.blocks) {
+            let message = format!("blocks lie at most {} deep in each other", nesting::MOST);
+            self.wrong(
+                under,
+                line_and_column(under.text, at),
+                message,
+                Some("put less in, or move the inner ones out".to_owned()),
+            );
             return;
         }
         match compiled(under.text) {
@@ -287,7 +297,8 @@ impl Templates<'_> {
         }
         let Some(found) = self.resolve(under, at, subject, scope) else { return };
         if name != "each" {
-            bodies.into_iter().flatten().for_each(|body| self.elements(under, body, scope));
+            let inner = Scope { blocks: scope.blocks + 1, ..*scope };
+            bodies.into_iter().flatten().for_each(|body| self.elements(under, body, &inner));
             return;
         }
         let Variable::List(item) = found else {
@@ -296,10 +307,10 @@ impl Templates<'_> {
             return;
         };
         if let Some(body) = bodies[0] {
-            self.elements(under, body, &Scope { here: &item, around: Some(scope) });
+            self.elements(under, body, &Scope { here: &item, around: Some(scope), blocks: scope.blocks + 1 });
         }
         if let Some(otherwise) = bodies[1] {
-            self.elements(under, otherwise, scope);
+            self.elements(under, otherwise, &Scope { blocks: scope.blocks + 1, ..*scope });
         }
     }
 
@@ -313,7 +324,10 @@ impl Templates<'_> {
         if scope.in_list() && IN_A_LIST.contains(&raw.as_str()) {
             return Some(Variable::Plain);
         }
-        let (mut scope, mut raw) = (scope, raw.as_str());
+        let (mut scope, mut raw) = match raw.strip_prefix("@root.") {
+            Some(rest) => (scope.root(), rest),
+            None => (scope, raw.as_str()),
+        };
         while let Some(rest) = raw.strip_prefix("../") {
             let Some(around) = scope.around else {
                 let help = "`../` names what stands around a list, inside of its #each".to_owned();
@@ -348,22 +362,6 @@ impl Templates<'_> {
         });
         self.faults.borrow_mut().push(Fault::at(&under.source, span, message, help));
     }
-}
-
-/// The line and column of a block that lies deeper in others than any may, from 1. It is asked before the template is read, which goes as deep
-/// as that.
-fn too_deep(text: &str) -> Option<(usize, usize)> {
-    static BLOCK: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\{\{~?\s*([#/])").expect("a constant pattern, used in the tests"));
-    let mut open = 0_usize;
-    let at = BLOCK.captures_iter(text).find_map(|found| {
-        open = if &found[1] == "#" { open + 1 } else { open.saturating_sub(1) };
-        (open > NESTED).then(|| found.get_match().start())
-    })?;
-    let before = text.get(..at)?;
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Some((line, column))
 }
 
 /// The nearest name at the first part of a path that is unknown, or all there are.
@@ -417,6 +415,12 @@ fn listed(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 
 fn partial_file(name: &str) -> String {
     format!("partials/{name}.md")
+}
+
+/// The line and column of a byte, both from 1, the column in characters.
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    (before.matches('\n').count() + 1, before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1)
 }
 
 /// The byte at a line and column, both from 1, the column in characters.
