@@ -76,7 +76,11 @@ pub(super) fn run(config: Option<PathBuf>, clone: Option<&Path>, arguments: &Arg
     })?;
     anstream::println!("{} on {subject}: {}", formula.name, formula.title);
     let over = over.map(|from| format!("it is laid over by {from}"));
-    for line in over.into_iter().chain(in_the_way(&setup, &staged, known.issue(&subject), arguments.comment.is_some())) {
+    let host =
+        stage.host.is_asked(&formula).then(|| "the probes of the host are not run here, and each counts as failing".to_owned());
+    for line in
+        over.into_iter().chain(host).chain(in_the_way(&setup, &staged, known.issue(&subject), arguments.comment.is_some()))
+    {
         anstream::println!("note: {line}");
     }
     show(&formula, &played);

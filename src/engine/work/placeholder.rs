@@ -1,13 +1,17 @@
 //! What stands for the answers of agents that nobody asks.
 
+use regex_syntax::hir::{Class, Hir, HirKind};
 use serde_json::{Map, Value as Json, json};
 
+use crate::document::Schema;
 use crate::model::{Shape, StepId};
 
 use super::{Answer, Cast, Shown};
 
 /// How deep schemas may refer to each other before the rest is left out.
 const DEPTH: usize = 16;
+/// The longest text that is made, in characters.
+const LONGEST: u64 = 400;
 
 /// Answers everything with what its schema allows first, and passes all that runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,8 +72,58 @@ fn of(schema: &Json, root: &Json, name: &str, depth: usize) -> Json {
         },
         Some("boolean") => json!(true),
         Some("null") => Json::Null,
-        _ => json!(format!("({name})")),
+        _ => text(schema, name).into(),
     }
+}
+
+/// A text that says what it stands for, where its schema takes that; else one that fits, as far as it can be made.
+fn text(schema: &Json, name: &str) -> String {
+    let known = match schema["format"].as_str() {
+        Some("date-time") => Some("2026-01-31T12:00:00Z"),
+        Some("date") => Some("2026-01-31"),
+        Some("time") => Some("12:00:00Z"),
+        Some("email") => Some("name@example.com"),
+        Some("uri" | "iri" | "url") => Some("https://example.com/"),
+        _ => None,
+    };
+    let usual = known.map_or_else(|| format!("({name})"), str::to_owned);
+    let patterned = || {
+        let pattern = schema["pattern"].as_str()?;
+        let judge = Schema::new(&json!({ "pattern": pattern })).ok()?;
+        let taken = |text: &str| judge.mistakes(&text.into(), 1).is_empty();
+        let made = || shortest(&regex_syntax::parse(pattern).ok()?).filter(|made| taken(made));
+        (!taken(&usual)).then(made)?
+    };
+    let made = patterned().unwrap_or(usual);
+    let (count, least) = (made.chars().count() as u64, schema["minLength"].as_u64().unwrap_or(0));
+    match schema["maxLength"].as_u64() {
+        Some(most) if most < count => made.chars().take(usize::try_from(most).unwrap_or(usize::MAX)).collect(),
+        // What is asked to be longer than a page is hardly worth to be shown.
+        _ if least > count => made.chars().cycle().take(usize::try_from(least.min(LONGEST)).unwrap_or_default()).collect(),
+        _ => made,
+    }
+}
+
+/// A text that a pattern takes, of letters and digits where it may be; none where it is longer than anybody would read.
+fn shortest(hir: &Hir) -> Option<String> {
+    let made = match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => String::new(),
+        HirKind::Literal(literal) => String::from_utf8(literal.0.to_vec()).ok()?,
+        HirKind::Class(Class::Unicode(class)) => {
+            let has = |c: char| class.ranges().iter().any(|range| range.start() <= c && c <= range.end());
+            let usual = ('a'..='z').chain('0'..='9').chain('A'..='Z').chain("-_. /#".chars()).find(|c| has(*c));
+            usual.or_else(|| class.ranges().first().map(|range| range.start()))?.to_string()
+        }
+        HirKind::Class(Class::Bytes(class)) => char::from(class.ranges().first()?.start()).to_string(),
+        HirKind::Repetition(again) => {
+            let times = usize::try_from(u64::from(again.min).min(LONGEST)).unwrap_or_default();
+            shortest(&again.sub)?.repeat(times)
+        }
+        HirKind::Capture(group) => shortest(&group.sub)?,
+        HirKind::Concat(parts) => parts.iter().map(shortest).collect::<Option<String>>()?,
+        HirKind::Alternation(ways) => shortest(ways.first()?)?,
+    };
+    (made.len() as u64 <= LONGEST).then_some(made)
 }
 
 #[cfg(test)]
@@ -97,6 +151,31 @@ mod tests {
             let schema: Json = serde_json::from_str(shipped_schema(&name).expect("shipped")).expect("JSON");
             let shape = Shape { name: name.clone(), schema: schema.clone() };
             assert_eq!(crate::hands::output::fits(&shape, &placeholder(&schema)), Ok(()), "{name}: {}", placeholder(&schema));
+        }
+    }
+
+    #[test]
+    fn a_text_fits_what_its_schema_asks_of_it() {
+        let made = |more: Json| {
+            let mut schema = json!({ "type": "string" });
+            schema.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+            let whole = json!({ "type": "object", "required": ["name"], "properties": { "name": schema } });
+            let (shape, answer) = (Shape { name: "it".into(), schema: whole.clone() }, placeholder(&whole));
+            assert_eq!(crate::hands::output::fits(&shape, &answer), Ok(()), "{more}: {answer}");
+            answer["name"].as_str().expect("a text").to_owned()
+        };
+        for (schema, text) in [
+            (json!({}), "(name)"),
+            (json!({ "pattern": "." }), "(name)"),
+            (json!({ "pattern": "^[a-z][a-z0-9-]{2,}$" }), "aaa"),
+            (json!({ "pattern": "^(v\\d+\\.\\d+|latest)$" }), "v0.0"),
+            (json!({ "pattern": "^#[0-9A-F]{6}$" }), "#000000"),
+            (json!({ "pattern": "^sprints/.+\\.md$" }), "sprints/a.md"),
+            (json!({ "maxLength": 3 }), "(na"),
+            (json!({ "minLength": 8 }), "(name)(n"),
+            (json!({ "format": "date" }), "2026-01-31"),
+        ] {
+            assert_eq!(made(schema.clone()), text, "{schema}");
         }
     }
 
