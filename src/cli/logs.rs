@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::journal::{History, JournalReader};
 use crate::ledger::Ledger;
-use crate::model::{Event, Record, RepoName, Subject};
+use crate::model::{Event, Record, RepoName, RunId, Subject};
 use crate::words;
 
 use super::setup::Setup;
@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// The issue's last run as a recorded test of its formula, for formulas/tests/NAME.toml
     #[arg(long, requires = "issue", conflicts_with_all = ["follow", "json"])]
     as_test: bool,
+    /// With --as-test: not its last run but this one, as the story names it
+    #[arg(long, requires = "as_test")]
+    run: Option<String>,
 }
 
 /// Tells the story.
@@ -38,7 +41,8 @@ pub(super) fn run(config: Option<PathBuf>, arguments: &Arguments) -> Result<(), 
         return Err(CliError::usage("there is no journal yet", "it begins with the first `forgehand once` or `run`"));
     };
     if let (true, Some(subject)) = (arguments.as_test, &wanted) {
-        return super::formula::print_as_test(&setup, &journal, subject);
+        let run = arguments.run.as_deref().map(RunId::from);
+        return super::formula::print_as_test(&setup, &journal, subject, run.as_ref());
     }
     super::block_on(async {
         let mut teller = Teller { wanted, json: arguments.json, ledger: Ledger::default() };

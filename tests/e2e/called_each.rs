@@ -130,6 +130,17 @@ async fn a_formula_that_is_called_for_each_item_does_each_once_and_side_by_side_
     // Another run finds its comments, and edits them.
     rig.run(&["formula", "run", "weigh-all", "--issue", &issue]).await.ok();
     rig.once().await;
+    // The one before is recorded by its name, as the story tells it.
+    let story = rig.story();
+    let began = story.split(" of weigh-all begins").next().and_then(|before| before.rsplit("run ").next());
+    let first = began.expect("the first run of it").to_owned();
+    let again = rig.run(&["logs", &issue, "--as-test", "--run", &first]).await.ok().out;
+    assert_eq!(again, test);
+    let last = rig.run(&["logs", &issue, "--as-test"]).await.ok().out;
+    assert_ne!(last.lines().next(), test.lines().next());
+    let wrong = rig.run(&["logs", &issue, "--as-test", "--run", "r-nothing"]).await;
+    assert_eq!(wrong.code, Some(2), "{}", wrong.err);
+    assert!(wrong.err.contains("no run r-nothing") && wrong.err.contains(&first), "{}", wrong.err);
     assert_eq!(rig.said(number, "Of ").len(), 3, "{:#?}\n{}", rig.comments(number), rig.story());
 }
 

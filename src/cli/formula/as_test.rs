@@ -50,14 +50,16 @@ struct Taped {
     ended: Option<RunOutcome>,
 }
 
-/// Prints the last run on an issue that has ended as a test.
-pub(in crate::cli) fn print(setup: &Setup, journal: &JournalReader, subject: &Subject) -> Result<(), CliError> {
+/// Prints a run on an issue that has ended as a test: the named one, or else the last.
+pub(in crate::cli) fn print(
+    setup: &Setup,
+    journal: &JournalReader,
+    subject: &Subject,
+    named: Option<&RunId>,
+) -> Result<(), CliError> {
     let mut runs: Vec<Taped> = Vec::new();
     journal.each(0, u64::MAX, |record| tape(&mut runs, subject, record))?;
-    let Some((run, outcome)) = runs.into_iter().rev().find_map(|run| run.ended.clone().map(|outcome| (run, outcome))) else {
-        let hint = "`forgehand logs` tells what there is";
-        return Err(CliError::usage(format!("no run on {subject} has ended"), hint));
-    };
+    let (run, outcome) = ended(runs, subject, named)?;
     let ended = recorded::outcome(&outcome);
     let mut test = run.test(setup, subject, &ended);
     let played = test.play(run.formula.clone()).map_err(|why| unplayable(subject, &ended, &why))?;
@@ -70,10 +72,31 @@ pub(in crate::cli) fn print(setup: &Setup, journal: &JournalReader, subject: &Su
     let text = toml::to_string_pretty(&test).map_err(|e| {
         CliError::usage(format!("the run on {subject} cannot be written as TOML"), "record another one").because(e)
     })?;
-    let named = if subject.is_project() { subject.to_string() } else { subject.issue.0.to_string() };
-    let head = format!("# From attempt {} at {subject}, by `forgehand logs {named} --as-test`.\n", run.attempt);
+    let about = if subject.is_project() { subject.to_string() } else { subject.issue.0.to_string() };
+    let command = format!("forgehand logs {about} --as-test --run {}", run.run);
+    let head = format!("# From attempt {} at {subject}, by `{command}`.\n", run.attempt);
     print_bytes(format!("{head}{text}").as_bytes());
     Ok(())
+}
+
+fn ended(runs: Vec<Taped>, subject: &Subject, named: Option<&RunId>) -> Result<(Taped, RunOutcome), CliError> {
+    let mut names: Vec<String> = Vec::new();
+    for run in runs.into_iter().rev() {
+        let Some(outcome) = run.ended.clone() else { continue };
+        if named.is_none_or(|named| *named == run.run) {
+            return Ok((run, outcome));
+        }
+        names.push(format!("{} ({})", run.run, run.formula.name));
+    }
+    let what = match named {
+        Some(named) => format!("no run {named} on {subject} has ended"),
+        None => format!("no run on {subject} has ended"),
+    };
+    let hint = match names.is_empty() {
+        true => "`forgehand logs` tells what there is".to_owned(),
+        false => format!("the last that have: {}", names.into_iter().take(10).collect::<Vec<_>>().join(", ")),
+    };
+    Err(CliError::usage(what, hint))
 }
 
 fn unplayable(subject: &Subject, ended: &str, why: &str) -> CliError {
