@@ -6,7 +6,7 @@ use forgehand::formula::{
 use forgehand::model::{
     Access, Branch, Change, ChangedFile, CommandRun, Commands, Evidence, Expect, Formula, Gate, HostFacts, IssueNumber, Login,
     OpenIssue, OpenIssues, Proposal, Provisions, Remark, RepoName, Risk, RunTexts, RunsOn, SeenIssue, Sha, StepId, StepKind,
-    TextMark, TierReason, TierSource, Timestamp, Usd,
+    TextMark, TierReason, TierSource, Timestamp, Usd, Variable,
 };
 use forgehand::text::{PROMPT_LIMIT, PromptContext, ProposalContext, Said, render_prompt, render_proposal};
 use proptest::prelude::*;
@@ -521,6 +521,41 @@ fn a_fix_reads_everything_that_rule_6_names_and_nothing_hidden() {
     for name in open {
         assert_eq!(prompt.matches(&format!("</outside-{name}>")).count(), 1, "{name}");
     }
+}
+
+/// A template that names all that is below a name, each in the way that it may be.
+fn names_all(at: &str, of: &Variable, helper: &str) -> String {
+    match of {
+        Variable::Plain => format!("{{{{{at}}}}}"),
+        Variable::Outside => format!("{{{{{helper} {at}}}}}"),
+        Variable::List(item) => {
+            format!("{{{{#each {at}}}}}item {}{{{{/each}}}}", names_all("this", item, helper))
+        }
+        Variable::Record(names) => {
+            let below: String = names.iter().map(|(name, of)| names_all(&format!("{at}.{name}"), of, helper)).collect();
+            format!("{below}{{{{#if {at}}}}}there{{{{else}}}}absent{{{{/if}}}}{{{{#unless {at}}}}};{{{{/unless}}}}")
+        }
+    }
+}
+
+#[test]
+fn what_a_skipped_step_would_have_left_is_nothing_in_a_template_and_no_mistake() {
+    let mut whole = 0;
+    for name in shipped_schema_names() {
+        let schema = shape(&name).schema;
+        for for_each in [false, true] {
+            let of = Variable::answer(&schema, for_each);
+            let steps = [Said { step: "it".into(), schema: schema.clone(), for_each, output: Value::Null }];
+            let told = names_all("steps.it.output", &of, "outside");
+            let prompt =
+                with_prompt_context(&texts(), None, |context| render_prompt(&told, &PromptContext { steps: &steps, ..*context }))
+                    .expect("all of it is known");
+            assert!(!prompt.contains("there") && !prompt.contains("item"), "{told}: {prompt}");
+            assert_eq!(prompt.matches("absent").count(), prompt.matches(';').count(), "{prompt}");
+            whole += prompt.matches("absent").count();
+        }
+    }
+    assert!(whole > 3, "some of them are records: {whole}");
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use forgehand::formula::{load, shipped_prompt};
 use forgehand::ledger::Ledger;
-use forgehand::model::{Advance, Cost, Event, Formula, HandOutcome, Intent, Outcome, RunOutcome, Saying};
+use forgehand::model::{Advance, Cost, Event, Formula, HandOutcome, Intent, Outcome, Record, RunOutcome, Saying, Told};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::plan_again::{Line, agent, subject};
+use super::plan_again::{Line, agent, evidence, subject};
 
 /// An agent looks at each of some words, and of each something is said.
 fn formula(items: &str, more: &str) -> Formula {
@@ -343,4 +343,83 @@ body = "plain.md"
     assert_eq!(went(&line, "work"), std::iter::once(Advance::Each { items }).chain(each_done(3)).collect::<Vec<_>>());
     let output = &line.run().outputs[&"work".into()];
     assert_eq!((&output[1]["summary"], &output[2]["outcome"]), (&json!("about 1"), &json!("no-change")));
+}
+
+/// Each part is worked on, and all are tested together.
+fn worked(retry: &str) -> Formula {
+    let text = format!(
+        r#"
+formula = 1
+name = "fix"
+title = "It"
+blast_radius = "low"
+[[step]]
+id = "work"
+agent = "dev"
+prompt = "work.md"
+access = "write"
+output = "fix-result"
+for_each = {{ items = "['a', 'b']", at_most = 2 }}
+{retry}
+[[step]]
+id = "verify"
+run = "project.verify"
+on_failure = {{ to = "work", at_most = 1, prompt = "failed.md" }}
+[[step]]
+id = "open"
+propose = "pull-request"
+title = "It"
+body = "plain.md"
+"#
+    );
+    let prompts = |name: &str| {
+        let text = match name {
+            "work.md" => "{{index}}: {{outside item}}",
+            "failed.md" => "{{index}}: {{outside failure}}",
+            _ => "It.",
+        };
+        Some(text.to_owned())
+    };
+    load("fix.toml", &text, &prompts).unwrap_or_else(|e| panic!("{:#?}", e.lines()))
+}
+
+#[test]
+fn failing_output_goes_back_to_each_item_in_its_order_and_each_is_told_it_whatever_broke_off() {
+    let failed = || Outcome::Verified { evidence: evidence(false, "make test") };
+    let answers = vec![
+        answer(0, "done"),
+        answer(1, "done"),
+        failed(),
+        Outcome::Cut,
+        answer(2, "done"),
+        agent(HandOutcome::Stalled),
+        answer(3, "done"),
+    ];
+    let mut line = Line::new(worked("retry = { at_most = 1, wait = \"0s\" }"), answers);
+    assert!(matches!(line.outcome(), RunOutcome::Succeeded { pull: Some(_) }), "{:?}", line.did);
+    let items = || Advance::Each { items: vec![json!("a"), json!("b")] };
+    let both: Vec<Advance> = std::iter::once(items()).chain(each_done(2)).collect();
+    assert_eq!(went(&line, "work"), [both.clone(), both].concat());
+    let output = &line.run().outputs[&"work".into()];
+    assert_eq!(output.as_array().map(Vec::len), Some(2), "what the first time left is gone: {output}");
+    assert_eq!((&output[0]["summary"], &output[1]["summary"]), (&json!("about 2"), &json!("about 3")));
+
+    let told = |record: &Record| match &record.event {
+        Event::Intended { intent: Intent::Agent { told, resume, .. }, .. } => {
+            assert!(!resume, "no session is another item's: {record:?}");
+            Some(matches!(told, Told::Failing { .. }))
+        }
+        _ => None,
+    };
+    let told: Vec<bool> = line.records.iter().filter_map(told).collect();
+    assert_eq!(told, [false, false, true, true, true, true]);
+}
+
+#[test]
+fn failing_output_goes_back_to_the_items_no_more_often_than_it_may() {
+    let failed = || Outcome::Verified { evidence: evidence(false, "make test") };
+    let answers = vec![answer(0, "done"), answer(1, "done"), failed(), answer(2, "done"), answer(3, "done"), failed()];
+    let mut line = Line::new(worked(""), answers);
+    assert!(matches!(line.outcome(), RunOutcome::VerificationFailed { .. }), "{:?}", line.did);
+    assert_eq!((turns(&line), line.count("verify")), (4, 2), "{:?}", line.did);
 }

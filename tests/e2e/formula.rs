@@ -668,4 +668,10 @@ fn a_step_for_each_item_is_drawn_and_tested_with_an_answer_for_each() {
     desk.write("formulas/tests/weigh-both.toml", &test("\"a\", \"b\"", &answer("One."), says));
     let said = desk.run(&["test", "weigh"]);
     assert!(said.code != Some(0) && said.out.contains("answer number 2"), "{} {}", said.out, said.err);
+    // One that does not fit is asked for again, as in a run: why is said.
+    let unfit = answer("One.").replace("done", "dnoe");
+    desk.write("formulas/tests/weigh-both.toml", &test("\"a\"", &unfit, says));
+    let said = desk.run(&["test", "weigh"]);
+    let told = said.out.split_once("answer number 2, and none is recorded; the one before was not taken: ");
+    assert!(told.is_some_and(|(_, why)| why.contains("/outcome")), "{} {}", said.out, said.err);
 }

@@ -247,6 +247,41 @@ async fn an_agent_writes_for_each_item_on_top_of_the_last_one_also_where_a_daemo
     assert_eq!(told.trim(), "2", "the second part began where the first one ended");
 }
 
+/// Adds wrongly at first, and mends it when it hears of that; its other part has nothing to mend.
+const MENDS_PARTS: &str = r#"if asked_for 'Part 1:' && asked_for 'it printed'; then repair; commit 'Mend'; answer done 'It adds now.'; exit; fi
+if asked_for 'Part 1:'; then echo one >one.txt; commit 'Add'; answer done 'It adds.'; exit; fi
+if asked_for 'it printed'; then answer done 'It still tells.'; exit; fi
+echo two >two.txt; commit 'Tell'; answer done 'It tells.'"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_behind_a_list_goes_back_to_each_item_whose_agents_know_nothing_of_it() {
+    let plan = Plan::new("steps::what_fails_behind_a_list").agent(Agent::scripted(TRIAGE, MENDS_PARTS));
+    let Some(rig) = plan.rig().await else { return };
+    let back = "run = \"project.verify\"\non_failure = { to = \"work\", at_most = 1, prompt = \"failed.md\" }";
+    let fix = PARTS.replace("run = \"project.verify\"", back);
+    let files = [
+        ("formulas/fix.toml", fix.as_str()),
+        ("prompts/part.md", "Part {{index}}: {{outside item}}\n"),
+        ("prompts/failed.md", "Look at item {{index}} again, it printed {{outside failure}}\n"),
+        ("prompts/parts.md", "Parts:{{#each steps.work.output}} {{line this.summary}}{{/each}}\n"),
+    ];
+    beside(&rig, &files);
+    let number = rig.issue("Total is wrong", "2 and 2 gives 5", &["claude-queue", "part-add", "part-tell"]).await;
+    let dry = rig.run(&["formula", "run", "fix", "--issue", &number.to_string(), "--dry-run"]).await.ok();
+    assert!(dry.out.contains("Part 1"), "{}", dry.out);
+    rig.once().await;
+    let story = rig.story();
+    assert_eq!(rig.turns("work"), 4, "{story}");
+    assert!(story.contains("step verify failed; its output goes back to step work"), "{story}");
+    let pull = rig.pulls().pop().unwrap_or_else(|| panic!("no pull request: {story}"));
+    assert!(pull.issue.body.contains("Parts: It adds now. It still tells."), "{}", pull.issue.body);
+    // What was recorded plays the same run again.
+    let test = rig.run(&["logs", &number.to_string(), "--as-test"]).await.ok().out;
+    beside(&rig, &[("formulas/tests/back.toml", test.as_str())]);
+    let played = rig.run(&["formula", "test", "fix"]).await.ok();
+    assert!(played.out.contains("0 failed"), "{}\n{test}", played.out);
+}
+
 const TRIES: &str = r#"formula = 1
 name = "fix"
 title = "Try what was done on a list"

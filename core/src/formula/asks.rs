@@ -29,7 +29,7 @@ pub(super) fn gate(table: &Table<'_>, value: &Value<'_>, scene: &Scene<'_, '_>) 
     let asking: Vec<_> = scene.answers.iter().filter(|answer| answer.asks).collect();
     const NAME: &str = "name the action: action = \"'deploy-' + inputs.tag\"";
     match asking.as_slice() {
-        [only] if only.for_each => {
+        [only] if only.item.is_some() => {
             let all =
                 format!("for_each = {{ items = \"steps['{}'].output\", at_most = 20 }} and action = \"item.id\"", only.step);
             value.wrong(

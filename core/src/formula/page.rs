@@ -48,7 +48,8 @@ const ORDER: &str = "
   no items; `when` is asked before that, `timeout` and `retry` are each item's own. Its output is the list of what the items left, in
   their order. Commands of a `run` have the item in the variable `FORGEHAND_ITEM`, a text as it is and anything else as JSON, and which it is, from 1,
   in `FORGEHAND_INDEX`; it is text from outside, so `\"$FORGEHAND_ITEM\"` stands in double quotes. Each item has a clone of its own; one that fails ends
-  the run where the step has neither `go_on` nor `on_failure`, and an `on_failure` has all of them done again. A list longer than `at_most`, or than `items` in `[limits]` of the configuration, ends the run before any of it is done.
+  the run where the step has neither `go_on` nor `on_failure`, and an `on_failure` has all of them done again. So has one that goes back to an agent with
+  `for_each`: the list is worked out anew, and each item begins a session in which both the step's `prompt` and what failed are told. A list longer than `at_most`, or than `items` in `[limits]` of the configuration, ends the run before any of it is done.
 - A formula that is called with `for_each` is called for each item: its steps stand in the run once for each, `call@1.work`, `call@2.work`, each with what `with`
   makes of `item` and `index`. The items have no order between them, so that those of its steps run side by side that may, as far as slots are free; agents that write take turns, an item's `run`
   and `on_failure` before the next one begins to write. `steps.CALL.output` is the list of what they end as, in the order of the items. What is there once in a run, such as a pull request, stands behind
@@ -241,7 +242,7 @@ pub fn page() -> String {
         let most = nesting::MOST;
         let _ = write!(
             page,
-            "\n## What templates of {heading} may name\n\nTemplates are written in Handlebars. Text from outside stands only in {helpers}. Inside of a list's `{{{{#each}}}}` its items' names stand alone, and `{{{{../name}}}}` is one that stands around it, `{{{{@root.name}}}}` one of the whole. Blocks lie at most {most} deep in each other, those around a partial and each `{{{{else if}}}}` included.\n\n| Name | What it is |\n|---|---|\n",
+            "\n## What templates of {heading} may name\n\nTemplates are written in Handlebars. Text from outside stands only in {helpers}. Inside of a list's `{{{{#each}}}}` its items' names stand alone, and `{{{{../name}}}}` is one that stands around it, `{{{{@root.name}}}}` one of the whole. Blocks lie at most {most} deep in each other, those around a partial and each `{{{{else if}}}}` included. What is known and not there, such as the answer of a step that was skipped, puts in nothing, has no items and is false in `{{{{#if}}}}`.\n\n| Name | What it is |\n|---|---|\n",
         );
         variables(&mut page, "", &kind.vocabulary(About::Issue, [], [], None));
         page.push_str("| `project.issues`, `project.issues_cut` | in a formula with `cron`, which has no `issue` |\n");

@@ -27,8 +27,8 @@ pub(super) struct Answer {
     pub(super) step: StepId,
     /// What that is for templates.
     left: Variable,
-    /// It is left for each item of a list.
-    pub(super) for_each: bool,
+    /// What an item is, where it is left for each of a list.
+    pub(super) item: Option<Variable>,
     /// It is an agent's, to whom failing output may go back.
     pub(super) agent: bool,
     /// It asks for an action of the vault.
@@ -106,7 +106,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                 // What is wrong is said once: who names it finds it there, whatever it would leave.
                 templates.broken.borrow_mut().insert(id.to_string());
                 let asks = table.value("propose").and_then(|v| v.string()).is_some_and(|text| text == "vault-action");
-                let known = Answer { step: id.clone(), left: Variable::Plain, for_each: false, agent: table.has("agent"), asks };
+                let known = Answer { step: id.clone(), left: Variable::Plain, item: None, agent: table.has("agent"), asks };
                 answers.push(known);
                 left = with(left, id.as_str(), Type::Any);
                 ids.push(id);
@@ -122,7 +122,7 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                 let asks = matches!(kind, StepKind::Propose(Proposal::VaultAction { .. }));
                 let schema = kind.left();
                 let answer = Variable::answer(&schema, for_each.is_some());
-                answers.push(Answer { step: id.clone(), left: answer, for_each: for_each.is_some(), agent, asks });
+                answers.push(Answer { step: id.clone(), left: answer, item: variable, agent, asks });
                 let step = Step { id: id.clone(), needs, when, for_each, timeout, retry, kind };
                 left = with(left, step.id.as_str(), left_by(&step, &schema));
                 steps.push(Placed { step, table, known: within, needed: wanted });
@@ -150,7 +150,13 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
                     left = with_left(left, &step, "");
                     if step.id == id {
                         let answer = Variable::answer(&step.kind.left(), each);
-                        answers.push(Answer { step: id.clone(), left: answer, for_each: each, agent: false, asks: false });
+                        answers.push(Answer {
+                            step: id.clone(),
+                            left: answer,
+                            item: variable.clone(),
+                            agent: false,
+                            asks: false,
+                        });
                     }
                     // The first one is given what the call is.
                     steps.push(Placed { step, table, known: within.clone(), needed: std::mem::take(&mut wanted) });
@@ -370,8 +376,19 @@ pub(super) struct Scene<'s, 't> {
 
 impl Scene<'_, '_> {
     pub(super) fn vocabulary(&self, kind: TemplateKind) -> Variable {
-        let answers = self.answers.iter().map(|a| (&a.step, a.left.clone()));
-        kind.vocabulary(self.about, answers, self.inputs, self.item.cloned())
+        self.behind(self.answers, kind, self.item)
+    }
+
+    /// What the prompt of a step before this one could name.
+    pub(super) fn vocabulary_of(&self, step: &StepId) -> Variable {
+        let place = self.answers.iter().position(|answer| answer.step == *step).unwrap_or(self.answers.len());
+        let (before, from) = self.answers.split_at(place);
+        self.behind(before, TemplateKind::Prompt, from.first().and_then(|answer| answer.item.as_ref()))
+    }
+
+    fn behind(&self, answers: &[Answer], kind: TemplateKind, item: Option<&Variable>) -> Variable {
+        let answers = answers.iter().map(|answer| (&answer.step, answer.left.clone()));
+        kind.vocabulary(self.about, answers, self.inputs, item.cloned())
     }
 }
 

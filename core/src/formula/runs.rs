@@ -60,7 +60,11 @@ fn on_failure(table: &Table<'_>, scene: &Scene<'_, '_>) -> (Option<BackTo>, bool
     let back = table.table("on_failure");
     let to = back.required("to", "to = \"work\"", |v| earlier(v, answers));
     let at_most = back.required("at_most", "at_most = 2", |v| v.whole(1, 10).and_then(|n| u32::try_from(n).ok()));
-    let vocabulary = scene.vocabulary(TemplateKind::Prompt);
+    // The agent is told it as its own prompt: of its item, and without what is done again behind it.
+    let vocabulary = match &to {
+        Some(to) => scene.vocabulary_of(to),
+        None => scene.vocabulary(TemplateKind::Prompt),
+    };
     let prompt = match back.value("prompt") {
         Some(value) => templates.file(&value, TemplateKind::Prompt, &vocabulary),
         None => templates.named(FAILED_VERIFICATION, TemplateKind::Prompt, &vocabulary, |message| {
@@ -131,9 +135,6 @@ fn earlier(value: &Value<'_>, answers: &[Answer]) -> Option<StepId> {
     let text = value.filled()?;
     let mut agents = answers.iter().filter(|a| a.agent);
     if let Some(answer) = agents.clone().find(|a| a.step.as_str() == text) {
-        if answer.for_each {
-            return value.wrong(format!("`{text}` is done for each item of a list"), "name an agent step without `for_each`");
-        }
         return Some(answer.step.clone());
     }
     let help = match nearest(&text, agents.clone().map(|a| a.step.as_str())) {

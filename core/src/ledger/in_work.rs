@@ -24,6 +24,9 @@ pub struct InWork {
     pub begun: bool,
     /// How far it is.
     pub state: StepState,
+    /// What its agent is told at first, for each of its items: its prompt, or what failed behind it.
+    #[serde(default)]
+    pub first: Told,
     /// What its agent was told last, apart from going on.
     pub told: Told,
     /// Who works, or worked last.
@@ -118,6 +121,7 @@ impl InWork {
             reached,
             begun: false,
             state: StepState::Ready { told: Told::Prompt, resume: false },
+            first: Told::Prompt,
             told: Told::Prompt,
             agent: None,
             account: None,
@@ -134,13 +138,13 @@ impl InWork {
     /// A step that is done again because one behind it failed: its condition held before.
     pub(super) fn told_of(told: Told, resume: bool, at: Timestamp) -> Self {
         let state = StepState::Ready { told: told.clone(), resume };
-        Self { begun: true, told, state, ..Self::new(at, false) }
+        Self { begun: true, first: told.clone(), told, state, ..Self::new(at, false) }
     }
 
-    /// What comes now has nothing to do with how it went so far.
+    /// What comes now has nothing to do with how it went so far, but for what failed behind it.
     pub(super) fn afresh(&mut self) {
-        self.told = Told::Prompt;
-        self.state = StepState::Ready { told: Told::Prompt, resume: false };
+        self.told = self.first.clone();
+        self.state = StepState::Ready { told: self.first.clone(), resume: false };
         self.cuts = 0;
         self.asked_again = false;
         self.again = None;

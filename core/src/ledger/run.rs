@@ -477,16 +477,10 @@ impl RunState {
     /// A step is done again from its beginning: what this time left is gone, the commits in its workspace apart.
     fn start_over(&mut self, step: &StepId, outcome: &RunOutcome, until: Timestamp) {
         let Some(at) = self.at_mut(step) else { return };
+        // What was wrong with an answer counts no more, and is not told again.
+        at.afresh();
         at.again = Some((outcome.clone(), until));
-        // It is told again what failed behind it, and not what was wrong with an answer that counts no more.
-        if !matches!(at.told, Told::Failing { .. }) {
-            at.told = Told::Prompt;
-        }
-        let ready = StepState::Ready { told: at.told.clone(), resume: false };
-        at.state = ready;
         at.from = None;
-        at.cuts = 0;
-        at.asked_again = false;
         at.rests = true;
         let item = self.item_of(step);
         self.unshow(step, |of| of == item);
@@ -506,7 +500,10 @@ impl RunState {
                 self.unshow(&step, |_| true);
             }
         }
-        self.in_work.insert(place, InWork::told_of(told, self.sessions.contains_key(to), at));
+        // The session is that of the last item, and the first one comes now.
+        let once = self.formula.steps.get(place).is_some_and(|step| step.for_each.is_none());
+        let resume = once && self.sessions.contains_key(to);
+        self.in_work.insert(place, InWork::told_of(told, resume, at));
     }
 
     pub(super) fn advance(&mut self, step: &StepId, how: &Advance, at: Timestamp) {

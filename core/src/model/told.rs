@@ -33,10 +33,11 @@ pub enum Saying {
 }
 
 /// What an agent is told at the start of a turn.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "told")]
 pub enum Told {
     /// The step's prompt.
+    #[default]
     Prompt,
     /// That it was cut, and should go on.
     GoOn,

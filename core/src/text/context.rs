@@ -16,6 +16,8 @@ use crate::model::{
 
 /// The key that wrapped text lies under; a helper unwraps it.
 pub(super) const WRAPPED: &str = "outside";
+/// The key of a record that is not there. No property can be called so by a template.
+pub(super) const ABSENT: &str = " absent";
 
 const TITLE_LIMIT: usize = 1 << 10;
 const GUIDE_LIMIT: usize = 32 << 10;
@@ -484,7 +486,10 @@ fn wrapped(value: Json, variable: &Variable) -> Json {
                 |(name, below): (&String, &Variable)| (name.clone(), wrapped(object.remove(name).unwrap_or_default(), below));
             names.iter().map(pair).collect::<Map<_, _>>().into()
         }
-        // A record that is not there is false in a condition.
-        (Variable::Record(_), _) => Json::Null,
+        // Its names are known all the same: there is nothing under them, and it is false in a condition.
+        (Variable::Record(names), _) => {
+            let pair = |(name, below): (&String, &Variable)| (name.clone(), wrapped(Json::Null, below));
+            names.iter().map(pair).chain([(ABSENT.to_owned(), true.into())]).collect::<Map<_, _>>().into()
+        }
     }
 }

@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use handlebars::{Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason, no_escape};
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, HelperResult, JsonTruthy, Output, RenderContext, RenderErrorReason, Renderable,
+    no_escape,
+};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use super::context::{PromptContext, ProposalContext, WRAPPED};
+use super::context::{ABSENT, PromptContext, ProposalContext, WRAPPED};
 use super::{PROMPT_LIMIT, markdown};
 
 /// A body on the forge at most, in bytes.
@@ -56,6 +59,27 @@ impl HelperDef for Through {
     }
 }
 
+/// `#if` and `#unless`, to which a record that is not there is false.
+struct Where {
+    there: bool,
+}
+
+impl HelperDef for Where {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        engine: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        state: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let given = helper.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex("if", 0))?;
+        let there = given.value().is_truthy(false) && given.value().get(ABSENT).is_none();
+        let body = if there == self.there { helper.template() } else { helper.inverse() };
+        body.map_or(Ok(()), |body| body.render(engine, context, state, out))
+    }
+}
+
 static PROMPTS: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     let mut engine = strict();
     engine.register_helper("outside", Box::new(Through(fence)));
@@ -76,6 +100,8 @@ fn strict() -> Handlebars<'static> {
     let mut engine = Handlebars::new();
     engine.set_strict_mode(true);
     engine.register_escape_fn(no_escape);
+    engine.register_helper("if", Box::new(Where { there: true }));
+    engine.register_helper("unless", Box::new(Where { there: false }));
     engine
 }
 

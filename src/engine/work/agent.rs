@@ -231,6 +231,12 @@ pub(super) fn told(
         return Err(environment(format!("step {} is no agent's", step.id)));
     };
     Ok(match (resume, told) {
+        // A session that knows nothing of it has to hear both.
+        (false, failing @ Told::Failing { by, .. }) => {
+            let asked = context::prompt(order, step, prompt, texts, &Told::Prompt, given)?;
+            let Some(template) = failing_prompt(order.run()?, by.as_ref(), &step.id) else { return Ok(asked) };
+            format!("{asked}\n\n{}", context::prompt(order, step, template, texts, failing, given)?)
+        }
         (false, told) | (true, told @ Told::Prompt) => context::prompt(order, step, prompt, texts, told, given)?,
         (true, Told::GoOn) => words::go_on(),
         (true, Told::AnswerAgain { why }) => words::answer_again(&text::fence(why)),

@@ -13,7 +13,7 @@ use crate::hands::output;
 use crate::ledger::{IssueState, Ledger};
 use crate::model::{
     ActionFile, Advance, AtGate, CommentId, EffectKey, Event, Expected, HandOutcome, Intent, IssueDraft, IssueNumber, Outcome,
-    Proposal, Record, Rerun, RunOutcome, Saying, Shape, Step, StepId, StepKind, Subject, Timestamp, Wait, Wanted,
+    Proposal, Record, Rerun, RunOutcome, Saying, Shape, Step, StepId, StepKind, Subject, Timestamp, Told, Wait, Wanted,
 };
 use crate::plan::{self, Action, Policy, View};
 use crate::ports::Given;
@@ -290,7 +290,11 @@ impl<'a> Play<'a> {
                 let step = named(&order, step)?;
                 let StepKind::Agent { output: shape, .. } = &step.kind else { return Err("the step is no agent's".into()) };
                 let prompt = agent::told(&order, step, *resume, told, &stage.texts, &Given::default()).map_err(|f| f.why)?;
-                let answer = match self.cast.answer(&step.id, shape)? {
+                let none_left = |none: String| match told {
+                    Told::AnswerAgain { why } => format!("{none}; the one before was not taken: {}", why.trim_end()),
+                    _ => none,
+                };
+                let answer = match self.cast.answer(&step.id, shape).map_err(none_left)? {
                     // Of a pattern nothing can be made up: what stands for an answer is shown as it is.
                     Answer::Output(answer) if self.cast.stands_in() => Ok(answer),
                     Answer::Output(answer) => output::fits(shape, &answer).map(|()| answer),
