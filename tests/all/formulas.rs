@@ -379,6 +379,7 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
         "{{#each issue}}{{this}}{{/each}}",
         "{{comments}}",
         "{{issue}}",
+        "{{lookup issue body}}",
         "{{lookup issue 'body'}}",
         "{{#with issue}}{{body}}{{/with}}",
         "{{outside (lookup issue 'body')}}",
@@ -408,8 +409,9 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:1: `comments` is a list (write {{#each comments}} .. {{/each}})
     prompts/own.md:1:1: `issue` is not a text (below it are `author`, `body`, `comments`, `created`, `kept`, `labels`, `listed_in`, `number`, `sprint`, `tasks`, `tasks_cut`, `title`, `updated`)
     prompts/own.md:1:1: there is no helper `lookup` here (here are `outside`, `line`)
+    prompts/own.md:1:1: only names can stand here (write the name of a variable, without quotes and square brackets)
     prompts/own.md:1:1: there is no block `with` (here are `#if`, `#unless` and `#each`)
-    prompts/own.md:1:1: only names can stand here (write the name of a variable)
+    prompts/own.md:1:1: only names can stand here (write the name of a variable, without quotes and square brackets)
     prompts/own.md:1:1: `outside` takes one text (write {{outside issue.title}})
     prompts/own.md:1:1: nothing stands around `../repo` (`../` names what stands around a list, inside of its #each)
     prompts/own.md:1:1: `@root.issue.body` is text from outside and cannot stand as it is (write {{outside @root.issue.body}} or {{line @root.issue.body}})
@@ -420,9 +422,9 @@ fn mistakes_of_templates_have_their_place_in_their_own_file() {
     prompts/own.md:1:1: templates have no decorators or blocks of partials (templates have `{{name}}`, helpers, `{{#if}}`, `{{#unless}}`, `{{#each}}` and `{{> partial}}`)
     prompts/partials/circle.md:1:1: partials lie more than 8 deep in each other (a partial must not put itself in)
     prompts/own.md:1:1: this is not a template (is each `{{` closed, and each `{{#if}}` and `{{#each}}` ended by its `{{/if}}` or `{{/each}}`?)
-    prompts/own.md:1:1: templates have no decorators or blocks of partials (templates have `{{name}}`, helpers, `{{#if}}`, `{{#unless}}`, `{{#each}}` and `{{> partial}}`)
+    prompts/own.md:1:1: only names can stand here (write the name of a variable, without quotes and square brackets)
     prompts/own.md:1:1: unknown variable `steps.work.output.title` (there is nothing below `steps` here)
-    prompts/own.md:1:1: `raw` takes one name (write {{#if name}}, {{#unless name}} or {{#each list}})
+    prompts/own.md:1:1: templates have no raw blocks (write \{{name}} for a tag that is shown as it is)
     "#);
 }
 

@@ -86,7 +86,7 @@ pub fn read_layers<T>(layers: &[Layer], rules: &Rules<'_>, build: impl FnOnce(&T
     }
     let sink = Sink::default();
     let merged = documents.into_iter().rev().reduce(|below, own| merge(own, below, rules, &sink)).unwrap_or_default();
-    let root = Table { sink: &sink, path: String::new(), span: 0..0, entries: Some(&merged) };
+    let root = Table::root(&sink, &merged);
     let built = build(&root);
     sink.unknown_keys(&merged, "");
     let found = match sink.alone.take() {
@@ -120,7 +120,7 @@ fn faults(layers: &[Layer], starts: &[usize], found: Vec<Found>) -> Faults {
 pub fn peek<T>(text: &str, look: impl FnOnce(&Table<'_>) -> T) -> T {
     let (document, _) = DeTable::parse_recoverable(text);
     let sink = Sink::default();
-    look(&Table { sink: &sink, path: String::new(), span: 0..0, entries: Some(document.get_ref()) })
+    look(&Table::root(&sink, document.get_ref()))
 }
 
 /// What the own file says, over what another one says.

@@ -17,6 +17,7 @@ mod value;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::rc::Rc;
 
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -38,8 +39,8 @@ pub fn read<T>(file: &str, text: &str, build: impl FnOnce(&Table<'_>) -> Option<
 pub fn known_keys<T>(text: &str, build: impl FnOnce(&Table<'_>) -> Option<T>) -> BTreeSet<String> {
     let (document, _) = DeTable::parse_recoverable(text);
     let sink = Sink::default();
-    build(&Table { sink: &sink, path: String::new(), span: 0..0, entries: Some(document.get_ref()) });
-    let known = sink.known.into_inner();
+    build(&Table::root(&sink, document.get_ref()));
+    let known = sink.known.take();
     let named = sink.named.into_inner();
     let general = |path: &str| {
         let chosen =
@@ -49,7 +50,7 @@ pub fn known_keys<T>(text: &str, build: impl FnOnce(&Table<'_>) -> Option<T>) ->
             None => path.to_owned(),
         }
     };
-    known.iter().flat_map(|(path, keys)| keys.iter().map(|key| join(&general(path), key))).collect()
+    known.iter().flat_map(|(path, keys)| keys.borrow().iter().map(|key| join(&general(path), key)).collect::<Vec<_>>()).collect()
 }
 
 /// The text of a file's bytes; a fault at the first that is not UTF-8.
@@ -73,13 +74,16 @@ pub(crate) struct Found {
     hide: bool,
 }
 
+/// The keys that all tables of a path were asked for.
+type Asked = Rc<RefCell<BTreeSet<&'static str>>>;
+
 /// Where mistakes and the keys that were asked for are gathered.
 #[derive(Default)]
 struct Sink {
     found: RefCell<Vec<Found>>,
     missing: RefCell<Vec<Found>>,
     alone: RefCell<Option<Found>>,
-    known: RefCell<BTreeMap<String, BTreeSet<&'static str>>>,
+    known: RefCell<BTreeMap<String, Asked>>,
     /// Tables whose keys are names that the user chose.
     named: RefCell<BTreeSet<String>>,
 }
@@ -98,6 +102,7 @@ impl Sink {
         }
         let known = self.known.borrow();
         let Some(here) = known.get(path) else { return };
+        let here = here.borrow();
         for (key, value) in table {
             let name: &str = key.get_ref();
             let below = join(path, name);
@@ -107,7 +112,7 @@ impl Sink {
                     // Misspelt, not missing.
                     self.missing.borrow_mut().retain(|m| m.key != join(path, right));
                 }
-                let help = right.map_or_else(|| elsewhere(&known, path, here, name), |right| format!("did you mean `{right}`?"));
+                let help = right.map_or_else(|| elsewhere(&known, path, &here, name), |right| format!("did you mean `{right}`?"));
                 let message = format!("unknown key `{name}`{}", within(path));
                 self.add(Found { message, help: Some(help), span: key.span(), key: below, hide: false });
                 continue;
@@ -125,8 +130,8 @@ impl Sink {
 }
 
 /// What to do with a key that is like none here: where it belongs, or which ones there are.
-fn elsewhere(known: &BTreeMap<String, BTreeSet<&'static str>>, path: &str, here: &BTreeSet<&'static str>, name: &str) -> String {
-    let places: Vec<_> = known.iter().filter(|(p, keys)| p.as_str() != path && keys.contains(name)).collect();
+fn elsewhere(known: &BTreeMap<String, Asked>, path: &str, here: &BTreeSet<&'static str>, name: &str) -> String {
+    let places: Vec<_> = known.iter().filter(|(p, keys)| p.as_str() != path && keys.borrow().contains(name)).collect();
     if matches!(places.len(), 1 | 2) {
         let place = |path: &str| if path.is_empty() { "the top level".into() } else { section(path) };
         let places: Vec<String> = places.into_iter().map(|(path, _)| place(path)).collect();
@@ -142,9 +147,21 @@ pub struct Table<'a> {
     path: String,
     span: Range<usize>,
     entries: Option<&'a DeTable<'a>>,
+    /// Kept at hand: asking for a key is most of what a reader does.
+    asked: Asked,
 }
 
 impl<'a> Table<'a> {
+    fn new(sink: &'a Sink, path: String, span: Range<usize>, entries: Option<&'a DeTable<'a>>) -> Self {
+        let asked = sink.known.borrow_mut().entry(path.clone()).or_default().clone();
+        Self { sink, path, span, entries, asked }
+    }
+
+    /// The whole of a document.
+    fn root(sink: &'a Sink, entries: &'a DeTable<'a>) -> Self {
+        Self::new(sink, String::new(), 0..0, Some(entries))
+    }
+
     /// Complains of a part of a string that was read from this document, and is `text`.
     pub fn wrong_within(&self, at: &Place, text: &str, part: &Range<usize>, message: String, help: Option<String>) {
         at.wrong_within(text, part, message, help, self.sink);
@@ -187,8 +204,7 @@ impl<'a> Table<'a> {
         let found = self.value(key);
         let entries = found.as_ref().and_then(Value::table);
         let span = found.map_or(self.span.clone(), |v| v.span());
-        self.sink.known.borrow_mut().entry(path.clone()).or_default();
-        Table { sink: self.sink, path, span, entries }
+        Table::new(self.sink, path, span, entries)
     }
 
     /// A table that must be there; `example` shows what to write.
@@ -207,8 +223,7 @@ impl<'a> Table<'a> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let open = |item: Value<'a>| {
             let entries = Some(item.table()?);
-            self.sink.known.borrow_mut().entry(path.clone()).or_default();
-            Some(Table { sink: self.sink, path: path.clone(), span: item.span(), entries })
+            Some(Table::new(self.sink, path.clone(), item.span(), entries))
         };
         value.items().into_iter().flatten().filter_map(open).collect()
     }
@@ -222,8 +237,7 @@ impl<'a> Table<'a> {
             let path = join(&path, name);
             let value = Value::new(self.sink, path.clone(), value);
             let entries = Some(value.table()?);
-            self.sink.known.borrow_mut().entry(path.clone()).or_default();
-            Some((name.to_owned(), Table { sink: self.sink, path, span: value.span(), entries }))
+            Some((name.to_owned(), Table::new(self.sink, path, value.span(), entries)))
         };
         entries.iter().filter_map(|(name, value)| open(name.get_ref(), value)).collect()
     }
@@ -242,7 +256,7 @@ impl<'a> Table<'a> {
     /// The values under keys that nobody asked for until now, in the order of their names: names that the user chose. Whoever asks judges
     /// them all.
     pub fn rest(&self) -> Vec<(String, Value<'a>)> {
-        let known = self.sink.known.borrow().get(&self.path).cloned().unwrap_or_default();
+        let known = self.asked.borrow().clone();
         self.sink.named.borrow_mut().insert(self.path.clone());
         let entries = self.entries.iter().flat_map(|entries| entries.iter());
         let open = |name: &str, value: &'a Spanned<DeValue<'a>>| {
@@ -285,13 +299,7 @@ impl<'a> Table<'a> {
 
     /// A value with its position, without reading it. This counts as asking for the key.
     pub fn value(&self, key: &'static str) -> Option<Value<'a>> {
-        // Most paths are known by then: nothing is copied for them.
-        let mut known = self.sink.known.borrow_mut();
-        match known.get_mut(&self.path) {
-            Some(keys) => drop(keys.insert(key)),
-            None => drop(known.entry(self.path.clone()).or_default().insert(key)),
-        }
-        drop(known);
+        self.asked.borrow_mut().insert(key);
         let value = self.entries?.get(key)?;
         Some(Value::new(self.sink, join(&self.path, key), value))
     }

@@ -222,8 +222,7 @@ impl<'a> Value<'a> {
     /// It as a table; nothing, and a mistake, if it is something else.
     pub fn opened(&self) -> Option<Table<'a>> {
         let entries = Some(self.table()?);
-        self.sink.known.borrow_mut().entry(self.path.clone()).or_default();
-        Some(Table { sink: self.sink, path: self.path.clone(), span: self.span(), entries })
+        Some(Table::new(self.sink, self.path.clone(), self.span(), entries))
     }
 
     /// The entries of a table.

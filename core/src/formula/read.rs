@@ -120,11 +120,12 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
             Meant::Step(kind) => {
                 let agent = matches!(kind, StepKind::Agent { .. });
                 let asks = matches!(kind, StepKind::Propose(Proposal::VaultAction { .. }));
-                let schema = kind.left();
-                let answer = Variable::answer(&schema, for_each.is_some());
-                answers.push(Answer { step: id.clone(), left: answer, item: variable, agent, asks });
                 let step = Step { id: id.clone(), needs, when, for_each, timeout, retry, kind };
+                let schema = step.kind.left();
+                let answer = Variable::answer(&schema, step.for_each.is_some());
+                answers.push(Answer { step: id.clone(), left: answer, item: variable, agent, asks });
                 left = with(left, step.id.as_str(), left_by(&step, &schema));
+                drop(schema);
                 steps.push(Placed { step, table, known: within, needed: wanted });
             }
             Meant::Call(called, with) => {

@@ -9,6 +9,7 @@ use handlebars::template::{HelperTemplate, Parameter, Template, TemplateElement}
 use handlebars::{Path, TemplateError, TemplateErrorReason};
 use regex::{Captures, Regex};
 
+use super::nesting::Unfit;
 use super::scope::ABOUT_THE_PROJECT;
 use super::{Prompts, nesting, unreadable};
 use crate::document::{Fault, Layers, SourceFile, Value, nearest};
@@ -27,18 +28,33 @@ static PARTIAL: LazyLock<Regex> =
 
 thread_local! {
     /// Formulas share prompts and partials, and reading one is most of the work of loading a formula.
-    static COMPILED: RefCell<BTreeMap<String, Rc<Template>>> = RefCell::default();
+    static COMPILED: RefCell<BTreeMap<String, Rc<Compiled>>> = RefCell::default();
+}
+
+/// A template as it was read.
+struct Compiled {
+    template: Template,
+    /// How deep its blocks lie in each other.
+    depth: usize,
+}
+
+/// Why a text is no template.
+enum Unreadable {
+    Unfit(Unfit),
+    Engine(Box<TemplateError>),
 }
 
 /// How many templates are kept at most.
 const KEPT: usize = 256;
 
 /// A template that was read, now or before.
-fn compiled(text: &str) -> Result<Rc<Template>, TemplateError> {
+fn compiled(text: &str) -> Result<Rc<Compiled>, Unreadable> {
     if let Some(known) = COMPILED.with_borrow(|known| known.get(text).cloned()) {
         return Ok(known);
     }
-    let template = Rc::new(Template::compile(text)?);
+    let depth = nesting::depth(text, 0).map_err(Unreadable::Unfit)?;
+    let template = Template::compile(text).map_err(|error| Unreadable::Engine(Box::new(error)))?;
+    let template = Rc::new(Compiled { template, depth });
     COMPILED.with_borrow_mut(|known| {
         if known.len() >= KEPT {
             known.clear();
@@ -158,19 +174,14 @@ impl Templates<'_> {
     }
 
     fn template(&self, under: &Under<'_>, scope: &Scope<'_>) {
-        if let Some(at) = nesting::too_deep(under.text, scope.blocks) {
-            let message = format!("blocks lie at most {} deep in each other", nesting::MOST);
-            self.wrong(
-                under,
-                line_and_column(under.text, at),
-                message,
-                Some("put less in, or move the inner ones out".to_owned()),
-            );
-            return;
-        }
-        match compiled(under.text) {
-            Ok(template) => self.elements(under, &template, scope),
-            Err(error) => {
+        let read = compiled(under.text).and_then(|read| match scope.blocks + read.depth > nesting::MOST {
+            true => nesting::depth(under.text, scope.blocks).map_err(Unreadable::Unfit).map(|_| read),
+            false => Ok(read),
+        });
+        match read {
+            Ok(read) => self.elements(under, &read.template, scope),
+            Err(Unreadable::Unfit(unfit)) => self.unfit(under, unfit),
+            Err(Unreadable::Engine(error)) => {
                 let at = error.pos().unwrap_or((1, 1));
                 let (message, help) = match error.reason() {
                     TemplateErrorReason::InvalidSyntax(_) => ("this is not a template".to_owned(), UNBALANCED),
@@ -179,6 +190,23 @@ impl Templates<'_> {
                 self.wrong(under, at, message, Some(help.to_owned()));
             }
         }
+    }
+
+    /// A text that the engine is not given.
+    fn unfit(&self, under: &Under<'_>, unfit: Unfit) {
+        let (at, message, help) = match unfit {
+            Unfit::Deep(at) => {
+                let message = format!("blocks lie at most {} deep in each other", nesting::MOST);
+                (at, message, "put less in, or move the inner ones out")
+            }
+            Unfit::Names(at) => {
+                (at, "only names can stand here".to_owned(), "write the name of a variable, without quotes and square brackets")
+            }
+            Unfit::Raw(at) => {
+                (at, "templates have no raw blocks".to_owned(), "write \\{{name}} for a tag that is shown as it is")
+            }
+        };
+        self.wrong(under, line_and_column(under.text, at), message, Some(help.to_owned()));
     }
 
     fn elements(&self, under: &Under<'_>, template: &Template, scope: &Scope<'_>) {
@@ -336,10 +364,10 @@ impl Templates<'_> {
             };
             (scope, raw) = (around, rest);
         }
-        let path = raw.strip_prefix("this").map_or(raw, |rest| rest.trim_start_matches('.'));
         if raw == "this" || raw == "." {
             return Some(scope.here.clone());
         }
+        let path = raw.strip_prefix("this.").or(raw.strip_prefix("this/")).unwrap_or(raw);
         if let Some(found) = scope.here.at(path.split('.')) {
             return Some(found.clone());
         }

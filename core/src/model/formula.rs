@@ -3,6 +3,7 @@
 //! A formula is journalled whole when a run starts, because a run ends with the formula it started with. So a journal of an older version
 //! has older formulas in it: what came later has a default, and what was written otherwise is read as it was written.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -479,12 +480,12 @@ impl Formula {
 
 impl StepKind {
     /// What a step leaves for those after it, as a JSON schema.
-    pub fn left(&self) -> Json {
+    pub fn left(&self) -> Cow<'_, Json> {
         let text = || json!({ "type": "string" });
         let number = || json!({ "type": "integer" });
         let list = |items: Json| json!({ "type": "array", "items": items });
         let fields = match self {
-            Self::Agent { output, .. } => return output.schema.clone(),
+            Self::Agent { output, .. } => return Cow::Borrowed(&output.schema),
             Self::Verify { .. } | Self::Run { .. } => {
                 let exit = json!({ "type": ["integer", "null"] });
                 let command = [("command", text()), ("exit", exit), ("seconds", json!({ "type": "number" })), ("tail", text())];
@@ -541,7 +542,7 @@ impl StepKind {
                 vec![("is", words), ("summary", text()), ("questions", list(text()))]
             }
         };
-        closed(fields)
+        Cow::Owned(closed(fields))
     }
 }
 
@@ -564,6 +565,15 @@ impl Step {
     /// Whether it puts a pull request forward to be merged.
     pub fn merges(&self) -> bool {
         matches!(self.kind, StepKind::Propose(Proposal::Merge))
+    }
+
+    /// The beginning of the call that it stands in, or that ends with it: it is skipped with that.
+    pub fn called_by(&self) -> Option<StepId> {
+        let inside = match &self.kind {
+            StepKind::Leave { .. } => format!("{}.", self.id),
+            _ => self.inside().to_owned(),
+        };
+        (!inside.is_empty()).then(|| StepId(format!("{inside}{INPUTS}")))
     }
 }
 
