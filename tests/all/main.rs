@@ -1,6 +1,7 @@
 //! The fast tests, in one binary: nothing beyond loopback, no real agent.
 
 mod broken_formulas;
+mod called_formulas;
 mod config_errors;
 mod config_files;
 mod expressions;

@@ -34,7 +34,8 @@ fn branching(sketches: &[Sketch]) -> Formula {
             6 => "gate = \"time\"\nafter = \"5m\"\n".to_owned(),
             7 => format!("run = [\"make lint\"]\n{retry}on_failure = {{ to = \"work\", at_most = 1 }}\n"),
             8 => format!("{}for_each = {{ items = \"['a', 'b']\", at_most = 2 }}\n", agent("read")),
-            _ => "propose = \"issue\"\ntitle = \"It\"\nbody = \"it.md\"\n".to_owned(),
+            // Without `once` it would be filed again where what is behind it fails, which is refused.
+            _ => format!("propose = \"issue\"\nonce = \"'s{at}'\"\ntitle = \"It\"\nbody = \"it.md\"\n"),
         };
         let needs = needs.as_ref().map(|needs| {
             let chosen = ids.iter().zip(needs).filter(|(_, chosen)| **chosen).map(|(id, _)| format!("\"{id}\""));

@@ -15,6 +15,7 @@ mod each;
 pub mod expression;
 mod extends;
 mod filer;
+mod gated;
 mod head;
 mod held;
 pub mod inputs;

@@ -102,6 +102,7 @@ pub(super) fn check(steps: &[Placed<'_, '_>], updates: bool) {
     }
     both_write(steps);
     put_forward(steps);
+    twice(steps);
     if let Some(last) = steps.get(STEPS) {
         last.table.wrong(format!("a formula has at most {STEPS} steps, those of the formulas it calls included"), "call less");
     }
@@ -125,6 +126,34 @@ fn both_write(steps: &[Placed<'_, '_>]) {
             placed.wrong(if placed.table.has("needs") { "needs" } else { "access" }, &message, &help);
         }
         behind.push(all);
+    }
+}
+
+/// Complains of what would be filed or started again where failing output goes back to an agent before it.
+fn twice(steps: &[Placed<'_, '_>]) {
+    let back = |placed: &Placed<'_, '_>| placed.step.kind.on_failure().map(|back| back.to.clone());
+    let all: Vec<&Step> = steps.iter().map(|placed| &placed.step).collect();
+    if steps.iter().all(|placed| back(placed).is_none()) {
+        return;
+    }
+    let before = all_before(&all);
+    let ends_before = |one: usize, other: usize| before.get(other).is_some_and(|all| all.contains(&one));
+    for (fails, failing) in steps.iter().enumerate() {
+        let Some(to) = back(failing).and_then(|to| all.iter().position(|step| step.id == to)) else { continue };
+        for (at, placed) in steps.iter().enumerate().filter(|(at, _)| ends_before(to, *at) && !ends_before(fails, *at)) {
+            let what = match &placed.step.kind {
+                StepKind::Propose(Proposal::Issue { once: None, .. }) => "file another issue",
+                StepKind::Propose(Proposal::SubIssues { .. }) => "file other issues",
+                StepKind::Propose(Proposal::Start { .. }) => "start another run",
+                _ => continue,
+            };
+            let failing = &failing.step.id;
+            let message = format!("where `{failing}` fails behind it, this would be done again, and {what}");
+            let once = if what.ends_with("issue") { ", or say by `once` which one it is" } else { "" };
+            let needs = if at < fails { "put it behind that step" } else { "let it wait for that" };
+            let needs = format!("{needs}: needs = [\"{failing}\"]{once}");
+            placed.wrong("propose", &message, &needs);
+        }
     }
 }
 

@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 
 use super::agents::hired;
 use super::call::also_required;
-use super::held;
-use crate::model::{Access, Expression, Formula, FormulaLimits, FormulaName, Gate, Hire, Proposal, Step, StepId, StepKind};
+use super::{gated, held};
+use crate::model::{
+    Access, Expression, Formula, FormulaLimits, FormulaName, Gate, Hire, InputSpec, Proposal, RepoName, Step, StepId, StepKind,
+};
 
 /// The folder of a base branch with formulas, prompts and schemas of its own; how long a file in it may be, in bytes, and how many there may
 /// be.
@@ -91,15 +93,15 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
         return Some(format!("{tool}, which the configured one does not"));
     }
     let verifies = |step: &Step| matches!(step.kind, StepKind::Verify { .. });
-    let approved = |step: &Step| matches!(step.kind, StepKind::Gate(Gate::Approval));
-    let always_approved =
-        |step: &Step| approved(step) && configured.steps.iter().any(|own| approved(own) && own.when == step.when);
     let has = |formula: &Formula, what: &dyn Fn(&Step) -> bool| formula.steps.iter().any(what);
     if over.opens_pull() && !configured.opens_pull() {
         return Some("it opens a pull request, and the configured one does not".to_owned());
     }
-    if let Some(why) = forward(over, configured) {
-        return Some(why);
+    if over.merges() && !configured.merges() {
+        return Some("it puts a pull request forward to be merged, and the configured one does not".to_owned());
+    }
+    if let Some(what) = gated::ungated(over, configured) {
+        return Some(format!("{what} before a gate of the configured one is passed, or where that is skipped"));
     }
     let answers = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::Replies { .. }));
     if (over.revises() && !configured.revises()) || (has(over, &answers) && !has(configured, &answers)) {
@@ -108,8 +110,16 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     if over.needs_ops() && !configured.needs_ops() {
         return Some("it reads or writes the operations repository, and the configured one does not".to_owned());
     }
+    if let Some(path) = over.reads_ops.iter().find(|path| !configured.reads_ops.iter().any(|known| lies_in(path, known))) {
+        return Some(format!("it reads `{path}` of the operations repository, and the configured one does not"));
+    }
     if let Some(repo) = over.asks_in().difference(&configured.asks_in()).next() {
         return Some(format!("it asks for a file in {repo}, and the configured one does not"));
+    }
+    let known = |file: &Written<'_>| writes(configured).any(|own| own == *file || own == Written { directly: true, ..*file });
+    if let Some(Written { path, directly, .. }) = writes(over).find(|file| !known(file)) {
+        let how = if directly { "directly" } else { "by a pull request" };
+        return Some(format!("it writes the file `{path}` {how}, and the configured one does not"));
     }
     if over.steps.iter().any(|step| asks(step).is_some_and(|asked| !configured.steps.iter().any(|own| asks(own) == Some(asked))))
     {
@@ -130,34 +140,42 @@ fn more(over: &Formula, configured: &Formula) -> Option<String> {
     if has(configured, &verifies) && !verified_first(over) {
         return Some("it leaves out the project's verification, or puts a condition on it".to_owned());
     }
-    if has(configured, &approved) && !has(over, &always_approved) {
+    if !gated::keeps(over, configured, |gate| matches!(gate, Gate::Approval)) {
         return Some("it leaves out the gate for an approval, or puts another condition on it".to_owned());
     }
-    let gated = |step: &Step| matches!(step.kind, StepKind::Gate(Gate::Vault { .. }));
-    let always_gated = |step: &Step| {
-        gated(step) && configured.steps.iter().any(|own| gated(own) && own.when == step.when && own.kind == step.kind)
-    };
-    if has(configured, &gated) && !has(over, &always_gated) {
+    if !gated::keeps(over, configured, |gate| matches!(gate, Gate::Vault { .. })) {
         return Some("it leaves out the gate for the vault, or puts another condition on it".to_owned());
+    }
+    let other = |spec: &&InputSpec| configured.inputs.iter().any(|known| known.name == spec.name && known.kind != spec.kind);
+    if let Some(spec) = over.inputs.iter().find(other) {
+        return Some(format!("its input `{}` takes something else than that of the configured one", spec.name));
     }
     let unknown = over.inputs.iter().find(|spec| spec.default.is_none() && configured.inputs.iter().all(|i| i.name != spec.name));
     unknown.map(|spec| format!("nobody gives it its input `{}`: give that a default", spec.name))
 }
 
-/// Whether it puts a pull request forward to be merged where the configured one does not, or without a gate that stands before that there.
-fn forward(over: &Formula, configured: &Formula) -> Option<String> {
-    let first = |formula: &Formula| formula.steps.iter().position(Step::merges);
-    let merges = first(over)?;
-    let Some(known) = first(configured) else {
-        return Some("it puts a pull request forward to be merged, and the configured one does not".to_owned());
-    };
-    let gates = |steps: &[Step]| -> Vec<(Option<Expression>, StepKind)> {
-        let gate = |step: &&Step| matches!(step.kind, StepKind::Gate(Gate::Checks | Gate::Approval | Gate::Vault { .. }));
-        steps.iter().filter(gate).map(|step| (step.when.clone(), step.kind.clone())).collect()
-    };
-    let own = gates(&over.steps[..merges]);
-    let lacks = gates(&configured.steps[..known]).into_iter().any(|gate| !own.contains(&gate));
-    lacks.then(|| "it puts a pull request forward to be merged before a gate of the configured one is passed".to_owned())
+/// Whether a path of the operations repository is one that a formula names, or lies in a folder that it names.
+fn lies_in(path: &str, named: &str) -> bool {
+    path == named || (named.ends_with('/') && path.starts_with(named))
+}
+
+/// A file that a formula writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Written<'f> {
+    /// Where; none is the operations repository.
+    repo: Option<&'f RepoName>,
+    path: &'f str,
+    /// Nobody is asked by a pull request.
+    directly: bool,
+}
+
+fn writes(formula: &Formula) -> impl Iterator<Item = Written<'_>> {
+    formula.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Propose(Proposal::File { repo, path, pull, .. }) => {
+            Some(Written { repo: repo.as_ref(), path, directly: pull.is_none() })
+        }
+        _ => None,
+    })
 }
 
 /// What a step asks of the vault.
@@ -168,7 +186,7 @@ fn asks(step: &Step) -> Option<(&Expression, &Expression)> {
     }
 }
 
-/// The formulas that it starts runs of, now or when its pull request is merged.
+/// The formulas that it starts runs of, now, when its pull request is merged, or when it hands over.
 fn starts(formula: &Formula) -> BTreeSet<&FormulaName> {
     fn of(step: &Step) -> Option<&FormulaName> {
         match &step.kind {
@@ -178,7 +196,8 @@ fn starts(formula: &Formula) -> BTreeSet<&FormulaName> {
             _ => None,
         }
     }
-    formula.steps.iter().filter_map(of).collect()
+    let handed = formula.outcomes.iter().filter_map(|ending| ending.hands.as_ref()).map(|hands| &hands.to);
+    formula.steps.iter().filter_map(of).chain(handed).collect()
 }
 
 /// A tool that an agent is given in no step of the configured one. What a step does not name is what its access allows.
@@ -202,7 +221,7 @@ fn verified_first(over: &Formula) -> bool {
     let publishes = |step: &Step| matches!(step.kind, StepKind::Propose(Proposal::PullRequest { .. } | Proposal::Push));
     let opens = steps.iter().enumerate().filter(|(_, step)| publishes(step));
     opens.map(|(at, _)| at).all(|at| {
-        let written = steps[..at].iter().rposition(writes).map_or(0, |writer| writer + 1);
+        let written = steps[..at].iter().rposition(is_writer).map_or(0, |writer| writer + 1);
         hangs_on_verification(steps, at, written)
     })
 }
@@ -217,7 +236,7 @@ fn hangs_on_verification(steps: &[Step], at: usize, from: usize) -> bool {
     step.when.is_none() && step.needs.iter().flatten().filter_map(before).any(|needed| hangs_on_verification(steps, needed, from))
 }
 
-fn writes(step: &Step) -> bool {
+fn is_writer(step: &Step) -> bool {
     matches!(step.kind, StepKind::Agent { access: Access::Write, .. })
 }
 
@@ -284,6 +303,52 @@ mod tests {
         assert!(why.contains("it asks for a file in o/one"), "{why}");
         let why = laid_over(with(ops), &with(one)).expect_err("the operations repository is another one too");
         assert!(why.contains("operations repository"), "{why}");
+    }
+
+    #[test]
+    fn it_reads_and_writes_nothing_more_in_the_operations_repository() {
+        let with = |files: &str, path: &str, asks: &str| {
+            let step = format!(
+                "\n[[step]]\nid = \"note\"\npropose = \"file\"\npath = \"{path}\"\ncontent = \"'a'\"\ntitle = \"A\"\n{asks}"
+            );
+            let ops = format!("[ops]\nfiles = [{files}]\n\n[[step]]");
+            let text = shipped_text("fix").expect("shipped").replacen("[[step]]", &ops, 1) + &step;
+            crate::formula::load("fix.toml", &text, &prompt).unwrap_or_else(|faults| panic!("{:?}", faults.lines()))
+        };
+        let asks = "pull_request = true\nbody = \"plain.md\"\n";
+        let configured = with("\"sprints/\", \"prerequisites.md\"", "sprints/a.md", asks);
+        assert!(
+            laid_over(with("\"sprints/one/\", \"sprints/b.md\", \"prerequisites.md\"", "sprints/a.md", asks), &configured)
+                .is_ok()
+        );
+        for (files, path, asks, says) in [
+            ("\"sprints/\", \"vault/\"", "sprints/a.md", asks, "it reads `vault/` of the operations repository"),
+            ("\"portfolio.md\"", "sprints/a.md", asks, "it reads `portfolio.md`"),
+            ("\"prerequisites.md\"", "prerequisites.md", asks, "it writes the file `prerequisites.md` by a pull request"),
+            ("\"prerequisites.md\"", "sprints/a.md", "", "it writes the file `sprints/a.md` directly"),
+        ] {
+            let why = laid_over(with(files, path, asks), &configured).expect_err("it would do more");
+            assert!(why.contains(says), "{why}");
+        }
+        let directly = with("\"prerequisites.md\"", "sprints/a.md", "");
+        assert!(laid_over(with("\"prerequisites.md\"", "sprints/a.md", asks), &directly).is_ok(), "it asks first");
+    }
+
+    #[test]
+    fn it_hands_over_to_nobody_new_and_takes_what_the_configured_one_takes() {
+        let with = |more: &str| {
+            let text = shipped_text("fix").expect("shipped").replacen("[[step]]", &format!("{more}\n[[step]]"), 1);
+            crate::formula::load("fix.toml", &text, &prompt).unwrap_or_else(|faults| panic!("{:?}", faults.lines()))
+        };
+        let hands = |to: &str| with(&format!("[[outcome]]\nwhen = \"issue.number > 5\"\nis = \"hand-over\"\nto = \"{to}\"\n"));
+        assert!(laid_over(hands("diagnose"), &hands("diagnose")).is_ok());
+        let why = laid_over(hands("release"), &hands("diagnose")).expect_err("another one");
+        assert!(why.contains("it starts runs of release"), "{why}");
+        let takes = |of: &str| with(&format!("[[input]]\nname = \"area\"\ntype = \"text\"\ndefault = \"all\"\n{of}\n"));
+        let words = "one_of = [\"all\", \"some\"]";
+        assert!(laid_over(takes(words), &takes(words)).is_ok());
+        let why = laid_over(takes(words), &takes("")).expect_err("what was any text would be a word");
+        assert!(why.contains("its input `area` takes something else"), "{why}");
     }
 
     #[test]

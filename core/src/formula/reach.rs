@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::expression::{Sure, sure};
 use super::order::Placed;
 use crate::document::Table;
-use crate::model::{Commands, Expect, INPUTS, Step, StepId, StepKind};
+use crate::model::{Commands, Expect, Step, StepId, StepKind};
 
 /// What is sure of a run in which a step is done; none for one that never is.
 pub(super) type Done = BTreeMap<StepId, Option<Sure>>;
@@ -60,23 +60,13 @@ fn status(step: &StepId) -> String {
 fn is_always(step: &Step, always: &Sure) -> bool {
     let needed = |id: &StepId| always.is.contains_key(&status(id));
     let called = |id: StepId| needed(&id);
-    step.when.is_none() && step.needs.iter().flatten().all(needed) && call_of(step).is_none_or(called)
-}
-
-/// The beginning of the call that a step stands in.
-fn call_of(step: &Step) -> Option<StepId> {
-    let inside = match &step.kind {
-        StepKind::Enter { .. } => return None,
-        StepKind::Leave { .. } => format!("{}.", step.id),
-        _ => step.id.split().0.to_owned(),
-    };
-    (!inside.is_empty()).then(|| StepId(format!("{inside}{INPUTS}")))
+    step.when.is_none() && step.needs.iter().flatten().all(needed) && step.called_by().is_none_or(called)
 }
 
 /// What is sure where a step is done; none where it needs one that never is.
 fn when_done(step: &Step, done: &Done, always: &Sure) -> Option<Sure> {
     let mut known = always.clone();
-    if let Some(call) = call_of(step) {
+    if let Some(call) = step.called_by() {
         known.join(done.get(&call).map_or(&None, |call| call).as_ref()?);
     }
     match &step.when {

@@ -29,6 +29,7 @@ mod notice;
 mod open;
 mod ops;
 mod order;
+mod origin;
 mod outcome;
 mod overlap;
 mod proposal;

@@ -116,7 +116,7 @@ impl TemplateKind {
                 ("commit", Plain),
                 ("cost", Plain),
                 ("change", record([("commits", Plain), ("files", Plain), ("added", Plain), ("removed", Plain)])),
-                ("evidence", list(record([("command", Plain), ("passed", Plain), ("seconds", Plain), ("tail", Outside)]))),
+                ("evidence", list(record([("command", Outside), ("passed", Plain), ("seconds", Plain), ("tail", Outside)]))),
                 ("printed", Plain),
                 ("tier", Plain),
                 ("reasons", list(record([("path", Outside), ("why", Plain)]))),

@@ -355,7 +355,13 @@ impl Context<'_> {
     /// The formula that goes on.
     fn admit_handed(&self, candidate: &Candidate, to: &FormulaName, state: &IssueState, room: &Room<'_>) -> Verdict {
         match self.formula_of(candidate) {
-            Some(formula) => self.admit(candidate, formula, state, room),
+            Some(formula) => match inputs::taken(&formula.inputs, BTreeMap::new()) {
+                Ok(_) => self.admit(candidate, formula, state, room),
+                Err(problem) => {
+                    let because = format!("it was to go on with the issue, and {problem}: give that a default");
+                    Verdict::Wait(Wait::NeedsFormula { needs: Needed::Named(to.clone()), because })
+                }
+            },
             None => {
                 let because = "it was to go on with the issue, and is not on for this project any more".to_owned();
                 Verdict::Wait(Wait::NeedsFormula { needs: Needed::Named(to.clone()), because })

@@ -332,13 +332,9 @@ fn numbers(issues: &BTreeSet<crate::model::IssueNumber>) -> Vec<u64> {
 
 /// The call that a step belongs to, where it was skipped as a whole.
 fn skipped_call(run: &RunState, step: &Step) -> Option<StepId> {
-    let inside = match &step.kind {
-        StepKind::Enter { .. } => return None,
-        StepKind::Leave { .. } => format!("{}.", step.id),
-        _ => step.id.split().0.to_owned(),
-    };
-    let call = StepId(format!("{inside}{INPUTS}"));
-    (run.status(&call) == Some(StepStatus::Skipped)).then(|| StepId::from(inside.trim_end_matches('.')))
+    let enter = step.called_by()?;
+    let call = || StepId::from(enter.split().0.trim_end_matches('.'));
+    (run.status(&enter) == Some(StepStatus::Skipped)).then(call)
 }
 
 fn steps(run: &RunState, inside: &str) -> Json {

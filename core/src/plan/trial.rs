@@ -95,8 +95,8 @@ impl Context<'_> {
         }
         let line = |item: &serde_json::Value| {
             let line = item.as_str().map(str::trim).ok_or_else(|| wrong("a command is a text"))?;
-            let plain = !line.is_empty() && line.len() <= LINE && !line.contains('\0');
-            if plain { Ok(line.to_owned()) } else { Err(wrong(&format!("a command is a line of at most {LINE} bytes"))) }
+            let plain = !line.is_empty() && line.len() <= LINE && !line.contains(['\0', '\n', '\r']);
+            if plain { Ok(line.to_owned()) } else { Err(wrong(&format!("a command is one line of at most {LINE} bytes"))) }
         };
         items.iter().map(line).collect()
     }

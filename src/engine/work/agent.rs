@@ -201,7 +201,7 @@ fn is_shared(run: &RunState, state: &IssueState, step: &StepId) -> bool {
 /// run with it, nor for it.
 fn needs(run: &RunState, step: &Step) -> VaultNeeds {
     let own = matches!(&step.kind, StepKind::Run { commands: Commands::List(_), on: RunsOn::Base, .. });
-    let own = own && step.for_each.as_ref().is_none_or(|each| !each.items.0.contains("steps"));
+    let own = own && !run.formula.items_are_of_agents(step);
     match run.grant.as_ref().filter(|_| own) {
         Some(grant) => VaultNeeds { secrets: grant.secrets.clone(), mounts: grant.mounts.clone() },
         None => VaultNeeds::default(),
@@ -235,7 +235,11 @@ pub(super) fn told(
         (false, failing @ Told::Failing { by, .. }) => {
             let asked = context::prompt(order, step, prompt, texts, &Told::Prompt, given)?;
             let Some(template) = failing_prompt(order.run()?, by.as_ref(), &step.id) else { return Ok(asked) };
-            format!("{asked}\n\n{}", context::prompt(order, step, template, texts, failing, given)?)
+            let both = format!("{asked}\n\n{}", context::prompt(order, step, template, texts, failing, given)?);
+            if both.len() > text::PROMPT_LIMIT {
+                return context::prompt(order, step, prompt, texts, failing, given);
+            }
+            both
         }
         (false, told) | (true, told @ Told::Prompt) => context::prompt(order, step, prompt, texts, told, given)?,
         (true, Told::GoOn) => words::go_on(),
@@ -267,7 +271,13 @@ pub(super) fn commands_of<'a>(step: &'a Step, project: &'a ProjectSettings) -> &
     }
 }
 
-/// All commands that a run has its commits pass; the project's verification where its formula names none.
+/// The commands that people wrote for a run to pass; the project's verification where its formula names none. What an agent kept is text from outside.
+pub(super) fn written_commands(run: &RunState, project: &ProjectSettings) -> Vec<String> {
+    let written: Vec<String> = run.formula.steps.iter().flat_map(|step| commands_of(step, project)).cloned().collect();
+    if written.is_empty() { project.verify.clone() } else { written }
+}
+
+/// All commands that a run has its commits pass, those that were kept among them.
 pub(super) fn all_commands(run: &RunState, project: &ProjectSettings) -> Vec<String> {
     let kept = |step: &Step| match &step.kind {
         StepKind::Run { commands: Commands::Kept { kept }, .. } => run.kept.iter().find(|known| known.name == *kept),

@@ -12,7 +12,7 @@ use crate::text::{Item, PromptContext, ProposalContext, Said, TextError, render_
 use crate::tier::{Opinions, Policy};
 use crate::{tier, words};
 
-use super::agent::all_commands;
+use super::agent::written_commands;
 use super::{Order, environment};
 
 /// How many reasons of a tier a pull request lists.
@@ -35,7 +35,7 @@ pub(super) fn prompt(
         StepKind::Agent { output, .. } => Some(&output.schema),
         _ => None,
     };
-    let (verify, variable) = (all_commands(run, order.project), variable(run, &step.id));
+    let (verify, variable) = (written_commands(run, order.project), variable(run, &step.id));
     let context = PromptContext {
         repo: &order.subject.repo,
         issue: order.subject.issue,
@@ -128,7 +128,7 @@ fn outputs(order: &Order<'_>, of: &StepId) -> Result<Vec<Said>, Failure> {
         let output = run.outputs.get(&step.id).cloned().unwrap_or_default();
         (calls == here && !step.id.is_nth()).then(|| Said {
             step: StepId::from(own),
-            schema: step.kind.left(),
+            schema: step.kind.left().into_owned(),
             for_each: step.for_each.is_some(),
             output,
         })
