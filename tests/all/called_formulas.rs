@@ -1,9 +1,9 @@
 //! Formulas that call others: what is skipped with a call, and what comes through it from agents.
 
 use forgehand::formula::{Sources, load_from, shipped_prompt, shipped_schema, shipped_schema_names};
-use forgehand::model::{Formula, RunOutcome, StepId};
+use forgehand::model::{CommentId, Event, Formula, RunOutcome, StepId, Wanted, WantedBy};
 
-use super::plan_again::Line;
+use super::plan_again::{Line, subject};
 
 const HEAD: &str = "formula = 1\ntitle = \"It\"\nblast_radius = \"low\"\n";
 
@@ -80,4 +80,19 @@ fn what_an_agent_may_have_chosen_is_known_as_that_through_every_call() {
     let (input, steps) = own.split_at(own.find("[[input]]").expect("an input"));
     let cut = steps.find("[[step]]").expect("a step");
     assert!(chosen(&format!("{}{input}{}", &steps[..cut], &steps[cut..]), "deploy"));
+}
+
+#[test]
+fn runs_that_a_run_started_are_all_kept_and_of_those_that_comments_ask_for_some() {
+    let run = |depth: u32| WantedBy::Run { formula: "fix".into(), on: subject().issue, depth };
+    let comment = |n: u32| WantedBy::Comment { comment: CommentId(n.into()), login: "ann".into(), word: "/go".into() };
+    let kept = |by: &dyn Fn(u32) -> WantedBy| {
+        let mut line = Line::new(loaded("[[step]]\nid = \"say\"\npropose = \"comment\"\nbody = \"plain.md\"\n", &[]), Vec::new());
+        for n in 1..=15 {
+            let wanted = Wanted { formula: "predict".into(), inputs: [("n".to_owned(), n.into())].into(), by: by(n) };
+            line.note(Event::Wanted { subject: subject(), wanted });
+        }
+        line.ledger().issue(&subject()).expect("an issue").wanted.len()
+    };
+    assert_eq!((kept(&run), kept(&comment)), (15, 10));
 }

@@ -4,7 +4,7 @@ use crate::model::{Asked, Declined, Event, ForgeEvent, FormulaName, Timestamp, V
 
 use super::{IssueState, RunState};
 
-/// More are not kept: who asks ten times gets ten runs, and whoever floods an issue with comments no more.
+/// More that comments ask for are not kept: who asks ten times gets ten runs, and whoever floods an issue with comments no more.
 const KEPT: usize = 10;
 
 impl IssueState {
@@ -55,10 +55,9 @@ impl IssueState {
             }
             WantedBy::Label { label } => drop(self.labelled.insert(wanted.formula.clone(), (label.clone(), at))),
         }
-        // A schedule, and what happens beside it, want one at a time, and the vault one of each that was approved.
-        if self.wanted.len() < KEPT
-            || matches!(wanted.by, WantedBy::Schedule { .. } | WantedBy::Happened { .. } | WantedBy::Vault { .. })
-        {
+        // What was promised is kept: a schedule and what happens want one at a time, the vault one of each that was approved, and a run as many as it
+        // says that it started.
+        if self.wanted.len() < KEPT || !matches!(wanted.by, WantedBy::Comment { .. }) {
             self.wanted.push((wanted.clone(), at));
         }
     }

@@ -458,8 +458,7 @@ impl Formula {
 
     /// Whether it is told what the probes of the host show: anything in it names them.
     pub fn reads_host(&self) -> bool {
-        let names = |text: serde_json::Result<String>| text.is_ok_and(|text| text.contains("host.probes"));
-        names(serde_json::to_string(&self.steps)) || names(serde_json::to_string(&self.outcomes)) || self.mends()
+        self.names(&["host", "probes"]) || self.mends()
     }
 
     /// Whether one of its steps mends what a probe of the host looks at.

@@ -25,6 +25,7 @@ mod lane;
 mod lifecycle;
 mod merge;
 mod moved;
+mod named;
 mod notice;
 mod open;
 mod ops;

@@ -20,18 +20,9 @@ pub(super) const GUIDE: u64 = 64 * 1024;
 const PARTS: std::time::Duration = std::time::Duration::from_hours(24 * 90);
 const PARTS_READ: usize = 2_000;
 
-/// What a formula names that asks what moved: its issues are read too.
-const MOVED: &str = "moved.";
-
-/// Whether anything in a formula names the issues of its project; the word alone is enough, so that none is missed.
+/// Whether anything in a formula names the issues of its project, which are read as well for who asks what moved.
 fn asks_for_issues(formula: &Formula) -> bool {
-    names(formula, "issues") || names(formula, MOVED)
-}
-
-/// Whether its steps or what it ends as say a word.
-pub(super) fn names(formula: &Formula, word: &str) -> bool {
-    serde_json::to_string(&formula.steps).is_ok_and(|text| text.contains(word))
-        || serde_json::to_string(&formula.outcomes).is_ok_and(|text| text.contains(word))
+    formula.names(&["issues"]) || formula.names(&["moved"])
 }
 
 fn open(issue: Issue, about: &Subject, facts: &ProjectFacts) -> OpenIssue {
@@ -133,7 +124,7 @@ impl Worker {
 
     /// What moved since the formula's last run about the project, where it asks for that.
     pub(super) fn moved(&self, order: &Order<'_>, formula: &Formula, trunk: &Sha, texts: &RunTexts) -> Option<Moved> {
-        if !(order.subject.is_project() && names(formula, MOVED)) {
+        if !(order.subject.is_project() && formula.names(&["moved"])) {
             return None;
         }
         let before = order.state.sights.get(&formula.name);
@@ -159,7 +150,7 @@ impl Worker {
 
     /// The newest tag, where the formula asks for it.
     async fn last_tag(&self, repo: &RepoName, formula: &Formula, at: &Sha) -> Result<Option<LastTag>, Failure> {
-        match names(formula, "last_tag") {
+        match formula.names(&["last_tag"]) {
             true => self.ports.repos.last_tag(repo, at).await.map(Some).map_err(repos),
             false => Ok(None),
         }
@@ -182,7 +173,7 @@ impl Worker {
         items.truncate(OpenIssues::MOST);
         let about = Subject::project(repo.clone());
         let mut known = OpenIssues { items: items.into_iter().map(|issue| open(issue, &about, facts)).collect(), cut };
-        if !cut && names(formula, "parts") {
+        if !cut && (formula.names(&["parts"]) || formula.names(&["open_parts"])) {
             let parts = self.parts(repo, &known, facts).await?;
             known.know_parts(&parts);
         }

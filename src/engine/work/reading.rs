@@ -15,7 +15,7 @@ use crate::scan::Scanner;
 use crate::text;
 
 use super::super::shell::Ports;
-use super::prepare::{GUIDE, names};
+use super::prepare::GUIDE;
 use super::stage::PULL;
 use super::{Order, PlayedHost, PlayedMerge, PlayedVault, ProjectSettings, Settings, Stage, TextStore, Worker, environment};
 
@@ -184,7 +184,7 @@ impl Staged {
                 }
             }
         }
-        if let (Some(at), true) = (&tip, names(&stage.formula, "last_tag")) {
+        if let (Some(at), true) = (&tip, stage.formula.names(&["last_tag"])) {
             match repos.last_tag(repo, at).await {
                 Ok(tag) => stage.texts.last_tag = Some(tag),
                 Err(error) => self.unread.push(format!("the newest tag, for which one is made up: {error}")),

@@ -9,7 +9,6 @@ use crate::ports::IssueFilter;
 use crate::text;
 
 use super::keep::{Ops, Read};
-use super::prepare::names;
 use super::{Order, Worker, forge, repos};
 
 /// The sprint, and its file.
@@ -19,7 +18,7 @@ impl Worker {
     /// The sprint about the run's issue, where its formula asks for it.
     pub(super) async fn sprint(&self, order: &Order<'_>, formula: &Formula, read: &Read) -> Result<Option<Found>, Failure> {
         let run = order.run()?;
-        if order.subject.is_project() || !formula.needs_ops() || !names(formula, "issue.sprint") {
+        if order.subject.is_project() || !formula.needs_ops() || !formula.names(&["issue", "sprint"]) {
             return Ok(None);
         }
         let named =

@@ -19,7 +19,6 @@ use crate::plan::{self, Crew, MendPolicy, Policy, ProjectPolicy};
 use crate::vault::Known;
 
 use super::super::observed::seen_issue;
-use super::prepare::names;
 use super::{ProjectSettings, Shown};
 
 /// The pull request that is played.
@@ -118,7 +117,7 @@ pub struct PlayedHost(pub Vec<(Probed, bool)>);
 impl PlayedHost {
     /// Whether a formula asks what the host shows, which is played then.
     pub fn is_asked(&self, formula: &Formula) -> bool {
-        !self.0.is_empty() && names(formula, "host.probes")
+        !self.0.is_empty() && formula.reads_host()
     }
 
     /// What a formula would meet at worst: every probe fails.

@@ -8,7 +8,6 @@ use crate::ports::{ForgeErrorKind, IssueFilter};
 use crate::text;
 
 use super::super::observed::seen_issue;
-use super::prepare::names;
 use super::{Worker, forge};
 
 /// How many open issues are looked through for those that list one as a task.
@@ -17,7 +16,7 @@ const LOOKED_THROUGH: usize = 500;
 impl Worker {
     pub(super) async fn tasks(&self, repo: &RepoName, issue: &Issue, formula: &Formula) -> Result<Tasks, Failure> {
         let mut known = Tasks::default();
-        if names(formula, "issue.tasks") {
+        if formula.names(&["issue", "tasks"]) || formula.names(&["issue", "tasks_cut"]) {
             let mut there = BTreeSet::from([issue.number]);
             let lines = text::task_lines(&issue.body).into_iter().filter(|(number, _)| there.insert(*number));
             let mut lines: Vec<(IssueNumber, bool)> = lines.collect();
@@ -33,7 +32,7 @@ impl Worker {
                 }
             }
         }
-        if names(formula, "issue.listed_in") {
+        if formula.names(&["issue", "listed_in"]) {
             let filter = IssueFilter { open_only: true, no_pulls: true, at_most: Some(LOOKED_THROUGH), ..IssueFilter::default() };
             let open = self.ports.forge.issues(repo, &filter).await.map_err(forge)?.items;
             let lists = |other: &Issue| other.number != issue.number && text::tasks(&other.body).contains(&issue.number);
