@@ -11,6 +11,7 @@ mod bounds;
 mod call;
 mod cron;
 mod described;
+mod draft;
 mod each;
 pub mod expression;
 mod extends;

@@ -5,35 +5,22 @@ use std::collections::BTreeMap;
 
 use super::VERSION;
 use super::asks;
-use super::call::{Calls, Outer, also_required, in_place};
+use super::call::Calls;
+use super::draft::{Answer, Asks, Draft, Reading};
 use super::expression::{Type, Wants, check as check_expression};
 use super::needed::Needed;
-use super::order::{Placed, check};
 use super::propose::propose;
-use super::scope::{ABOUT_THE_PROJECT, inputs as inputs_type, left_by, nothing, scope_behind, with, with_left};
+use super::scope::ABOUT_THE_PROJECT;
 use super::template::Templates;
-use super::{agents, bounds, each, head, inputs, needed, reach, runs};
+use super::{agents, head, inputs, reach, runs};
 use crate::document::{Table, Value, nearest};
 use crate::model::{
     About, EndWord, Ending, Expression, ForgeEvent, Formula, FormulaLabel, FormulaName, Gate, Given, Hands, INPUTS, InputSpec,
-    Proposal, Risk, Step, StepId, StepKind, TemplateKind, Variable,
+    Risk, Step, StepId, StepKind, TemplateKind, Variable,
 };
 
 /// What sorts of steps a document may ask for.
 const KINDS: [&str; 5] = ["agent", "run", "propose", "gate", "formula"];
-
-/// A step that was read: later ones may name its output.
-pub(super) struct Answer {
-    pub(super) step: StepId,
-    /// What that is for templates.
-    left: Variable,
-    /// What an item is, where it is left for each of a list.
-    pub(super) item: Option<Variable>,
-    /// It is an agent's, to whom failing output may go back.
-    pub(super) agent: bool,
-    /// It asks for an action of the vault.
-    pub(super) asks: bool,
-}
 
 /// What a table of a step stands for.
 pub(super) enum Meant {
@@ -52,139 +39,42 @@ pub(super) fn formula(root: &Table<'_>, templates: &Templates<'_>, calls: &Calls
     let title = root.required("title", "title = \"What it does, in a line\"", Value::filled);
     let description = root.or("description", String::new(), Value::string);
     let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
-    let mut blast_radius = root.required("blast_radius", "blast_radius = \"medium\"", |v| v.one_of(&risks));
+    let blast_radius = root.required("blast_radius", "blast_radius = \"medium\"", |v| v.one_of(&risks));
     let trigger = head::trigger(&root.table("trigger"));
     // A line that is wrong is one all the same.
     let scheduled = root.table("trigger").has("cron");
     let about = calls.about.unwrap_or_else(|| if scheduled { About::Project } else { trigger.about() });
-    let mut require = head::require(&root.table("require"), about);
+    let require = head::require(&root.table("require"), about);
     let limits = head::limits(&root.table("limits"));
     let workspace = head::workspace(&root.table("workspace"));
-    let mut reads_ops = head::ops(&root.table("ops"));
+    let reads_ops = head::ops(&root.table("ops"));
     let defaults = agents::defaults(root.table("agent"), &root.table("workspace"));
-    let mut labels = head::labels(root);
-    let inputs = inputs::specs(root);
-    let given = inputs_type(&inputs);
+    let labels = head::labels(root);
     let tables = root.tables("step");
     if tables.is_empty() && root.value("step").is_none_or(|found| found.is_list()) {
         root.lacks("step", "[[step]]\nid = \"work\"\nagent = \"dev\"\nprompt = \"fix.md\"");
     }
-    let mut steps: Vec<Placed<'_, '_>> = Vec::new();
-    let mut ids: Vec<StepId> = Vec::new();
-    let mut answers: Vec<Answer> = Vec::new();
-    let (mut whole, mut left) = (true, nothing());
+    let own = name.as_ref().map_or("this formula", FormulaName::as_str);
+    let asks = Asks { blast_radius, require, reads_ops, labels };
+    let mut draft = Draft::new(own, about, inputs::specs(root), asks);
     for table in &tables {
-        let id = table.required("id", "id = \"work\"", step_id);
-        let own = name.as_ref().map_or("this formula", FormulaName::as_str);
-        let known = scope_behind(left.clone(), given.clone(), about);
-        let (for_each, item) = table.optional("for_each", |v| each::read(v, &known)).unzip();
-        let (within, variable) = (each::within(&known, item.as_ref()), item.as_ref().map(each::variable));
-        let scene = Scene {
-            answers: &answers,
-            known: &within,
-            inputs: &inputs,
-            item: variable.as_ref(),
-            labels: &labels,
-            defaults: &defaults,
-            templates,
-            calls,
-            own,
-            about,
-            needed: RefCell::default(),
-        };
-        let meant = meant(table, &scene, |value, name| calls.load(value, name, (own, about), &mut templates.faults.borrow_mut()));
-        let mut wanted = scene.needed.into_inner();
-        let needs = Some(needs(table, &ids));
-        let when = table.optional("when", |v| expression(v, &known, Wants::Bool));
-        if let (Some(value), Some(meant)) = (table.value("for_each"), &meant) {
-            each::judge(&value, for_each.as_ref(), meant);
-        }
-        let (timeout, retry) = (bounds::timeout(table, meant.as_ref()), bounds::retry(table, meant.as_ref()));
-        let Some((id, meant)) = id.clone().zip(meant) else {
-            whole = false;
-            if let Some(id) = id {
-                // What is wrong is said once: who names it finds it there, whatever it would leave.
-                templates.broken.borrow_mut().insert(id.to_string());
-                let asks = table.value("propose").and_then(|v| v.string()).is_some_and(|text| text == "vault-action");
-                let known = Answer { step: id.clone(), left: Variable::Plain, item: None, agent: table.has("agent"), asks };
-                answers.push(known);
-                left = with(left, id.as_str(), Type::Any);
-                ids.push(id);
-            }
-            continue;
-        };
-        if ids.contains(&id) {
-            table.wrong(format!("two steps are called `{id}`"), "give each step an id of its own");
-        }
-        match meant {
-            Meant::Step(kind) => {
-                let agent = matches!(kind, StepKind::Agent { .. });
-                let asks = matches!(kind, StepKind::Propose(Proposal::VaultAction { .. }));
-                let step = Step { id: id.clone(), needs, when, for_each, timeout, retry, kind };
-                let schema = step.kind.left();
-                let answer = Variable::answer(&schema, step.for_each.is_some());
-                answers.push(Answer { step: id.clone(), left: answer, item: variable, agent, asks });
-                left = with(left, step.id.as_str(), left_by(&step, &schema));
-                drop(schema);
-                steps.push(Placed { step, table, known: within, needed: wanted });
-            }
-            Meant::Call(called, with) => {
-                // Risk only goes up.
-                blast_radius = blast_radius.max(Some(called.blast_radius));
-                if let Some(both) = also_required(&mut require, &called.require) {
-                    let help = format!("that is what `{}` and this formula ask: take it out of one", called.name);
-                    table.wrong(format!("the label `{both}` is asked for and ruled out"), help);
-                }
-                let more = called.reads_ops.iter().filter(|path| !reads_ops.contains(path)).cloned().collect::<Vec<_>>();
-                reads_ops.extend(more);
-                labels.extend(
-                    called
-                        .labels
-                        .iter()
-                        .filter(|more| labels.iter().all(|label| label.name != more.name))
-                        .cloned()
-                        .collect::<Vec<_>>(),
-                );
-                let each = for_each.is_some();
-                let outer = Outer { call: id.clone(), needs, when, for_each, timeout, retry, with };
-                for step in in_place(outer, *called) {
-                    left = with_left(left, &step, "");
-                    if step.id == id {
-                        let answer = Variable::answer(&step.kind.left(), each);
-                        answers.push(Answer {
-                            step: id.clone(),
-                            left: answer,
-                            item: variable.clone(),
-                            agent: false,
-                            asks: false,
-                        });
-                    }
-                    // The first one is given what the call is.
-                    steps.push(Placed { step, table, known: within.clone(), needed: std::mem::take(&mut wanted) });
-                }
-            }
-        }
-        ids.push(id);
+        draft.step(table, &Reading { templates, calls, defaults: &defaults });
     }
+    let known = draft.known();
     // A called formula need not stand alone.
-    let mut done = None;
-    if whole && calls.chain.is_empty() {
-        check(&steps, trigger.event.contains(&ForgeEvent::PullBehind));
-        let known = reach::check(&steps);
-        needed::check(&steps, &known);
-        done = Some(known);
-    }
+    let alone = calls.chain.is_empty();
+    let done = alone.then(|| draft.check(trigger.event.contains(&ForgeEvent::PullBehind))).flatten();
+    let Draft { inputs, steps, asks, .. } = draft;
+    let Asks { blast_radius, require, reads_ops, mut labels } = asks;
     let steps: Vec<Step> = steps.into_iter().map(|placed| placed.step).collect();
-    if calls.chain.is_empty() {
+    let own = name.as_ref().map_or("", FormulaName::as_str);
+    if alone {
         head::starts_alone(&root.table("trigger"), &trigger, &inputs, &steps);
-        let names = (name.as_ref().map_or("", FormulaName::as_str), calls.sources.names);
-        head::branch_is_pushed(&root.table("workspace"), about, &steps, names);
+        head::branch_is_pushed(&root.table("workspace"), about, &steps, (own, calls.sources.names));
     }
     if about == About::Issue && steps.iter().any(|step| matches!(step.kind, StepKind::Gate(Gate::Vault { .. }))) {
         head::vault_label(&mut labels);
     }
-    let known = scope_behind(left, given, about);
-    let own = name.as_ref().map_or("", FormulaName::as_str);
     let outcome = |table: &Table<'_>| {
         let ending = ending(table, &known, (own, about), calls)?;
         if let (Some(done), Some(when)) = (&done, &ending.when) {
@@ -308,25 +198,6 @@ fn names_an_issue(text: &str, span: &std::ops::Range<usize>, known: &Type) -> bo
     !there && text.get(span.clone()).is_some_and(|name| name == "issue" || name.starts_with("issue."))
 }
 
-/// The steps that a step needs: the one before it where it does not say.
-fn needs(table: &Table<'_>, before: &[StepId]) -> Vec<StepId> {
-    let known = |value: &Value<'_>| {
-        let text = value.filled()?;
-        if let Some(id) = before.iter().find(|id| id.as_str() == text) {
-            return Some(id.clone());
-        }
-        let help = match nearest(&text, before.iter().map(StepId::as_str)) {
-            Some(right) => format!("did you mean \"{right}\"?"),
-            None => "a step needs steps that stand before it".to_owned(),
-        };
-        value.wrong(format!("`{text}` is no step before this one"), help)
-    };
-    match table.value("needs") {
-        Some(value) => value.list(known).unwrap_or_default(),
-        None => before.last().cloned().into_iter().collect(),
-    }
-}
-
 fn version(value: &Value<'_>) -> Option<u64> {
     let version = value.whole(1, u64::MAX)?;
     if version > VERSION {
@@ -336,7 +207,7 @@ fn version(value: &Value<'_>) -> Option<u64> {
     Some(version)
 }
 
-fn step_id(value: &Value<'_>) -> Option<StepId> {
+pub(super) fn step_id(value: &Value<'_>) -> Option<StepId> {
     let text = word(value)?;
     if text == INPUTS {
         return value.wrong(format!("no step can be called `{INPUTS}`"), "that is where a called formula is given its inputs");
@@ -364,7 +235,7 @@ pub(super) struct Scene<'s, 't> {
     pub(super) answers: &'s [Answer],
     pub(super) known: &'s Type,
     pub(super) inputs: &'s [InputSpec],
-    item: Option<&'s Variable>,
+    pub(super) item: Option<&'s Variable>,
     pub(super) labels: &'s [FormulaLabel],
     pub(super) defaults: &'s agents::Defaults<'s>,
     pub(super) templates: &'s Templates<'t>,
@@ -393,7 +264,11 @@ impl Scene<'_, '_> {
     }
 }
 
-fn meant(table: &Table<'_>, scene: &Scene<'_, '_>, load: impl FnOnce(&Value<'_>, &str) -> Option<Formula>) -> Option<Meant> {
+pub(super) fn meant(
+    table: &Table<'_>,
+    scene: &Scene<'_, '_>,
+    load: impl FnOnce(&Value<'_>, &str) -> Option<Formula>,
+) -> Option<Meant> {
     // Asked for whatever the kind is, so that a key of another kind is named as such and not as unknown.
     let mut given: Vec<&'static str> = KINDS.into_iter().filter(|key| table.has(key)).collect();
     if given.is_empty() && scene.defaults.take(table) {

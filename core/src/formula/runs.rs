@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::draft::Answer;
 use super::expression::Wants;
 use super::needed::needed;
-use super::read::{Answer, Scene, quoted, word};
+use super::read::{Scene, quoted, word};
 use crate::document::{Table, Value, nearest};
 use crate::model::{BackTo, Commands, Expect, RunsOn, StepId, StepKind, TemplateKind};
 
