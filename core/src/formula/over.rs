@@ -1,8 +1,9 @@
 //! A formula of a project's own base branch, laid over the one that the configuration names.
 //!
 //! Promises: nobody new works or may write, pull requests and reviews are proposed only where they were, limits only shrink, those of steps too, the tier only
-//! rises, models and backends are the configured ones, what has to hold before a run starts still has to, and what was verified or approved before is so still. When a run starts is the
-//! configuration's alone. What else is proposed (comments, labels, issues) is what whoever may push to the base branch may do himself.
+//! rises, models and backends are the configured ones, what has to hold before a run starts still has to, and what was verified before is so still. What was done
+//! behind a gate is (`gated`), no other files of the operations repository are read or written, and nobody else is started or handed to. When a run starts is
+//! the configuration's alone. What else is proposed (comments, labels, issues) is what whoever may push to the base branch may do himself.
 
 use std::collections::BTreeSet;
 
